@@ -1,0 +1,11 @@
+"""Regenerate every golden of this folder: python make.py"""
+
+import sys
+from importlib import import_module
+
+sys.dont_write_bytecode = True
+MODULES = ["philox", "vits", "resample", "teacher", "training", "dinov2_small"]
+
+for name in sys.argv[1:] or MODULES:
+    import_module(name).make()
+    print(name)
