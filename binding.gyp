@@ -1,0 +1,18 @@
+{
+  # CMake builds (CMakeLists.txt); this lets node-gyp, prebuildify and node-gyp-build use that build.
+  "targets": [
+    {
+      "target_name": "mactok",
+      "type": "none",
+      "actions": [
+        {
+          "action_name": "cmake",
+          "inputs": ["CMakeLists.txt"],
+          # Never made, so that the action always runs: CMake knows best what is out of date.
+          "outputs": ["<(PRODUCT_DIR)/always"],
+          "action": ["node", "scripts/build.mjs", "<(PRODUCT_DIR)"]
+        }
+      ]
+    }
+  ]
+}

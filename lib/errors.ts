@@ -1,0 +1,48 @@
+import { inspect } from 'node:util'
+
+/** What a failure is about, stable across versions; messages may change. */
+export type MactokErrorCode =
+  /** The addon or LibTorch was not found, is of another version, or did not load. */
+  | 'ERR_NATIVE_LOAD'
+  /** LibTorch refused an operation. */
+  | 'ERR_LIBTORCH'
+  /** Another failure in native code. */
+  | 'ERR_NATIVE'
+  | 'ERR_OUT_OF_MEMORY'
+  /** A tensor, model or trainer was used after dispose(). */
+  | 'ERR_DISPOSED'
+  /** A file or folder is not there, or is not what its name says. */
+  | 'ERR_FORMAT'
+  /** A download failed, or its checksum differs. */
+  | 'ERR_DOWNLOAD'
+  /** Loss or gradients are no longer finite. */
+  | 'ERR_DIVERGED'
+  /** Stopped by an AbortSignal. */
+  | 'ERR_ABORTED'
+
+/** A failure that is not the caller's wrong argument; wrong arguments are TypeErrors and RangeErrors. */
+export class MactokError extends Error {
+  readonly code: MactokErrorCode
+
+  constructor(code: MactokErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'MactokError'
+    this.code = code
+  }
+}
+
+/** `Expected positive integer for steps but received 'many' of type string` */
+export function invalidParameter(name: string, expected: string, actual: unknown): TypeError {
+  return new TypeError(describe(name, expected, actual))
+}
+
+/** The same for a value of the right type that is out of range. */
+export function outOfRange(name: string, expected: string, actual: unknown): RangeError {
+  return new RangeError(describe(name, expected, actual))
+}
+
+function describe(name: string, expected: string, actual: unknown): string {
+  const shown = inspect(actual, { depth: 1, maxArrayLength: 4, maxStringLength: 80, breakLength: Infinity })
+  const type = actual === null || actual === undefined ? '' : ` of type ${typeof actual}`
+  return `Expected ${expected} for ${name} but received ${shown}${type}`
+}

@@ -1,0 +1,28 @@
+import { MactokError, type MactokErrorCode } from '../errors.js'
+
+/** What native code calls its failures (native/runtime/errors.h). */
+const CODES: Record<string, MactokErrorCode> = {
+  LIBTORCH: 'ERR_LIBTORCH',
+  NATIVE: 'ERR_NATIVE',
+  OUT_OF_MEMORY: 'ERR_OUT_OF_MEMORY',
+  DISPOSED: 'ERR_DISPOSED',
+  ABORTED: 'ERR_ABORTED'
+}
+
+/** Awaits a native promise; what LibTorch refused becomes a MactokError with this caller's stack. */
+export async function native<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise
+  } catch (error) {
+    throw fromNative(error)
+  }
+}
+
+/** A native error as ours: LibTorch's become MactokErrors, wrong arguments TypeErrors; all else stays as it is. */
+export function fromNative(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error
+  const native = String(error.code)
+  if (native === 'INVALID_ARGUMENT') return new TypeError(error.message, { cause: error })
+  const code = CODES[native]
+  return code ? new MactokError(code, error.message, { cause: error }) : error
+}

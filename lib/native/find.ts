@@ -1,0 +1,57 @@
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { libTorchCandidates } from './libtorch.mjs'
+
+const require = createRequire(import.meta.url)
+
+/** The package's folder, from lib/native as from dist/native. */
+const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The small addon that loads without LibTorch (native/bootstrap). */
+export interface Bootstrap {
+  /** The LibTorch version that the addon was compiled against. */
+  readonly builtAgainst: string
+  /** Opens a shared library for the rest of the process. */
+  open(path: string): void
+  /** Paths of the shared libraries in this process. */
+  loaded(): string[]
+}
+
+/** Files of one build: the bootstrap, and the addon and CUDA library beside it. */
+export interface Build {
+  bootstrap: string
+  addon: string
+  cuda: string
+}
+
+/** The newest own build or the package's prebuilt one. Throws when there is none. */
+export function findBuild(): Build {
+  const bootstrap: string = require('node-gyp-build').path(PACKAGE)
+  const [prefix, suffix] = libraryAffixes()
+  const beside = (name: string) => join(dirname(bootstrap), `${prefix}${name}${suffix}`)
+  return { bootstrap, addon: beside('mactok'), cuda: beside('mactok_cuda') }
+}
+
+/** Loads the bootstrap. One object for all that runs in this thread. */
+export const loadBootstrap = (build: Build): Bootstrap => require(build.bootstrap)
+
+export interface FoundLibTorch {
+  folder: string
+  /** Who named the folder: `LIBTORCH` or the cache. */
+  origin: string
+}
+
+/** LibTorch's folder, or the places that were tried with what is wrong about each. */
+export function findLibTorch(version: string): FoundLibTorch | { tried: string[] } {
+  const candidates = libTorchCandidates(version)
+  const found = candidates.find(({ problem }) => !problem)
+  if (found) return { folder: found.folder, origin: found.origin }
+  return { tried: candidates.map(({ folder, origin, problem }) => `${folder} (${origin}): ${problem}`) }
+}
+
+/** How the platform names shared libraries. */
+function libraryAffixes(): [prefix: string, suffix: string] {
+  if (process.platform === 'win32') return ['', '.dll']
+  return ['lib', process.platform === 'darwin' ? '.dylib' : '.so']
+}

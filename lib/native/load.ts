@@ -1,0 +1,113 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { MactokError } from '../errors.js'
+import type { Addon } from './addon.js'
+import { type Bootstrap, type Build, findBuild, findLibTorch, loadBootstrap } from './find.js'
+import { libraries, libTorchVersion } from './libtorch.mjs'
+
+/** Where the loaded LibTorch came from, for `doctor`. */
+export interface LibTorchOrigin {
+  folder: string
+  origin: string
+  version: string
+  /** Why CUDA's part was not loaded; empty when it was. */
+  withoutCuda: string
+}
+
+interface Loaded {
+  addon: Addon
+  libtorch: LibTorchOrigin
+}
+
+/** Kept on the bootstrap's own exports: one a thread, however many copies of this module there are. */
+const LOADED = Symbol.for('mactok.loaded')
+
+/** The native addon, loaded on first use. Throws a MactokError that lists what was tried and what to do. */
+export const addon = (): Addon => load().addon
+
+/** LibTorch's place and version; loads it. */
+export const libtorchOrigin = (): LibTorchOrigin => load().libtorch
+
+function load(): Loaded {
+  const build = attempt(findBuild, 'The native addon is not built', [
+    'in a clone, `npm run setup` builds it',
+    'as a dependency, `npm rebuild mactok` does'
+  ])
+  const bootstrap: Bootstrap & { [LOADED]?: Loaded } = attempt(() => loadBootstrap(build), `${build.bootstrap} does not load`, [
+    'build it for this machine: `npm run setup` in a clone, `npm rebuild mactok` as a dependency'
+  ])
+  bootstrap[LOADED] ??= loadWith(bootstrap, build)
+  return bootstrap[LOADED]
+}
+
+function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
+  const wanted = bootstrap.builtAgainst
+  const remedies = [
+    `\`npm run setup\` (in node_modules/mactok, or in a clone) fetches LibTorch ${wanted} into the cache`,
+    `LIBTORCH=<folder> names an unpacked LibTorch ${wanted}, or the torch folder of a Python installation`
+  ]
+  const found = findLibTorch(wanted)
+  if ('tried' in found) throw loadError('LibTorch was not found', found.tried, remedies)
+
+  const version = libTorchVersion(found.folder)
+  if (version !== wanted) {
+    const mismatch = `${found.folder} is LibTorch ${version ?? 'of an unknown version'}, but mactok was built against ${wanted}`
+    throw loadError(mismatch, [], [...remedies, 'or build mactok against yours: LIBTORCH=<folder> npm run setup'])
+  }
+
+  const paths = libraries(found.folder)
+  refuseAnotherLibTorch(bootstrap, paths)
+  for (const path of paths) {
+    attempt(() => bootstrap.open(path), `${path} does not load`, remedies)
+  }
+  const withoutCuda = openCuda(bootstrap, found.folder)
+  const loaded: { exports: Partial<Addon> } = { exports: {} }
+  // Opened twice: Node closes an addon with the last worker that loaded it, and LibTorch's threads must not lose their code.
+  attempt(() => bootstrap.open(build.addon), `${build.addon} does not load`, ['`npm run setup` builds it anew'])
+  attempt(() => process.dlopen(loaded, build.addon), `${build.addon} does not load`, ['`npm run setup` builds it anew'])
+  return { addon: loaded.exports as Addon, libtorch: { ...found, version, withoutCuda } }
+}
+
+/** Two LibTorches in one process would share some symbols and not others. */
+function refuseAnotherLibTorch(bootstrap: Bootstrap, ours: string[]) {
+  const names = new Set(ours.map((path) => basename(path)))
+  const own = new Set(ours.map((path) => realpathSync(path)))
+  const other = bootstrap.loaded().find((path) => names.has(basename(path)) && existsSync(path) && !own.has(realpathSync(path)))
+  if (other) {
+    throw loadError(`Another LibTorch is in this process already: ${other}, while mactok would load ${ours.at(-1)}`, [], [
+      'load only one of the two in a process, or point LIBTORCH to the one that is loaded'
+    ])
+  }
+}
+
+/** Opens CUDA's part of LibTorch where it was unpacked and a driver is there; returns why not. */
+function openCuda(bootstrap: Bootstrap, folder: string): string {
+  if (process.platform === 'darwin') return 'macOS has no CUDA'
+  const windows = process.platform === 'win32'
+  const library = join(folder, 'lib', windows ? 'torch_cuda.dll' : 'libtorch_cuda.so')
+  if (!existsSync(library)) return `${library} is not there`
+  const driver = windows ? 'nvcuda.dll' : 'libcuda.so.1'
+  for (const path of [driver, library]) {
+    try {
+      bootstrap.open(path)
+    } catch (error) {
+      return path === driver ? `no NVIDIA driver (${messageOf(error)})` : messageOf(error)
+    }
+  }
+  return ''
+}
+
+function attempt<T>(action: () => T, failure: string, remedies: string[]): T {
+  try {
+    return action()
+  } catch (error) {
+    throw loadError(failure, [messageOf(error)], remedies, error)
+  }
+}
+
+function loadError(failure: string, tried: string[], remedies: string[], cause?: unknown): MactokError {
+  const lines = [failure, ...tried.map((line) => `  tried: ${line.trim()}`), ...remedies.map((line) => `  fix: ${line}`)]
+  return new MactokError('ERR_NATIVE_LOAD', lines.join('\n'), { cause })
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

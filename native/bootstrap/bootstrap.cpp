@@ -1,0 +1,33 @@
+// The part of mactok that loads without LibTorch: it opens LibTorch's libraries by path, so that the addon proper, which
+// carries no path, finds them by name. JavaScript (lib/native/load.ts) decides what to open.
+
+#include <napi.h>
+
+#include "loaded_libraries.h"
+#include "open_library.h"
+
+namespace {
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  const std::string problem = mactok::open_library(info[0].As<Napi::String>().Utf8Value());
+  if (!problem.empty()) throw Napi::Error::New(info.Env(), problem);
+  return info.Env().Undefined();
+}
+
+Napi::Value loaded(const Napi::CallbackInfo& info) {
+  const auto paths = mactok::loaded_libraries();
+  auto result = Napi::Array::New(info.Env(), paths.size());
+  for (uint32_t i = 0; i < paths.size(); ++i) result[i] = paths[i];
+  return result;
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("builtAgainst", MACTOK_LIBTORCH_VERSION);
+  exports.Set("open", Napi::Function::New(env, open, "open"));
+  exports.Set("loaded", Napi::Function::New(env, loaded, "loaded"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, initialize)

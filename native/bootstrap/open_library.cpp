@@ -1,0 +1,22 @@
+#include "open_library.h"
+
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
+
+namespace mactok {
+
+std::string open_library(const std::string& path) {
+#if defined(_WIN32)
+  // The library's own folder is searched for what it needs.
+  if (LoadLibraryExA(path.c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH)) return {};
+  return "LoadLibrary failed with error " + std::to_string(GetLastError());
+#else
+  if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return {};
+  return dlerror();
+#endif
+}
+
+}  // namespace mactok
