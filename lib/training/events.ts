@@ -1,0 +1,81 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
+  return crc
+})
+
+/** CRC-32C (Castagnoli) of some bytes, as TFRecord uses it. */
+export function crc32c(bytes: Uint8Array): number {
+  let crc = 0xffffffff
+  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8)
+  return ~crc >>> 0
+}
+
+/** TFRecord stores a rotated checksum, because a checksum of data that holds checksums is weak. */
+function maskedCrc(bytes: Uint8Array): Buffer {
+  const crc = crc32c(bytes)
+  const masked = Buffer.alloc(4)
+  masked.writeUInt32LE((((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0)
+  return masked
+}
+
+/** TFRecord: length, its checksum, data, its checksum. */
+function record(data: Uint8Array): Buffer {
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(data.length))
+  return Buffer.concat([length, maskedCrc(length), data, maskedCrc(data)])
+}
+
+// The few pieces of protobuf's wire format that an Event needs.
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128)
+  return Buffer.from([...bytes, rest])
+}
+const integer = (field: number, value: number) => Buffer.concat([varint(field * 8), varint(value)])
+const bytes = (field: number, value: Uint8Array) => Buffer.concat([varint(field * 8 + 2), varint(value.length), value])
+const text = (field: number, value: string) => bytes(field, Buffer.from(value))
+function double(field: number, value: number): Buffer {
+  const data = Buffer.alloc(8)
+  data.writeDoubleLE(value)
+  return Buffer.concat([varint(field * 8 + 1), data])
+}
+function float(field: number, value: number): Buffer {
+  const data = Buffer.alloc(4)
+  data.writeFloatLE(value)
+  return Buffer.concat([varint(field * 8 + 5), data])
+}
+
+const event = (step: number, content: Uint8Array) =>
+  Buffer.concat([double(1, Date.now() / 1000), integer(2, step), content])
+
+/** Writes scalars where TensorBoard finds them. */
+export class EventFile {
+  readonly path: string
+  readonly #file: number
+
+  /** @param step - where the run (re)starts: TensorBoard then forgets what an earlier file says about later steps */
+  constructor(folder: string, step: number) {
+    const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0')
+    this.path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${step}`)
+    this.#file = openSync(this.path, 'a')
+    writeSync(this.#file, record(event(0, text(3, 'brain.Event:2'))))
+    if (step > 0) writeSync(this.#file, record(event(step + 1, bytes(7, integer(1, 1)))))
+  }
+
+  scalars(step: number, values: Record<string, number>): void {
+    const summary = Object.entries(values).map(([tag, value]) =>
+      bytes(1, Buffer.concat([text(1, tag), float(2, value)]))
+    )
+    writeSync(this.#file, record(event(step, bytes(5, Buffer.concat(summary)))))
+  }
+
+  close(): void {
+    closeSync(this.#file)
+  }
+}

@@ -1,0 +1,59 @@
+import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { EventFile } from './events.js'
+
+/** One line of `metrics.jsonl`: numbers by name, in groups such as `loss` or `evaluation`. */
+export type MetricsRecord = { step: number } & { [name: string]: number | Record<string, number> }
+
+const fileName = 'metrics.jsonl'
+
+/** The lines of a run folder's metrics log; a last line cut short by a crash is left out. */
+export function readMetrics(folder: string): MetricsRecord[] {
+  const path = join(folder, fileName)
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((line): MetricsRecord[] => {
+      try {
+        return [JSON.parse(line)]
+      } catch {
+        return []
+      }
+    })
+}
+
+/** `{ loss: { kl: 1 } }` as `{ 'loss/kl': 1 }` */
+function flatten(record: MetricsRecord): Record<string, number> {
+  const entries = Object.entries(record).flatMap(([name, value]): [string, number][] =>
+    typeof value === 'number'
+      ? [[name, value]]
+      : Object.entries(value).map(([part, number]): [string, number] => [`${name}/${part}`, number])
+  )
+  return Object.fromEntries(entries.filter(([name]) => name !== 'step'))
+}
+
+/** Appends to `metrics.jsonl` and to a TensorBoard event file beside it. */
+export class MetricsLog {
+  readonly #file: number
+  readonly #events: EventFile
+
+  /** @param step - the step that the run goes on from: lines past it are cut, because they will be written anew */
+  constructor(folder: string, step: number) {
+    const path = join(folder, fileName)
+    const kept = readMetrics(folder).filter((record) => record.step <= step)
+    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    renameSync(`${path}.tmp`, path)
+    this.#file = openSync(path, 'a')
+    this.#events = new EventFile(folder, step)
+  }
+
+  write(record: MetricsRecord): void {
+    writeSync(this.#file, `${JSON.stringify(record)}\n`)
+    this.#events.scalars(record.step, flatten(record))
+  }
+
+  close(): void {
+    closeSync(this.#file)
+    this.#events.close()
+  }
+}

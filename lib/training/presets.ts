@@ -1,0 +1,48 @@
+import { mergeConfig, parseConfig, suggestion } from '../config.js'
+import { type TokenizerPreset, tokenizerPresets } from '../tokenizer/presets.js'
+import { type TrainingConfig, type TrainingConfigInput, trainingSchema } from './schema.js'
+
+/** The paper's recipe; DINOv2-B is also the width of the encoder that it initialises. */
+const paper: TrainingConfigInput = { encoderInit: 'facebook/dinov2-base', teacher: { weights: 'facebook/dinov2-base' } }
+
+/** For a laptop's CPU: a short run of a model from scratch, with the teacher where it is found. */
+const tiny: TrainingConfigInput = {
+  steps: 5_000,
+  batch: 64,
+  teacher: { weights: 'facebook/dinov2-small', missing: 'skip' },
+  align: { hidden: 256 },
+  optimizer: { lr: 1e-3, warmup: 100 },
+  ema: { decay: 0.999 },
+  checkpoint: { every: 1_000 },
+  log: { every: 20 },
+  evaluation: { every: 500, pictures: 512 }
+}
+
+/** Training settings by the name of a tokenizer preset. */
+export const trainingPresets: Record<TokenizerPreset, TrainingConfigInput> = {
+  'mactok-b-256-64': paper,
+  'mactok-b-256-128': paper,
+  'mactok-bl-512-64': { ...paper, steps: 500_000 },
+  'mactok-b-512-128': { ...paper, steps: 500_000 },
+  'tiny-32': tiny,
+  'tiny-64': tiny
+}
+
+/**
+ * A complete configuration from a preset's name, or from settings that may name one as `preset`.
+ * @throws {RangeError} unknown preset, with the nearest name; and what parseConfig throws
+ */
+export function resolveConfig(input: string | TrainingConfigInput): TrainingConfig {
+  const settings = typeof input === 'string' ? { preset: input } : input
+  const name = settings?.preset
+  if (name === undefined || name === null) return parseConfig(trainingSchema, settings)
+  const names = Object.keys(tokenizerPresets)
+  if (!names.includes(name)) {
+    throw new RangeError(
+      `Expected preset to be one of ${names.join(', ')} but received ${JSON.stringify(name)}${suggestion(name, names)}`
+    )
+  }
+  const preset = name as TokenizerPreset
+  const base = { tokenizer: tokenizerPresets[preset], ...trainingPresets[preset] }
+  return parseConfig(trainingSchema, mergeConfig(base, settings))
+}

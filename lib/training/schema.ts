@@ -1,0 +1,171 @@
+import { z } from 'zod'
+import { tokenizerSchema } from '../tokenizer/schema.js'
+
+const count = z.number().int().nonnegative()
+const positive = z.number().int().positive()
+const fraction = z.number().min(0).max(1)
+const weight = z.number().nonnegative()
+
+/** Masking of method.md §2; the ratio of a picture is drawn from U[min, max] and clipped to [0, max]. */
+export const maskingSchema = z.strictObject({
+  target: z
+    .enum(['image', 'latent', 'none'])
+    .default('image')
+    .describe('what is masked: image tokens (MacTok), the latents before the decoder (a baseline), or nothing'),
+  min: z
+    .number()
+    .min(-1)
+    .max(1)
+    .default(-0.1)
+    .describe('lower end of the drawn mask ratio; below 0 some pictures stay whole'),
+  max: fraction.default(0.7).describe('M, the upper end of the drawn mask ratio'),
+  semantic: fraction
+    .default(0.5)
+    .describe('probability of masking what the teacher finds most important, else at random'),
+  per: z
+    .enum(['image', 'batch'])
+    .default('image')
+    .describe('draw the ratio and the kind for each picture or for a batch')
+})
+
+/** Alignment of the latents with the teacher's features, method.md §4. */
+export const alignmentSchema = z.strictObject({
+  local: z.boolean().default(true).describe("align latents with the teacher's patch tokens"),
+  global: z.boolean().default(true).describe("align the mean latent with the teacher's cls"),
+  shared: z.boolean().default(false).describe('one head for both instead of two'),
+  hidden: positive.default(1024).describe("width of the heads' hidden layers"),
+  on: z.enum(['sample', 'mean']).default('sample').describe('align the sampled latents or their means')
+})
+
+export const teacherSchema = z.strictObject({
+  weights: z
+    .string()
+    .default('facebook/dinov2-base')
+    .describe('frozen DINOv2 for semantic masks and alignment: a name for `weights pull`, or a folder'),
+  patchSize: positive
+    .nullable()
+    .default(null)
+    .describe(
+      "resample the teacher's patches to this side and feed the full picture (SoftVQ); null: resize the picture"
+    ),
+  missing: z
+    .enum(['error', 'skip'])
+    .default('error')
+    .describe('without its weights: stop, or say so and train without semantic masks and alignment')
+})
+
+/** Annealing of the KL weight: a baseline that the paper argues against. */
+export const annealSchema = z.strictObject({
+  kind: z.enum(['none', 'linear', 'cyclical']).default('none').describe('how the KL weight grows'),
+  steps: positive.default(10_000).describe('steps of the linear ramp, or of one cycle'),
+  ramp: fraction.default(0.5).describe('part of a cycle in which the weight grows from 0; it stays for the rest')
+})
+
+export const lossSchema = z.strictObject({
+  reconstruction: z.enum(['mse', 'l1']).default('mse').describe('reconstruction loss, mean over all elements'),
+  weights: z
+    .strictObject({
+      reconstruction: weight.default(1).describe('weight of the reconstruction loss'),
+      kl: weight.default(1e-6).describe('weight of the KL term (a sum over L·Z, a mean over pictures)'),
+      alignment: weight.default(0.1).describe('weight of the alignment loss')
+    })
+    .prefault({}),
+  klAnneal: annealSchema.prefault({})
+})
+
+/** AdamW and its schedule, method.md §6. */
+export const optimizerSchema = z.strictObject({
+  lr: weight.nullable().default(null).describe('peak learning rate; null: 1e-4 × batch/256'),
+  betas: z.tuple([fraction, fraction]).default([0.9, 0.95]).describe("AdamW's betas"),
+  eps: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
+  weightDecay: weight.default(1e-4).describe('weight decay of matrices'),
+  clip: z.number().positive().default(1).describe("largest global norm of a step's gradients"),
+  warmup: count.nullable().default(null).describe('steps of linear warm-up; null: one epoch'),
+  final: fraction.default(0.1).describe('end of the cosine as a part of the peak')
+})
+
+export const dataSchema = z.strictObject({
+  minScale: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.8)
+    .describe('random crops come from a short side between size and size/minScale'),
+  flip: z.boolean().default(true).describe('flip half of the pictures horizontally'),
+  heldOut: count.default(0).describe('pictures kept out of training for evaluation, where no other folder is given')
+})
+
+export const checkpointSchema = z.strictObject({
+  every: positive.default(5_000).describe('steps between checkpoints; one is always written at the end'),
+  keep: positive.default(3).describe('newest checkpoints to keep'),
+  keepEvery: positive.nullable().default(null).describe('also keep every checkpoint whose step is a multiple of this')
+})
+
+export const evaluationSchema = z.strictObject({
+  every: positive.default(5_000).describe('steps between evaluations on held-out pictures (EMA weights, never masked)'),
+  pictures: positive.default(1_024).describe('largest number of held-out pictures in one evaluation'),
+  batch: positive.default(64).describe('pictures in one pass of an evaluation')
+})
+
+/** Everything that decides a tokenizer run, with the defaults of method.md §6 and §9. */
+export const trainingSchema = z
+  .strictObject({
+    preset: z.string().nullable().default(null).describe('name of the preset that these settings started from'),
+    tokenizer: tokenizerSchema.prefault({}),
+    encoderInit: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe('DINOv2 weights that initialise the encoder: a name or a folder; null: from scratch'),
+    steps: positive.default(250_000).describe('optimiser steps; the schedules span them'),
+    batch: positive.default(256).describe('pictures in one optimiser step'),
+    microBatch: positive
+      .nullable()
+      .default(null)
+      .describe('pictures in one forward and backward pass, the gradients of which are accumulated; null: all'),
+    seed: count.default(0).describe('decides weights, order, crops, flips, masks and noise'),
+    precision: z
+      .enum(['auto', 'fp32', 'bf16'])
+      .default('auto')
+      .describe('bf16: autocast over fp32 weights; auto: bf16 where the device computes in it'),
+    checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory'),
+    masking: maskingSchema.prefault({}),
+    align: alignmentSchema.prefault({}),
+    teacher: teacherSchema.prefault({}),
+    loss: lossSchema.prefault({}),
+    optimizer: optimizerSchema.prefault({}),
+    ema: z
+      .strictObject({
+        decay: fraction.default(0.9999).describe('decay of the moving average of the weights'),
+        warmup: z
+          .boolean()
+          .default(true)
+          .describe('use min(decay, (1+n)/(10+n)) at update n, so that short runs forget their start')
+      })
+      .prefault({}),
+    data: dataSchema.prefault({}),
+    checkpoint: checkpointSchema.prefault({}),
+    log: z
+      .strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') })
+      .prefault({}),
+    evaluation: evaluationSchema.prefault({})
+  })
+  .superRefine((config, context) => {
+    const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    const { batch, microBatch, masking } = config
+    if (microBatch !== null && batch % microBatch !== 0) {
+      issue(['microBatch'], `expected a divisor of batch (${batch}) but received ${microBatch}`)
+    }
+    if (masking.min > masking.max) {
+      issue(['masking', 'min'], `expected at most masking.max (${masking.max}) but received ${masking.min}`)
+    }
+  })
+
+/** A complete, validated configuration. */
+export type TrainingConfig = z.output<typeof trainingSchema>
+/** What a caller may write: every field is optional. */
+export type TrainingConfigInput = z.input<typeof trainingSchema>
+
+/** Whether a run needs the teacher's features. */
+export const needsTeacher = ({ masking, align, loss }: TrainingConfig): boolean =>
+  (masking.target === 'image' && masking.semantic > 0) || ((align.local || align.global) && loss.weights.alignment > 0)
