@@ -1,0 +1,12 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include "models/tokenizer.h"
+
+namespace mactok {
+
+/** KL divergence of the posterior from N(0, 1): ½ Σ (μ² + σ² − 1 − log σ²) over all L·Z latents, in nats; float32 [B]. */
+at::Tensor kl_divergence(const Posterior& posterior);
+
+}  // namespace mactok

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "models/vit.h"
+#include "nn/patch_embed.h"
+
+namespace mactok {
+
+/** What a frozen ViT says of pictures, after its final norm; float32. */
+struct Features {
+  at::Tensor cls;      ///< [B, D]
+  at::Tensor patches;  ///< [B, N, D], row by row
+};
+
+/**
+ * DINOv2 with timm's parameter names (`vit_*_patch14[_reg4]_dinov2`): tokens `cls`, registers, patches. With registers neither they
+ * nor `cls` have a position (timm's no_embed_class; the published position of `cls` is added to the token when weights are read).
+ */
+class DinoV2 : public Vit {
+ public:
+  /** options.cls must be set. */
+  explicit DinoV2(const VitOptions& options);
+
+  /** images: float [B, 3, grid·patch, grid·patch], normalised by ImageNet's mean and deviation. */
+  Features forward(const at::Tensor& images) const;
+
+ private:
+  std::shared_ptr<PatchEmbed> patch_embed_;
+};
+
+void initialize(DinoV2& network, uint64_t seed);
+
+}  // namespace mactok

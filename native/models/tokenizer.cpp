@@ -1,0 +1,102 @@
+#include "models/tokenizer.h"
+
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <utility>
+
+#include "nn/initialize.h"
+
+namespace mactok {
+
+Encoder::Encoder(const VitOptions& options, int64_t tokens, bool prune)
+    : Vit(options),
+      prune_(prune),
+      patch_embed_(register_module("patch_embed",
+                                   std::make_shared<PatchEmbed>(options.patch, options.width))),
+      mask_token_(register_parameter("mask_token", at::empty({1, 1, options.width}))),
+      latent_tokens_(register_parameter("latent_tokens", at::empty({1, tokens, options.width}))),
+      latent_pos_embed_(
+          register_parameter("latent_pos_embed", at::empty({1, tokens, options.width}))) {}
+
+at::Tensor Encoder::forward(const at::Tensor& images, const at::Tensor& mask) const {
+  const int64_t batch = images.size(0), count = latent_tokens_.size(1);
+  auto patches = patch_embed_->forward(images);  // [B, N, D]
+  if (mask.defined()) patches = at::where(mask.unsqueeze(2), mask_token_, patches);
+  const auto latents = (latent_tokens_ + latent_pos_embed_).expand({batch, -1, -1});
+  const auto tokens = at::cat({latents, prefix_tokens(batch), add_positions(patches)}, 1);
+  return transform(tokens, count + prefix(), prune_ ? count : tokens.size(1)).narrow(1, 0, count);
+}
+
+Decoder::Decoder(const VitOptions& options, int64_t tokens, bool prune)
+    : Vit(options),
+      prune_(prune),
+      reconstruction_token_(
+          register_parameter("reconstruction_token", at::empty({1, 1, options.width}))),
+      latent_pos_embed_(
+          register_parameter("latent_pos_embed", at::empty({1, tokens, options.width}))) {}
+
+at::Tensor Decoder::forward(const at::Tensor& latents) const {
+  const int64_t batch = latents.size(0);
+  const auto patches = add_positions(reconstruction_token_.expand({-1, this->patches(), -1}))
+                           .expand({batch, -1, -1});  // [B, N, D]
+  const auto tokens = at::cat({patches, prefix_tokens(batch), latents + latent_pos_embed_}, 1);
+  return transform(tokens, 0, prune_ ? this->patches() : tokens.size(1))
+      .narrow(1, 0, this->patches());
+}
+
+Tokenizer::Tokenizer(TokenizerOptions given) : options(std::move(given)) {
+  TORCH_CHECK(options.bottleneck == "kl" || options.bottleneck == "ae",
+              "bottleneck: expected kl or ae but received ", options.bottleneck);
+  for (const VitOptions* vit : {&options.encoder, &options.decoder}) {
+    TORCH_CHECK(vit->patch == options.patch && vit->grid * vit->patch == options.image,
+                "tokenizer: a grid of ", vit->grid, " patches of ", vit->patch,
+                " pixels does not make the picture of ", options.image, " pixels");
+  }
+  const int64_t moments = options.bottleneck == "kl" ? 2 : 1;
+  encoder_ = register_module(
+      "encoder", std::make_shared<Encoder>(options.encoder, options.tokens, options.prune));
+  to_posterior_ = register_module(
+      "to_posterior", std::make_shared<Linear>(options.encoder.width, moments * options.channels));
+  from_latents_ = register_module(
+      "from_latents", std::make_shared<Linear>(options.channels, options.decoder.width));
+  decoder_ = register_module(
+      "decoder", std::make_shared<Decoder>(options.decoder, options.tokens, options.prune));
+  to_pixels_ = register_module(
+      "to_pixels",
+      std::make_shared<Linear>(options.decoder.width, 3 * options.patch * options.patch));
+  set_checkpointing(options.checkpointing);
+}
+
+Posterior Tokenizer::encode(const at::Tensor& images, const at::Tensor& mask) const {
+  const auto tokens = encoder_->forward(images, mask);  // [B, L, D]
+  // In float32 even under autocast: latents and KL must not be rounded to bfloat16.
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  const auto moments = to_posterior_->forward(tokens);  // [B, L, 2Z or Z]
+  if (options.bottleneck == "ae") return {.mean = moments, .logvar = {}};
+  const auto parts = moments.chunk(2, -1);
+  return {.mean = parts[0], .logvar = parts[1].clamp(options.logvar_min, options.logvar_max)};
+}
+
+at::Tensor Tokenizer::decode(const at::Tensor& latents) const {
+  const auto patches = decoder_->forward(from_latents_->forward(latents));  // [B, N, D]
+  const auto pixels = to_pixels_->forward(patches).to(at::kFloat);          // [B, N, 3p²]
+  return unpatchify(pixels, options.decoder.grid, options.patch);
+}
+
+void Tokenizer::set_checkpointing(bool enabled) {
+  encoder_->set_checkpointing(enabled);
+  decoder_->set_checkpointing(enabled);
+}
+
+void initialize(Tokenizer& tokenizer, uint64_t seed) {
+  for (const auto& child : tokenizer.named_children()) {
+    if (auto* vit = child.value()->as<Vit>()) {
+      initialize(*vit, child.key() + ".", seed);
+    } else if (const auto* linear = child.value()->as<Linear>()) {
+      init::normal(linear->weight, seed, child.key() + ".weight", .02);
+      init::constant(linear->bias, 0);
+    }
+  }
+}
+
+}  // namespace mactok

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "models/vit.h"
+#include "nn/linear.h"
+#include "nn/patch_embed.h"
+
+namespace mactok {
+
+struct TokenizerOptions {
+  int64_t image, patch;      ///< pixels a side of the picture and of a patch
+  int64_t tokens, channels;  ///< L, Z
+  std::string bottleneck;    ///< "kl": a Gaussian posterior; "ae": latents as they are
+  double logvar_min, logvar_max;
+  VitOptions encoder, decoder;  ///< their grid and patch are the picture's
+  bool prune;                   ///< compute only the needed tokens in the last blocks
+  bool checkpointing;
+};
+
+/** Gaussian over latents, float32 [B, L, Z] each; for "ae" `logvar` is undefined. */
+struct Posterior {
+  at::Tensor mean, logvar;
+};
+
+/** Latent tokens look at the patches of a picture. Tokens: latents, `cls`, registers, patches. */
+class Encoder : public Vit {
+ public:
+  Encoder(const VitOptions& options, int64_t tokens, bool prune);
+
+  /** images: [B, 3, H, W] in [-1, 1]; mask: bool [B, N], true = replaced by the mask token, or undefined -> float32 [B, L, D]. */
+  at::Tensor forward(const at::Tensor& images, const at::Tensor& mask) const;
+
+ private:
+  bool prune_;
+  std::shared_ptr<PatchEmbed> patch_embed_;
+  at::Tensor mask_token_, latent_tokens_, latent_pos_embed_;
+};
+
+/** Copies of one token, told apart by their positions, look at the latents. Tokens: patches, `cls`, registers, latents. */
+class Decoder : public Vit {
+ public:
+  Decoder(const VitOptions& options, int64_t tokens, bool prune);
+
+  /** latents: [B, L, D] -> float32 [B, N, D]. */
+  at::Tensor forward(const at::Tensor& latents) const;
+
+ private:
+  bool prune_;
+  at::Tensor reconstruction_token_, latent_pos_embed_;
+};
+
+/** The 1-D tokenizer (method: MacTok; architecture as SoftVQ and MAETok). */
+class Tokenizer : public torch::nn::Module {
+ public:
+  explicit Tokenizer(TokenizerOptions options);
+
+  /** images: float [B, 3, H, W] in [-1, 1]; mask: bool [B, N], true = masked, or undefined. */
+  Posterior encode(const at::Tensor& images, const at::Tensor& mask = {}) const;
+
+  /** latents: [B, L, Z] -> float32 [B, 3, H, W], about [-1, 1], not clamped. */
+  at::Tensor decode(const at::Tensor& latents) const;
+
+  void set_checkpointing(bool enabled);
+
+  const TokenizerOptions options;
+
+ private:
+  std::shared_ptr<Encoder> encoder_;
+  std::shared_ptr<Linear> to_posterior_, from_latents_;
+  std::shared_ptr<Decoder> decoder_;
+  std::shared_ptr<Linear> to_pixels_;
+};
+
+/** Initial values of all parameters, a function of the seed and their names alone (see Vit's). */
+void initialize(Tokenizer& tokenizer, uint64_t seed);
+
+}  // namespace mactok

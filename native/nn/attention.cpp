@@ -1,0 +1,42 @@
+#include "nn/attention.h"
+
+#include "nn/rope.h"
+
+namespace mactok {
+namespace {
+
+/** [B, T, parts·width] -> `parts` views [B, heads, T, d]. One unbind, so that its gradient is one stack. */
+std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t heads) {
+  return x.unflatten(-1, {parts, heads, -1}).permute({2, 0, 3, 1, 4}).unbind(0);
+}
+
+}  // namespace
+
+Attention::Attention(int64_t width, int64_t heads)
+    : width_(width),
+      heads_(heads),
+      qkv_(register_module("qkv", std::make_shared<Linear>(width, 3 * width))),
+      proj_(register_module("proj", std::make_shared<Linear>(width, width))) {
+  TORCH_CHECK(width % heads == 0, "attention: width ", width, " is no multiple of ", heads,
+              " heads");
+}
+
+at::Tensor Attention::forward(const at::Tensor& x, int64_t keep, const at::Tensor& rotation) const {
+  at::Tensor q, k, v;  // q [B, heads, keep, d]; k, v [B, heads, T, d]
+  if (keep == x.size(1)) {
+    const auto parts = split_heads(qkv_->forward(x), 3, heads_);
+    q = parts[0], k = parts[1], v = parts[2];
+  } else {
+    const auto parts = split_heads(qkv_->forward_part(x, width_, 2 * width_), 2, heads_);
+    q = split_heads(qkv_->forward_part(x.narrow(1, 0, keep), 0, width_), 1, heads_)[0];
+    k = parts[0], v = parts[1];
+  }
+  if (rotation.defined()) {
+    q = rope::rotate(q, rotation.narrow(1, 0, keep));
+    k = rope::rotate(k, rotation);
+  }
+  const auto y = at::scaled_dot_product_attention(q, k, v);  // [B, heads, keep, d]
+  return proj_->forward(y.transpose(1, 2).flatten(2));
+}
+
+}  // namespace mactok

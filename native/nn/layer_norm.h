@@ -1,0 +1,21 @@
+#pragma once
+
+#include <torch/torch.h>
+
+namespace mactok {
+
+/** Layer norm over the last dimension, always in float32; `weight` and `bias` [width]. */
+class LayerNorm : public torch::nn::Module {
+ public:
+  LayerNorm(int64_t width, double eps);
+
+  /** [..., width] -> float32 [..., width]. */
+  at::Tensor forward(const at::Tensor& x) const;
+
+  at::Tensor weight, bias;
+
+ private:
+  double eps_;
+};
+
+}  // namespace mactok

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <torch/torch.h>
+
+namespace mactok {
+
+/** y = x·Wᵀ + b with `weight` [outputs, inputs] and `bias` [outputs], both left empty: `initialize` or loading fills them. */
+class Linear : public torch::nn::Module {
+ public:
+  Linear(int64_t inputs, int64_t outputs);
+
+  /** [..., inputs] -> [..., outputs]. */
+  at::Tensor forward(const at::Tensor& x) const;
+
+  /** Outputs [begin, begin + count) alone: [..., inputs] -> [..., count]. */
+  at::Tensor forward_part(const at::Tensor& x, int64_t begin, int64_t count) const;
+
+  at::Tensor weight, bias;
+};
+
+}  // namespace mactok

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <array>
+
+namespace mactok {
+
+/**
+ * Position embeddings [1, prefix + h·w, D] of one grid on another: bicubic with antialias; the prefix (`cls`) is kept.
+ * from, to: {height, width} in patches. Agrees with timm's resample_abs_pos_embed.
+ */
+at::Tensor resample_positions(const at::Tensor& pos, int64_t prefix, std::array<int64_t, 2> from,
+                              std::array<int64_t, 2> to);
+
+/**
+ * A patch-embedding kernel [D, 3, p, p] for patches of another size: the least-squares kernel that gives resized patches what the old
+ * one gave the originals (pseudo-inverse of the bicubic antialiased resize). Agrees with timm's resample_patch_embed.
+ */
+at::Tensor resample_patch_kernel(const at::Tensor& kernel, int64_t patch);
+
+}  // namespace mactok
