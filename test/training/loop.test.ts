@@ -1,0 +1,135 @@
+import { describe, expect, test } from '@jest/globals'
+import { type LoopPlan, prefetch, runLoop } from '../../lib/training/loop.js'
+
+/** A plan that writes down what it is asked to do; a step resolves in a later turn of the event loop. */
+function recorded(changes: Partial<LoopPlan<number>> & Pick<LoopPlan<number>, 'every'>) {
+  const calls: string[] = []
+  let running = 0
+  let mostRunning = 0
+  const note = (name: string) => async (done: number) => {
+    expect(running).toBe(0)
+    calls.push(`${name} ${done}`)
+  }
+  async function* numbers() {
+    for (let i = changes.start ?? 0; ; i++) yield i
+  }
+  const plan: LoopPlan<number> = {
+    start: 0,
+    stop: 4,
+    batches: numbers(),
+    step: async (batch, step) => {
+      expect(batch).toBe(step)
+      mostRunning = Math.max(mostRunning, ++running)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      running -= 1
+      calls.push(`step ${step}`)
+    },
+    log: note('log'),
+    evaluate: note('evaluate'),
+    checkpoint: note('checkpoint'),
+    ...changes
+  }
+  return { plan, calls, mostRunning: () => mostRunning }
+}
+const never = { log: 1000, checkpoint: 1000, evaluation: null }
+
+describe('runLoop', () => {
+  test('logs, evaluates and saves between steps, and always saves at the end', async () => {
+    const { plan, calls } = recorded({ every: { log: 2, checkpoint: 3, evaluation: 2 } })
+    expect(await runLoop(plan)).toBe(4)
+    expect(calls).toEqual([
+      ...['step 0', 'step 1', 'log 2', 'evaluate 2'],
+      ...['step 2', 'log 3', 'checkpoint 3'],
+      ...['step 3', 'log 4', 'evaluate 4', 'checkpoint 4']
+    ])
+  })
+
+  test('goes on from a step', async () => {
+    const { plan, calls } = recorded({ start: 2, every: never })
+    expect(await runLoop(plan)).toBe(4)
+    expect(calls).toEqual(['step 2', 'step 3', 'log 4', 'checkpoint 4'])
+  })
+
+  test('keeps one step queued behind the one that runs', async () => {
+    const { plan, mostRunning } = recorded({ every: never })
+    await runLoop(plan)
+    expect(mostRunning()).toBe(2)
+  })
+
+  test('saves what is done when it is aborted', async () => {
+    const controller = new AbortController()
+    const { plan, calls } = recorded({
+      every: { ...never, log: 2 },
+      stop: 100,
+      signal: controller.signal,
+      log: async (done) => {
+        if (done === 2) controller.abort()
+      }
+    })
+    expect(await runLoop(plan)).toBe(2)
+    expect(calls).toEqual(['step 0', 'step 1', 'checkpoint 2'])
+  })
+
+  test('does nothing when it is aborted before', async () => {
+    const { plan, calls } = recorded({ every: never, signal: AbortSignal.abort() })
+    expect(await runLoop(plan)).toBe(0)
+    expect(calls).toEqual([])
+  })
+
+  test("a step's error ends it without a checkpoint, and closes the data", async () => {
+    let closed = false
+    async function* batches() {
+      try {
+        for (let i = 0; ; i++) yield i
+      } finally {
+        closed = true
+      }
+    }
+    const { plan, calls } = recorded({
+      every: never,
+      batches: batches(),
+      step: async (_, step) => {
+        if (step >= 1) throw new Error(`broken at ${step}`)
+      }
+    })
+    await expect(runLoop(plan)).rejects.toThrow('broken at 1')
+    expect(calls).toEqual([])
+    expect(closed).toBe(true)
+  })
+})
+
+describe('prefetch', () => {
+  test('is two ahead, in order, and closes its source', async () => {
+    let made = 0
+    let closed = false
+    async function* source() {
+      try {
+        for (;;) yield made++
+      } finally {
+        closed = true
+      }
+    }
+    const items = prefetch(source(), 2)
+    expect((await items.next()).value).toBe(0)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(made).toBe(3)
+    expect((await items.next()).value).toBe(1)
+    await items.return()
+    expect(closed).toBe(true)
+  })
+
+  test('ends with its source and passes its errors on', async () => {
+    async function* two() {
+      yield 1
+      yield 2
+    }
+    const all: number[] = []
+    for await (const item of prefetch(two(), 3)) all.push(item)
+    expect(all).toEqual([1, 2])
+    // biome-ignore lint/correctness/useYield: it fails first
+    async function* broken(): AsyncGenerator<number> {
+      throw new Error('no such file')
+    }
+    await expect(prefetch(broken()).next()).rejects.toThrow('no such file')
+  })
+})
