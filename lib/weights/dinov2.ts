@@ -1,0 +1,161 @@
+/**
+ * DINOv2 checkpoints in all layouts that are around, brought to timm's names and conventions
+ * (`vit_*_patch14_dinov2`, `vit_*_patch14_reg4_dinov2`).
+ */
+
+import { MactokError } from '../errors.js'
+import type { NativeVitConfig } from '../native/addon.js'
+import { add, concatenate, positions, type Weights, type WeightTensor } from './tensors.js'
+
+export type Dinov2Layout = 'huggingface' | 'timm' | 'facebook'
+
+/** What a network needs to be built for a checkpoint. */
+export interface Dinov2Config {
+  vit: NativeVitConfig
+  /** Side of a patch, in pixels. */
+  patchSize: number
+  /** The positions are a grid × grid raster (37 for 518-pixel pictures). */
+  grid: number
+}
+
+/** The layout that the names belong to; undefined when they are not DINOv2's. */
+export function detectDinov2(names: Iterable<string>): Dinov2Layout | undefined {
+  const all = [...names]
+  const has = (pattern: RegExp) => all.some((name) => pattern.test(name))
+  if (has(/^(\w+\.)?embeddings\.patch_embeddings\.projection\.weight$/)) return 'huggingface'
+  if (!has(/^patch_embed\.proj\.weight$/) || !has(/^cls_token$/)) return undefined
+  return has(/^(mask_token|register_tokens)$|^blocks\.\d+\.\d+\.|\.mlp\.w12\./) ? 'facebook' : 'timm'
+}
+
+type Rule = readonly [pattern: RegExp, replacement: string]
+
+/** Hugging Face: both the names on the hub and those of transformers 5. A `~k` marks the k-th part of a joined tensor. */
+const huggingFaceRules: readonly Rule[] = [
+  [/^\w+\.(?=(embeddings|encoder|layernorm)\.)/, ''],
+  [/^embeddings\.cls_token$/, 'cls_token'],
+  [/^embeddings\.register_tokens$/, 'reg_token'],
+  [/^embeddings\.position_embeddings$/, 'pos_embed'],
+  [/^embeddings\.patch_embeddings\.projection\./, 'patch_embed.proj.'],
+  [/^layernorm\./, 'norm.'],
+  [/^encoder\.layer\./, 'blocks.'],
+  [/\.attention\.(attention\.query|q_proj)\.(\w+)$/, '.attn.qkv.$2~0'],
+  [/\.attention\.(attention\.key|k_proj)\.(\w+)$/, '.attn.qkv.$2~1'],
+  [/\.attention\.(attention\.value|v_proj)\.(\w+)$/, '.attn.qkv.$2~2'],
+  [/\.attention\.(output\.dense|o_proj)\./, '.attn.proj.'],
+  [/\.layer_scale([12])\.lambda1$/, '.ls$1.gamma'],
+  [/\.mlp\.gate_proj\.(\w+)$/, '.mlp.fc1.$1~0'],
+  [/\.mlp\.up_proj\.(\w+)$/, '.mlp.fc1.$1~1'],
+  [/\.mlp\.weights_in\./, '.mlp.fc1.'],
+  [/\.mlp\.(weights_out|down_proj)\./, '.mlp.fc2.']
+]
+
+/** The original repository: blocks may stand in chunks, `blocks.1.12.…`, with the index counted through. */
+const facebookRules: readonly Rule[] = [
+  [/^register_tokens$/, 'reg_token'],
+  [/^blocks\.\d+\.(?=\d+\.)/, 'blocks.'],
+  [/\.mlp\.w12\./, '.mlp.fc1.'],
+  [/\.mlp\.w3\./, '.mlp.fc2.']
+]
+
+const rulesOf: Record<Dinov2Layout, readonly Rule[]> = {
+  huggingface: huggingFaceRules,
+  facebook: facebookRules,
+  timm: []
+}
+
+/** Parts of a checkpoint that the forward pass of a frozen DINOv2 does not use. */
+const unused = /(^|\.)mask_token$|^(classifier|head)\./
+
+/** timm's name of a tensor (with `~k` for part k of a joined one), or undefined for a tensor that is not needed. */
+export function dinov2Name(name: string, layout: Dinov2Layout): string | undefined {
+  if (unused.test(name)) return undefined
+  return rulesOf[layout].reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), name)
+}
+
+const expected =
+  /^(cls_token|reg_token|pos_embed|patch_embed\.proj\.(weight|bias)|norm\.(weight|bias)|blocks\.\d+\.(norm[12]\.(weight|bias)|attn\.(qkv|proj)\.(weight|bias)|ls[12]\.gamma|mlp\.fc[12]\.(weight|bias)))$/
+
+/**
+ * Any layout's tensors under timm's names: q, k and v joined, SwiGLU's gate and value joined (gate first), and with registers
+ * timm's convention, in which `cls_token` includes its position and `pos_embed` has the patches' alone.
+ * @throws MactokError `ERR_FORMAT` for names that are not DINOv2's
+ */
+export function mapDinov2(weights: Weights, layout = detectDinov2(weights.keys())): Weights {
+  if (!layout)
+    throw new MactokError('ERR_FORMAT', `Not a DINOv2 checkpoint; it begins with ${[...weights.keys()].slice(0, 3)}`)
+  const parts = new Map<string, WeightTensor[]>()
+  for (const [name, tensor] of weights) {
+    const mapped = dinov2Name(name, layout)
+    if (mapped === undefined) continue
+    const [target, part = '0'] = mapped.split('~') as [string, string?]
+    if (!expected.test(target))
+      throw new MactokError('ERR_FORMAT', `Unexpected tensor "${name}" in a DINOv2 checkpoint`)
+    const list = parts.get(target) ?? []
+    list[Number(part)] = tensor
+    parts.set(target, list)
+  }
+  const result = new Map<string, WeightTensor>()
+  for (const [name, list] of parts) {
+    if (list.includes(undefined as never)) throw new MactokError('ERR_FORMAT', `Parts of "${name}" are missing`)
+    result.set(
+      name,
+      list.length === 1 ? (list[0] as WeightTensor) : concatenate(list as [WeightTensor, ...WeightTensor[]])
+    )
+  }
+  const [cls, pos] = [result.get('cls_token'), result.get('pos_embed')]
+  if (layout !== 'timm' && result.has('reg_token') && cls && pos) {
+    result.set('cls_token', add(cls, positions(pos, 0, 1)))
+    result.set('pos_embed', positions(pos, 1, pos.shape[1] as number))
+  }
+  return result
+}
+
+/** The fields of a Hugging Face `config.json` that are used where shapes do not tell. */
+export interface Dinov2Json {
+  num_attention_heads?: number
+  layer_norm_eps?: number
+  layerscale_value?: number
+}
+
+/**
+ * The configuration of a checkpoint in timm's names, from its shapes. What shapes do not tell comes from `config.json`;
+ * without it, heads are 64 wide as in every published DINOv2.
+ * `mlpRatio` is timm's: rows of `mlp.fc1` over the width, which counts SwiGLU's gate (16/3 for giant).
+ */
+export function dinov2Config(weights: Weights, json: Dinov2Json = {}): Dinov2Config {
+  const shape = (name: string): readonly number[] => {
+    const tensor = weights.get(name)
+    if (!tensor) throw new MactokError('ERR_FORMAT', `The DINOv2 checkpoint lacks "${name}"`)
+    return tensor.shape
+  }
+  const [width, , patchSize] = shape('patch_embed.proj.weight') as [number, number, number, number]
+  const [hidden] = shape('blocks.0.mlp.fc1.weight') as [number, number]
+  const [, inner] = shape('blocks.0.mlp.fc2.weight') as [number, number]
+  const registers = weights.has('reg_token') ? (shape('reg_token')[1] as number) : 0
+  const patches = (shape('pos_embed')[1] as number) - (registers > 0 ? 0 : 1)
+  const grid = Math.sqrt(patches)
+  const heads = json.num_attention_heads ?? width / 64
+  if (!Number.isInteger(grid)) throw new MactokError('ERR_FORMAT', `Positions of ${patches} patches are not a square`)
+  if (!Number.isInteger(heads) || width % heads !== 0) {
+    throw new MactokError('ERR_FORMAT', `The number of heads for width ${width} is unknown: a config.json must tell it`)
+  }
+  let depth = 0
+  while (weights.has(`blocks.${depth}.norm1.weight`)) depth++
+  return {
+    vit: {
+      width,
+      depth,
+      heads,
+      mlpRatio: hidden / width,
+      mlp: hidden === inner ? 'gelu' : 'swiglu',
+      layerScale: weights.has('blocks.0.ls1.gamma') ? (json.layerscale_value ?? 1e-5) : null,
+      cls: true,
+      registers,
+      positions: 'learned',
+      ropeTheta: 10,
+      normEps: json.layer_norm_eps ?? 1e-6
+    },
+    patchSize,
+    grid
+  }
+}

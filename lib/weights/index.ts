@@ -1,0 +1,19 @@
+/** Weights: safetensors files, foreign checkpoints, the Hugging Face hub. Nothing here loads LibTorch. */
+
+export { cacheFolder } from './cache.js'
+export { type ImportedTokenizer, isContinuousTokenizer, mapContinuousTokenizer } from './continuous-tokenizer.js'
+export { type Dinov2Config, type Dinov2Layout, detectDinov2, dinov2Config, mapDinov2 } from './dinov2.js'
+export { fromFloat32, toFloat32, type WeightDtype } from './dtype.js'
+export type { TensorInfo } from './header.js'
+export { type DownloadProgress, type PulledWeights, type PullOptions, pullWeights } from './hub.js'
+export {
+  type Dinov2Checkpoint,
+  findWeights,
+  type ImportedWeights,
+  importWeights,
+  locateWeights,
+  openDinov2
+} from './named.js'
+export { readSafetensors, SafetensorsFile } from './reader.js'
+export { fileWeights, type Weights, type WeightTensor } from './tensors.js'
+export { type TensorData, writeSafetensors } from './writer.js'

@@ -1,0 +1,78 @@
+/** Tensors by name, read when needed: what key maps work on. Everything is bytes in memory; no LibTorch. */
+
+import { MactokError } from '../errors.js'
+import { asBytes, toFloat32, type WeightDtype } from './dtype.js'
+import type { SafetensorsFile } from './reader.js'
+
+export interface WeightTensor {
+  readonly dtype: WeightDtype
+  readonly shape: readonly number[]
+  /** Row-major, little-endian. */
+  bytes(): Promise<Uint8Array>
+  /** Where the bytes lie unchanged in a file, if they do: such a tensor may be memory-mapped. */
+  readonly place?: { readonly path: string; readonly offset: number }
+}
+
+export type Weights = ReadonlyMap<string, WeightTensor>
+
+/** The tensors of an open file. */
+export function fileWeights(file: SafetensorsFile): Weights {
+  return new Map(
+    [...file.tensors.values()].map(({ name, shape, offset }) => {
+      const tensor = {
+        dtype: file.dtype(name),
+        shape,
+        bytes: () => file.bytes(name),
+        place: { path: file.path, offset }
+      }
+      return [name, tensor]
+    })
+  )
+}
+
+const count = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)
+
+const mismatch = (operation: string, tensors: readonly WeightTensor[]): MactokError => {
+  const shapes = tensors.map(({ dtype, shape }) => `${dtype} [${shape}]`).join(' and ')
+  return new MactokError('ERR_FORMAT', `Cannot ${operation} tensors of different dtypes or shapes: ${shapes}`)
+}
+
+/** Along the first dimension, as the rows of q, k and v become one matrix. */
+export function concatenate(tensors: readonly [WeightTensor, ...WeightTensor[]]): WeightTensor {
+  const [{ dtype, shape }] = tensors
+  const [, ...row] = shape
+  if (tensors.some((tensor) => tensor.dtype !== dtype || `${tensor.shape.slice(1)}` !== `${row}`)) {
+    throw mismatch('concatenate', tensors)
+  }
+  const rows = tensors.reduce((sum, tensor) => sum + (tensor.shape[0] as number), 0)
+  const bytes = async () => new Uint8Array(Buffer.concat(await Promise.all(tensors.map((tensor) => tensor.bytes()))))
+  return { dtype, shape: [rows, ...row], bytes }
+}
+
+/** Positions [start, end) of the second dimension of a tensor [1, N, D]. */
+export function positions(tensor: WeightTensor, start: number, end: number): WeightTensor {
+  const [, length, width] = tensor.shape as [number, number, number]
+  const bytes = async () => {
+    const all = await tensor.bytes()
+    const size = all.byteLength / length
+    return all.slice(start * size, end * size)
+  }
+  return { dtype: tensor.dtype, shape: [1, end - start, width], bytes }
+}
+
+/** The sum of two floating-point tensors of one shape, in float32. */
+export function add(a: WeightTensor, b: WeightTensor): WeightTensor {
+  if (`${a.shape}` !== `${b.shape}`) throw mismatch('add', [a, b])
+  const bytes = async () => {
+    const left = toFloat32(await a.bytes(), a.dtype)
+    const right = toFloat32(await b.bytes(), b.dtype)
+    return asBytes(left.map((value, i) => value + (right[i] as number)))
+  }
+  return { dtype: 'float32', shape: a.shape, bytes }
+}
+
+export const zeros = (shape: readonly number[]): WeightTensor => ({
+  dtype: 'float32',
+  shape,
+  bytes: async () => new Uint8Array(4 * count(shape))
+})

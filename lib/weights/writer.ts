@@ -1,0 +1,58 @@
+import { outOfRange } from '../errors.js'
+import { writeAtomically, writeFully } from './atomic.js'
+import { asBytes, isWeightDtype, type WeightDtype } from './dtype.js'
+import { buildHeader } from './header.js'
+
+type Chunks = Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>
+
+/** A tensor to be written: its elements in row-major order, little-endian, at once or produced when its turn comes. */
+export interface TensorData {
+  readonly name: string
+  readonly dtype: WeightDtype
+  readonly shape: readonly number[]
+  readonly data: ArrayBufferView | (() => Promise<ArrayBufferView>) | (() => Chunks)
+}
+
+function validate(tensors: readonly TensorData[]): void {
+  const seen = new Set<string>()
+  for (const { name, dtype, shape } of tensors) {
+    if (name === '__metadata__' || seen.has(name)) throw outOfRange('name', 'a name of its own for each tensor', name)
+    if (!isWeightDtype(dtype)) throw outOfRange(`dtype of "${name}"`, 'a dtype of safetensors', dtype)
+    if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+      throw outOfRange(`shape of "${name}"`, 'non-negative integers', `[${shape}]`)
+    }
+    seen.add(name)
+  }
+}
+
+async function* chunksOf({ data }: TensorData): AsyncGenerator<ArrayBufferView> {
+  const source = typeof data === 'function' ? data() : data
+  const resolved = source instanceof Promise ? await source : source
+  if (ArrayBuffer.isView(resolved)) yield resolved
+  else yield* resolved
+}
+
+/**
+ * Writes a safetensors file, one tensor in memory at a time: beside its place, synced, then renamed.
+ * Same tensors and metadata, same bytes, whatever their order; the order is that of Python's `safetensors`.
+ * @throws RangeError for repeated names and for data whose size is not that of dtype and shape
+ */
+export async function writeSafetensors(
+  file: string,
+  tensors: readonly TensorData[],
+  metadata: Readonly<Record<string, string>> = {}
+): Promise<void> {
+  validate(tensors)
+  const { bytes, ordered } = buildHeader(tensors, metadata)
+  await writeAtomically(file, async (handle) => {
+    await writeFully(handle, bytes)
+    for (const { tensor, byteLength } of ordered) {
+      let written = 0
+      for await (const chunk of chunksOf(tensor)) {
+        written += chunk.byteLength
+        if (written <= byteLength) await writeFully(handle, asBytes(chunk))
+      }
+      if (written !== byteLength) throw outOfRange(`data of "${tensor.name}"`, `${byteLength} bytes`, `${written}`)
+    }
+  })
+}
