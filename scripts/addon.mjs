@@ -1,51 +1,77 @@
-// Builds the addon by cmake-js in .build/ and copies the products where node-gyp-build looks for them.
+// Builds the addon by cmake-js in .build/ and copies the products to where node-gyp-build looks for them.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { libTorchVersion, whyNotLibTorch } from '../lib/native/libtorch.mjs'
+import { fingerprint, unlessMade } from './fingerprint.mjs'
 import { Failure, say } from './report.mjs'
+import { requireCMake, requireCompiler } from './tools.mjs'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const tree = join(root, '.build')
-const products = join(tree, 'Release')
+/** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string }} Options what CMake is told */
 
-/** @param {{ libtorch: string, out?: string, cuda?: string[] }} options `cuda`: folders of CUDA's headers */
-export function buildAddon({ libtorch, out = join(root, 'build', 'Release'), cuda = [] }) {
-  const options = { LIBTORCH: libtorch, MACTOK_CUDA_INCLUDE: cuda.join(';') }
-  const stamp = join(tree, 'options.json')
-  const configured = existsSync(stamp) ? readFileSync(stamp, 'utf8') : ''
-  const wanted = JSON.stringify(options)
-  if (configured !== wanted) {
-    cmakeJs('configure', Object.entries(options).map(([name, value]) => `--CD${name}=${value}`))
-    writeFileSync(stamp, wanted)
-  }
-  cmakeJs('build', ['--parallel', String(availableParallelism())])
-  copyProducts(out)
+/**
+ * @param {{ root: string, libtorch: string, out?: string, cuda?: string[] }} options
+ *   `cuda`: folders of CUDA's headers, to build native/cuda too
+ */
+export function buildAddon({ root, libtorch, out = join(root, 'build', 'Release'), cuda = [] }) {
+  const tree = join(root, '.build')
+  const sources = ['native', 'cmake', 'CMakeLists.txt', 'package-lock.json'].map((name) => join(root, name))
+  const print = fingerprint(sources, [String(libTorchVersion(libtorch)), out, ...cuda])
+  const stamp = join(out, '.stamp')
+  return unlessMade(stamp, print, () => {
+    requireCompiler()
+    requireCMake()
+    say('building the addon')
+    configure(root, tree, { LIBTORCH: libtorch, MACTOK_CUDA_INCLUDE: cuda.join(';') })
+    cmakeJs(root, ['build', '--out', tree, '--parallel', String(availableParallelism())])
+    copyProducts(join(tree, 'Release'), out)
+  })
 }
 
 /**
- * @param {string} command
- * @param {string[]} options
+ * Configures anew when an option changes. Another place of the same LibTorch is no change: nothing of the build depends on it.
+ * @param {string} root
+ * @param {string} tree
+ * @param {Options} options
  */
-function cmakeJs(command, options) {
-  const program = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
-  const done = spawnSync(process.execPath, [program, command, '--log-level', 'error', '--directory', root, '--out', tree, ...options], {
-    cwd: root,
-    stdio: 'inherit'
-  })
-  if (done.status !== 0) throw new Failure(`cmake-js ${command} failed; its message stands above`)
+function configure(root, tree, options) {
+  const stamp = join(tree, 'options.json')
+  /** @type {Options | undefined} */
+  const last = existsSync(stamp) ? JSON.parse(readFileSync(stamp, 'utf8')) : undefined
+  if (last && !whyNotLibTorch(last.LIBTORCH) && libTorchVersion(last.LIBTORCH) === libTorchVersion(options.LIBTORCH)) {
+    options.LIBTORCH = last.LIBTORCH
+  }
+  const wanted = JSON.stringify(options)
+  if (JSON.stringify(last) === wanted) return
+  cmakeJs(root, ['configure', '--out', tree, ...Object.entries(options).map(([name, value]) => `--CD${name}=${value}`)])
+  writeFileSync(stamp, wanted)
 }
 
-/** @param {string} out */
-function copyProducts(out) {
-  mkdirSync(out, { recursive: true })
-  for (const name of readdirSync(products).filter((name) => /\.(node|so|dylib|dll)$/.test(name))) {
-    const [from, to] = [join(products, name), join(out, name)]
-    if (existsSync(to) && statSync(to).mtimeMs >= statSync(from).mtimeMs) continue
+/**
+ * @param {string} root
+ * @param {string[]} options
+ */
+function cmakeJs(root, options) {
+  const program = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
+  const done = spawnSync(process.execPath, [program, '--log-level', 'error', '--directory', root, ...options], {
+    cwd: root,
+    stdio: ['ignore', 2, 2]
+  })
+  if (done.status !== 0) throw new Failure('The addon does not build; the message stands above')
+}
+
+/**
+ * @param {string} from
+ * @param {string} to
+ */
+function copyProducts(from, to) {
+  mkdirSync(to, { recursive: true })
+  for (const name of readdirSync(from).filter((name) => /\.(node|so|dylib|dll)$/.test(name))) {
+    const [source, target] = [join(from, name), join(to, name)]
+    if (existsSync(target) && statSync(target).mtimeMs >= statSync(source).mtimeMs) continue
     // Renamed into place: a process that has the old file mapped keeps it whole.
-    copyFileSync(from, `${to}.new`)
-    renameSync(`${to}.new`, to)
-    say(`built ${name}`)
+    copyFileSync(source, `${target}.new`)
+    renameSync(`${target}.new`, target)
   }
 }

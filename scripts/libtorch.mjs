@@ -1,12 +1,178 @@
-// Finds LibTorch, or fetches it into the user cache.
-import { libTorchCandidates } from '../lib/native/libtorch.mjs'
-import { Failure } from './report.mjs'
+// Finds LibTorch, or fetches it into the user cache from the wheels that libtorch.json pins.
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cachedLibTorch, cacheFolder, libTorchCandidates, PINNED_VERSION } from '../lib/native/libtorch.mjs'
+import { download, sha256Of } from './download.mjs'
+import { withLock } from './lock.mjs'
+import { downloadByPip, findPip, resolveWheels } from './pip.mjs'
+import { Failure, say } from './report.mjs'
+import { unzip } from './unzip.mjs'
 
-/** @returns {Promise<string>} LibTorch's folder */
+/** @typedef {{ name: string, version: string, file: string, sha256: string }} Wheel */
+
+/** @type {{ platforms: Record<string, { base: Wheel[], cuda: Wheel[], headers: Wheel[] }> }} */
+const pins = JSON.parse(readFileSync(new URL('libtorch.json', import.meta.url), 'utf8'))
+
+/** Wheels and what is unpacked from them, in bytes, at the most. */
+const DISK = { base: 1.4e9, cuda: 7e9 }
+
+/** Of LibTorch's wheel: what compiling and running need. */
+const LIBTORCH_FILES = /^torch\/(lib|include)\/|^torch\/version\.py$|\.dist-info\/(METADATA|licenses\/.*|LICENSE|NOTICE)$/
+const PYTHON_FILES = /^torch\/lib\/(libtorch_python|torch_python|libshm|shm)/
+const CUDA_FILES = /^torch\/lib\/(libtorch_cuda|libtorch_nvshmem|libc10_cuda|libcaffe2_nvrtc)/
+
+/**
+ * LibTorch's folder: `LIBTORCH`, the cache, or fetched.
+ * @returns {Promise<string>}
+ */
 export async function findLibTorch() {
   const [candidate] = libTorchCandidates()
-  if (!candidate.problem) return candidate.folder
-  throw new Failure(`${candidate.folder} (from ${candidate.origin}) is no LibTorch: ${candidate.problem}`, [
-    'LIBTORCH=<folder> names an unpacked LibTorch, or the torch folder of a Python installation'
+  if (process.env.LIBTORCH) {
+    if (!candidate.problem) return candidate.folder
+    throw new Failure(`LIBTORCH names ${candidate.folder}, which is no LibTorch: ${candidate.problem}`, [
+      'name the folder with include/ and lib/: an unpacked LibTorch, or the torch folder of a Python installation',
+      `or unset LIBTORCH: version ${PINNED_VERSION} is fetched then`
+    ])
+  }
+  const complete = () => !libTorchCandidates()[0].problem && (!wantsCuda() || hasCuda(candidate.folder))
+  if (complete()) return candidate.folder
+  return withLock(join(cacheFolder(), 'fetch.lock'), async () => {
+    if (!complete()) await fetchLibTorch()
+    return candidate.folder
+  })
+}
+
+/**
+ * Folders with CUDA's headers, for compiling native/cuda anywhere.
+ * @returns {Promise<string[]>}
+ */
+export async function findCudaHeaders() {
+  const folder = join(cacheFolder(), `cuda-headers-${PINNED_VERSION}`)
+  const include = join(folder, 'nvidia', 'cu13', 'include')
+  if (!existsSync(include)) {
+    await withLock(join(cacheFolder(), 'fetch.lock'), () => unpackInto(folder, pinned().headers, (name) => name.includes('/include/')))
+  }
+  return [include]
+}
+
+async function fetchLibTorch() {
+  const { base, cuda } = pinned()
+  const wheels = wantsCuda() ? [...base, ...cuda] : base
+  say(`fetching LibTorch ${PINNED_VERSION}${wantsCuda() ? ' with CUDA' : ''} into ${cacheFolder()}`)
+  await requireDisk(wantsCuda() ? DISK.base + DISK.cuda : DISK.base)
+  await unpackInto(join(cachedLibTorch(PINNED_VERSION), '..'), wheels, isWanted)
+}
+
+/** @param {string} name */
+export function isWanted(name) {
+  if (name.startsWith('nvidia/')) return !name.includes('/include/') && !name.endsWith('.a')
+  return LIBTORCH_FILES.test(name) && !PYTHON_FILES.test(name) && (wantsCuda() || !CUDA_FILES.test(name))
+}
+
+/**
+ * Gets wheels and unpacks them side by side; the folder appears when it is whole.
+ * @param {string} folder
+ * @param {Wheel[]} wheels
+ * @param {(name: string) => boolean} keep
+ */
+async function unpackInto(folder, wheels, keep) {
+  const downloads = join(cacheFolder(), 'downloads')
+  mkdirSync(downloads, { recursive: true })
+  await getWheels(wheels, downloads)
+  const partial = `${folder}.partial`
+  rmSync(partial, { recursive: true, force: true })
+  for (const { file } of wheels) {
+    say(`unpacking ${file}`)
+    await unzip(join(downloads, file), partial, keep)
+  }
+  rmSync(folder, { recursive: true, force: true })
+  renameSync(partial, folder)
+  for (const { file } of wheels) rmSync(join(downloads, file))
+}
+
+/**
+ * @param {Wheel[]} wheels
+ * @param {string} folder
+ */
+async function getWheels(wheels, folder) {
+  const missing = wheels.filter(({ file }) => !existsSync(join(folder, file)))
+  if (missing.length === 0) return
+  const pip = findPip()
+  const requirements = missing.map(({ name, version }) => `${name}==${version}`)
+  const addresses = resolveWheels(pip, platform(), requirements)
+  for (const wheel of missing) {
+    const path = join(folder, wheel.file)
+    const url = addresses?.find(({ sha256 }) => sha256 === wheel.sha256)?.url
+    if (!url?.startsWith('http') || !(await downloaded(url, path, wheel))) await getByPip(pip, wheel, folder)
+  }
+}
+
+/**
+ * Whether Node's own download, which resumes, worked. Behind proxies and private certificates only pip may get through.
+ * @param {string} url
+ * @param {string} path
+ * @param {Wheel} wheel
+ */
+async function downloaded(url, path, { file, sha256 }) {
+  try {
+    await download({ url, path, sha256 })
+    return true
+  } catch (error) {
+    if (!(error instanceof Failure) || existsSync(`${path}.part`)) throw error
+    say(`${file}: ${error.message.split('\n')[0]}; pip tries`)
+    return false
+  }
+}
+
+/**
+ * @param {import('./pip.mjs').Pip} pip
+ * @param {Wheel} wheel
+ * @param {string} folder
+ */
+async function getByPip(pip, { name, version, file, sha256 }, folder) {
+  say(`pip downloads ${file}`)
+  downloadByPip(pip, platform(), [`${name}==${version}`], folder)
+  const path = join(folder, file)
+  const found = existsSync(path) ? await sha256Of(path) : undefined
+  if (found === sha256) return
+  rmSync(path, { force: true })
+  throw new Failure(found ? `${file} has SHA-256 ${found} instead of ${sha256}` : `pip downloaded something else than ${file}`, [
+    "the index that pip uses may serve other files: check `pip config list`",
+    'or name a LibTorch that you have: LIBTORCH=<folder>'
+  ])
+}
+
+function platform() {
+  return /** @type {import('./pip.mjs').Platform} */ (`${process.platform}-${process.arch}`)
+}
+
+function pinned() {
+  const wheels = pins.platforms[platform()]
+  if (wheels) return wheels
+  throw new Failure(`There is no LibTorch wheel for ${platform()}`, [
+    `LIBTORCH=<folder> names a LibTorch ${PINNED_VERSION} that was built for it`,
+    `wheels exist for ${Object.keys(pins.platforms).join(', ')}`
+  ])
+}
+
+/** An NVIDIA driver is here, or `MACTOK_CUDA=1` says so; `MACTOK_CUDA=0` does without. */
+function wantsCuda() {
+  if (process.env.MACTOK_CUDA) return process.env.MACTOK_CUDA !== '0'
+  return process.platform === 'linux' && ['/proc/driver/nvidia/version', '/usr/lib/wsl/lib/libcuda.so.1'].some((path) => existsSync(path))
+}
+
+/** @param {string} folder */
+const hasCuda = (folder) => existsSync(join(folder, 'lib', 'libtorch_cuda.so'))
+
+/** @param {number} bytes */
+async function requireDisk(bytes) {
+  const folder = cacheFolder()
+  mkdirSync(folder, { recursive: true })
+  const { bavail, bsize } = await statfs(folder)
+  if (bavail * bsize >= bytes) return
+  throw new Failure(`LibTorch needs ${(bytes / 1e9).toFixed(1)} GB of disk, but ${folder} has ${((bavail * bsize) / 1e9).toFixed(1)} GB`, [
+    'free some, or set MACTOK_CACHE to a folder elsewhere',
+    'or name a LibTorch that you have: LIBTORCH=<folder>'
   ])
 }

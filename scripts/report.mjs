@@ -1,6 +1,6 @@
-// How the scripts speak: one line a stage, one message for a failure.
+// How the scripts speak: one line a stage, a progress line, one message for a failure.
 
-/** A failure that the user can mend: what is wrong, and the way out. */
+/** A failure that the user can mend: what is wrong, and the ways out. */
 export class Failure extends Error {
   /**
    * @param {string} problem
@@ -27,3 +27,35 @@ export async function run(body) {
     process.exitCode = 1
   }
 }
+
+/**
+ * A progress line of bytes: rewritten on a terminal, every tenth elsewhere.
+ * @param {string} label
+ * @param {number} total bytes; 0 when unknown
+ * @returns {{ update(bytes: number): void, end(): void }}
+ */
+export function progress(label, total) {
+  const terminal = process.stderr.isTTY
+  const started = Date.now()
+  let next = 0
+  let first = -1
+  return {
+    update(bytes) {
+      if (first < 0) first = bytes
+      const now = Date.now()
+      const share = total ? bytes / total : 0
+      if (terminal ? now < next : share * 10 < next) return
+      next = terminal ? now + 100 : Math.floor(share * 10) + 1
+      const rate = ((bytes - first) / Math.max(1, now - started)) * 1000
+      const left = total && rate ? `, ${Math.ceil((total - bytes) / rate)} s left` : ''
+      const line = `mactok: ${label} ${megabytes(bytes)}${total ? ` of ${megabytes(total)}` : ''} MB, ${megabytes(rate)} MB/s${left}`
+      process.stderr.write(terminal ? `\r\x1b[K${line}` : `${line}\n`)
+    },
+    end() {
+      if (terminal) process.stderr.write('\r\x1b[K')
+    }
+  }
+}
+
+/** @param {number} bytes */
+const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)

@@ -1,0 +1,60 @@
+// One set-up at a time: a lock file with its holder's process id.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { say } from './report.mjs'
+
+/**
+ * Runs the body while no other process holds `path`; waits for one that does. A dead holder's lock is taken over.
+ * @template T
+ * @param {string} path
+ * @param {() => T | Promise<T>} body
+ * @returns {Promise<T>}
+ */
+export async function withLock(path, body) {
+  mkdirSync(dirname(path), { recursive: true })
+  for (let waited = false; !take(path); waited = true) {
+    if (!waited) say(`waiting for another set-up (process ${holder(path)}; ${path})`)
+    await sleep(200)
+  }
+  try {
+    return await body()
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
+/** @param {string} path */
+function take(path) {
+  try {
+    writeFileSync(path, String(process.pid), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+  }
+  const pid = holder(path)
+  if (pid !== undefined && !isAlive(pid)) rmSync(path, { force: true })
+  return false
+}
+
+/** @param {string} path */
+function holder(path) {
+  try {
+    return Number(readFileSync(path, 'utf8')) || undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return codeOf(error) === 'EPERM'
+  }
+}
+
+/** @param {unknown} error */
+const codeOf = (error) => /** @type {NodeJS.ErrnoException} */ (error).code

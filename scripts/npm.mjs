@@ -1,0 +1,39 @@
+// The npm dependencies: installed as package-lock.json says, unless they are there.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Failure, say } from './report.mjs'
+
+/** @param {string} root */
+export function installDependencies(root) {
+  if (areInstalled(root)) return
+  say('installing npm dependencies')
+  // Scripts are not needed: what is native among them ships as binaries, and the addon is built by the set-up.
+  const done = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32'
+  })
+  if (done.status === 0) return
+  throw new Failure('npm ci failed; its message stands above', ['check the network and the disk, then run the same command again'])
+}
+
+/**
+ * Whether npm's own record of what it installed agrees with the lock file.
+ * @param {string} root
+ */
+function areInstalled(root) {
+  const record = join(root, 'node_modules', '.package-lock.json')
+  if (!existsSync(record)) return false
+  const installed = packagesOf(record)
+  return Object.entries(packagesOf(join(root, 'package-lock.json'))).every(([path, { version, optional }]) => {
+    if (path === '') return true
+    return installed[path] ? installed[path].version === version : optional === true
+  })
+}
+
+/**
+ * @param {string} path
+ * @returns {Record<string, { version?: string, optional?: boolean }>}
+ */
+const packagesOf = (path) => JSON.parse(readFileSync(path, 'utf8')).packages
