@@ -1,6 +1,15 @@
 // Builds the addon by cmake-js in .build/ and copies the products to where node-gyp-build looks for them.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { libTorchVersion, whyNotLibTorch } from '../lib/native/libtorch.mjs'

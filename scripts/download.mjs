@@ -30,7 +30,8 @@ export async function download({ url, path, sha256, retries = 4, pause = 1000, s
       ])
     } catch (error) {
       const reason = reasonOf(error)
-      if (error instanceof Failure || reason === 'ENOSPC' || attempt >= retries) throw explained(error, reason, basename(path))
+      if (error instanceof Failure || reason === 'ENOSPC' || attempt >= retries)
+        throw explained(error, reason, basename(path))
       say(`${basename(path)}: ${reason}; going on from ${sizeOf(part)} bytes`)
       await sleep(pause * 2 ** attempt)
     }
@@ -102,6 +103,9 @@ function reasonOf(error) {
  */
 function explained(error, reason, name) {
   if (error instanceof Failure) return error
-  if (reason === 'ENOSPC') return new Failure(`No disk space left for ${name}`, ['free some, or set MACTOK_CACHE to a folder elsewhere'])
-  return new Failure(`${name} could not be downloaded: ${reason}`, ['check the network, then run the same command: it goes on where it stopped'])
+  if (reason === 'ENOSPC')
+    return new Failure(`No disk space left for ${name}`, ['free some, or set MACTOK_CACHE to a folder elsewhere'])
+  return new Failure(`${name} could not be downloaded: ${reason}`, [
+    'check the network, then run the same command: it goes on where it stopped'
+  ])
 }

@@ -18,7 +18,8 @@ const pins = JSON.parse(readFileSync(new URL('libtorch.json', import.meta.url), 
 const DISK = { base: 1.4e9, cuda: 7e9 }
 
 /** Of LibTorch's wheel: what compiling and running need. */
-const LIBTORCH_FILES = /^torch\/(lib|include)\/|^torch\/version\.py$|\.dist-info\/(METADATA|licenses\/.*|LICENSE|NOTICE)$/
+const LIBTORCH_FILES =
+  /^torch\/(lib|include)\/|^torch\/version\.py$|\.dist-info\/(METADATA|licenses\/.*|LICENSE|NOTICE)$/
 const PYTHON_FILES = /^torch\/lib\/(libtorch_python|torch_python|libshm|shm)/
 const CUDA_FILES = /^torch\/lib\/(libtorch_cuda|libtorch_nvshmem|libc10_cuda|libcaffe2_nvrtc)/
 
@@ -51,7 +52,9 @@ export async function findCudaHeaders() {
   const folder = join(cacheFolder(), `cuda-headers-${PINNED_VERSION}`)
   const include = join(folder, 'nvidia', 'cu13', 'include')
   if (!existsSync(include)) {
-    await withLock(join(cacheFolder(), 'fetch.lock'), () => unpackInto(folder, pinned().headers, (name) => name.includes('/include/')))
+    await withLock(join(cacheFolder(), 'fetch.lock'), () =>
+      unpackInto(folder, pinned().headers, (name) => name.includes('/include/'))
+    )
   }
   return [include]
 }
@@ -137,10 +140,13 @@ async function getByPip(pip, { name, version, file, sha256 }, folder) {
   const found = existsSync(path) ? await sha256Of(path) : undefined
   if (found === sha256) return
   rmSync(path, { force: true })
-  throw new Failure(found ? `${file} has SHA-256 ${found} instead of ${sha256}` : `pip downloaded something else than ${file}`, [
-    "the index that pip uses may serve other files: check `pip config list`",
-    'or name a LibTorch that you have: LIBTORCH=<folder>'
-  ])
+  throw new Failure(
+    found ? `${file} has SHA-256 ${found} instead of ${sha256}` : `pip downloaded something else than ${file}`,
+    [
+      'the index that pip uses may serve other files: check `pip config list`',
+      'or name a LibTorch that you have: LIBTORCH=<folder>'
+    ]
+  )
 }
 
 function platform() {
@@ -159,7 +165,10 @@ function pinned() {
 /** An NVIDIA driver is here, or `MACTOK_CUDA=1` says so; `MACTOK_CUDA=0` does without. */
 function wantsCuda() {
   if (process.env.MACTOK_CUDA) return process.env.MACTOK_CUDA !== '0'
-  return process.platform === 'linux' && ['/proc/driver/nvidia/version', '/usr/lib/wsl/lib/libcuda.so.1'].some((path) => existsSync(path))
+  return (
+    process.platform === 'linux' &&
+    ['/proc/driver/nvidia/version', '/usr/lib/wsl/lib/libcuda.so.1'].some((path) => existsSync(path))
+  )
 }
 
 /** @param {string} folder */
@@ -171,8 +180,8 @@ async function requireDisk(bytes) {
   mkdirSync(folder, { recursive: true })
   const { bavail, bsize } = await statfs(folder)
   if (bavail * bsize >= bytes) return
-  throw new Failure(`LibTorch needs ${(bytes / 1e9).toFixed(1)} GB of disk, but ${folder} has ${((bavail * bsize) / 1e9).toFixed(1)} GB`, [
-    'free some, or set MACTOK_CACHE to a folder elsewhere',
-    'or name a LibTorch that you have: LIBTORCH=<folder>'
-  ])
+  throw new Failure(
+    `LibTorch needs ${(bytes / 1e9).toFixed(1)} GB of disk, but ${folder} has ${((bavail * bsize) / 1e9).toFixed(1)} GB`,
+    ['free some, or set MACTOK_CACHE to a folder elsewhere', 'or name a LibTorch that you have: LIBTORCH=<folder>']
+  )
 }

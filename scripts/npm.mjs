@@ -15,7 +15,9 @@ export function installDependencies(root) {
     shell: process.platform === 'win32'
   })
   if (done.status === 0) return
-  throw new Failure('npm ci failed; its message stands above', ['check the network and the disk, then run the same command again'])
+  throw new Failure('npm ci failed; its message stands above', [
+    'check the network and the disk, then run the same command again'
+  ])
 }
 
 /**

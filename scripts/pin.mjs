@@ -23,10 +23,16 @@ run(() => {
  */
 function pin(pip, platform) {
   const linux = platform.startsWith('linux')
-  const all = wheels(pip, platform, [`torch==${PINNED_VERSION}`], linux).filter(({ name }) => BASE.test(name) || name.startsWith('nvidia-'))
+  const all = wheels(pip, platform, [`torch==${PINNED_VERSION}`], linux).filter(
+    ({ name }) => BASE.test(name) || name.startsWith('nvidia-')
+  )
   const runtime = all.find(({ name }) => name === 'nvidia-cuda-runtime')
   const series = runtime?.version.split('.').slice(0, 2).join('.')
-  const headers = runtime ? wheels(pip, platform, [`nvidia-cuda-crt==${series}.*`], false).concat(all.filter(({ name }) => HEADERS.test(name))) : []
+  const headers = runtime
+    ? wheels(pip, platform, [`nvidia-cuda-crt==${series}.*`], false).concat(
+        all.filter(({ name }) => HEADERS.test(name))
+      )
+    : []
   return {
     base: all.filter(({ name }) => BASE.test(name)),
     cuda: all.filter(({ name }) => !BASE.test(name)),
@@ -43,5 +49,10 @@ function pin(pip, platform) {
 function wheels(pip, platform, requirements, dependencies) {
   const found = resolveWheels(pip, platform, requirements, { dependencies })
   if (!found) throw new Failure('Pinning needs pip 23.2 or newer')
-  return found.map(({ name, version, url, sha256 }) => ({ name, version, file: decodeURIComponent(url.split('/').at(-1) ?? ''), sha256 }))
+  return found.map(({ name, version, url, sha256 }) => ({
+    name,
+    version,
+    file: decodeURIComponent(url.split('/').at(-1) ?? ''),
+    sha256
+  }))
 }

@@ -43,11 +43,24 @@ export function findPip() {
 export function resolveWheels(pip, platform, requirements, { dependencies = false } = {}) {
   const [major, minor] = pip.version
   if (major < 23 || (major === 23 && minor < 2)) return undefined
-  const options = ['--dry-run', '--ignore-installed', '--target', '.', '--report', '-', '--quiet', ...selection(platform)]
-  const done = spawnSync(pip.command[0], [...pip.command.slice(1), 'install', ...options, ...(dependencies ? [] : ['--no-deps']), ...requirements], {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28
-  })
+  const options = [
+    '--dry-run',
+    '--ignore-installed',
+    '--target',
+    '.',
+    '--report',
+    '-',
+    '--quiet',
+    ...selection(platform)
+  ]
+  const done = spawnSync(
+    pip.command[0],
+    [...pip.command.slice(1), 'install', ...options, ...(dependencies ? [] : ['--no-deps']), ...requirements],
+    {
+      encoding: 'utf8',
+      maxBuffer: 1 << 28
+    }
+  )
   if (done.status !== 0) throw pipFailure(requirements, done.stderr)
   /** @type {{ install: { metadata: { name: string, version: string }, download_info: { url: string, archive_info: { hashes: { sha256: string } } } }[] }} */
   const report = JSON.parse(done.stdout)
@@ -68,7 +81,10 @@ export function resolveWheels(pip, platform, requirements, { dependencies = fals
  */
 export function downloadByPip(pip, platform, requirements, folder) {
   const options = ['download', '--no-deps', '--no-cache-dir', '--dest', folder, ...selection(platform)]
-  const done = spawnSync(pip.command[0], [...pip.command.slice(1), ...options, ...requirements], { stdio: ['ignore', 2, 'pipe'], encoding: 'utf8' })
+  const done = spawnSync(pip.command[0], [...pip.command.slice(1), ...options, ...requirements], {
+    stdio: ['ignore', 2, 'pipe'],
+    encoding: 'utf8'
+  })
   if (done.status !== 0) throw pipFailure(requirements, done.stderr)
 }
 
@@ -95,7 +111,7 @@ function linuxTags(machine) {
 function pipFailure(requirements, output) {
   const reason = output.split('\n').findLast((line) => /error/i.test(line)) ?? output.trim()
   return new Failure(`pip could not get ${requirements.join(', ')}: ${reason}`, [
-    'check the network and pip\'s index (pip config list), then run the same command again',
+    "check the network and pip's index (pip config list), then run the same command again",
     'or name a LibTorch that you have: LIBTORCH=<folder>'
   ])
 }

@@ -29,26 +29,26 @@ export async function run(body) {
 }
 
 /**
- * A progress line of bytes: rewritten on a terminal, every tenth elsewhere.
+ * A progress line of bytes: rewritten on a terminal, a new one every few seconds elsewhere.
  * @param {string} label
  * @param {number} total bytes; 0 when unknown
  * @returns {{ update(bytes: number): void, end(): void }}
  */
 export function progress(label, total) {
   const terminal = process.stderr.isTTY
+  const interval = terminal ? 100 : 5000
   const started = Date.now()
-  let next = 0
+  let last = 0
   let first = -1
   return {
     update(bytes) {
       if (first < 0) first = bytes
       const now = Date.now()
-      const share = total ? bytes / total : 0
-      if (terminal ? now < next : share * 10 < next) return
-      next = terminal ? now + 100 : Math.floor(share * 10) + 1
+      if (now - last < interval) return
+      last = now
       const rate = ((bytes - first) / Math.max(1, now - started)) * 1000
-      const left = total && rate ? `, ${Math.ceil((total - bytes) / rate)} s left` : ''
-      const line = `mactok: ${label} ${megabytes(bytes)}${total ? ` of ${megabytes(total)}` : ''} MB, ${megabytes(rate)} MB/s${left}`
+      const left = total && rate ? `, ${megabytes(rate)} MB/s, ${Math.ceil((total - bytes) / rate)} s left` : ''
+      const line = `mactok: ${label} ${megabytes(bytes)}${total ? ` of ${megabytes(total)}` : ''} MB${left}`
       process.stderr.write(terminal ? `\r\x1b[K${line}` : `${line}\n`)
     },
     end() {

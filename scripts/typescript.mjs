@@ -13,7 +13,10 @@ export function compileTypeScript(root) {
     say('compiling TypeScript')
     rmSync(dist, { recursive: true, force: true })
     const program = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-    const done = spawnSync(process.execPath, [program, '-p', 'tsconfig.build.json'], { cwd: root, stdio: ['ignore', 2, 2] })
+    const done = spawnSync(process.execPath, [program, '-p', 'tsconfig.build.json'], {
+      cwd: root,
+      stdio: ['ignore', 2, 2]
+    })
     if (done.status !== 0) throw new Failure('TypeScript does not compile; its messages stand above')
   })
 }

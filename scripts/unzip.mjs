@@ -24,7 +24,8 @@ export async function unzip(archive, folder, keep = () => true) {
     const entries = (await readDirectory(file)).filter(({ name }) => !name.endsWith('/') && keep(name))
     for (const entry of entries) {
       const path = join(folder, entry.name)
-      if (!normalize(path).startsWith(normalize(folder) + sep)) throw new Error(`${archive}: ${entry.name} leaves the folder`)
+      if (!normalize(path).startsWith(normalize(folder) + sep))
+        throw new Error(`${archive}: ${entry.name} leaves the folder`)
       mkdirSync(dirname(path), { recursive: true })
       await extract(file, archive, entry, path)
     }
@@ -50,8 +51,11 @@ async function extract(file, archive, entry, path) {
     return
   }
   const input = createReadStream(archive, { start, end: start + entry.packed - 1, highWaterMark: 1 << 20 })
-  await (entry.method === 8 ? pipeline(input, createInflateRaw({ chunkSize: 1 << 18 }), output) : pipeline(input, output))
-  if (output.bytesWritten !== entry.size) throw new Error(`${archive}: ${entry.name} has ${output.bytesWritten} bytes instead of ${entry.size}`)
+  await (entry.method === 8
+    ? pipeline(input, createInflateRaw({ chunkSize: 1 << 18 }), output)
+    : pipeline(input, output))
+  if (output.bytesWritten !== entry.size)
+    throw new Error(`${archive}: ${entry.name} has ${output.bytesWritten} bytes instead of ${entry.size}`)
 }
 
 /**

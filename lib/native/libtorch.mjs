@@ -33,7 +33,10 @@ export const cachedLibTorch = (version) => join(cacheFolder(), `libtorch-${versi
  * @param {string} folder
  */
 export function libraries(folder) {
-  const names = process.platform === 'darwin' || process.platform === 'win32' ? LIBRARY_NAMES[process.platform] : LIBRARY_NAMES.linux
+  const names =
+    process.platform === 'darwin' || process.platform === 'win32'
+      ? LIBRARY_NAMES[process.platform]
+      : LIBRARY_NAMES.linux
   return names.map((name) => join(folder, 'lib', name))
 }
 
@@ -54,8 +57,11 @@ export function whyNotLibTorch(folder) {
 export function libTorchVersion(folder) {
   /** @type {[file: string, pattern: RegExp][]} */
   const places = [
-    ['include/torch/headeronly/version.h', /VERSION_MAJOR (\d+)[^]*VERSION_MINOR (\d+)[^]*VERSION_PATCH (\d+)/],
-    ['include/torch/csrc/api/include/torch/version.h', /VERSION_MAJOR (\d+)[^]*VERSION_MINOR (\d+)[^]*VERSION_PATCH (\d+)/],
+    ['include/torch/headeronly/version.h', /VERSION_MAJOR (\d+)[\s\S]*VERSION_MINOR (\d+)[\s\S]*VERSION_PATCH (\d+)/],
+    [
+      'include/torch/csrc/api/include/torch/version.h',
+      /VERSION_MAJOR (\d+)[\s\S]*VERSION_MINOR (\d+)[\s\S]*VERSION_PATCH (\d+)/
+    ],
     ['version.py', /__version__ = '(\d+)\.(\d+)\.(\d+)/],
     ['build-version', /^(\d+)\.(\d+)\.(\d+)/]
   ]

@@ -33,9 +33,11 @@ function load(): Loaded {
     'in a clone, `npm run setup` builds it',
     'as a dependency, `npm rebuild mactok` does'
   ])
-  const bootstrap: Bootstrap & { [LOADED]?: Loaded } = attempt(() => loadBootstrap(build), `${build.bootstrap} does not load`, [
-    'build it for this machine: `npm run setup` in a clone, `npm rebuild mactok` as a dependency'
-  ])
+  const bootstrap: Bootstrap & { [LOADED]?: Loaded } = attempt(
+    () => loadBootstrap(build),
+    `${build.bootstrap} does not load`,
+    ['build it for this machine: `npm run setup` in a clone, `npm rebuild mactok` as a dependency']
+  )
   bootstrap[LOADED] ??= loadWith(bootstrap, build)
   return bootstrap[LOADED]
 }
@@ -72,11 +74,15 @@ function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
 function refuseAnotherLibTorch(bootstrap: Bootstrap, ours: string[]) {
   const names = new Set(ours.map((path) => basename(path)))
   const own = new Set(ours.map((path) => realpathSync(path)))
-  const other = bootstrap.loaded().find((path) => names.has(basename(path)) && existsSync(path) && !own.has(realpathSync(path)))
+  const other = bootstrap
+    .loaded()
+    .find((path) => names.has(basename(path)) && existsSync(path) && !own.has(realpathSync(path)))
   if (other) {
-    throw loadError(`Another LibTorch is in this process already: ${other}, while mactok would load ${ours.at(-1)}`, [], [
-      'load only one of the two in a process, or point LIBTORCH to the one that is loaded'
-    ])
+    throw loadError(
+      `Another LibTorch is in this process already: ${other}, while mactok would load ${ours.at(-1)}`,
+      [],
+      ['load only one of the two in a process, or point LIBTORCH to the one that is loaded']
+    )
   }
 }
 
@@ -106,7 +112,11 @@ function attempt<T>(action: () => T, failure: string, remedies: string[]): T {
 }
 
 function loadError(failure: string, tried: string[], remedies: string[], cause?: unknown): MactokError {
-  const lines = [failure, ...tried.map((line) => `  tried: ${line.trim()}`), ...remedies.map((line) => `  fix: ${line}`)]
+  const lines = [
+    failure,
+    ...tried.map((line) => `  tried: ${line.trim()}`),
+    ...remedies.map((line) => `  fix: ${line}`)
+  ]
   return new MactokError('ERR_NATIVE_LOAD', lines.join('\n'), { cause })
 }
 
