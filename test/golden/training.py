@@ -72,8 +72,8 @@ def masks(case: dict, scores: torch.Tensor, length: int, step: int) -> torch.Ten
     rows = 1 if case["per"] == "batch" else BATCH
     first = -1 if case["per"] == "batch" else 0
     ratios = philox.uniform(SEED, "mask/ratio", step, first, rows, 1).astype(float)[:, 0]
-    coins = philox.uniform(SEED, "mask/kind", step, first, rows, 1)[:, 0]
-    random = torch.from_numpy(philox.uniform(SEED, "mask/score", step, 0, BATCH, length)).double()
+    coins = philox.uniform(SEED, "mask/semantic", step, first, rows, 1)[:, 0]
+    random = torch.from_numpy(philox.uniform(SEED, "mask/random", step, 0, BATCH, length)).double()
     mask = torch.zeros(BATCH, length, dtype=torch.bool)
     for i in range(BATCH):
         low, high = -0.1, case["max_ratio"]
