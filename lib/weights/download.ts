@@ -86,8 +86,9 @@ async function retry<T>(
       if (error instanceof MactokError) throw error
       failures = progressed() ? 1 : failures + 1
       if (failures >= attempts) {
-        const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-        const message = `Fetching ${what} failed ${failures} times in a row, last by: ${cause instanceof Error ? cause.message : cause}`
+        // fetch only says `fetch failed`; the reason is its cause.
+        const { message: told, cause } = error as Error & { cause?: { message?: string } }
+        const message = `Fetching ${what} failed ${failures} times in a row, last by: ${cause?.message ?? told}`
         throw new MactokError('ERR_DOWNLOAD', message, { cause: error })
       }
       // An abort while waiting is told by the next round.

@@ -67,14 +67,22 @@ async function openWeights(place: string): Promise<OpenWeights> {
   const file = await readSafetensors(inFolder ? path.join(place, modelFile) : place)
   try {
     const config = path.join(inFolder ? place : path.dirname(place), 'config.json')
-    const text = await readFile(config, 'utf8').catch(() => '{}')
-    const json: unknown = JSON.parse(text)
-    return { file, weights: fileWeights(file), json: json as Record<string, unknown> }
-  } catch (cause) {
+    return {
+      file,
+      weights: fileWeights(file),
+      json: parseJson(await readFile(config, 'utf8').catch(() => '{}'), config)
+    }
+  } catch (error) {
     await file.close()
-    throw cause instanceof SyntaxError
-      ? new MactokError('ERR_FORMAT', `config.json of ${place} is not JSON`, { cause })
-      : cause
+    throw error
+  }
+}
+
+function parseJson(text: string, file: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
   }
 }
 

@@ -26,10 +26,9 @@ function validate(tensors: readonly TensorData[]): void {
 }
 
 async function* chunksOf({ data }: TensorData): AsyncGenerator<ArrayBufferView> {
-  const source = typeof data === 'function' ? data() : data
-  const resolved = source instanceof Promise ? await source : source
-  if (ArrayBuffer.isView(resolved)) yield resolved
-  else yield* resolved
+  const source = await (typeof data === 'function' ? data() : data)
+  if (ArrayBuffer.isView(source)) yield source
+  else yield* source
 }
 
 /**

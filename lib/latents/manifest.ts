@@ -1,0 +1,153 @@
+/** The latent folder's file of contents, and everything that decides what its shards hold. */
+
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import type { ChannelSums } from './statistics.js'
+
+export const manifestFile = 'manifest.json'
+export const statisticsFile = 'latents_stats.json'
+export const torchStatisticsFile = 'latents_stats.pt'
+
+export type LatentDtype = 'float32' | 'float16' | 'bfloat16'
+
+/** What is to be encoded, and how: equal plans give equal shards, byte for byte. */
+export interface LatentPlan {
+  /** Names of all samples in the listing's order, each once: shard k holds those at [k·shardSize, (k+1)·shardSize). */
+  names: readonly string[]
+  /** Class of each sample; all 0 for a folder without classes. */
+  labels: ArrayLike<number>
+  /** Class names by label. */
+  classes?: readonly string[] | undefined
+  /** [L, Z] */
+  shape: readonly [tokens: number, channels: number]
+  dtype: LatentDtype
+  /** Store log-variances beside means. */
+  moments: boolean
+  shardSize: number
+  /** What encodes: a name that changes when the weights do. */
+  tokenizer: string
+  /** Whatever else decides the values: preprocessing, precision, seed of sampling. */
+  settings?: Readonly<Record<string, string | number | boolean | null>> | undefined
+}
+
+export interface SkippedSample {
+  name: string
+  reason: string
+}
+
+/** One finished shard. */
+export interface ShardRecord {
+  file: string
+  /** It covers the samples [first, end) of the listing, and holds `count` of them: those that were not skipped. */
+  first: number
+  end: number
+  count: number
+  bytes: number
+  sha256: string
+  /** Names of the rows, in their order. */
+  names: string[]
+  /** Hashes of the pictures' files, when the encoder gave them. */
+  hashes?: string[]
+  skipped: SkippedSample[]
+  sums: ChannelSums
+}
+
+/** `manifest.json` */
+export interface Manifest {
+  format_version: 1
+  /** Whether all shards and the statistics are there. */
+  complete: boolean
+  /** Samples in all shards. */
+  count: number
+  plan: PlanSummary
+  classes: string[] | null
+  shards: ShardRecord[]
+}
+
+/** The plan, its listing as a checksum. */
+export interface PlanSummary {
+  samples: number
+  /** SHA-256 of names and labels. */
+  listing: string
+  shape: number[]
+  dtype: LatentDtype
+  moments: boolean
+  shard_size: number
+  tokenizer: string
+  settings: Record<string, string | number | boolean | null>
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
+
+/** @throws TypeError or RangeError naming the field */
+export function validatePlan(plan: LatentPlan): void {
+  const { names, labels, shape, dtype, shardSize, tokenizer } = plan
+  if (!Array.isArray(names) || names.length === 0) throw invalidParameter('names', 'at least one sample name', names)
+  if (labels.length !== names.length)
+    throw outOfRange('labels', `${names.length} labels, as many as names`, labels.length)
+  if (new Set(names).size !== names.length) throw outOfRange('names', 'every name once', names)
+  if (!Array.from(labels).every((label) => Number.isSafeInteger(label) && label >= 0)) {
+    throw outOfRange('labels', 'integers of at least 0', labels)
+  }
+  if (shape.length !== 2 || !shape.every(isCount)) throw outOfRange('shape', '[L, Z], positive integers', shape)
+  if (!['float32', 'float16', 'bfloat16'].includes(dtype))
+    throw outOfRange('dtype', 'float32, float16 or bfloat16', dtype)
+  if (!isCount(shardSize)) throw outOfRange('shardSize', 'a positive integer', shardSize)
+  if (typeof tokenizer !== 'string' || tokenizer === '') throw invalidParameter('tokenizer', 'a name', tokenizer)
+}
+
+export function summarise(plan: LatentPlan): PlanSummary {
+  const hash = createHash('sha256')
+  plan.names.forEach((name, i) => {
+    hash.update(`${name}\0${plan.labels[i]}\n`)
+  })
+  return {
+    samples: plan.names.length,
+    listing: hash.digest('hex'),
+    shape: [...plan.shape],
+    dtype: plan.dtype,
+    moments: plan.moments,
+    shard_size: plan.shardSize,
+    tokenizer: plan.tokenizer,
+    settings: Object.fromEntries(Object.entries(plan.settings ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+}
+
+/** Refuses to go on in a folder of other shards, and says what differs. */
+export function requireSamePlan(folder: string, earlier: PlanSummary, now: PlanSummary): void {
+  const flat = ({ settings, ...plan }: PlanSummary): Record<string, unknown> => ({ ...plan, ...settings })
+  const [before, after] = [flat(earlier), flat(now)]
+  const differs = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])
+  )
+  if (differs.length === 0) return
+  const told = differs.map((key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`)
+  throw new MactokError(
+    'ERR_FORMAT',
+    `${folder} holds latents of another encoding: ${told.join(', ')}. Choose another folder, or remove this one first`
+  )
+}
+
+/** The folder's manifest, or undefined when there is none. */
+export async function readManifest(folder: string): Promise<Manifest | undefined> {
+  const file = path.join(folder, manifestFile)
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    const manifest = JSON.parse(text) as Manifest
+    if (manifest.format_version === 1 && Array.isArray(manifest.shards)) return manifest
+  } catch {
+    // Told below.
+  }
+  throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
+}
+
+/** LightningDiT's name of a shard. */
+export const shardName = (index: number): string => `latents_rank00_shard${String(index).padStart(3, '0')}.safetensors`

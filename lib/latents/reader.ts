@@ -1,0 +1,254 @@
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { MactokError, outOfRange } from '../errors.js'
+import { toFloat32, type WeightDtype } from '../weights/dtype.js'
+import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
+import { type Manifest, readManifest, statisticsFile } from './manifest.js'
+import {
+  ChannelAccumulator,
+  LatentStatistics,
+  type LatentStatisticsFile,
+  type SampleShape,
+  sampleSize
+} from './statistics.js'
+
+interface Shard {
+  file: SafetensorsFile
+  /** Index of its first row among all. */
+  first: number
+  count: number
+}
+
+export interface RowOptions {
+  /** The latents of the mirrored pictures: for all rows, or row by row. */
+  flip?: boolean | ArrayLike<boolean>
+}
+
+export interface LatentRows {
+  /** [n, L, Z] or [n, C, H, W], row-major. */
+  latents: Float32Array
+  /** Log-variances in the same shape, from shards with moments. */
+  logvar?: Float32Array
+  labels: Int32Array
+}
+
+/** Sorts `shard2` before `shard10`; names of equal length as Python's `sorted` does. */
+const byNumber = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
+
+const fail = (file: SafetensorsFile, problem: string): MactokError =>
+  new MactokError('ERR_FORMAT', `${file.path} is not a latent shard: ${problem}`)
+
+/** Checks one file's tensors against the first shard's sample shape and dtype. */
+function checkShard(file: SafetensorsFile, sampleShape: readonly number[], dtype: WeightDtype): number {
+  const expected = `[n, ${sampleShape.join(', ')}]`
+  const count = file.info('latents').shape[0] as number
+  for (const name of ['latents', 'latents_flip', 'latents_logvar', 'latents_flip_logvar']) {
+    if (!file.tensors.has(name)) continue
+    const { shape } = file.info(name)
+    if (`${shape}` !== `${[count, ...sampleShape]}`)
+      throw fail(file, `${name} has shape [${shape.join(', ')}], expected ${expected}`)
+    if (file.dtype(name) !== dtype) throw fail(file, `${name} is ${file.dtype(name)}, expected ${dtype}`)
+  }
+  const labels = file.info('labels')
+  if (labels.format !== 'I64' || `${labels.shape}` !== `${count}`) {
+    throw fail(file, `labels are ${labels.format} [${labels.shape.join(', ')}], expected I64 [${count}]`)
+  }
+  return count
+}
+
+/** A folder of latent shards: random access to samples across them. */
+export class LatentShards {
+  private constructor(
+    readonly folder: string,
+    private readonly shards: readonly Shard[],
+    /** Samples in all shards. */
+    readonly count: number,
+    /** [L, Z] for tokens, [C, H, W] for two-dimensional latents. */
+    readonly sampleShape: SampleShape,
+    readonly dtype: WeightDtype,
+    /** Whether log-variances are stored. */
+    readonly moments: boolean,
+    /** Whether every shard has the latents of mirrored pictures. */
+    readonly flips: boolean,
+    /** Class of each sample. */
+    readonly labels: Int32Array,
+    /** Class names by label, when the folder tells. */
+    readonly classes: readonly string[] | undefined,
+    /** What encoded them, when the shards tell. */
+    readonly tokenizer: string | undefined,
+    private readonly manifest: Manifest | undefined
+  ) {}
+
+  static async open(folder: string): Promise<LatentShards> {
+    const manifest = await readManifest(folder)
+    if (manifest && !manifest.complete) {
+      const done = manifest.shards.length
+      throw new MactokError(
+        'ERR_FORMAT',
+        `${folder} is incomplete (${done} shards so far): run the same encode again to finish it`
+      )
+    }
+    const names = (await readdir(folder)).filter((name) => name.endsWith('.safetensors') && !name.startsWith('.'))
+    if (names.length === 0) throw new MactokError('ERR_FORMAT', `${folder} has no latent shards`)
+    const files: SafetensorsFile[] = []
+    try {
+      for (const name of names.sort(byNumber)) files.push(await readSafetensors(path.join(folder, name)))
+      return await LatentShards.assemble(folder, files, manifest)
+    } catch (error) {
+      await Promise.all(files.map((file) => file.close()))
+      throw error
+    }
+  }
+
+  private static async assemble(
+    folder: string,
+    files: SafetensorsFile[],
+    manifest: Manifest | undefined
+  ): Promise<LatentShards> {
+    for (const file of files) {
+      const missing = ['latents', 'labels'].find((name) => !file.tensors.has(name))
+      if (missing) throw fail(file, `it has no tensor "${missing}"`)
+    }
+    const [head] = files as [SafetensorsFile, ...SafetensorsFile[]]
+    const [, ...sampleShape] = head.info('latents').shape
+    if (sampleShape.length !== 2 && sampleShape.length !== 3) {
+      throw fail(
+        head,
+        `latents have shape [${head.info('latents').shape.join(', ')}], expected [n, L, Z] or [n, C, H, W]`
+      )
+    }
+    const shards: Shard[] = []
+    let count = 0
+    for (const file of files) {
+      const rows = checkShard(file, sampleShape, head.dtype('latents'))
+      shards.push({ file, first: count, count: rows })
+      count += rows
+    }
+    if (manifest && manifest.count !== count) {
+      throw new MactokError('ERR_FORMAT', `${folder} has ${count} samples, its manifest tells of ${manifest.count}`)
+    }
+    const labels = new Int32Array(count)
+    for (const { file, first } of shards) {
+      const values = new BigInt64Array((await file.bytes('labels')).buffer)
+      values.forEach((label, i) => {
+        labels[first + i] = Number(label)
+      })
+    }
+    const all = (name: string) => files.every((file) => file.tensors.has(name))
+    return new LatentShards(
+      folder,
+      shards,
+      count,
+      sampleShape as unknown as SampleShape,
+      head.dtype('latents'),
+      all('latents_logvar'),
+      all('latents_flip'),
+      labels,
+      manifest?.classes ?? undefined,
+      head.metadata.tokenizer,
+      manifest
+    )
+  }
+
+  /** Number of classes: that of the class names, else one more than the highest label. */
+  get classCount(): number {
+    return this.classes?.length ?? this.labels.reduce((highest, label) => Math.max(highest, label), -1) + 1
+  }
+
+  /** Names of the samples, when the folder has a manifest. */
+  names(): string[] | undefined {
+    return this.manifest?.shards.flatMap(({ names }) => names)
+  }
+
+  private shardOf(row: number): Shard {
+    if (!Number.isInteger(row) || row < 0 || row >= this.count) {
+      throw outOfRange('indices', `integers from 0 to ${this.count - 1}`, row)
+    }
+    let [low, high] = [0, this.shards.length - 1]
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if ((this.shards[middle] as Shard).first <= row) low = middle
+      else high = middle - 1
+    }
+    return this.shards[low] as Shard
+  }
+
+  /**
+   * Reads samples in any order, across shards, as float32.
+   * @throws RangeError for an index outside 0 … count-1, or for `flip` when the shards have none
+   */
+  async rows(indices: ArrayLike<number>, { flip = false }: RowOptions = {}): Promise<LatentRows> {
+    const size = sampleSize(this.sampleShape)
+    const latents = new Float32Array(indices.length * size)
+    const logvar = this.moments ? new Float32Array(latents.length) : undefined
+    const rows = Array.from(indices)
+    await Promise.all(
+      rows.map(async (row, i) => {
+        const { file, first } = this.shardOf(row)
+        const flipped = typeof flip === 'boolean' ? flip : flip[i]
+        if (flipped && !this.flips) throw outOfRange('flip', 'false: these shards have no latents_flip', flipped)
+        const name = flipped ? 'latents_flip' : 'latents'
+        const read = async (tensor: string) =>
+          toFloat32(await file.rows(tensor, row - first, row - first + 1), this.dtype)
+        latents.set(await read(name), i * size)
+        logvar?.set(await read(`${name}_logvar`), i * size)
+      })
+    )
+    return {
+      latents,
+      ...(logvar ? { logvar } : {}),
+      labels: Int32Array.from(rows, (row) => this.labels[row] as number)
+    }
+  }
+
+  /**
+   * The statistics to normalise with: those stored in the folder, else computed from all its shards.
+   * @param mode `channel` (the default), or `scalar` for one mean and deviation over all channels
+   */
+  async statistics(mode: 'channel' | 'scalar' = 'channel'): Promise<LatentStatistics> {
+    return LatentStatistics.fromFile((await this.storedStatistics()) ?? (await this.computeStatistics()), mode)
+  }
+
+  private async storedStatistics(): Promise<LatentStatisticsFile | undefined> {
+    const text = await readFile(path.join(this.folder, statisticsFile), 'utf8').catch(() => undefined)
+    if (text === undefined) return undefined
+    const stored = JSON.parse(text) as LatentStatisticsFile
+    if (`${stored.sample_shape}` === `${this.sampleShape}`) return stored
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${statisticsFile} of ${this.folder} is of samples [${stored.sample_shape}], the shards hold [${this.sampleShape}]`
+    )
+  }
+
+  /** Reads everything: over `latents` and `latents_flip`, unbiased, in double precision. */
+  async computeStatistics(): Promise<LatentStatisticsFile> {
+    const sums = new ChannelAccumulator(this.sampleShape)
+    const size = sampleSize(this.sampleShape)
+    const step = 256
+    for (let start = 0; start < this.count; start += step) {
+      const indices = Array.from({ length: Math.min(step, this.count - start) }, (_, i) => start + i)
+      for (const flip of this.flips ? [false, true] : [false]) {
+        const { latents, logvar } = await this.rows(indices, { flip })
+        for (let at = 0; at < latents.length; at += size) {
+          sums.add(latents.subarray(at, at + size), logvar?.subarray(at, at + size))
+        }
+      }
+    }
+    return sums.result()
+  }
+
+  /** Closes the files; harmless when repeated. */
+  async close(): Promise<void> {
+    await Promise.all(this.shards.map(({ file }) => file.close()))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/**
+ * Opens a folder of latent shards: MacTok's, or others of LightningDiT's layout, tokens or two-dimensional.
+ * @throws MactokError `ERR_FORMAT` naming the file that is not a shard or does not fit the others
+ */
+export const openLatents = (folder: string): Promise<LatentShards> => LatentShards.open(folder)

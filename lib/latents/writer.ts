@@ -1,0 +1,274 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { writeAtomically, writeFully, writeJson } from '../weights/atomic.js'
+import { fromFloat32, toFloat32 } from '../weights/dtype.js'
+import { fileSize } from '../weights/files.js'
+import { type TensorData, writeSafetensors } from '../weights/writer.js'
+import {
+  type LatentPlan,
+  type Manifest,
+  manifestFile,
+  readManifest,
+  requireSamePlan,
+  type ShardRecord,
+  type SkippedSample,
+  shardName,
+  statisticsFile,
+  summarise,
+  torchStatisticsFile,
+  validatePlan
+} from './manifest.js'
+import { ChannelAccumulator, type LatentStatisticsFile } from './statistics.js'
+import { torchFile } from './torch-file.js'
+
+/** A shard's place in the listing: samples [first, end). */
+export interface ShardRange {
+  index: number
+  first: number
+  end: number
+}
+
+/** Some encoded samples, row-major [b, L, Z] each. */
+export interface LatentBatch {
+  /** Their places in the listing, ascending. */
+  indices: readonly number[]
+  /** Posterior means (or samples, for shards without moments). */
+  latents: Float32Array
+  /** The same of the mirrored pictures. */
+  latentsFlip: Float32Array
+  /** Log-variances: with `moments`, and only then. */
+  logvar?: Float32Array
+  logvarFlip?: Float32Array
+  /** Hashes of the pictures' files, for the manifest. */
+  hashes?: readonly string[]
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+type Field = 'latents' | 'latentsFlip' | 'logvar' | 'logvarFlip'
+
+/** Names of the tensors in a shard. The first two are LightningDiT's; it ignores the others. */
+const tensorNames: Record<Field, string> = {
+  latents: 'latents',
+  latentsFlip: 'latents_flip',
+  logvar: 'latents_logvar',
+  logvarFlip: 'latents_flip_logvar'
+}
+
+/** One shard being filled. Every sample of its range must be added or skipped, in the listing's order. */
+export class ShardWriter {
+  private readonly chunks: Record<Field, Uint8Array[]> = { latents: [], latentsFlip: [], logvar: [], logvarFlip: [] }
+  private readonly rows: number[] = []
+  private readonly hashes: string[] = []
+  private readonly skipped: SkippedSample[] = []
+  private readonly sums: ChannelAccumulator
+  private next: number
+
+  constructor(
+    readonly range: ShardRange,
+    private readonly folder: string,
+    private readonly plan: LatentPlan,
+    private readonly finished: (record: ShardRecord) => Promise<void>
+  ) {
+    this.sums = new ChannelAccumulator(plan.shape)
+    this.next = range.first
+  }
+
+  private advance(index: number): void {
+    if (index !== this.next || index >= this.range.end) {
+      throw outOfRange('indices', `sample ${this.next} next, before ${this.range.end}`, index)
+    }
+    this.next++
+  }
+
+  /** Adds encoded samples; the values are copied. */
+  add(batch: LatentBatch): void {
+    const { shape, dtype, moments } = this.plan
+    const size = shape[0] * shape[1]
+    const fields: Field[] = moments ? ['latents', 'latentsFlip', 'logvar', 'logvarFlip'] : ['latents', 'latentsFlip']
+    const stored = fields.map((field) => {
+      const values = batch[field]
+      if (!values) throw invalidParameter(field, 'Float32Array', values)
+      if (values.length !== batch.indices.length * size) {
+        throw outOfRange(field, `${batch.indices.length} × ${shape.join(' × ')} values`, values.length)
+      }
+      return { field, bytes: fromFloat32(values, dtype).slice() }
+    })
+    if (batch.hashes && batch.hashes.length !== batch.indices.length) {
+      throw outOfRange('hashes', `${batch.indices.length} hashes`, batch.hashes.length)
+    }
+    for (const index of batch.indices) this.advance(index)
+    this.rows.push(...batch.indices)
+    this.hashes.push(...(batch.hashes ?? []))
+    for (const { field, bytes } of stored) this.chunks[field].push(bytes)
+
+    // Statistics are those of what a reader will find, so of the rounded values.
+    const [latents, flip, logvar, logvarFlip] = stored.map(({ bytes }) => toFloat32(bytes, dtype))
+    for (let start = 0; start < batch.indices.length * size; start += size) {
+      const row = (values: Float32Array | undefined) => values?.subarray(start, start + size)
+      this.sums.add(row(latents) as Float32Array, row(logvar))
+      this.sums.add(row(flip) as Float32Array, row(logvarFlip))
+    }
+  }
+
+  /** Leaves a sample out, with the reason for the manifest. */
+  skip(index: number, reason: string): void {
+    this.advance(index)
+    this.skipped.push({ name: this.plan.names[index] as string, reason })
+  }
+
+  /** Writes the shard; from here on it counts as done. */
+  async commit(): Promise<ShardRecord> {
+    const { plan, range, rows } = this
+    if (this.next !== range.end) throw outOfRange('shard', `all samples up to ${range.end}`, this.next)
+    if (this.hashes.length !== 0 && this.hashes.length !== rows.length) {
+      throw outOfRange('hashes', 'hashes for all samples or none', this.hashes.length)
+    }
+    const file = shardName(range.index)
+    const { shape, dtype, labels } = plan
+    const tensor = (field: Field): TensorData => ({
+      name: tensorNames[field],
+      dtype,
+      shape: [rows.length, ...shape],
+      data: () => this.chunks[field]
+    })
+    const fields: Field[] = plan.moments
+      ? ['latents', 'latentsFlip', 'logvar', 'logvarFlip']
+      : ['latents', 'latentsFlip']
+    const labelData = BigInt64Array.from(rows, (row) => BigInt(labels[row] as number))
+    const place = path.join(this.folder, file)
+    await writeSafetensors(
+      place,
+      [...fields.map(tensor), { name: 'labels', dtype: 'int64', shape: [rows.length], data: labelData }],
+      {
+        total_size: `${rows.length}`,
+        dtype: `torch.${dtype}`,
+        device: 'cpu',
+        format_version: '1',
+        tokenizer: plan.tokenizer,
+        moments: `${plan.moments}`
+      }
+    )
+    const record: ShardRecord = {
+      file,
+      first: range.first,
+      end: range.end,
+      count: rows.length,
+      bytes: (await fileSize(place)) ?? 0,
+      sha256: await sha256(place),
+      names: rows.map((row) => plan.names[row] as string),
+      ...(this.hashes.length > 0 ? { hashes: this.hashes } : {}),
+      skipped: this.skipped,
+      sums: this.sums.sums()
+    }
+    await this.finished(record)
+    return record
+  }
+}
+
+/** Writes a folder of latent shards; interrupted at any point, another writer with the same plan goes on. */
+export class LatentWriter {
+  private readonly records: (ShardRecord | undefined)[]
+
+  private constructor(
+    readonly folder: string,
+    private readonly plan: LatentPlan,
+    earlier: readonly ShardRecord[]
+  ) {
+    this.records = Array.from({ length: Math.ceil(plan.names.length / plan.shardSize) })
+    for (const record of earlier) this.records[record.first / plan.shardSize] = record
+  }
+
+  static async open(folder: string, plan: LatentPlan): Promise<LatentWriter> {
+    validatePlan(plan)
+    await mkdir(folder, { recursive: true })
+    const files = await readdir(folder)
+    const leftovers = files.filter((file) => /^\.(latents_|manifest\.).*\.tmp$/.test(file))
+    await Promise.all(leftovers.map((file) => rm(path.join(folder, file))))
+
+    const manifest = await readManifest(folder)
+    if (manifest) {
+      requireSamePlan(folder, manifest.plan, summarise(plan))
+    } else {
+      const foreign = files.find((file) => file.endsWith('.safetensors'))
+      if (foreign) {
+        throw new MactokError('ERR_FORMAT', `${folder} has ${foreign}, which readers would take for one of its shards`)
+      }
+    }
+    const kept: ShardRecord[] = []
+    for (const record of manifest?.shards ?? []) {
+      const place = path.join(folder, record.file)
+      if ((await fileSize(place)) === record.bytes && (await sha256(place)) === record.sha256) kept.push(record)
+    }
+    const writer = new LatentWriter(folder, plan, kept)
+    if (!manifest?.complete || writer.missing().length > 0) await writer.save(false)
+    return writer
+  }
+
+  private ranges(): ShardRange[] {
+    const { names, shardSize } = this.plan
+    return this.records.map((_, index) => {
+      const first = index * shardSize
+      return { index, first, end: Math.min(first + shardSize, names.length) }
+    })
+  }
+
+  /** The shards that are not there yet or whose files do not match their checksums, in order. */
+  missing(): ShardRange[] {
+    return this.ranges().filter(({ index }) => !this.records[index])
+  }
+
+  /** Starts a shard, one of `missing()`. */
+  shard(range: ShardRange): ShardWriter {
+    return new ShardWriter(range, this.folder, this.plan, async (record) => {
+      this.records[range.index] = record
+      await this.save(false)
+    })
+  }
+
+  /**
+   * Writes statistics (`latents_stats.json`, and `latents_stats.pt` for LightningDiT) and the final manifest.
+   * @throws RangeError while shards are missing; MactokError `ERR_FORMAT` when every sample was skipped
+   */
+  async finish(): Promise<{ statistics: LatentStatisticsFile; manifest: Manifest }> {
+    const missing = this.missing()
+    if (missing.length > 0) throw outOfRange('shards', 'all shards written', `${missing.length} missing`)
+    const sums = new ChannelAccumulator(this.plan.shape)
+    for (const record of this.records) sums.merge((record as ShardRecord).sums)
+    const statistics = sums.result()
+    if (statistics.count === 0) throw new MactokError('ERR_FORMAT', `${this.folder} got no samples: all were skipped`)
+    const tensor = (values: readonly number[]) => ({ shape: [1, 1, values.length], values: Float32Array.from(values) })
+    await writeJson(path.join(this.folder, statisticsFile), statistics)
+    const torch = torchFile({ mean: tensor(statistics.mean), std: tensor(statistics.std) })
+    await writeAtomically(path.join(this.folder, torchStatisticsFile), (handle) => writeFully(handle, torch))
+    return { statistics, manifest: await this.save(true) }
+  }
+
+  private async save(complete: boolean): Promise<Manifest> {
+    const shards = this.records.filter((record) => record !== undefined)
+    const manifest: Manifest = {
+      format_version: 1,
+      complete,
+      count: shards.reduce((sum, { count }) => sum + count, 0),
+      plan: summarise(this.plan),
+      classes: this.plan.classes ? [...this.plan.classes] : null,
+      shards
+    }
+    await writeJson(path.join(this.folder, manifestFile), manifest)
+    return manifest
+  }
+}
+
+/**
+ * Opens a folder for writing, or for going on: finished shards are kept when their checksums are right.
+ * @throws MactokError `ERR_FORMAT` when the folder holds other shards, naming what differs
+ */
+export const openLatentWriter = (folder: string, plan: LatentPlan): Promise<LatentWriter> =>
+  LatentWriter.open(folder, plan)
