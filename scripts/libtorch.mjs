@@ -63,7 +63,7 @@ async function fetchLibTorch() {
   const { base, cuda } = pinned()
   const wheels = wantsCuda() ? [...base, ...cuda] : base
   say(`fetching LibTorch ${PINNED_VERSION}${wantsCuda() ? ' with CUDA' : ''} into ${cacheFolder()}`)
-  await requireDisk(wantsCuda() ? DISK.base + DISK.cuda : DISK.base)
+  await requireDisk(cacheFolder(), wantsCuda() ? DISK.base + DISK.cuda : DISK.base)
   await unpackInto(join(cachedLibTorch(PINNED_VERSION), '..'), wheels, isWanted)
 }
 
@@ -174,14 +174,20 @@ function wantsCuda() {
 /** @param {string} folder */
 const hasCuda = (folder) => existsSync(join(folder, 'lib', 'libtorch_cuda.so'))
 
-/** @param {number} bytes */
-async function requireDisk(bytes) {
-  const folder = cacheFolder()
+/**
+ * @param {string} folder
+ * @param {number} bytes
+ */
+export async function requireDisk(folder, bytes) {
   mkdirSync(folder, { recursive: true })
   const { bavail, bsize } = await statfs(folder)
-  if (bavail * bsize >= bytes) return
-  throw new Failure(
-    `LibTorch needs ${(bytes / 1e9).toFixed(1)} GB of disk, but ${folder} has ${((bavail * bsize) / 1e9).toFixed(1)} GB`,
-    ['free some, or set MACTOK_CACHE to a folder elsewhere', 'or name a LibTorch that you have: LIBTORCH=<folder>']
-  )
+  const free = bavail * bsize
+  if (free >= bytes) return
+  throw new Failure(`LibTorch needs ${gigabytes(bytes)} GB of disk, but ${folder} has ${gigabytes(free)} GB`, [
+    'free some, or set MACTOK_CACHE to a folder elsewhere',
+    'or name a LibTorch that you have: LIBTORCH=<folder>'
+  ])
 }
+
+/** @param {number} bytes */
+const gigabytes = (bytes) => (bytes / 1e9).toFixed(1)

@@ -12,7 +12,7 @@ export class Failure extends Error {
 }
 
 /** @param {string} line */
-export const say = (line) => console.error(`mactok: ${line}`)
+export const say = (line) => void process.stderr.write(`mactok: ${line}\n`)
 
 /**
  * Runs a script's body; a Failure becomes its message and exit code 1.

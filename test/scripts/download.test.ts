@@ -1,0 +1,111 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { download } from '../../scripts/download.mjs'
+import { sendFrom, serve } from './server.js'
+
+const content = randomBytes(300_000)
+const sha256 = createHash('sha256').update(content).digest('hex')
+let folder: string
+let path: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
+  path = join(folder, 'wheel')
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+describe('download', () => {
+  test('fetches a file', async () => {
+    await using server = await serve((request, response) => sendFrom(request, response, content))
+    await download({ url: server.url, path, sha256 })
+    expect(readFileSync(path).equals(content)).toBe(true)
+    expect(existsSync(`${path}.part`)).toBe(false)
+    expect(server.ranges).toEqual([undefined])
+  })
+
+  test('goes on where the connection was cut', async () => {
+    await using server = await serve((request, response, n) => {
+      if (n > 0) return sendFrom(request, response, content)
+      response.writeHead(200, { 'content-length': content.length })
+      response.write(content.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 50))
+    })
+    await download({ url: server.url, path, sha256, pause: 1 })
+    expect(readFileSync(path).equals(content)).toBe(true)
+    expect(server.ranges).toEqual([undefined, 'bytes=100000-'])
+  })
+
+  test('goes on with the part of an earlier process', async () => {
+    writeFileSync(`${path}.part`, content.subarray(0, 1234))
+    await using server = await serve((request, response) => sendFrom(request, response, content))
+    await download({ url: server.url, path, sha256 })
+    expect(readFileSync(path).equals(content)).toBe(true)
+    expect(server.ranges).toEqual(['bytes=1234-'])
+  })
+
+  test('starts anew when the server ignores ranges', async () => {
+    writeFileSync(`${path}.part`, content.subarray(0, 1234))
+    await using server = await serve((_, response) => response.end(content))
+    await download({ url: server.url, path, sha256 })
+    expect(readFileSync(path).equals(content)).toBe(true)
+  })
+
+  test('starts anew when an earlier part is damaged', async () => {
+    writeFileSync(`${path}.part`, 'something else')
+    await using server = await serve((request, response) => sendFrom(request, response, content))
+    await download({ url: server.url, path, sha256 })
+    expect(readFileSync(path).equals(content)).toBe(true)
+    expect(server.ranges).toEqual(['bytes=14-', undefined])
+  })
+
+  test('refuses a wrong checksum and keeps nothing', async () => {
+    const wrong = '0'.repeat(64)
+    await using server = await serve((request, response) => sendFrom(request, response, content))
+    await expect(download({ url: server.url, path, sha256: wrong })).rejects.toThrow(
+      `wheel has SHA-256 ${sha256} instead of ${wrong}`
+    )
+    expect(existsSync(path)).toBe(false)
+    expect(existsSync(`${path}.part`)).toBe(false)
+  })
+
+  test('tells a missing file at once', async () => {
+    await using server = await serve((_, response) => response.writeHead(404).end())
+    await expect(download({ url: server.url, path, sha256 })).rejects.toThrow(
+      'wheel: the server answered 404 Not Found'
+    )
+    expect(server.ranges).toHaveLength(1)
+  })
+
+  test('tries a failing server again', async () => {
+    await using server = await serve((request, response, n) => {
+      if (n < 2) response.writeHead(503).end()
+      else sendFrom(request, response, content)
+    })
+    await download({ url: server.url, path, sha256, pause: 1 })
+    expect(server.ranges).toHaveLength(3)
+  })
+
+  test('keeps what it has when it gives up, and says that the next attempt goes on', async () => {
+    await using server = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': content.length })
+      response.write(content.subarray(0, 5000), () => setTimeout(() => response.destroy(), 50))
+    })
+    await expect(download({ url: server.url, path, sha256, retries: 0 })).rejects.toThrow('it goes on where it stopped')
+    expect(readFileSync(`${path}.part`).equals(content.subarray(0, 5000))).toBe(true)
+  })
+
+  test('gives up on a silent server', async () => {
+    await using server = await serve(() => undefined)
+    await expect(download({ url: server.url, path, sha256, retries: 0, stall: 50 })).rejects.toThrow(
+      'no data for 0.05 s'
+    )
+  })
+
+  test('names the reason when nothing listens', async () => {
+    const server = await serve(() => undefined)
+    await server[Symbol.asyncDispose]()
+    await expect(download({ url: server.url, path, sha256, retries: 0 })).rejects.toThrow('ECONNREFUSED')
+  })
+})

@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { withLock } from '../../scripts/lock.mjs'
+
+let folder: string
+let path: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
+  path = join(folder, 'lock')
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+describe('withLock', () => {
+  test('runs one body at a time', async () => {
+    const events: string[] = []
+    const body = (name: string) => async () => {
+      events.push(`${name} starts`)
+      await sleep(50)
+      events.push(`${name} ends`)
+    }
+    await Promise.all([withLock(path, body('a')), withLock(path, body('b'))])
+    expect(events).toEqual(['a starts', 'a ends', 'b starts', 'b ends'])
+  })
+
+  test('is free again after a failure', async () => {
+    await expect(withLock(path, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('takes over the lock of a dead process', async () => {
+    const { pid } = spawnSync(process.execPath, ['-e', ''])
+    writeFileSync(path, String(pid))
+    expect(await withLock(path, () => 7)).toBe(7)
+  })
+})
