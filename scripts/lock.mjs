@@ -1,5 +1,5 @@
 // One set-up at a time: a lock file with its holder's process id.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { say } from './report.mjs'
@@ -26,11 +26,16 @@ export async function withLock(path, body) {
 
 /** @param {string} path */
 function take(path) {
+  // Linked, so that the lock appears with its content.
+  const own = `${path}.${process.pid}`
+  writeFileSync(own, String(process.pid))
   try {
-    writeFileSync(path, String(process.pid), { flag: 'wx' })
+    linkSync(own, path)
     return true
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error
+  } finally {
+    rmSync(own)
   }
   const pid = holder(path)
   if (pid !== undefined && !isAlive(pid)) rmSync(path, { force: true })
