@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace mactok {
+
+/** resample of lib/native/addon.ts. */
+void define_image_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace mactok
