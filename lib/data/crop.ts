@@ -1,0 +1,108 @@
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import type { Picture } from './decode.js'
+
+interface Size {
+  width: number
+  height: number
+}
+
+/**
+ * ADM's `center_crop_arr`: halved with a box filter while the short side is at least twice `size`, then bicubic with antialiasing
+ * to the short side `size`, then the centre. Bit for bit Pillow's, on the same decoded pixels. Writes uint8 [size, size, 3] to `into`.
+ */
+export async function centreCrop(picture: Picture, size: number, into: Uint8Array): Promise<void> {
+  const halved = await halve(picture, size)
+  const scaled = scaledTo(halved, size)
+  const left = Math.floor((scaled.width - size) / 2)
+  const top = Math.floor((scaled.height - size) / 2)
+  await window(halved, 'bicubic', scaled, { left, top, width: size, height: size }, false, into)
+}
+
+/** Where a training crop lies, each in [0, 1). */
+export interface CropDraws {
+  scale: number
+  x: number
+  y: number
+  flip: boolean
+}
+
+/**
+ * ADM's `random_crop_arr`, with the draws from outside: the short side, a whole number in [size, size / minScale], by halving and
+ * antialiased bicubic; then a window of `size`, anywhere; then perhaps mirrored. Writes uint8 [size, size, 3] to `into`.
+ */
+export async function randomCrop(
+  picture: Picture,
+  size: number,
+  minScale: number,
+  draws: CropDraws,
+  into: Uint8Array
+): Promise<void> {
+  const shortSide = size + Math.floor(draws.scale * (longestShortSide(size, minScale) - size + 1))
+  const halved = await halve(picture, shortSide)
+  const scaled = scaledTo(halved, shortSide)
+  const left = Math.floor(draws.x * (scaled.width - size + 1))
+  const top = Math.floor(draws.y * (scaled.height - size + 1))
+  await window(halved, 'bicubic', scaled, { left, top, width: size, height: size }, draws.flip, into)
+}
+
+/** size / minScale in whole pixels; the small term undoes the rounding of, say, 0.8. */
+export const longestShortSide = (size: number, minScale: number): number => Math.floor(size / minScale + 1e-6)
+
+/** Halved with a box filter while the short side is at least twice `shortSide`. Also the first part of every crop to a smaller one. */
+export async function halve(picture: Picture, shortSide: number): Promise<Picture> {
+  let current = picture
+  while (Math.min(current.width, current.height) >= 2 * shortSide) {
+    const half = { width: current.width >> 1, height: current.height >> 1 }
+    const data = new Uint8Array(half.width * half.height * 3)
+    await window(current, 'box', half, { left: 0, top: 0, ...half }, false, data)
+    current = { data, ...half }
+  }
+  return current
+}
+
+function scaledTo({ width, height }: Size, shortSide: number): Size {
+  const scale = shortSide / Math.min(width, height)
+  return { width: roundHalfToEven(width * scale), height: roundHalfToEven(height * scale) }
+}
+
+/** Python's round. */
+function roundHalfToEven(value: number): number {
+  const below = Math.floor(value)
+  const rest = value - below
+  return below + (rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? 1 : 0)
+}
+
+function window(
+  source: Picture,
+  filter: 'box' | 'bicubic',
+  scaled: Size,
+  part: Size & { left: number; top: number },
+  mirror: boolean,
+  into: Uint8Array
+) {
+  const target = {
+    filter,
+    ...scaled,
+    left: part.left,
+    top: part.top,
+    windowWidth: part.width,
+    windowHeight: part.height,
+    mirror
+  }
+  return native(addon().resample(source.data, source.width, source.height, target, into))
+}
+
+/** uint8 [rows, size, 3] from right to left: a picture, or several below each other. */
+export function mirrored(pixels: Uint8Array, size: number): Uint8Array {
+  const result = new Uint8Array(pixels.length)
+  const stride = size * 3
+  for (let row = 0; row < pixels.length; row += stride) {
+    for (let from = row, to = row + stride - 3; from < row + stride; from += 3, to -= 3) {
+      result[to] = pixels[from] as number
+      result[to + 1] = pixels[from + 1] as number
+      result[to + 2] = pixels[from + 2] as number
+    }
+  }
+  return result
+}

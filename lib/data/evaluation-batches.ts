@@ -1,0 +1,96 @@
+import { invalidParameter, outOfRange } from '../errors.js'
+import { centreCrop, mirrored } from './crop.js'
+import { decode, decodeFast } from './decode.js'
+import type { ImageSet } from './image-set.js'
+import { type BatchOptions, completed, natural } from './options.js'
+import { prefetched } from './prefetch.js'
+import { PictureReader } from './reader.js'
+
+export interface EvaluationBatchOptions extends BatchOptions {
+  /** `adm`: exactly ADM's centre crop. `fast`: the decoder's own shrinking, about one level of 255 away. Default `adm`. */
+  preprocess?: 'adm' | 'fast'
+  /** `both`: every picture mirrored as well. Default `none`. */
+  flip?: 'none' | 'both'
+  /** The first picture, in listing order. Default 0. */
+  start?: number
+  /** The one after the last picture. Default: the set's size. */
+  end?: number
+}
+
+export interface EvaluationBatch {
+  /** uint8 [B, size, size, 3], B less for the last batch and where pictures were broken. */
+  images: Uint8Array
+  /** The same from right to left, with `flip: 'both'`. */
+  flipped: Uint8Array | null
+  /** [B], -1 for none. */
+  labels: Int32Array
+  names: string[]
+  /** [B], the pictures' numbers in the set. */
+  indices: Int32Array
+}
+
+/** Centre crops in listing order, each picture once. Broken pictures are left out and told to `onBroken`. */
+export function evaluationBatches(
+  set: ImageSet,
+  options: EvaluationBatchOptions
+): AsyncGenerator<EvaluationBatch, void, undefined> {
+  const { size, batch, preprocess = 'adm', flip = 'none', start = 0, end = set.size, ...rest } = completed(options, 0)
+  if (preprocess !== 'adm' && preprocess !== 'fast') throw invalidParameter('preprocess', "'adm' or 'fast'", preprocess)
+  if (flip !== 'none' && flip !== 'both') throw invalidParameter('flip', "'none' or 'both'", flip)
+  natural('start', start)
+  natural('end', end)
+  if (end > set.size || start > end)
+    throw outOfRange('start and end', `a range within the ${set.size} pictures`, [start, end])
+
+  const reader = new PictureReader(set, preprocess === 'adm' ? decode : (bytes) => decodeFast(bytes, size), rest)
+  const pixels = size * size * 3
+
+  const batches = prefetched<EvaluationBatch>(0, Math.ceil((end - start) / batch), rest, async (number, workers) => {
+    const first = start + number * batch
+    const count = Math.min(batch, end - first)
+    const images = new Uint8Array(count * pixels)
+    const rows = Array.from({ length: count }, (_, row) =>
+      workers.run(async () => {
+        const picture = await reader.picture(first + row)
+        if (!picture) return false
+        await centreCrop(picture, size, images.subarray(row * pixels, (row + 1) * pixels))
+        return true
+      })
+    )
+    return withoutBroken(set, first, images, await Promise.all(rows), flip === 'both' ? size : null)
+  })
+  return filled(batches)
+}
+
+/** Closes the gaps that broken pictures left, and adds what the rows stand for. */
+function withoutBroken(
+  set: ImageSet,
+  first: number,
+  images: Uint8Array,
+  whole: boolean[],
+  mirrorSize: number | null
+): EvaluationBatch {
+  const pixels = images.length / whole.length
+  const indices: number[] = []
+  for (const [row, ok] of whole.entries()) {
+    if (!ok) continue
+    if (indices.length < row) images.copyWithin(indices.length * pixels, row * pixels, (row + 1) * pixels)
+    indices.push(first + row)
+  }
+  const kept = images.subarray(0, indices.length * pixels)
+  const samples = indices.map((index) => set.sample(index))
+  return {
+    images: kept,
+    flipped: mirrorSize === null ? null : mirrored(kept, mirrorSize),
+    labels: Int32Array.from(samples, ({ label }) => label),
+    names: samples.map(({ name }) => name),
+    indices: Int32Array.from(indices)
+  }
+}
+
+/** Without the batches of which every picture is broken. */
+async function* filled(
+  batches: AsyncGenerator<EvaluationBatch, void, undefined>
+): AsyncGenerator<EvaluationBatch, void, undefined> {
+  for await (const batch of batches) if (batch.indices.length > 0) yield batch
+}

@@ -1,0 +1,43 @@
+import { availableParallelism } from 'node:os'
+import { invalidParameter, outOfRange } from '../errors.js'
+import type { PrefetchOptions } from './prefetch.js'
+import type { Broken, ReaderOptions } from './reader.js'
+
+/** What training and evaluation batches have in common. */
+export interface BatchOptions extends Partial<PrefetchOptions>, Partial<ReaderOptions> {
+  /** Side of the square pictures, in pixels. */
+  size: number
+  /** B, pictures a batch. */
+  batch: number
+}
+
+const MEGABYTE = 2 ** 20
+
+/** The defaults; `evaluation` sees each picture once and keeps none. */
+export function completed<T extends BatchOptions>(options: T, cacheBytes: number): T & Required<BatchOptions> {
+  const result = {
+    ...options,
+    prefetch: options.prefetch ?? 2,
+    concurrency: options.concurrency ?? Math.max(availableParallelism(), 2),
+    cacheBytes: options.cacheBytes ?? cacheBytes,
+    strict: options.strict ?? false,
+    onBroken: options.onBroken ?? warn
+  }
+  for (const name of ['size', 'batch', 'concurrency'] as const) positive(name, result[name])
+  for (const name of ['prefetch', 'cacheBytes'] as const) natural(name, result[name])
+  return result
+}
+
+export const TRAINING_CACHE = 512 * MEGABYTE
+
+export function positive(name: string, value: unknown): void {
+  if (typeof value !== 'number') throw invalidParameter(name, 'a positive integer', value)
+  if (!Number.isSafeInteger(value) || value < 1) throw outOfRange(name, 'a positive integer', value)
+}
+
+export function natural(name: string, value: unknown): void {
+  if (typeof value !== 'number') throw invalidParameter(name, 'a non-negative integer', value)
+  if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, 'a non-negative integer', value)
+}
+
+const warn = ({ name, reason }: Broken) => process.emitWarning(`${name}: ${reason}`, 'BrokenPicture')

@@ -1,0 +1,28 @@
+import { outOfRange } from '../errors.js'
+import { type ImageSet, subset } from './image-set.js'
+import { permutation, type Uniform } from './shuffle.js'
+
+export interface Split {
+  train: ImageSet
+  heldOut: ImageSet
+}
+
+/**
+ * Two views on a set that share no picture, in listing order: `heldOut` holds a random `count` of them, or a fraction if it is
+ * below 1. The same seed holds out the same pictures. Closing is left to the set itself.
+ */
+export function split(set: ImageSet, count: number, seed: number, uniform: Uniform): Split {
+  const held = count < 1 ? Math.round(count * set.size) : count
+  if (!Number.isInteger(held) || held < 1 || held >= set.size) {
+    throw outOfRange(
+      'count',
+      `a fraction, or a number of pictures, that leaves some of the ${set.size} on either side`,
+      count
+    )
+  }
+  const order = permutation(uniform, seed, 'split', 0, set.size)
+  return {
+    train: subset(set, order.slice(held).sort(), `${set.name} (without ${held} held out)`),
+    heldOut: subset(set, order.slice(0, held).sort(), `${set.name} (${held} held out)`)
+  }
+}
