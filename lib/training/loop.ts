@@ -63,24 +63,3 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
     await plan.batches.return?.()
   }
 }
-
-/** Keeps `ahead` items of an iterator under way. */
-export async function* prefetch<T>(items: AsyncIterator<T>, ahead = 2): AsyncGenerator<T, void> {
-  const pending: Promise<IteratorResult<T>>[] = []
-  const request = () => {
-    const next = items.next()
-    next.catch(() => {})
-    pending.push(next)
-  }
-  try {
-    for (let i = 0; i < ahead; i++) request()
-    for (;;) {
-      const { value, done } = await (pending.shift() as Promise<IteratorResult<T>>)
-      if (done) return
-      request()
-      yield value
-    }
-  } finally {
-    await items.return?.()
-  }
-}

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { EventFile } from './events.js'
+import { EventFile } from './tensorboard.js'
 
 /** One line of `metrics.jsonl`: numbers by name, in groups such as `loss` or `evaluation`. */
 export type MetricsRecord = { step: number } & { [name: string]: number | Record<string, number> }

@@ -3,13 +3,13 @@ import { type TokenizerPreset, tokenizerPresets } from '../tokenizer/presets.js'
 import { type TrainingConfig, type TrainingConfigInput, trainingSchema } from './schema.js'
 
 /** The paper's recipe; DINOv2-B is also the width of the encoder that it initialises. */
-const paper: TrainingConfigInput = { encoderInit: 'facebook/dinov2-base', teacher: { weights: 'facebook/dinov2-base' } }
+const paper: TrainingConfigInput = { encoderInit: 'dinov2-base', teacher: { weights: 'dinov2-base' } }
 
 /** For a laptop's CPU: a short run of a model from scratch, with the teacher where it is found. */
 const tiny: TrainingConfigInput = {
   steps: 5_000,
   batch: 64,
-  teacher: { weights: 'facebook/dinov2-small', missing: 'skip' },
+  teacher: { weights: 'dinov2-small', missing: 'skip' },
   align: { hidden: 256 },
   optimizer: { lr: 1e-3, warmup: 100 },
   ema: { decay: 0.999 },

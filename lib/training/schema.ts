@@ -40,7 +40,7 @@ export const alignmentSchema = z.strictObject({
 export const teacherSchema = z.strictObject({
   weights: z
     .string()
-    .default('facebook/dinov2-base')
+    .default('dinov2-base')
     .describe('frozen DINOv2 for semantic masks and alignment: a name for `weights pull`, or a folder'),
   patchSize: positive
     .nullable()
@@ -92,6 +92,7 @@ export const dataSchema = z.strictObject({
     .default(0.8)
     .describe('random crops come from a short side between size and size/minScale'),
   flip: z.boolean().default(true).describe('flip half of the pictures horizontally'),
+  strict: z.boolean().default(false).describe('stop at a broken picture instead of leaving it out'),
   heldOut: count.default(0).describe('pictures kept out of training for evaluation, where no other folder is given')
 })
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { type LoopPlan, prefetch, runLoop } from '../../lib/training/loop.js'
+import { type LoopPlan, runLoop } from '../../lib/training/loop.js'
 
 /** A plan that writes down what it is asked to do; a step resolves in a later turn of the event loop. */
 function recorded(changes: Partial<LoopPlan<number>> & Pick<LoopPlan<number>, 'every'>) {
@@ -95,41 +95,5 @@ describe('runLoop', () => {
     await expect(runLoop(plan)).rejects.toThrow('broken at 1')
     expect(calls).toEqual([])
     expect(closed).toBe(true)
-  })
-})
-
-describe('prefetch', () => {
-  test('is two ahead, in order, and closes its source', async () => {
-    let made = 0
-    let closed = false
-    async function* source() {
-      try {
-        for (;;) yield made++
-      } finally {
-        closed = true
-      }
-    }
-    const items = prefetch(source(), 2)
-    expect((await items.next()).value).toBe(0)
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(made).toBe(3)
-    expect((await items.next()).value).toBe(1)
-    await items.return()
-    expect(closed).toBe(true)
-  })
-
-  test('ends with its source and passes its errors on', async () => {
-    async function* two() {
-      yield 1
-      yield 2
-    }
-    const all: number[] = []
-    for await (const item of prefetch(two(), 3)) all.push(item)
-    expect(all).toEqual([1, 2])
-    // biome-ignore lint/correctness/useYield: it fails first
-    async function* broken(): AsyncGenerator<number> {
-      throw new Error('no such file')
-    }
-    await expect(prefetch(broken()).next()).rejects.toThrow('no such file')
   })
 })

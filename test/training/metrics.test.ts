@@ -2,8 +2,8 @@ import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { crc32c } from '../../lib/training/events.js'
 import { MetricsLog, readMetrics } from '../../lib/training/metrics.js'
+import { crc32c } from '../../lib/training/tensorboard.js'
 
 let run: string
 beforeEach(() => {

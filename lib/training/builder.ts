@@ -1,0 +1,126 @@
+import { mergeConfig } from '../config.js'
+import type { ImageSource } from '../data/image-set.js'
+import { imageSource } from '../data/image-source.js'
+import { invalidParameter, outOfRange } from '../errors.js'
+import { Emitter } from './emitter.js'
+import { resolveConfig } from './presets.js'
+import type { TrainingConfig, TrainingConfigInput } from './schema.js'
+import { type RunOptions, runTokenizerTraining, type TokenizerRun } from './tokenizer-run.js'
+import type { TrainingEvents } from './training-events.js'
+
+const eventNames = [
+  'start',
+  'step',
+  'evaluation',
+  'checkpoint',
+  'broken',
+  'notice'
+] as const satisfies (keyof TrainingEvents)[]
+
+function asSource(name: string, source: unknown): ImageSource {
+  if (typeof source === 'string') return imageSource(source)
+  if (typeof source === 'object' && source !== null && 'open' in source && typeof source.open === 'function') {
+    return source as ImageSource
+  }
+  throw invalidParameter(name, 'an image source such as imageFolder(path), or a path', source)
+}
+
+/**
+ * A tokenizer run in the making: every method lays settings over those before and returns the same object.
+ * Wrong settings are refused at once, by name.
+ */
+export class TokenizerTraining {
+  readonly #events = new Emitter<TrainingEvents>()
+  #settings: TrainingConfigInput
+  #source: ImageSource | undefined
+  #heldOut: ImageSource | undefined
+
+  constructor(input: string | TrainingConfigInput) {
+    if (typeof input !== 'string' && (typeof input !== 'object' || input === null)) {
+      throw invalidParameter('preset', 'the name of a preset or settings', input)
+    }
+    this.#settings = typeof input === 'string' ? { preset: input } : input
+    resolveConfig(this.#settings)
+  }
+
+  /** The complete configuration, defaults filled in. */
+  get config(): TrainingConfig {
+    return resolveConfig(this.#settings)
+  }
+
+  /** Pictures to train on, and others to evaluate on (else `data.heldOut` pictures are taken out of the first). */
+  data(source: ImageSource | string, options: { heldOut?: ImageSource | string } = {}): this {
+    this.#source = asSource('source', source)
+    this.#heldOut = options.heldOut === undefined ? undefined : asSource('heldOut', options.heldOut)
+    return this
+  }
+
+  /** Any settings, by the names of the configuration: `set({ seed: 1, optimizer: { lr: 1e-3 } })`. */
+  set(settings: TrainingConfigInput): this {
+    const changed = mergeConfig(this.#settings, settings)
+    resolveConfig(changed as TrainingConfigInput)
+    this.#settings = changed
+    return this
+  }
+
+  masking(masking: NonNullable<TrainingConfigInput['masking']>): this {
+    return this.set({ masking })
+  }
+
+  /** What is aligned with the teacher; `false`: nothing. */
+  align(align: NonNullable<TrainingConfigInput['align']> | false): this {
+    return this.set({ align: align === false ? { local: false, global: false } : align })
+  }
+
+  /** The teacher's weights; `auto` trains without semantic masks and alignment, and says so, where they are missing. */
+  teacher(weights: 'auto' | (string & {}), options: { patchSize?: number | null } = {}): this {
+    return this.set({
+      teacher: weights === 'auto' ? { missing: 'skip', ...options } : { weights, missing: 'error', ...options }
+    })
+  }
+
+  precision(precision: NonNullable<TrainingConfigInput['precision']>): this {
+    return this.set({ precision })
+  }
+
+  optimizer(optimizer: NonNullable<TrainingConfigInput['optimizer']>): this {
+    return this.set({ optimizer })
+  }
+
+  loss(loss: NonNullable<TrainingConfigInput['loss']>): this {
+    return this.set({ loss })
+  }
+
+  checkpoint(checkpoint: NonNullable<TrainingConfigInput['checkpoint']>): this {
+    return this.set({ checkpoint })
+  }
+
+  evaluate(evaluation: NonNullable<TrainingConfigInput['evaluation']>): this {
+    return this.set({ evaluation })
+  }
+
+  /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `broken` (a picture), `notice`. */
+  on<Name extends keyof TrainingEvents>(name: Name, listener: (event: TrainingEvents[Name]) => void): this {
+    if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
+    if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)
+    this.#events.on(name, listener)
+    return this
+  }
+
+  /**
+   * Trains, and resolves when the last step's checkpoint is written, or after a checkpoint when `signal` aborts.
+   * @throws {TypeError|RangeError} wrong options, no data
+   * @throws {MactokError} missing weights, unreadable data, a run folder that does not fit
+   */
+  run(options: RunOptions): Promise<TokenizerRun> {
+    if (!this.#source) throw invalidParameter('data', 'an image source, by .data(imageFolder(path))', undefined)
+    const { steps } = options ?? {}
+    const config = resolveConfig(
+      mergeConfig(this.#settings, steps === undefined ? {} : { steps }) as TrainingConfigInput
+    )
+    return runTokenizerTraining({ config, source: this.#source, heldOut: this.#heldOut, events: this.#events }, options)
+  }
+}
+
+/** Starts a description of a tokenizer run from a preset or from settings; `.data(…)…run({ dir })` runs it. */
+export const trainTokenizer = (preset: string | TrainingConfigInput): TokenizerTraining => new TokenizerTraining(preset)

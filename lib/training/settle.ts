@@ -1,0 +1,52 @@
+import type { NativeTrainerConfig, Precision } from '../native/addon.js'
+import { bestPrecision } from '../native/device.js'
+import type { TrainingConfig } from './schema.js'
+
+/** A configuration in which nothing depends on machine or data any more. */
+export type SettledConfig = TrainingConfig & {
+  precision: Precision
+  optimizer: TrainingConfig['optimizer'] & { lr: number; warmup: number }
+}
+
+/** Settles what the caller left open. Without a teacher nothing is left that needs one. */
+export function settle(
+  config: TrainingConfig,
+  { pictures, device, teacher }: { pictures: number; device: string; teacher: boolean }
+): SettledConfig {
+  const { batch, precision, optimizer, masking, align, loss } = config
+  const aligns = teacher && loss.weights.alignment > 0
+  return {
+    ...config,
+    precision: precision === 'auto' ? bestPrecision(device) : precision,
+    optimizer: {
+      ...optimizer,
+      lr: optimizer.lr ?? (1e-4 * batch) / 256,
+      warmup: optimizer.warmup ?? Math.ceil(pictures / batch)
+    },
+    masking: { ...masking, semantic: teacher ? masking.semantic : 0 },
+    align: { ...align, local: aligns && align.local, global: aligns && align.global }
+  }
+}
+
+/** The native trainer's view of a configuration. */
+export function trainerConfig({
+  seed,
+  precision,
+  masking,
+  align,
+  loss,
+  optimizer,
+  ema
+}: SettledConfig): NativeTrainerConfig {
+  const { target, min, max, semantic, per } = masking
+  const { betas, eps, weightDecay, clip } = optimizer
+  return {
+    seed,
+    precision,
+    masking: { target, minRatio: min, maxRatio: max, semantic, per },
+    alignment: align,
+    reconstruction: loss.reconstruction,
+    optimizer: { betas, eps, weightDecay, clipNorm: clip },
+    ema
+  }
+}

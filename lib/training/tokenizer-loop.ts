@@ -1,0 +1,131 @@
+/** What happens between the start of a tokenizer run and its last checkpoint. */
+
+import { join } from 'node:path'
+import type { TrainBatch } from '../data/train-batches.js'
+import type { NativeStepOptions, NativeTokenizerTrainer } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { writeJson } from '../weights/atomic.js'
+import { writeCheckpoint } from './checkpoint.js'
+import type { TrainingData } from './data.js'
+import type { Emitter } from './emitter.js'
+import { runLoop } from './loop.js'
+import { MetricsLog, type MetricsRecord } from './metrics.js'
+import type { RunRecord } from './run.js'
+import { klWeight, learningRate } from './schedules.js'
+import type { SettledConfig } from './settle.js'
+import { saveTrainer } from './trainer-state.js'
+import type { StepEvent, TrainingEvents } from './training-events.js'
+
+interface Training {
+  dir: string
+  start: number
+  stop: number
+  data: TrainingData
+  trainer: NativeTokenizerTrainer
+  events: Emitter<TrainingEvents>
+  record: RunRecord
+  signal: AbortSignal | undefined
+}
+
+/** Trains from step `start` to `stop`; returns the number of steps done. */
+export async function train({ dir, start, stop, data, trainer, events, record, signal }: Training): Promise<number> {
+  const config = record.settled
+  const log = new MetricsLog(dir, start)
+  let since = performance.now()
+  let logged = start
+  const write = (line: MetricsRecord) => log.write(line)
+
+  try {
+    return await runLoop({
+      start,
+      stop,
+      signal,
+      batches: data.batches(start),
+      every: {
+        log: config.log.every,
+        checkpoint: config.checkpoint.every,
+        evaluation: data.heldOut > 0 ? config.evaluation.every : null
+      },
+      step: (batch, step) => runStep(trainer, batch, config, schedule(config, step)),
+      log: async (done) => {
+        const metrics = await native(trainer.metrics())
+        const picturesPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
+        const line = { ...describe(metrics, config, done, data.pictures), picturesPerSecond }
+        write(line)
+        const secondsLeft = ((stop - done) * config.batch) / picturesPerSecond
+        events.emit('step', { ...line, steps: config.steps, secondsLeft } as StepEvent)
+        logged = done
+        since = performance.now()
+      },
+      evaluate: async (done) => {
+        const result = await data.evaluate(trainer.ema, config.precision)
+        write({ step: done, evaluation: { psnr: result.psnr } })
+        events.emit('evaluation', { step: done, ...result })
+        since = performance.now()
+      },
+      checkpoint: async (done) => {
+        const state = { step: done, samples: done * config.batch, config, versions: record.versions }
+        const save = async (folder: string) => {
+          await saveTrainer(trainer, folder)
+          await writeJson(join(folder, 'config.json'), config.tokenizer)
+        }
+        const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
+        events.emit('checkpoint', { step: done, folder })
+        since = performance.now()
+      }
+    })
+  } finally {
+    log.close()
+  }
+}
+
+/** What depends on the step alone. */
+function schedule({ optimizer, steps, loss }: SettledConfig, step: number): NativeStepOptions {
+  const { lr: peak, warmup, final } = optimizer
+  const { reconstruction, kl, alignment } = loss.weights
+  return {
+    step,
+    lr: learningRate(step, { peak, warmup, steps, final }),
+    weights: { reconstruction, kl: klWeight(step, kl, loss.klAnneal), alignment }
+  }
+}
+
+/** Queues one step; the pictures are copied before this returns. */
+async function runStep(
+  trainer: NativeTokenizerTrainer,
+  { images }: TrainBatch,
+  { batch, microBatch, tokenizer: { imageSize } }: SettledConfig,
+  options: NativeStepOptions
+): Promise<void> {
+  const size = microBatch ?? batch
+  const pictures = addon().tensor(images, 'uint8', [batch, imageSize, imageSize, 3], 'cpu')
+  const parts = Array.from({ length: batch / size }, (_, i) => pictures.slice(i * size, (i + 1) * size))
+  try {
+    await native(trainer.step(parts, options))
+  } finally {
+    for (const tensor of [pictures, ...parts]) tensor.dispose()
+  }
+}
+
+const losses = ['total', 'reconstruction', 'kl', 'alignLocal', 'alignGlobal']
+
+/** A line of the metrics log. */
+function describe(
+  metrics: Record<string, number>,
+  config: SettledConfig,
+  done: number,
+  pictures: number
+): MetricsRecord {
+  const { steps: _, ...values } = metrics
+  const entries = Object.entries(values)
+  const { lr, weights } = schedule(config, done - 1)
+  return {
+    step: done,
+    epoch: (done * config.batch) / pictures,
+    loss: Object.fromEntries(entries.filter(([name]) => losses.includes(name))),
+    ...Object.fromEntries(entries.filter(([name]) => !losses.includes(name))),
+    lr,
+    klWeight: weights.kl
+  }
+}

@@ -1,0 +1,29 @@
+import { join } from 'node:path'
+import type { NativeState, NativeTokenizerTrainer } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { fileWeights, readSafetensors } from '../weights/index.js'
+import { disposeState, saveState, toState } from '../weights/state.js'
+import type { Checkpoint } from './checkpoint.js'
+
+const extension = '.safetensors'
+
+/** Writes every group of a trainer's state (`model`, `ema`, `optimizer`, …) to a file of its own. */
+export async function saveTrainer(trainer: NativeTokenizerTrainer, folder: string): Promise<void> {
+  for (const [group, state] of Object.entries(trainer.state())) {
+    await saveState(join(folder, group + extension), state, { format: 'pt' })
+  }
+}
+
+/** Loads every group that a checkpoint holds. */
+export async function loadTrainer(trainer: NativeTokenizerTrainer, { folder, state }: Checkpoint): Promise<void> {
+  const groups: Record<string, NativeState> = {}
+  try {
+    for (const name of Object.keys(state.files).filter((file) => file.endsWith(extension))) {
+      await using file = await readSafetensors(join(folder, name))
+      groups[name.slice(0, -extension.length)] = await toState(fileWeights(file))
+    }
+    await native(trainer.load(groups))
+  } finally {
+    for (const group of Object.values(groups)) disposeState(group)
+  }
+}

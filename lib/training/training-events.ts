@@ -1,0 +1,39 @@
+import type { Broken } from '../data/reader.js'
+import type { SettledConfig } from './settle.js'
+
+/** What listeners are told. */
+export interface TrainingEvents {
+  start: {
+    dir: string
+    step: number
+    steps: number
+    pictures: number
+    heldOut: number
+    device: string
+    config: SettledConfig
+  }
+  /** At every log interval: means over the steps since the last one. */
+  step: StepEvent
+  evaluation: { step: number; psnr: number; pictures: number }
+  checkpoint: { step: number; folder: string }
+  /** A picture that could not be read and was left out; told once a picture. */
+  broken: Broken
+  /** Something that the user should know, such as a teacher that is missing. */
+  notice: { message: string }
+}
+
+export interface StepEvent {
+  step: number
+  steps: number
+  epoch: number
+  /** `total`, `reconstruction`, `kl`, and `alignLocal`, `alignGlobal` where they are on. */
+  loss: Record<string, number>
+  /** dB, of the training pictures (masked, and sampled latents). */
+  psnr: number
+  /** `maskRatio`, `activeUnits`, `gradNorm`, `skipped`. */
+  [metric: string]: number | Record<string, number>
+  lr: number
+  klWeight: number
+  picturesPerSecond: number
+  secondsLeft: number
+}
