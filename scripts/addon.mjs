@@ -20,19 +20,19 @@ import { requireCMake, requireCompiler } from './tools.mjs'
 /** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string }} Options what CMake is told */
 
 /**
- * @param {{ root: string, libtorch: string, out?: string, cuda?: string[] }} options
- *   `cuda`: folders of CUDA's headers, to build native/cuda too
+ * @param {{ root: string, libtorch: string, out?: string, cuda?: string }} options
+ *   `cuda`: the folder of CUDA's headers, to build native/cuda too
  */
-export function buildAddon({ root, libtorch, out = join(root, 'build', 'Release'), cuda = [] }) {
+export function buildAddon({ root, libtorch, out = join(root, 'build', 'Release'), cuda = '' }) {
   const tree = join(root, '.build')
   const sources = ['native', 'cmake', 'CMakeLists.txt', 'package-lock.json'].map((name) => join(root, name))
-  const print = fingerprint(sources, [String(libTorchVersion(libtorch)), out, ...cuda])
+  const print = fingerprint(sources, [String(libTorchVersion(libtorch)), out, cuda])
   const stamp = join(out, '.stamp')
   return unlessMade(stamp, print, () => {
     requireCompiler()
     requireCMake()
     say('building the addon')
-    configure(root, tree, { LIBTORCH: libtorch, MACTOK_CUDA_INCLUDE: cuda.join(';') })
+    configure(root, tree, { LIBTORCH: libtorch, MACTOK_CUDA_INCLUDE: cuda })
     cmakeJs(root, ['build', '--out', tree, '--parallel', String(availableParallelism())])
     copyProducts(join(tree, 'Release'), out)
   })

@@ -11,7 +11,7 @@ const [out] = process.argv.slice(2).filter((argument) => !argument.startsWith('-
 
 run(() =>
   withLock(join(root, '.build', 'setup.lock'), async () => {
-    const cuda = process.argv.includes('--cuda') ? await findCudaHeaders() : []
+    const cuda = process.argv.includes('--cuda') ? await findCudaHeaders() : undefined
     await buildAddon({ root, libtorch: await findLibTorch(), out, cuda })
   })
 )

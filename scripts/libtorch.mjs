@@ -45,8 +45,8 @@ export async function findLibTorch() {
 }
 
 /**
- * Folders with CUDA's headers, for compiling native/cuda anywhere.
- * @returns {Promise<string[]>}
+ * The folder of CUDA's headers, for compiling native/cuda anywhere.
+ * @returns {Promise<string>}
  */
 export async function findCudaHeaders() {
   const folder = join(cacheFolder(), `cuda-headers-${PINNED_VERSION}`)
@@ -56,7 +56,7 @@ export async function findCudaHeaders() {
       unpackInto(folder, pinned().headers, (name) => name.includes('/include/'))
     )
   }
-  return [include]
+  return include
 }
 
 async function fetchLibTorch() {
@@ -163,7 +163,7 @@ function pinned() {
 }
 
 /** An NVIDIA driver is here, or `MACTOK_CUDA=1` says so; `MACTOK_CUDA=0` does without. */
-function wantsCuda() {
+export function wantsCuda() {
   if (process.env.MACTOK_CUDA) return process.env.MACTOK_CUDA !== '0'
   return (
     process.platform === 'linux' &&

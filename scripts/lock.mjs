@@ -38,8 +38,9 @@ function take(path) {
     rmSync(own)
   }
   const pid = holder(path)
-  if (pid !== undefined && !isAlive(pid)) rmSync(path, { force: true })
-  return false
+  if (pid === undefined || isAlive(pid)) return false
+  rmSync(path, { force: true })
+  return take(path)
 }
 
 /** @param {string} path */

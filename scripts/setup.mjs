@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildAddon } from './addon.mjs'
-import { findLibTorch } from './libtorch.mjs'
+import { findCudaHeaders, findLibTorch, wantsCuda } from './libtorch.mjs'
 import { withLock } from './lock.mjs'
 import { installDependencies } from './npm.mjs'
 import { run } from './report.mjs'
@@ -16,7 +16,8 @@ run(() =>
   withLock(join(root, '.build', 'setup.lock'), async () => {
     requireNode()
     installDependencies(root)
-    await buildAddon({ root, libtorch: await findLibTorch() })
+    const libtorch = await findLibTorch()
+    await buildAddon({ root, libtorch, cuda: wantsCuda() ? await findCudaHeaders() : undefined })
     await compileTypeScript(root)
   })
 )

@@ -18,19 +18,16 @@ export interface Bootstrap {
   loaded(): string[]
 }
 
-/** Files of one build: the bootstrap, and the addon and CUDA library beside it. */
+/** Files of one build: the bootstrap, and the addon beside it. */
 export interface Build {
   bootstrap: string
   addon: string
-  cuda: string
 }
 
 /** The newest own build or the package's prebuilt one. Throws when there is none. */
 export function findBuild(): Build {
   const bootstrap: string = require('node-gyp-build').path(PACKAGE)
-  const [prefix, suffix] = libraryAffixes()
-  const beside = (name: string) => join(dirname(bootstrap), `${prefix}${name}${suffix}`)
-  return { bootstrap, addon: beside('mactok'), cuda: beside('mactok_cuda') }
+  return { bootstrap, addon: join(dirname(bootstrap), libraryName('mactok')) }
 }
 
 /** Loads the bootstrap. One object for all that runs in this thread. */
@@ -50,8 +47,8 @@ export function findLibTorch(version: string): FoundLibTorch | { tried: string[]
   return { tried: candidates.map(({ folder, origin, problem }) => `${folder} (${origin}): ${problem}`) }
 }
 
-/** How the platform names shared libraries. */
-function libraryAffixes(): [prefix: string, suffix: string] {
-  if (process.platform === 'win32') return ['', '.dll']
-  return ['lib', process.platform === 'darwin' ? '.dylib' : '.so']
+/** How the platform names a shared library. */
+function libraryName(name: string): string {
+  if (process.platform === 'win32') return `${name}.dll`
+  return process.platform === 'darwin' ? `lib${name}.dylib` : `lib${name}.so`
 }

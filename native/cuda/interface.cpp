@@ -1,0 +1,91 @@
+#include "cuda/interface.h"
+
+#include <ATen/ops/empty.h>
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
+
+#include <exception>
+#include <string>
+
+namespace mactok {
+namespace {
+
+/** No exception crosses the C interface. */
+template <typename Body>
+const char* guarded(Body body) {
+  thread_local std::string problem;
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error& error) {
+    problem = error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    problem = error.what();
+  }
+  return problem.c_str();
+}
+
+c10::DeviceIndex index(int device) { return static_cast<c10::DeviceIndex>(device); }
+
+const char* memory(int device, CudaMemory* result) {
+  return guarded([&] {
+    using c10::CachingAllocator::StatType;
+    constexpr auto all = static_cast<size_t>(StatType::AGGREGATE);
+    const c10::cuda::CUDAGuard guard(index(device));
+    size_t free = 0;
+    size_t total = 0;
+    C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(index(device));
+    *result = {.allocated = stats.allocated_bytes[all].current,
+               .peak_allocated = stats.allocated_bytes[all].peak,
+               .reserved = stats.reserved_bytes[all].current,
+               .free = static_cast<int64_t>(free),
+               .total = static_cast<int64_t>(total)};
+  });
+}
+
+const char* reset_peak(int device) {
+  return guarded([&] { c10::cuda::CUDACachingAllocator::resetPeakStats(index(device)); });
+}
+
+const char* synchronize(int device) {
+  return guarded([&] {
+    const c10::cuda::CUDAGuard guard(index(device));
+    c10::cuda::device_synchronize();
+  });
+}
+
+const char* upload(const at::Tensor* source, int device, at::Tensor* result) {
+  return guarded([&] {
+    const c10::cuda::CUDAGuard guard(index(device));
+    const auto current = c10::cuda::getCurrentCUDAStream();
+    const auto side = c10::cuda::getStreamFromPool();
+    const auto pinned =
+        at::empty(source->sizes(), source->options().pinned_memory(true)).copy_(*source);
+    c10::Event copied(c10::DeviceType::CUDA);
+    {
+      const c10::cuda::CUDAStreamGuard on_side(side);
+      *result = pinned.to(at::Device(at::kCUDA, index(device)), /*non_blocking=*/true);
+      copied.record(side);
+    }
+    copied.block(current);
+    // Allocated on the side stream: its memory must outlive the current stream's use.
+    result->record_stream(current);
+  });
+}
+
+}  // namespace
+}  // namespace mactok
+
+const mactok::CudaInterface* mactok_cuda() {
+  static constexpr mactok::CudaInterface table{.memory = mactok::memory,
+                                               .reset_peak = mactok::reset_peak,
+                                               .synchronize = mactok::synchronize,
+                                               .upload = mactok::upload};
+  return &table;
+}

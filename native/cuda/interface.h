@@ -1,0 +1,37 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/macros/Export.h>
+
+#include <cstdint>
+
+namespace mactok {
+
+/** Device memory in bytes: LibTorch's share of it, and the driver's view. */
+struct CudaMemory {
+  int64_t allocated;
+  int64_t peak_allocated;
+  int64_t reserved;
+  int64_t free;
+  int64_t total;
+};
+
+/**
+ * What libmactok_cuda offers. It is a library of its own because it names CUDA's libraries, which few machines have; the addon
+ * asks for this table at run time. Every function returns nullptr, or what went wrong, valid until the thread's next call.
+ */
+struct CudaInterface {
+  const char* (*memory)(int device, CudaMemory* result);
+  const char* (*reset_peak)(int device);
+  const char* (*synchronize)(int device);
+  /**
+   * Copies a host tensor to the device on a side stream, through pinned memory, while the current stream computes; the current
+   * stream waits for the copy where it uses the result. The source may change as soon as this returns.
+   */
+  const char* (*upload)(const at::Tensor* source, int device, at::Tensor* result);
+};
+
+}  // namespace mactok
+
+/** The one symbol of libmactok_cuda. */
+extern "C" C10_EXPORT const mactok::CudaInterface* mactok_cuda();
