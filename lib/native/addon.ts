@@ -1,0 +1,195 @@
+/** The native addon as JavaScript sees it. One interface a binding file in native/bindings; nothing here is public API. */
+
+export type Precision = 'fp32' | 'bf16'
+
+/** The shared handle of one LibTorch tensor. */
+export interface NativeTensor {
+  readonly dtype: string
+  readonly shape: number[]
+  readonly device: string
+  readonly disposed: boolean
+  /** A copy of the elements in row-major order. */
+  read(): Promise<ArrayBuffer>
+  /** A copy on another device and/or of another dtype (the same handle's storage when nothing changes). */
+  to(device: string, dtype: string): Promise<NativeTensor>
+  /** Rows [start, end) of the first dimension, as a view. */
+  slice(start: number, end: number): NativeTensor
+  /** The same elements in another shape, as a view. */
+  reshape(shape: number[]): NativeTensor
+  dispose(): void
+}
+
+export type NativeState = Record<string, NativeTensor>
+
+export interface NativeVitConfig {
+  width: number
+  depth: number
+  heads: number
+  mlpRatio: number
+  mlp: 'gelu' | 'swiglu'
+  /** Initial value of LayerScale; null for none. */
+  layerScale: number | null
+  cls: boolean
+  registers: number
+  positions: 'learned' | 'rope'
+  ropeTheta: number
+  normEps: number
+}
+
+export interface NativeTokenizerConfig {
+  imageSize: number
+  patchSize: number
+  latentTokens: number
+  latentChannels: number
+  bottleneck: 'kl' | 'ae'
+  logvarRange: [number, number]
+  encoder: NativeVitConfig
+  decoder: NativeVitConfig
+  /** Compute only the tokens that are needed in the last block of encoder and decoder. */
+  prune: boolean
+  /** Recompute the blocks in the backward pass instead of keeping their activations. */
+  checkpointing: boolean
+}
+
+export interface NativeTeacherConfig {
+  vit: NativeVitConfig
+  patchSize: number
+  /** Side of the square picture that enters the network, in pixels. */
+  inputSize: number
+}
+
+/** A network's parameters by name; the tensors are views on the live parameters. */
+export interface NativeModule {
+  readonly device: string
+  /** Live views on the parameters. */
+  state(): NativeState
+  /** Copies values into the parameters, converting dtype and device. Every parameter must be there, in its shape. */
+  load(state: NativeState): Promise<void>
+  dispose(): void
+}
+
+export interface EncodeOptions {
+  precision: Precision
+  /** Draw from the posterior instead of taking its mean: ε of row i depends on (seed, firstIndex + i). */
+  sample: boolean
+  seed: number
+  firstIndex: number
+}
+
+export interface NativeTokenizer extends NativeModule {
+  /** images: uint8 [B,H,W,3] or float32 [B,3,H,W] in [-1,1]; mask: bool [B,N] as uint8 tensor, true = masked, or null. */
+  encode(images: NativeTensor, mask: NativeTensor | null, options: EncodeOptions): Promise<NativeTensor>
+  /** Mean and log-variance, [B, L, Z] each (log-variance null for an `ae` bottleneck). */
+  posterior(images: NativeTensor, precision: Precision): Promise<{ mean: NativeTensor; logvar: NativeTensor | null }>
+  /** float32 [B, 3, H, W], about [-1, 1], not clamped. */
+  decode(latents: NativeTensor, precision: Precision): Promise<NativeTensor>
+}
+
+export interface NativeTeacher extends NativeModule {
+  features(images: NativeTensor, precision: Precision): Promise<{ cls: NativeTensor; patches: NativeTensor }>
+  /** Cosine similarity of `cls` and each patch on a grid × grid raster, float32 [B, grid²]. */
+  similarity(images: NativeTensor, grid: number, precision: Precision): Promise<NativeTensor>
+}
+
+export interface NativeMaskConfig {
+  target: 'image' | 'latent' | 'none'
+  minRatio: number
+  maxRatio: number
+  semantic: number
+  per: 'image' | 'batch'
+}
+
+export interface NativeTrainerConfig {
+  seed: number
+  precision: Precision
+  masking: NativeMaskConfig
+  alignment: { local: boolean; global: boolean; shared: boolean; hidden: number; on: 'sample' | 'mean' }
+  reconstruction: 'mse' | 'l1'
+  optimizer: { betas: [number, number]; eps: number; weightDecay: number; clipNorm: number }
+  ema: { decay: number; warmup: boolean }
+}
+
+/** What changes from step to step; schedules live in lib/training. */
+export interface NativeStepOptions {
+  step: number
+  lr: number
+  weights: { reconstruction: number; kl: number; alignment: number }
+}
+
+export interface NativeTokenizerTrainer {
+  /** The weights in training, and their exponential moving average: live views. */
+  readonly tokenizer: NativeTokenizer
+  readonly ema: NativeTokenizer
+  /** One optimiser step over the micro-batches, images uint8 [b, H, W, 3] each; their rows are samples 0, 1, 2, … of the global batch. */
+  step(microBatches: NativeTensor[], options: NativeStepOptions): Promise<void>
+  /** Means since the last call, then starts anew: total, reconstruction, kl, alignLocal, alignGlobal, psnr, maskRatio, activeUnits, gradNorm, skipped (count), steps (count). */
+  metrics(): Promise<Record<string, number>>
+  /** Gradients of one step's loss by parameter name, without updating anything (tests, accumulation checks). */
+  gradients(microBatches: NativeTensor[], options: NativeStepOptions): Promise<NativeState>
+  /** Groups of a checkpoint: `model`, `ema`, `alignment` and `optimizer` (exp_avg.NAME, exp_avg_sq.NAME, step, ema_updates). Live views. */
+  state(): Record<string, NativeState>
+  load(state: Record<string, NativeState>): Promise<void>
+  dispose(): void
+}
+
+export interface NativeMappedFile {
+  readonly size: number
+  /** A zero-copy view of bytes [offset, offset + length) as a tensor; the mapping lives as long as its views. */
+  tensor(offset: number, dtype: string, shape: number[]): NativeTensor
+  close(): void
+}
+
+/** A picture scaled to width × height, of which a window is wanted, perhaps mirrored. */
+export interface NativeResample {
+  filter: 'box' | 'bicubic'
+  width: number
+  height: number
+  left: number
+  top: number
+  windowWidth: number
+  windowHeight: number
+  mirror: boolean
+}
+
+export interface Addon {
+  /** Versions, capabilities and devices for `doctor`. */
+  info(): {
+    /** LibTorch's version at compile time. */
+    builtAgainst: string
+    /** The instruction set of LibTorch's CPU kernels, such as AVX512. */
+    cpuCapability: string
+    threads: number
+    /** Whether the CPU multiplies bfloat16 in hardware. */
+    cpuBf16: boolean
+    cuda: { available: boolean; devices: number; reason: string }
+  }
+  setThreads(count: number): void
+  /** Handles and unique bytes alive in this environment. */
+  memory(): { tensors: number; bytes: number; modelBytes: number }
+
+  /** Copies the view's bytes before it returns. */
+  tensor(data: ArrayBufferView, dtype: string, shape: number[], device: string): NativeTensor
+  cat(tensors: NativeTensor[]): Promise<NativeTensor>
+  mapFile(path: string): NativeMappedFile
+
+  /** Draw `rows × columns` uniforms in [0, 1) (row-major): row i is a function of (seed, stream, step, firstIndex + i). */
+  uniform(seed: number, stream: string, step: number, firstIndex: number, rows: number, columns: number): Float32Array
+  normal(seed: number, stream: string, step: number, firstIndex: number, rows: number, columns: number): Float32Array
+
+  /**
+   * Antialiased resampling of uint8 [height, width, 3] into [windowHeight, windowWidth, 3], bit for bit Pillow's, on libuv's threads.
+   * Neither array is copied: until the promise settles they must not be written, transferred or detached.
+   */
+  resample(source: Uint8Array, width: number, height: number, target: NativeResample, destination: Uint8Array): Promise<void>
+
+  /** timm's resample_abs_pos_embed: positions [1, prefix + h·w, D]. */
+  resamplePositions(positions: NativeTensor, prefix: number, from: [number, number], to: [number, number]): Promise<NativeTensor>
+  /** timm's resample_patch_embed: kernel [D, 3, p, p]. */
+  resamplePatchKernel(kernel: NativeTensor, patch: number): Promise<NativeTensor>
+  /** bool [B, patches] as uint8: the training's masks, or for a given ratio when `minRatio == maxRatio`. scores null: random only. */
+  imageMask(config: NativeMaskConfig, scores: NativeTensor | null, seed: number, step: number, firstIndex: number, batch: number, patches: number): Promise<NativeTensor>
+
+  createTokenizer(config: NativeTokenizerConfig, device: string, seed: number): Promise<NativeTokenizer>
+  createTeacher(config: NativeTeacherConfig, device: string): Promise<NativeTeacher>
+  createTokenizerTrainer(tokenizer: NativeTokenizer, teacher: NativeTeacher | null, config: NativeTrainerConfig): Promise<NativeTokenizerTrainer>
+}

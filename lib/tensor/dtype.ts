@@ -1,0 +1,71 @@
+import { invalidParameter } from '../errors.js'
+
+/** Every dtype and the typed array of its elements. The two 16-bit floats travel as their bits. */
+export interface TypedArrays {
+  float32: Float32Array
+  float64: Float64Array
+  float16: Uint16Array
+  bfloat16: Uint16Array
+  int64: BigInt64Array
+  int32: Int32Array
+  int16: Int16Array
+  int8: Int8Array
+  uint8: Uint8Array
+  bool: Uint8Array
+}
+
+export type DType = keyof TypedArrays
+export type TypedArray = TypedArrays[DType]
+
+type Constructor<T> = { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBuffer): T }
+
+const constructors: { [D in DType]: Constructor<TypedArrays[D]> } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array
+}
+
+export const dtypes = Object.keys(constructors) as DType[]
+
+/** The elements of a buffer as the dtype's typed array, without a copy. */
+export const asTypedArray = <D extends DType>(dtype: D, buffer: ArrayBuffer): TypedArrays[D] =>
+  new constructors[dtype](buffer)
+
+/** The dtype that an array's class stands for: `Uint16Array` for none, since two dtypes share it. */
+const dtypeOfClass: Record<string, DType> = {
+  Float32Array: 'float32',
+  Float64Array: 'float64',
+  BigInt64Array: 'int64',
+  Int32Array: 'int32',
+  Int16Array: 'int16',
+  Int8Array: 'int8',
+  Uint8Array: 'uint8',
+  Uint8ClampedArray: 'uint8',
+  Buffer: 'uint8'
+}
+
+const className = (data: object): string => data.constructor.name
+
+/** The dtype of `data`, checked against the one that was asked for. */
+export function dtypeOf(data: unknown, wanted: DType | undefined): DType {
+  if (!ArrayBuffer.isView(data) || !('BYTES_PER_ELEMENT' in data)) {
+    throw invalidParameter('data', 'a typed array', data)
+  }
+  if (wanted === undefined) {
+    const dtype = dtypeOfClass[className(data)]
+    if (!dtype) throw invalidParameter('dtype', `float16 or bfloat16 with a ${className(data)}`, wanted)
+    return dtype
+  }
+  if (!dtypes.includes(wanted)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, wanted)
+  const expected = (constructors[wanted] as unknown as { name: string }).name
+  const fits = className(data) === expected || (expected === 'Uint8Array' && dtypeOfClass[className(data)] === 'uint8')
+  if (!fits) throw invalidParameter('data', `a ${expected} (dtype ${wanted})`, className(data))
+  return wanted
+}

@@ -1,0 +1,61 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+const current = new AsyncLocalStorage<Set<Disposable>>()
+
+/** Registers a resource with the innermost scope that runs, if any. */
+export const track = (resource: Disposable): void => {
+  current.getStore()?.add(resource)
+}
+
+const isDisposable = (value: unknown): value is Disposable =>
+  typeof value === 'object' && value !== null && Symbol.dispose in value
+
+/** The resources in a scope's result: itself, or those in an array or a plain object. */
+function resourcesIn(result: unknown): Disposable[] {
+  if (isDisposable(result)) return [result]
+  if (Array.isArray(result)) return result.flatMap(resourcesIn)
+  if (typeof result === 'object' && result !== null) return Object.values(result).filter(isDisposable)
+  return []
+}
+
+function close(resources: Set<Disposable>, result?: unknown): void {
+  for (const kept of resourcesIn(result)) {
+    resources.delete(kept)
+    track(kept)
+  }
+  for (const resource of resources) resource[Symbol.dispose]()
+}
+
+const isPromise = (value: unknown): value is Promise<unknown> =>
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+
+/**
+ * Runs `body` and disposes every tensor that it made, except those in its result (a tensor, an array or a plain object of them).
+ * Works with synchronous and asynchronous bodies; scopes nest.
+ */
+export function scope<T>(body: () => T): T {
+  const resources = new Set<Disposable>()
+  const outer = current.getStore()
+  const end = (result?: unknown) => current.run(outer as Set<Disposable>, () => close(resources, result))
+  let result: T
+  try {
+    result = current.run(resources, body)
+  } catch (error) {
+    end()
+    throw error
+  }
+  if (!isPromise(result)) {
+    end(result)
+    return result
+  }
+  return result.then(
+    (value) => {
+      end(value)
+      return value
+    },
+    (error) => {
+      end()
+      throw error
+    }
+  ) as T
+}

@@ -1,0 +1,147 @@
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import type { NativeTensor } from '../native/addon.js'
+import { fromNative, native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { asTypedArray, type DType, dtypeOf, dtypes, type TypedArrays } from './dtype.js'
+import { track } from './scope.js'
+
+/**
+ * A LibTorch tensor: a handle on elements that live on a device.
+ *
+ * Handles are released by `dispose()`, by `using`, at the end of a `scope`, or by the garbage collector. Disposing one handle
+ * leaves every other handle on the same elements valid.
+ */
+export class Tensor<D extends DType = DType> implements Disposable {
+  readonly #native: NativeTensor
+
+  private constructor(handle: NativeTensor) {
+    this.#native = handle
+    track(this)
+  }
+
+  /** @internal */
+  static wrap<D extends DType>(handle: NativeTensor): Tensor<D> {
+    return new Tensor<D>(handle)
+  }
+
+  /** @internal The native handle. Throws ERR_DISPOSED after `dispose()`. */
+  get native(): NativeTensor {
+    if (this.#native.disposed) throw new MactokError('ERR_DISPOSED', 'This tensor is disposed')
+    return this.#native
+  }
+
+  get dtype(): D {
+    return this.native.dtype as D
+  }
+
+  get shape(): readonly number[] {
+    return this.native.shape
+  }
+
+  /** `cpu` or `cuda:0`. */
+  get device(): string {
+    return this.native.device
+  }
+
+  /** The number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, length) => product * length, 1)
+  }
+
+  get disposed(): boolean {
+    return this.#native.disposed
+  }
+
+  /** A copy of the elements in row-major order; float16 and bfloat16 as their bits (see `toFloat32`). */
+  async data(): Promise<TypedArrays[D]> {
+    const { dtype } = this
+    return asTypedArray(dtype, await native(this.native.read()))
+  }
+
+  /** A copy of the elements as float32 numbers, whatever the dtype. */
+  async toFloat32(): Promise<Float32Array> {
+    using converted = await this.to({ dtype: 'float32', device: 'cpu' })
+    return converted.data()
+  }
+
+  /** The tensor on another device, in another dtype, or both. */
+  async to<T extends DType = D>(target: { device?: string; dtype?: T }): Promise<Tensor<T>> {
+    const { device = this.device, dtype = this.dtype } = target
+    if (!dtypes.includes(dtype)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, dtype)
+    if (typeof device !== 'string') throw invalidParameter('device', 'cpu, cuda or cuda:<index>', device)
+    return Tensor.wrap<T>(await native(synchronous(() => this.native.to(device, dtype))))
+  }
+
+  /** Rows [start, end) of the first dimension, sharing the elements. */
+  slice(start: number, end: number): Tensor<D> {
+    const rows = this.shape[0]
+    if (rows === undefined) throw outOfRange('slice', 'a tensor with at least one dimension', this.shape)
+    if (!Number.isInteger(start) || start < 0 || start > rows) throw outOfRange('start', `0 to ${rows}`, start)
+    if (!Number.isInteger(end) || end < start || end > rows) throw outOfRange('end', `${start} to ${rows}`, end)
+    return synchronous(() => Tensor.wrap<D>(this.native.slice(start, end)))
+  }
+
+  /** The same elements in another shape of the same size. */
+  reshape(shape: readonly number[]): Tensor<D> {
+    checkShape(shape, this.size)
+    return synchronous(() => Tensor.wrap<D>(this.native.reshape([...shape])))
+  }
+
+  /** Lets go of the elements; may be called any number of times. */
+  dispose(): void {
+    this.#native.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+function checkShape(shape: unknown, size: number): asserts shape is number[] {
+  if (!Array.isArray(shape) || !shape.every((length) => Number.isInteger(length) && length >= 0)) {
+    throw invalidParameter('shape', 'an array of non-negative integers', shape)
+  }
+  const wanted = shape.reduce((product, length) => product * length, 1)
+  if (wanted !== size) throw outOfRange('shape', `a product of ${size}, the number of elements`, shape)
+}
+
+function synchronous<T>(action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    throw fromNative(error)
+  }
+}
+
+export interface TensorOptions<D extends DType> {
+  /** Taken from the array's class when left out; needed for a Uint16Array and for bool. */
+  dtype?: D
+  /** `cpu` (default), `cuda` or `cuda:<index>`. */
+  device?: string
+}
+
+type DTypeOfArray<A> = { [D in DType]: A extends TypedArrays[D] ? D : never }[DType]
+
+/**
+ * A tensor with a copy of `data`, which may be changed or detached afterwards.
+ * @param shape - sizes whose product is the array's length; default one dimension
+ */
+export function tensor<D extends DType = never, A extends TypedArrays[DType] = TypedArrays[DType]>(
+  data: A,
+  shape: readonly number[] = [data?.length],
+  { dtype, device = 'cpu' }: TensorOptions<D> = {}
+): Tensor<[D] extends [never] ? DTypeOfArray<A> : D> {
+  const type = dtypeOf(data, dtype)
+  checkShape(shape, data.length)
+  if (typeof device !== 'string') throw invalidParameter('device', 'cpu, cuda or cuda:<index>', device)
+  return synchronous(() => Tensor.wrap(addon().tensor(data, type, [...shape], device)))
+}
+
+/** Concatenates tensors of one dtype along the first dimension. */
+export async function concatenate<D extends DType>(tensors: readonly Tensor<D>[]): Promise<Tensor<D>> {
+  if (!Array.isArray(tensors) || tensors.length === 0) throw invalidParameter('tensors', 'a non-empty array', tensors)
+  return Tensor.wrap<D>(await native(addon().cat(tensors.map((item) => item.native))))
+}
+
+/** What is alive in this thread: tensor handles, the bytes that they share (each storage once), and the networks' own bytes. */
+export const memory = (): { tensors: number; bytes: number; modelBytes: number } => addon().memory()

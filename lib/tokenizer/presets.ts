@@ -1,0 +1,35 @@
+import type { TokenizerConfigInput } from './schema.js'
+
+const large = { width: 1024, depth: 24, heads: 16 }
+
+/** A ViT of `width` with heads of 32 or 48 channels, trained from scratch: LayerScale starts at 1. */
+const tiny = (width: number, depth: number, heads: number) => ({ width, depth, heads, layerScale: 1 })
+
+/**
+ * Architectures by name. `mactok-<size>-<pixels>-<tokens>` are the rows of the paper's tables; `bl` has the large decoder.
+ * The tiny ones train on a laptop's CPU.
+ */
+export const tokenizerPresets = {
+  'mactok-b-256-64': { imageSize: 256, latentTokens: 64 },
+  'mactok-b-256-128': { imageSize: 256, latentTokens: 128 },
+  'mactok-bl-512-64': { imageSize: 512, latentTokens: 64, decoder: large },
+  'mactok-b-512-128': { imageSize: 512, latentTokens: 128 },
+  'tiny-32': {
+    imageSize: 32,
+    patchSize: 4,
+    latentTokens: 32,
+    latentChannels: 16,
+    encoder: tiny(192, 4, 6),
+    decoder: tiny(192, 4, 6),
+  },
+  'tiny-64': {
+    imageSize: 64,
+    patchSize: 8,
+    latentTokens: 32,
+    latentChannels: 16,
+    encoder: tiny(192, 4, 6),
+    decoder: tiny(192, 4, 6),
+  },
+} as const satisfies Record<string, TokenizerConfigInput>
+
+export type TokenizerPreset = keyof typeof tokenizerPresets

@@ -1,0 +1,35 @@
+#include <napi.h>
+
+#include "bindings/environment.h"
+#include "bindings/image.h"
+#include "bindings/info.h"
+#include "bindings/mapped_file.h"
+#include "bindings/masking.h"
+#include "bindings/random.h"
+#include "bindings/resample.h"
+#include "bindings/teacher.h"
+#include "bindings/tensor.h"
+#include "bindings/tokenizer.h"
+#include "bindings/tokenizer_trainer.h"
+
+namespace {
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  mactok::Environment::attach(env);
+  mactok::define_info_functions(env, exports);
+  mactok::define_random_functions(env, exports);
+  mactok::define_image_functions(env, exports);
+  mactok::TensorHandle::define(env);
+  mactok::define_tensor_functions(env, exports);
+  mactok::MappedFileHandle::define(env, exports);
+  mactok::define_mask_functions(env, exports);
+  mactok::define_resample_functions(env, exports);
+  mactok::TokenizerHandle::define(env, exports);
+  mactok::TeacherHandle::define(env, exports);
+  mactok::TokenizerTrainerHandle::define(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, initialize)

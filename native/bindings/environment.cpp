@@ -1,0 +1,81 @@
+#include "bindings/environment.h"
+
+namespace mactok {
+
+void Environment::attach(Napi::Env env) { env.SetInstanceData(new Environment(env)); }
+
+Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+Environment::Environment(Napi::Env env)
+    : loop_(Napi::ThreadSafeFunction::New(env, Napi::Function(), "mactok", 0, 1)) {
+  loop_.Unref(env);
+  // Hooks run last in, first out: this one before the thread-safe function's own, so that no job posts to a closed loop.
+  napi_add_env_cleanup_hook(
+      env, [](void* self) { static_cast<Environment*>(self)->close(); }, this);
+}
+
+Environment::~Environment() = default;
+
+void Environment::close() {
+  for (auto& [name, engine] : engines_) engine->cancel(this);
+  engines_.clear();
+}
+
+void Environment::submit(Napi::Env env, at::Device device, Engine::Job job) {
+  auto& engine = engines_[device.str()];
+  if (!engine) engine = Engine::acquire(device);
+  if (pending_++ == 0) loop_.Ref(env);
+  engine->submit(this, [job = std::move(job), threads = threads.load()] {
+    if (threads > 0 && at::get_num_threads() != threads) at::set_num_threads(threads);
+    job();
+  });
+}
+
+void Environment::post(std::unique_ptr<Completion> completion) {
+  const auto deliver = [this](Napi::Env env, Napi::Function, Completion* data) {
+    const std::unique_ptr<Completion> owned(data);
+    if (env == nullptr) return;  // the environment is going away
+    if (--pending_ == 0) loop_.Unref(env);
+    owned->complete(env);
+  };
+  Completion* data = completion.release();
+  if (loop_.NonBlockingCall(data, deliver) != napi_ok) delete data;
+}
+
+void Environment::define(const std::string& name, Napi::Function constructor) {
+  constructors_[name] = Napi::Persistent(constructor);
+}
+
+Napi::Function Environment::constructor(const std::string& name) const {
+  return constructors_.at(name).Value();
+}
+
+void Environment::count(Napi::Env env, const at::Tensor& tensor) {
+  auto& use = storages_[tensor.storage().unsafeGetStorageImpl()];
+  ++tensors_;
+  if (use.handles++ > 0) return;
+  use.bytes = static_cast<int64_t>(tensor.storage().nbytes());
+  bytes_ += use.bytes;
+  Napi::MemoryManagement::AdjustExternalMemory(env, use.bytes);
+}
+
+void Environment::uncount(Napi::Env env, const at::Tensor& tensor) {
+  const auto found = storages_.find(tensor.storage().unsafeGetStorageImpl());
+  --tensors_;
+  if (found == storages_.end() || --found->second.handles > 0) return;
+  bytes_ -= found->second.bytes;
+  Napi::MemoryManagement::AdjustExternalMemory(env, -found->second.bytes);
+  storages_.erase(found);
+}
+
+void Environment::count_model(const void* model, int64_t bytes) {
+  if (models_[model]++ == 0) model_bytes_ += bytes;
+}
+
+void Environment::uncount_model(const void* model, int64_t bytes) {
+  if (--models_[model] > 0) return;
+  models_.erase(model);
+  model_bytes_ -= bytes;
+}
+
+}  // namespace mactok

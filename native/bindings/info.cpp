@@ -1,0 +1,62 @@
+#include "bindings/info.h"
+
+#include <ATen/Version.h>
+#include <torch/version.h>
+
+#include "bindings/convert.h"
+#include "bindings/environment.h"
+#include "runtime/device.h"
+
+namespace mactok {
+namespace {
+
+/** Whether the CPU multiplies bfloat16 in hardware, which is what makes bf16 pay. */
+bool has_bf16_instructions() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
+}
+
+Napi::Value info_of(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const int threads = Environment::of(env).threads;
+  const auto status = cuda_status();
+  auto cuda = Napi::Object::New(env);
+  cuda.Set("available", status.devices > 0);
+  cuda.Set("devices", static_cast<double>(status.devices));
+  cuda.Set("reason", status.reason);
+  auto result = Napi::Object::New(env);
+  result.Set("builtAgainst", TORCH_VERSION);
+  result.Set("cpuCapability", at::get_cpu_capability());
+  result.Set("threads", threads > 0 ? threads : at::get_num_threads());
+  result.Set("cpuBf16", has_bf16_instructions());
+  result.Set("cuda", cuda);
+  return result;
+}
+
+void set_threads(const Napi::CallbackInfo& info) {
+  const auto count = convert::integer(info[0], "count");
+  if (count < 1 || count > 1024) convert::invalid(info.Env(), "count", "1 to 1024 threads");
+  Environment::of(info.Env()).threads = static_cast<int>(count);
+}
+
+Napi::Value memory(const Napi::CallbackInfo& info) {
+  const auto& environment = Environment::of(info.Env());
+  auto result = Napi::Object::New(info.Env());
+  result.Set("tensors", static_cast<double>(environment.tensors()));
+  result.Set("bytes", static_cast<double>(environment.bytes()));
+  result.Set("modelBytes", static_cast<double>(environment.model_bytes()));
+  return result;
+}
+
+}  // namespace
+
+void define_info_functions(Napi::Env env, Napi::Object exports) {
+  exports.Set("info", Napi::Function::New(env, info_of, "info"));
+  exports.Set("setThreads", Napi::Function::New(env, set_threads, "setThreads"));
+  exports.Set("memory", Napi::Function::New(env, memory, "memory"));
+}
+
+}  // namespace mactok

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <napi.h>
+
+#include "masking/mask.h"
+
+namespace mactok {
+
+MaskOptions mask_options(const Napi::Value& value, const std::string& name);
+
+/** imageMask of lib/native/addon.ts. */
+void define_mask_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace mactok

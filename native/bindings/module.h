@@ -1,0 +1,47 @@
+#pragma once
+
+#include <napi.h>
+#include <torch/torch.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "train/tokenizer_step.h"
+
+namespace mactok {
+
+/** Live views on named tensors as a JavaScript object. */
+Napi::Object to_state(Napi::Env env, const NamedTensors& tensors);
+
+/** A JavaScript object of tensors. */
+NamedTensors from_state(const Napi::Value& value, const std::string& name);
+
+/**
+ * Checks that `values` has exactly the names and shapes of `targets`, then returns the copies to make. Throws
+ * std::invalid_argument that names the first difference; nothing is written then.
+ */
+std::function<void()> assignment(const NamedTensors& targets, const NamedTensors& values,
+                                 const std::string& what);
+
+/** Counts a network's bytes for `memory()`, once however many handles share it. */
+class ModelBytes {
+ public:
+  ModelBytes(Napi::Env env, const torch::nn::Module& module);
+  ~ModelBytes();
+  ModelBytes(const ModelBytes&) = delete;
+  ModelBytes& operator=(const ModelBytes&) = delete;
+
+ private:
+  Napi::Env env_;
+  const torch::nn::Module* module_;
+  int64_t bytes_ = 0;
+};
+
+at::Device module_device(const torch::nn::Module& module);
+
+/** The vision transformer of a configuration object; `patch` and `grid` come from around it. */
+VitOptions vit_options(const Napi::Value& value, const std::string& name, int64_t patch,
+                       int64_t grid);
+
+}  // namespace mactok

@@ -1,0 +1,36 @@
+#include "bindings/random.h"
+
+#include <cstring>
+
+#include "bindings/convert.h"
+#include "bindings/promise.h"
+#include "runtime/random.h"
+
+namespace mactok {
+namespace {
+
+using Draw = at::Tensor (*)(uint64_t, std::string_view, uint64_t, uint64_t, int64_t, int64_t);
+
+template <Draw draw>
+Napi::Value drawn(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto stream = convert::string(info[1], "stream");
+    const auto rows = convert::integer(info[4], "rows");
+    const auto columns = convert::integer(info[5], "columns");
+    if (rows < 0 || columns < 0) convert::invalid(info.Env(), "rows, columns", "counts from 0");
+    const auto values = draw(convert::index(info[0], "seed"), stream, convert::index(info[2], "step"),
+                             convert::index(info[3], "firstIndex"), rows, columns);
+    auto result = Napi::Float32Array::New(info.Env(), values.numel());
+    if (values.numel() > 0) std::memcpy(result.Data(), values.data_ptr(), values.nbytes());
+    return result;
+  });
+}
+
+}  // namespace
+
+void define_random_functions(Napi::Env env, Napi::Object exports) {
+  exports.Set("uniform", Napi::Function::New(env, drawn<random::uniform>, "uniform"));
+  exports.Set("normal", Napi::Function::New(env, drawn<random::normal>, "normal"));
+}
+
+}  // namespace mactok

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace mactok {
+
+/** uniform and normal of lib/native/addon.ts. */
+void define_random_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace mactok

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <napi.h>
+#include <torch/torch.h>
+
+#include <string>
+
+namespace mactok {
+
+/** The JavaScript handle of a tensor (NativeTensor in lib/native/addon.ts). */
+class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
+ public:
+  static void define(Napi::Env env);
+  static Napi::Value wrap(Napi::Env env, const at::Tensor& tensor);
+  /** The tensor behind an argument; a TypeError names the parameter when it is not one or is disposed. */
+  static at::Tensor unwrap(const Napi::Value& value, const std::string& name);
+  /** As `unwrap`, with null for an undefined tensor. */
+  static at::Tensor unwrap_optional(const Napi::Value& value, const std::string& name);
+
+  explicit TensorHandle(const Napi::CallbackInfo& info);
+  void Finalize(Napi::BasicEnv env) override;
+
+ private:
+  Napi::Value dtype(const Napi::CallbackInfo& info);
+  Napi::Value shape(const Napi::CallbackInfo& info);
+  Napi::Value device(const Napi::CallbackInfo& info);
+  Napi::Value disposed(const Napi::CallbackInfo& info);
+  Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value to(const Napi::CallbackInfo& info);
+  Napi::Value slice(const Napi::CallbackInfo& info);
+  Napi::Value reshape(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+
+  const at::Tensor& alive(Napi::Env env) const;
+  void release();
+
+  Napi::Env env_;
+  at::Tensor tensor_;
+};
+
+/** The addon's functions that make tensors: tensor, cat, mapFile. */
+void define_tensor_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace mactok

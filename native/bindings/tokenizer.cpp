@@ -1,0 +1,136 @@
+#include "bindings/tokenizer.h"
+
+#include "bindings/tensor.h"
+#include "runtime/device.h"
+#include "runtime/random.h"
+
+namespace mactok {
+namespace {
+
+TokenizerOptions tokenizer_options(const Napi::Value& value) {
+  const auto config = convert::object(value, "config");
+  const auto integer = [&](const char* key) { return convert::integer(config.Get(key), key); };
+  const auto range = convert::array(config.Get("logvarRange"), "logvarRange");
+  const int64_t image = integer("imageSize");
+  const int64_t patch = integer("patchSize");
+  if (patch < 1 || image % patch != 0) {
+    convert::invalid(value.Env(), "patchSize", "a divisor of imageSize");
+  }
+  return {
+      .image = image,
+      .patch = patch,
+      .tokens = integer("latentTokens"),
+      .channels = integer("latentChannels"),
+      .bottleneck = convert::string(config.Get("bottleneck"), "bottleneck"),
+      .logvar_min = convert::number(range.Get(0U), "logvarRange"),
+      .logvar_max = convert::number(range.Get(1U), "logvarRange"),
+      .encoder = vit_options(config.Get("encoder"), "encoder", patch, image / patch),
+      .decoder = vit_options(config.Get("decoder"), "decoder", patch, image / patch),
+      .prune = convert::boolean(config.Get("prune"), "prune"),
+      .checkpointing = convert::boolean(config.Get("checkpointing"), "checkpointing"),
+  };
+}
+
+Napi::Value create(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto options = tokenizer_options(info[0]);
+    const auto device = parse_device(convert::string(info[1], "device"));
+    const auto seed = convert::index(info[2], "seed");
+    return run(
+        info.Env(), device,
+        [options, device, seed] {
+          auto model = std::make_shared<Tokenizer>(options);
+          initialize(*model, seed);
+          model->to(device);
+          return model;
+        },
+        [](Napi::Env env, const std::shared_ptr<Tokenizer>& model) {
+          return TokenizerHandle::wrap(env, model);
+        });
+  });
+}
+
+/** ε of the posterior; row i is sample `first_index + i`. */
+at::Tensor sample(const Posterior& posterior, uint64_t seed, uint64_t first_index) {
+  if (!posterior.logvar.defined()) return posterior.mean;
+  const auto& mean = posterior.mean;  // [B, L, Z]
+  const auto noise = random::normal(seed, "encode", 0, first_index, mean.size(0),
+                                    mean.size(1) * mean.size(2));
+  return mean + (0.5 * posterior.logvar).exp() * noise.to(mean.device()).view_as(mean);
+}
+
+}  // namespace
+
+void TokenizerHandle::define(Napi::Env env, Napi::Object exports) {
+  define_class(env, {
+                        InstanceMethod<&TokenizerHandle::encode>("encode"),
+                        InstanceMethod<&TokenizerHandle::posterior>("posterior"),
+                        InstanceMethod<&TokenizerHandle::decode>("decode"),
+                    });
+  exports.Set("createTokenizer", Napi::Function::New(env, create, "createTokenizer"));
+}
+
+Napi::Value TokenizerHandle::encode(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto model = alive(info.Env());
+    const auto device = module_device(*model);
+    const auto images = TensorHandle::unwrap(info[0], "images");
+    const auto mask = TensorHandle::unwrap_optional(info[1], "mask");
+    const auto options = convert::object(info[2], "options");
+    const auto precision = convert::precision(options.Get("precision"), "precision");
+    const auto drawn = convert::boolean(options.Get("sample"), "sample");
+    const auto seed = convert::index(options.Get("seed"), "seed");
+    const auto first_index = convert::index(options.Get("firstIndex"), "firstIndex");
+    return run(
+        info.Env(), device,
+        [=] {
+          const Autocast autocast(device.type(), precision);
+          const auto posterior =
+              model->encode(to_network_images(images, device),
+                            mask.defined() ? mask.to(device, at::kBool) : at::Tensor());
+          return drawn ? sample(posterior, seed, first_index) : posterior.mean;
+        },
+        [](Napi::Env env, const at::Tensor& latents) { return TensorHandle::wrap(env, latents); });
+  });
+}
+
+Napi::Value TokenizerHandle::posterior(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto model = alive(info.Env());
+    const auto device = module_device(*model);
+    const auto images = TensorHandle::unwrap(info[0], "images");
+    const auto precision = convert::precision(info[1], "precision");
+    return run(
+        info.Env(), device,
+        [=] {
+          const Autocast autocast(device.type(), precision);
+          return model->encode(to_network_images(images, device), {});
+        },
+        [](Napi::Env env, const Posterior& posterior) -> Napi::Value {
+          auto result = Napi::Object::New(env);
+          result.Set("mean", TensorHandle::wrap(env, posterior.mean));
+          result.Set("logvar", posterior.logvar.defined()
+                                   ? TensorHandle::wrap(env, posterior.logvar)
+                                   : env.Null());
+          return result;
+        });
+  });
+}
+
+Napi::Value TokenizerHandle::decode(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto model = alive(info.Env());
+    const auto device = module_device(*model);
+    const auto latents = TensorHandle::unwrap(info[0], "latents");
+    const auto precision = convert::precision(info[1], "precision");
+    return run(
+        info.Env(), device,
+        [=] {
+          const Autocast autocast(device.type(), precision);
+          return model->decode(latents.to(device, at::kFloat)).to(at::kFloat);
+        },
+        [](Napi::Env env, const at::Tensor& images) { return TensorHandle::wrap(env, images); });
+  });
+}
+
+}  // namespace mactok

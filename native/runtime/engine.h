@@ -1,0 +1,53 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace mactok {
+
+/**
+ * The thread that runs a device's LibTorch work, first in first out.
+ *
+ * One engine a device and process, shared by all JavaScript environments (worker threads): the registry behind `acquire` is the
+ * only state of the process. The thread ends when the last environment lets go of it.
+ */
+class Engine {
+ public:
+  using Job = std::function<void()>;
+
+  static std::shared_ptr<Engine> acquire(at::Device device);
+
+  explicit Engine(at::Device device);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /** Queues a job, which must not throw. `owner` names the environment that it belongs to. */
+  void submit(const void* owner, Job job);
+
+  /** Drops the owner's queued jobs and returns once none of its jobs is running. */
+  void cancel(const void* owner);
+
+ private:
+  struct Entry {
+    const void* owner;
+    Job job;
+  };
+
+  void loop(at::Device device);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Entry> queue_;
+  const void* running_ = nullptr;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace mactok

@@ -1,0 +1,81 @@
+#include "runtime/random.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/PhiloxRNGEngine.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace mactok::random {
+namespace {
+
+uint64_t stream_key(uint64_t seed, std::string_view stream) {
+  uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a, 64 bits
+  const auto absorb = [&hash](uint64_t byte) { hash = (hash ^ byte) * 0x100000001b3ULL; };
+  for (const char character : stream) absorb(static_cast<unsigned char>(character));
+  for (int shift = 0; shift < 64; shift += 8) absorb((seed >> shift) & 0xff);
+  return hash;
+}
+
+/** Fills each row by `fill(engine, row pointer)` with an engine that stands at the row's own counter. */
+template <typename Fill>
+at::Tensor draw_rows(uint64_t seed, std::string_view stream, uint64_t step, uint64_t first_index,
+                     int64_t rows, int64_t columns, Fill fill) {
+  auto values = at::empty({rows, columns}, at::kFloat);
+  float* data = values.data_ptr<float>();
+  const uint64_t key = stream_key(seed, stream);
+  at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      at::philox_engine engine(key, first_index + static_cast<uint64_t>(row), step << 32);
+      fill(engine, data + row * columns);
+    }
+  });
+  return values;
+}
+
+float to_unit(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24F; }
+
+}  // namespace
+
+at::Tensor uniform(uint64_t seed, std::string_view stream, uint64_t step, uint64_t first_index,
+                   int64_t rows, int64_t columns) {
+  return draw_rows(seed, stream, step, first_index, rows, columns,
+                   [columns](at::philox_engine& engine, float* row) {
+                     for (int64_t i = 0; i < columns; ++i) row[i] = to_unit(engine());
+                   });
+}
+
+at::Tensor normal(uint64_t seed, std::string_view stream, uint64_t step, uint64_t first_index,
+                  int64_t rows, int64_t columns) {
+  return draw_rows(seed, stream, step, first_index, rows, columns,
+                   [columns](at::philox_engine& engine, float* row) {
+                     for (int64_t i = 0; i < columns; i += 2) {
+                       const double radius = std::sqrt(-2.0 * std::log((engine() + 0.5) * 0x1p-32));
+                       const double angle = 2.0 * std::numbers::pi * (engine() * 0x1p-32);
+                       row[i] = static_cast<float>(radius * std::cos(angle));
+                       if (i + 1 < columns) row[i + 1] = static_cast<float>(radius * std::sin(angle));
+                     }
+                   });
+}
+
+at::Tensor truncated_normal(uint64_t seed, std::string_view stream, at::IntArrayRef shape,
+                            double deviation) {
+  // Rows of one block each let all threads draw; the row length is part of the definition.
+  constexpr int64_t kRow = 1024;
+  const int64_t count = c10::multiply_integers(shape);
+  const int64_t rows = (count + kRow - 1) / kRow;
+  const double low = std::erf(-2.0 / std::numbers::sqrt2);  // 2·Φ(−2) − 1
+  return uniform(seed, stream, 0, 0, rows, kRow)
+      .flatten()
+      .slice(0, 0, count)
+      .to(at::kDouble)
+      .mul_(-2.0 * low)
+      .add_(low)
+      .erfinv_()
+      .mul_(std::numbers::sqrt2 * deviation)
+      .clamp_(-2.0 * deviation, 2.0 * deviation)
+      .to(at::kFloat)
+      .reshape(shape);
+}
+
+}  // namespace mactok::random

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <string_view>
+
+/**
+ * Counter-based random numbers: every draw is a pure function of (seed, stream name, step, sample index).
+ *
+ * Philox4x32-10 (Salmon et al. 2011; the engine is LibTorch's) is keyed with the FNV-1a hash of the stream's name followed by the
+ * seed's eight bytes, little-endian. The upper half of its counter is the sample index, the lower half is `step · 2³² + block`.
+ * Draws that the whole batch shares use sample index −1.
+ */
+namespace mactok::random {
+
+constexpr uint64_t kWholeBatch = ~uint64_t{0};
+
+/** Uniforms in [0, 1) with 24 random bits, float32 [rows, columns] on the CPU; row i is sample `first_index + i`. */
+at::Tensor uniform(uint64_t seed, std::string_view stream, uint64_t step, uint64_t first_index,
+                   int64_t rows, int64_t columns);
+
+/** Standard normals by Box–Muller in double precision, rounded to float32 [rows, columns]. */
+at::Tensor normal(uint64_t seed, std::string_view stream, uint64_t step, uint64_t first_index,
+                  int64_t rows, int64_t columns);
+
+/** Normals of deviation `deviation`, redrawn by inversion inside ±2 deviations, in `shape`: the field's "truncated normal". */
+at::Tensor truncated_normal(uint64_t seed, std::string_view stream, at::IntArrayRef shape,
+                            double deviation);
+
+}  // namespace mactok::random

@@ -1,0 +1,21 @@
+#include "train/ema.h"
+
+namespace mactok {
+
+Ema::Ema(EmaOptions options, std::vector<at::Tensor> parameters, std::vector<at::Tensor> averages)
+    : options_(options),
+      parameters_(std::move(parameters)),
+      averages_(std::move(averages)),
+      updates_(at::zeros({}, parameters_.at(0).options().dtype(at::kDouble))) {}
+
+void Ema::update(const at::Tensor& skipped) {
+  const at::NoGradGuard no_grad;
+  const auto kept = 1.0 - skipped.to(at::kDouble);
+  const auto decay = options_.warmup ? ((updates_ + 1) / (updates_ + 10)).clamp_max(options_.decay)
+                                     : at::full_like(updates_, options_.decay);
+  const auto weight = ((1.0 - decay) * kept).to(at::kFloat);
+  for (size_t i = 0; i < parameters_.size(); ++i) averages_[i].lerp_(parameters_[i], weight);
+  updates_.add_(kept);
+}
+
+}  // namespace mactok

@@ -1,0 +1,75 @@
+#include "train/optimizer.h"
+
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+
+namespace mactok {
+namespace {
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+/** Linear and convolution weights decay; biases, norms, LayerScale, tokens and positions do not. */
+bool decays(const std::string& name, const at::Tensor& parameter) {
+  return ends_with(name, ".weight") && parameter.dim() >= 2;
+}
+
+}  // namespace
+
+AdamW::AdamW(OptimizerOptions options, NamedTensors parameters)
+    : options_(options), parameters_(std::move(parameters)), groups_(2) {
+  step_ = at::zeros({}, parameters_.at(0).second.options().dtype(at::kFloat).requires_grad(false));
+  groups_[0].weight_decay = options_.weight_decay;
+  groups_[1].weight_decay = 0.0;
+  NamedTensors squares;
+  for (const auto& [name, parameter] : parameters_) {
+    auto& group = groups_[decays(name, parameter) ? 0 : 1];
+    const auto plain = parameter.detach();
+    group.parameters.push_back(plain);
+    group.exp_avg.push_back(at::zeros_like(plain));
+    group.exp_avg_sq.push_back(at::zeros_like(plain));
+    group.steps.push_back(step_);
+    state_.emplace_back("exp_avg." + name, group.exp_avg.back());
+    squares.emplace_back("exp_avg_sq." + name, group.exp_avg_sq.back());
+  }
+  state_.insert(state_.end(), squares.begin(), squares.end());
+  state_.emplace_back("step", step_);
+}
+
+AdamW::Outcome AdamW::step(double lr) {
+  const at::NoGradGuard no_grad;
+  std::vector<std::vector<at::Tensor>> gradients(groups_.size());
+  std::vector<at::Tensor> all;
+  for (const auto& [name, parameter] : parameters_) {
+    auto gradient = parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter);
+    gradients[decays(name, parameter) ? 0 : 1].push_back(gradient);
+    all.push_back(gradient);
+  }
+
+  const auto norm = at::stack(at::_foreach_norm(all, 2)).norm();
+  const auto skipped = norm.isfinite().logical_not().to(at::kFloat);
+  if (options_.clip_norm > 0) {
+    at::_foreach_mul_(all, (options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
+  }
+
+  step_.add_(1 - skipped);
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    auto& group = groups_[i];
+    if (group.parameters.empty()) continue;
+    at::_fused_adamw_(group.parameters, gradients[i], group.exp_avg, group.exp_avg_sq, {},
+                      group.steps, lr, options_.beta1, options_.beta2, group.weight_decay,
+                      options_.eps, /*amsgrad=*/false, /*maximize=*/false,
+                      /*grad_scale=*/std::nullopt, /*found_inf=*/skipped);
+  }
+  return {norm, skipped};
+}
+
+void AdamW::zero_grad() {
+  for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
+}
+
+NamedTensors AdamW::state() const { return state_; }
+
+}  // namespace mactok
