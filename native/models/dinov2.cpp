@@ -3,7 +3,7 @@
 namespace mactok {
 
 DinoV2::DinoV2(const VitOptions& options)
-    : Vit(options),
+    : Vit(options, /*learned_positions=*/true),
       patch_embed_(register_module("patch_embed",
                                    std::make_shared<PatchEmbed>(options.patch, options.width))) {
   TORCH_CHECK(options.cls, "DINOv2 has a cls token");

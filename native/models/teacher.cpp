@@ -1,7 +1,6 @@
 #include "models/teacher.h"
 
 #include <cmath>
-#include <utility>
 
 namespace mactok {
 namespace {
@@ -18,21 +17,18 @@ at::Tensor normalize(const at::Tensor& images) {
 
 }  // namespace
 
-Teacher::Teacher(std::shared_ptr<DinoV2> network, int64_t input_size)
-    : network_(std::move(network)), input_size_(input_size) {
-  const VitOptions& options = network_->options;
-  TORCH_CHECK(input_size == options.grid * options.patch, "teacher: input size ", input_size,
-              " is not its grid ", options.grid, " times its patch ", options.patch);
-  for (auto& parameter : network_->parameters()) parameter.requires_grad_(false);
+Teacher::Teacher(const VitOptions& options) : DinoV2(options) {
+  for (auto& parameter : parameters()) parameter.requires_grad_(false);
 }
 
 Features Teacher::features(const at::Tensor& images) const {
   const at::NoGradGuard no_grad;
+  const int64_t side = options().grid * options().patch;
   auto x = normalize(images);
-  if (images.size(2) != input_size_ || images.size(3) != input_size_) {
-    x = at::upsample_bicubic2d(x, {input_size_, input_size_}, /*align_corners=*/false);
+  if (x.size(2) != side || x.size(3) != side) {
+    x = at::upsample_bicubic2d(x, {side, side}, /*align_corners=*/false);
   }
-  return network_->forward(x);
+  return forward(x);
 }
 
 at::Tensor semantic_scores(const Features& features, int64_t grid) {

@@ -2,14 +2,12 @@
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
-#include <utility>
-
 #include "nn/initialize.h"
 
 namespace mactok {
 
 Encoder::Encoder(const VitOptions& options, int64_t tokens, bool prune)
-    : Vit(options),
+    : Vit(options, /*learned_positions=*/true),
       prune_(prune),
       patch_embed_(register_module("patch_embed",
                                    std::make_shared<PatchEmbed>(options.patch, options.width))),
@@ -20,15 +18,15 @@ Encoder::Encoder(const VitOptions& options, int64_t tokens, bool prune)
 
 at::Tensor Encoder::forward(const at::Tensor& images, const at::Tensor& mask) const {
   const int64_t batch = images.size(0), count = latent_tokens_.size(1);
-  auto patches = patch_embed_->forward(images);  // [B, N, D]
-  if (mask.defined()) patches = at::where(mask.unsqueeze(2), mask_token_, patches);
+  auto image = patch_embed_->forward(images);  // [B, N, D]
+  if (mask.defined()) image = at::where(mask.unsqueeze(2), mask_token_, image);
   const auto latents = (latent_tokens_ + latent_pos_embed_).expand({batch, -1, -1});
-  const auto tokens = at::cat({latents, prefix_tokens(batch), add_positions(patches)}, 1);
+  const auto tokens = at::cat({latents, prefix_tokens(batch), add_positions(image)}, 1);
   return transform(tokens, count + prefix(), prune_ ? count : tokens.size(1)).narrow(1, 0, count);
 }
 
 Decoder::Decoder(const VitOptions& options, int64_t tokens, bool prune)
-    : Vit(options),
+    : Vit(options, /*learned_positions=*/options.positions == Positions::learned),
       prune_(prune),
       reconstruction_token_(
           register_parameter("reconstruction_token", at::empty({1, 1, options.width}))),
@@ -36,15 +34,15 @@ Decoder::Decoder(const VitOptions& options, int64_t tokens, bool prune)
           register_parameter("latent_pos_embed", at::empty({1, tokens, options.width}))) {}
 
 at::Tensor Decoder::forward(const at::Tensor& latents) const {
-  const int64_t batch = latents.size(0);
-  const auto patches = add_positions(reconstruction_token_.expand({-1, this->patches(), -1}))
-                           .expand({batch, -1, -1});  // [B, N, D]
-  const auto tokens = at::cat({patches, prefix_tokens(batch), latents + latent_pos_embed_}, 1);
-  return transform(tokens, 0, prune_ ? this->patches() : tokens.size(1))
-      .narrow(1, 0, this->patches());
+  const int64_t batch = latents.size(0), count = patches();
+  const auto image =
+      add_positions(reconstruction_token_.expand({-1, count, -1})).expand({batch, -1, -1});
+  const auto tokens =
+      at::cat({image, prefix_tokens(batch), latents + latent_pos_embed_}, 1);  // [B, N + P + L, D]
+  return transform(tokens, 0, prune_ ? count : tokens.size(1)).narrow(1, 0, count);
 }
 
-Tokenizer::Tokenizer(TokenizerOptions given) : options(std::move(given)) {
+Tokenizer::Tokenizer(const TokenizerOptions& options) : options_(options) {
   TORCH_CHECK(options.bottleneck == "kl" || options.bottleneck == "ae",
               "bottleneck: expected kl or ae but received ", options.bottleneck);
   for (const VitOptions* vit : {&options.encoder, &options.decoder}) {
@@ -72,15 +70,15 @@ Posterior Tokenizer::encode(const at::Tensor& images, const at::Tensor& mask) co
   // In float32 even under autocast: latents and KL must not be rounded to bfloat16.
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const auto moments = to_posterior_->forward(tokens);  // [B, L, 2Z or Z]
-  if (options.bottleneck == "ae") return {.mean = moments, .logvar = {}};
+  if (options_.bottleneck == "ae") return {.mean = moments, .logvar = {}};
   const auto parts = moments.chunk(2, -1);
-  return {.mean = parts[0], .logvar = parts[1].clamp(options.logvar_min, options.logvar_max)};
+  return {.mean = parts[0], .logvar = parts[1].clamp(options_.logvar_min, options_.logvar_max)};
 }
 
 at::Tensor Tokenizer::decode(const at::Tensor& latents) const {
   const auto patches = decoder_->forward(from_latents_->forward(latents));  // [B, N, D]
   const auto pixels = to_pixels_->forward(patches).to(at::kFloat);          // [B, N, 3p²]
-  return unpatchify(pixels, options.decoder.grid, options.patch);
+  return unpatchify(pixels, options_.decoder.grid, options_.patch);
 }
 
 void Tokenizer::set_checkpointing(bool enabled) {

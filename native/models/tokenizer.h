@@ -27,7 +27,10 @@ struct Posterior {
   at::Tensor mean, logvar;
 };
 
-/** Latent tokens look at the patches of a picture. Tokens: latents, `cls`, registers, patches. */
+/**
+ * Latent tokens look at the patches of a picture. Tokens: latents, `cls`, registers, patches. Its patches always have learned
+ * positions (DINOv2's, to begin with); RoPE comes on top, as in MAETok.
+ */
 class Encoder : public Vit {
  public:
   Encoder(const VitOptions& options, int64_t tokens, bool prune);
@@ -41,7 +44,10 @@ class Encoder : public Vit {
   at::Tensor mask_token_, latent_tokens_, latent_pos_embed_;
 };
 
-/** Copies of one token, told apart by their positions, look at the latents. Tokens: patches, `cls`, registers, latents. */
+/**
+ * Copies of one token, told apart by their positions, look at the latents. Tokens: patches, `cls`, registers, latents. RoPE replaces
+ * the learned positions.
+ */
 class Decoder : public Vit {
  public:
   Decoder(const VitOptions& options, int64_t tokens, bool prune);
@@ -57,7 +63,7 @@ class Decoder : public Vit {
 /** The 1-D tokenizer (method: MacTok; architecture as SoftVQ and MAETok). */
 class Tokenizer : public torch::nn::Module {
  public:
-  explicit Tokenizer(TokenizerOptions options);
+  explicit Tokenizer(const TokenizerOptions& options);
 
   /** images: float [B, 3, H, W] in [-1, 1]; mask: bool [B, N], true = masked, or undefined. */
   Posterior encode(const at::Tensor& images, const at::Tensor& mask = {}) const;
@@ -67,9 +73,10 @@ class Tokenizer : public torch::nn::Module {
 
   void set_checkpointing(bool enabled);
 
-  const TokenizerOptions options;
+  const TokenizerOptions& options() const { return options_; }
 
  private:
+  TokenizerOptions options_;
   std::shared_ptr<Encoder> encoder_;
   std::shared_ptr<Linear> to_posterior_, from_latents_;
   std::shared_ptr<Decoder> decoder_;

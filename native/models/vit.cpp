@@ -9,17 +9,17 @@
 
 namespace mactok {
 
-Vit::Vit(const VitOptions& options) : options(options) {
+Vit::Vit(const VitOptions& options, bool learned_positions) : options_(options) {
   const int64_t width = options.width;
   if (options.cls) cls_token_ = register_parameter("cls_token", at::empty({1, 1, width}));
   if (options.registers > 0) {
     reg_token_ = register_parameter("reg_token", at::empty({1, options.registers, width}));
   }
-  if (options.positions != Positions::rope) {
+  if (learned_positions) {
     const int64_t positions = patches() + (cls_has_position() ? 1 : 0);
     pos_embed_ = register_parameter("pos_embed", at::empty({1, positions, width}));
   }
-  if (options.positions != Positions::learned) {
+  if (options.positions == Positions::rope) {
     TORCH_CHECK(width % (4 * options.heads) == 0,
                 "rope: expected a multiple of 4 channels a head but received ", width,
                 " channels in ", options.heads, " heads");
@@ -39,8 +39,8 @@ Vit::Vit(const VitOptions& options) : options(options) {
 }
 
 at::Tensor Vit::prefix_tokens(int64_t batch) const {
-  std::vector<at::Tensor> tokens{norm_->weight.new_empty({1, 0, options.width})};
-  if (options.cls) {
+  std::vector<at::Tensor> tokens{norm_->weight.new_empty({1, 0, options_.width})};
+  if (options_.cls) {
     const bool placed = pos_embed_.defined() && cls_has_position();
     tokens.push_back(placed ? cls_token_ + pos_embed_.narrow(1, 0, 1) : cls_token_);
   }
@@ -63,7 +63,7 @@ at::Tensor Vit::run_block(size_t index, const at::Tensor& x, int64_t first_patch
                           int64_t keep) const {
   const auto block = blocks_[index];
   const auto freqs = rope_freqs_;
-  const auto run = [=, heads = options.heads, grid = options.grid](const at::Tensor& x) {
+  const auto run = [=, heads = options_.heads, grid = options_.grid](const at::Tensor& x) {
     if (!freqs.defined()) return block->forward(x, keep);
     const auto own = freqs.select(1, static_cast<int64_t>(index));
     return block->forward(x, keep, rope::rotation(own, heads, grid, first_patch, x.size(1)));
@@ -76,7 +76,7 @@ at::Tensor Vit::run_block(size_t index, const at::Tensor& x, int64_t first_patch
 }
 
 void initialize(Vit& vit, const std::string& prefix, uint64_t seed) {
-  const VitOptions& options = vit.options;
+  const VitOptions& options = vit.options();
   for (const auto& item : vit.named_parameters()) {
     const std::string_view key = item.key();
     const std::string name = prefix + item.key();

@@ -15,8 +15,7 @@ namespace mactok {
 
 enum class Positions {
   learned,  ///< learned absolute positions on the patches (and on `cls`, unless there are registers)
-  rope,     ///< mixed rotary positions on the patches instead
-  both,     ///< both, as in MAETok's encoder
+  rope,  ///< mixed rotary positions on the patches; MAETok's encoder keeps the learned ones beside them
 };
 
 struct VitOptions {
@@ -42,18 +41,19 @@ struct VitOptions {
  */
 class Vit : public torch::nn::Module {
  public:
-  explicit Vit(const VitOptions& options);
+  /** learned_positions: whether there is a `pos_embed`. */
+  Vit(const VitOptions& options, bool learned_positions);
+
+  const VitOptions& options() const { return options_; }
 
   /** N, the number of patches. */
-  int64_t patches() const { return options.grid * options.grid; }
+  int64_t patches() const { return options_.grid * options_.grid; }
 
   /** P, the number of prefix tokens: `cls` and registers. */
-  int64_t prefix() const { return (options.cls ? 1 : 0) + options.registers; }
+  int64_t prefix() const { return (options_.cls ? 1 : 0) + options_.registers; }
 
   /** Recompute each block in the backward pass instead of keeping its activations. Same gradients. */
   void set_checkpointing(bool enabled) { checkpointing_ = enabled; }
-
-  const VitOptions options;
 
  protected:
   /** `cls` (with its position) and the registers: [batch, P, D], a view without copies; P may be 0. */
@@ -70,8 +70,9 @@ class Vit : public torch::nn::Module {
 
  private:
   at::Tensor run_block(size_t index, const at::Tensor& x, int64_t first_patch, int64_t keep) const;
-  bool cls_has_position() const { return options.cls && options.registers == 0; }
+  bool cls_has_position() const { return options_.cls && options_.registers == 0; }
 
+  VitOptions options_;
   at::Tensor cls_token_, reg_token_, pos_embed_, rope_freqs_;
   std::vector<std::shared_ptr<Block>> blocks_;
   std::shared_ptr<LayerNorm> norm_;
