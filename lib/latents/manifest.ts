@@ -25,6 +25,8 @@ export interface LatentPlan {
   dtype: LatentDtype
   /** Store log-variances beside means. */
   moments: boolean
+  /** Store the latents of the mirrored pictures too, as LightningDiT expects. Default true. */
+  flips?: boolean | undefined
   shardSize: number
   /** What encodes: a name that changes when the weights do. */
   tokenizer: string
@@ -74,6 +76,7 @@ export interface PlanSummary {
   shape: number[]
   dtype: LatentDtype
   moments: boolean
+  flips: boolean
   shard_size: number
   tokenizer: string
   settings: Record<string, string | number | boolean | null>
@@ -109,6 +112,7 @@ export function summarise(plan: LatentPlan): PlanSummary {
     shape: [...plan.shape],
     dtype: plan.dtype,
     moments: plan.moments,
+    flips: plan.flips ?? true,
     shard_size: plan.shardSize,
     tokenizer: plan.tokenizer,
     settings: Object.fromEntries(Object.entries(plan.settings ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -37,8 +37,8 @@ export interface LatentBatch {
   indices: readonly number[]
   /** Posterior means (or samples, for shards without moments). */
   latents: Float32Array
-  /** The same of the mirrored pictures. */
-  latentsFlip: Float32Array
+  /** The same of the mirrored pictures: unless the plan is without `flips`. */
+  latentsFlip?: Float32Array
   /** Log-variances: with `moments`, and only then. */
   logvar?: Float32Array
   logvarFlip?: Float32Array
@@ -61,6 +61,14 @@ const tensorNames: Record<Field, string> = {
   logvar: 'latents_logvar',
   logvarFlip: 'latents_flip_logvar'
 }
+
+/** What a plan's shards hold, without the labels. */
+const fieldsOf = ({ flips = true, moments }: LatentPlan): Field[] => [
+  'latents',
+  ...(flips ? (['latentsFlip'] as const) : []),
+  ...(moments ? (['logvar'] as const) : []),
+  ...(flips && moments ? (['logvarFlip'] as const) : [])
+]
 
 /** One shard being filled. Every sample of its range must be added or skipped, in the listing's order. */
 export class ShardWriter {
@@ -90,9 +98,9 @@ export class ShardWriter {
 
   /** Adds encoded samples; the values are copied. */
   add(batch: LatentBatch): void {
-    const { shape, dtype, moments } = this.plan
+    const { shape, dtype } = this.plan
     const size = shape[0] * shape[1]
-    const fields: Field[] = moments ? ['latents', 'latentsFlip', 'logvar', 'logvarFlip'] : ['latents', 'latentsFlip']
+    const fields = fieldsOf(this.plan)
     const stored = fields.map((field) => {
       const values = batch[field]
       if (!values) throw invalidParameter(field, 'Float32Array', values)
@@ -110,11 +118,12 @@ export class ShardWriter {
     for (const { field, bytes } of stored) this.chunks[field].push(bytes)
 
     // Statistics are those of what a reader will find, so of the rounded values.
-    const [latents, flip, logvar, logvarFlip] = stored.map(({ bytes }) => toFloat32(bytes, dtype))
+    const rounded = new Map(stored.map(({ field, bytes }) => [field, toFloat32(bytes, dtype)]))
     for (let start = 0; start < batch.indices.length * size; start += size) {
-      const row = (values: Float32Array | undefined) => values?.subarray(start, start + size)
-      this.sums.add(row(latents) as Float32Array, row(logvar))
-      this.sums.add(row(flip) as Float32Array, row(logvarFlip))
+      const row = (field: Field) => rounded.get(field)?.subarray(start, start + size)
+      this.sums.add(row('latents') as Float32Array, row('logvar'))
+      const flip = row('latentsFlip')
+      if (flip) this.sums.add(flip, row('logvarFlip'))
     }
   }
 
@@ -139,14 +148,11 @@ export class ShardWriter {
       shape: [rows.length, ...shape],
       data: () => this.chunks[field]
     })
-    const fields: Field[] = plan.moments
-      ? ['latents', 'latentsFlip', 'logvar', 'logvarFlip']
-      : ['latents', 'latentsFlip']
     const labelData = BigInt64Array.from(rows, (row) => BigInt(labels[row] as number))
     const place = path.join(this.folder, file)
     await writeSafetensors(
       place,
-      [...fields.map(tensor), { name: 'labels', dtype: 'int64', shape: [rows.length], data: labelData }],
+      [...fieldsOf(plan).map(tensor), { name: 'labels', dtype: 'int64', shape: [rows.length], data: labelData }],
       {
         total_size: `${rows.length}`,
         dtype: `torch.${dtype}`,
@@ -225,6 +231,11 @@ export class LatentWriter {
     return this.ranges().filter(({ index }) => !this.records[index])
   }
 
+  /** The shards that are there, in order. */
+  written(): ShardRecord[] {
+    return this.records.filter((record) => record !== undefined)
+  }
+
   /** Starts a shard, one of `missing()`. */
   shard(range: ShardRange): ShardWriter {
     return new ShardWriter(range, this.folder, this.plan, async (record) => {
@@ -252,7 +263,7 @@ export class LatentWriter {
   }
 
   private async save(complete: boolean): Promise<Manifest> {
-    const shards = this.records.filter((record) => record !== undefined)
+    const shards = this.written()
     const manifest: Manifest = {
       format_version: 1,
       complete,
