@@ -20,7 +20,7 @@ export interface RunRecord {
   /** The same with everything settled that depends on machine and data: rate, warm-up, precision, what the teacher serves. */
   settled: SettledConfig
   /** Where the pictures came from, and how many are trained on. */
-  data: { from: string; pictures: number; heldOut: number }
+  data: { from: string; heldOutFrom: string | null; pictures: number; heldOut: number }
   versions: Record<string, string>
 }
 

@@ -69,7 +69,10 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
     kind: 'tokenizer',
     config,
     settled,
-    data: { from: source.name, pictures: data.pictures, heldOut: data.heldOut },
+    data: {
+      ...{ from: source.name, heldOutFrom: request.heldOut?.name ?? null },
+      ...{ pictures: data.pictures, heldOut: data.heldOut }
+    },
     versions: versions()
   }
 
