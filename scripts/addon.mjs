@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync
 } from 'node:fs'
@@ -53,6 +54,7 @@ function configure(root, tree, options) {
   }
   const wanted = JSON.stringify(options)
   if (JSON.stringify(last) === wanted) return
+  rmSync(join(tree, 'Release'), { recursive: true, force: true })
   cmakeJs(root, ['configure', '--out', tree, ...Object.entries(options).map(([name, value]) => `--CD${name}=${value}`)])
   writeFileSync(stamp, wanted)
 }
