@@ -1,0 +1,272 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { type DownloadProgress, pullWeights } from '../../lib/weights/index.js'
+
+const repo = 'somebody/dinov2-tiny'
+const model = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 31 + (i >> 8)) & 255))
+const config = Buffer.from('{"hidden_size": 384}\n')
+const sha256 = createHash('sha256').update(model).digest('hex')
+const blob = createHash('sha1').update(`blob ${config.length}\0`).update(config).digest('hex')
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+/** What the storage server does with a GET, one handler a request; the last one stays. */
+let storage: Handler[]
+/** Headers by which the hub describes the large file. */
+let linked: Record<string, string>
+let hubHandler: Handler | undefined
+let log: { method: string; url: string; range: string | undefined; authorization: string | undefined }[]
+let hub: Server
+let store: Server
+let cache: string
+const environment = { ...process.env }
+
+const origin = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+const listen = (handler: Handler) =>
+  new Promise<Server>((resolve) => {
+    const server = createServer((request, response) => {
+      const { range, authorization } = request.headers
+      log.push({ method: request.method ?? '', url: request.url ?? '', range, authorization })
+      handler(request, response)
+    })
+    server.listen(0, '127.0.0.1', () => resolve(server))
+  })
+
+const start = (range: string | undefined) => Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0)
+
+/** Serves ranges. */
+const whole: Handler = ({ headers: { range } }, response) => {
+  const from = start(range)
+  const ranged = { 'content-range': `bytes ${from}-${model.length - 1}/${model.length}` }
+  response.writeHead(range ? 206 : 200, { 'content-length': model.length - from, ...(range ? ranged : {}) })
+  response.end(model.subarray(from))
+}
+
+/** Cuts the connection some time after some bytes, which the client has read by then. */
+const cutAfter =
+  (bytes: number): Handler =>
+  ({ headers: { range } }, response) => {
+    const from = start(range)
+    const ranged = { 'content-range': `bytes ${from}-${model.length - 1}/${model.length}` }
+    response.writeHead(range ? 206 : 200, { 'content-length': model.length - from, ...(range ? ranged : {}) })
+    response.write(model.subarray(from, from + bytes), () => setTimeout(() => response.destroy(), 100))
+  }
+
+const ignoringRanges: Handler = (_, response) => {
+  response.writeHead(200, { 'content-length': model.length })
+  response.end(model)
+}
+
+const status =
+  (code: number): Handler =>
+  (_, response) => {
+    response.writeHead(code)
+    response.end()
+  }
+
+beforeAll(async () => {
+  log = []
+  store = await listen((request, response) => {
+    const handler = (storage.length > 1 ? storage.shift() : storage[0]) as Handler
+    handler(request, response)
+  })
+  hub = await listen((request, response) => {
+    if (hubHandler) return hubHandler(request, response)
+    const commit = { 'x-repo-commit': 'c0ffee' }
+    if (request.url === `/${repo}/resolve/main/model.safetensors`) {
+      response.writeHead(302, { location: `${origin(store)}/blobs/1`, ...commit, ...linked })
+      return response.end()
+    }
+    if (request.url === `/${repo}/resolve/main/config.json`) {
+      // As for a repository that was renamed: a relative redirect.
+      response.writeHead(307, { location: `/renamed/resolve/main/config.json` })
+      return response.end()
+    }
+    if (request.url === '/renamed/resolve/main/config.json') {
+      response.writeHead(200, { 'content-length': config.length, etag: `"${blob}"`, ...commit })
+      return response.end(request.method === 'HEAD' ? undefined : config)
+    }
+    response.writeHead(404, { 'x-error-code': 'EntryNotFound', 'x-error-message': 'Entry not found' })
+    response.end()
+  })
+})
+
+beforeEach(async () => {
+  cache = await mkdtemp(path.join(os.tmpdir(), 'mactok-hub-'))
+  process.env = { ...environment, MACTOK_CACHE: cache, HF_ENDPOINT: origin(hub) }
+  delete process.env.HF_TOKEN
+  storage = [whole]
+  linked = { 'x-linked-etag': `"${sha256}"`, 'x-linked-size': `${model.length}` }
+  hubHandler = undefined
+  log = []
+})
+
+afterEach(async () => {
+  process.env = environment
+  await rm(cache, { recursive: true })
+})
+
+afterAll(() => {
+  for (const server of [hub, store]) {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+const fast = { retryDelay: 1, attempts: 3 }
+const files = ['model.safetensors']
+const folder = () => path.join(cache, 'weights', ...repo.split('/'))
+const gets = () => log.filter(({ method, url }) => method === 'GET' && url === '/blobs/1')
+
+describe('pulling weights', () => {
+  test('follows redirects, checks both kinds of checksum and keeps a record', async () => {
+    const pulled = await pullWeights(repo, fast)
+    expect(pulled).toEqual({ folder: folder(), files: ['config.json', 'model.safetensors'], commit: 'c0ffee' })
+    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect(await readFile(path.join(folder(), 'config.json'))).toEqual(config)
+    expect((await readdir(folder())).sort()).toEqual(['config.json', 'model.safetensors', 'pulled.json'])
+    const record = JSON.parse(await readFile(path.join(folder(), 'pulled.json'), 'utf8'))
+    expect(record).toMatchObject({ repo, revision: 'main', commit: 'c0ffee' })
+    expect(record.files['model.safetensors']).toEqual({ size: model.length, etag: sha256 })
+  })
+
+  test('fetches nothing again that is there in the same version', async () => {
+    await pullWeights(repo, fast)
+    log = []
+    await pullWeights(repo, fast)
+    expect(log.filter(({ method }) => method === 'GET')).toEqual([])
+    linked['x-linked-etag'] = '"another-version"'
+    await pullWeights(repo, fast)
+    expect(gets()).toHaveLength(1)
+  })
+
+  test('tells its progress', async () => {
+    const seen: DownloadProgress[] = []
+    await pullWeights(repo, { ...fast, files, onProgress: (progress) => seen.push({ ...progress }) })
+    expect(seen.at(-1)).toEqual({ file: 'model.safetensors', received: model.length, size: model.length })
+    expect(seen.map(({ received }) => received)).toEqual(seen.map(({ received }) => received).sort((a, b) => a - b))
+  })
+
+  test('continues by range after a cut connection', async () => {
+    storage = [cutAfter(50_000), cutAfter(70_000), whole]
+    await pullWeights(repo, { ...fast, files })
+    expect(gets().map(({ range }) => range)).toEqual([undefined, 'bytes=50000-', 'bytes=120000-'])
+    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+  })
+
+  test('continues what an earlier call left', async () => {
+    storage = [cutAfter(90_000), status(503)]
+    await expect(pullWeights(repo, { ...fast, files })).rejects.toMatchObject({ code: 'ERR_DOWNLOAD' })
+    expect((await readdir(folder())).filter((name) => !name.endsWith('.part'))).toEqual([])
+    storage = [whole]
+    log = []
+    await pullWeights(repo, { ...fast, files })
+    expect(gets().map(({ range }) => range)).toEqual(['bytes=90000-'])
+    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+  })
+
+  test('starts anew where the server ignores ranges', async () => {
+    storage = [cutAfter(50_000), ignoringRanges]
+    await pullWeights(repo, { ...fast, files })
+    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+  })
+
+  test('starts anew when the server has nothing after the part', async () => {
+    storage = [cutAfter(50_000), status(416), whole]
+    await pullWeights(repo, { ...fast, files })
+    expect(gets().map(({ range }) => range)).toEqual([undefined, 'bytes=50000-', undefined])
+    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+  })
+
+  test('gives up after tries without progress, and says why', async () => {
+    storage = [status(503)]
+    const message = 'failed 3 times in a row, last by: '
+    await expect(pullWeights(repo, { ...fast, files })).rejects.toThrow(message)
+    expect(gets()).toHaveLength(3)
+  })
+
+  test('throws away what has the wrong checksum', async () => {
+    linked['x-linked-etag'] = `"${'0'.repeat(64)}"`
+    const pulling = pullWeights(repo, { ...fast, files })
+    await expect(pulling).rejects.toThrow(
+      `has the sha256 checksum ${sha256} instead of ${'0'.repeat(64)}; it was thrown away`
+    )
+    await expect(pulling).rejects.toMatchObject({ code: 'ERR_DOWNLOAD' })
+    expect(await readdir(folder())).toEqual([])
+  })
+
+  test('throws away what has the wrong size', async () => {
+    linked = { 'x-linked-etag': '"v1"', 'x-linked-size': `${model.length - 10}` }
+    await expect(pullWeights(repo, { ...fast, files })).rejects.toThrow(
+      `has ${model.length} bytes instead of ${model.length - 10}`
+    )
+  })
+
+  test('says which file is missing, at once', async () => {
+    const pulling = pullWeights(repo, { ...fast, files: ['missing.bin'] })
+    const message = `${origin(hub)}/${repo}/resolve/main/missing.bin answered 404 (Entry not found): check the names`
+    await expect(pulling).rejects.toThrow(message)
+    expect(log).toHaveLength(1)
+  })
+
+  test('does without config.json where there is none', async () => {
+    hubHandler = ({ url }, response) => {
+      if (url?.endsWith('config.json')) return status(404)({} as IncomingMessage, response)
+      response.writeHead(200, { 'content-length': model.length, etag: `"${sha256}"` })
+      response.end(model)
+    }
+    expect((await pullWeights(repo, fast)).files).toEqual(['model.safetensors'])
+  })
+
+  test.each([401, 403])('explains a %d', async (code) => {
+    hubHandler = status(code)
+    await expect(pullWeights(repo, fast)).rejects.toThrow('it does not exist, or is private or gated; set HF_TOKEN')
+  })
+
+  test('sends the token to the hub alone', async () => {
+    process.env.HF_TOKEN = 'secret'
+    await pullWeights(repo, { ...fast, files })
+    const tokens = new Map(log.map(({ url, authorization }) => [url, authorization]))
+    expect(tokens.get(`/${repo}/resolve/main/model.safetensors`)).toBe('Bearer secret')
+    expect(tokens.get('/blobs/1')).toBeUndefined()
+  })
+
+  test('stops on abort and keeps the part', async () => {
+    storage = [
+      (_, response) => {
+        response.writeHead(200, { 'content-length': model.length })
+        response.write(model.subarray(0, 60_000))
+      }
+    ]
+    const controller = new AbortController()
+    const onProgress = () => controller.abort()
+    const pulling = pullWeights(repo, { ...fast, files, signal: controller.signal, onProgress })
+    await expect(pulling).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    expect((await readdir(folder())).filter((name) => name.endsWith('.part'))).toHaveLength(1)
+  })
+
+  test('a server that redirects in circles', async () => {
+    hubHandler = ({ url }, response) => {
+      response.writeHead(302, { location: url })
+      response.end()
+    }
+    await expect(pullWeights(repo, fast)).rejects.toThrow('redirects more than 10 times')
+  })
+
+  test.each<[string, Parameters<typeof pullWeights>]>([
+    ['repo', ['dinov2-small']],
+    ['repo', ['../x']],
+    ['files', [repo, { files: ['../../etc/passwd'] }]],
+    ['files', [repo, { files: [] }]],
+    ['endpoint', [repo, { endpoint: 'nowhere' }]]
+  ])('refuses a wrong %s', async (name, args) => {
+    await expect(pullWeights(...args)).rejects.toThrow(RangeError)
+    await expect(pullWeights(...args)).rejects.toThrow(` for ${name} but received`)
+    expect(log).toEqual([])
+  })
+})
