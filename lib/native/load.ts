@@ -57,7 +57,8 @@ function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
     throw loadError(mismatch, [], [...remedies, 'or build mactok against yours: LIBTORCH=<folder> npm run setup'])
   }
 
-  const paths = libraries(found.folder)
+  // The real files: what a library needs is searched for from where it was opened.
+  const paths = libraries(found.folder).map((path) => realpathSync(path))
   refuseAnotherLibTorch(bootstrap, paths)
   for (const path of paths) {
     attempt(() => bootstrap.open(path), `${path} does not load`, remedies)
@@ -73,10 +74,9 @@ function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
 /** Two LibTorches in one process would share some symbols and not others. */
 function refuseAnotherLibTorch(bootstrap: Bootstrap, ours: string[]) {
   const names = new Set(ours.map((path) => basename(path)))
-  const own = new Set(ours.map((path) => realpathSync(path)))
   const other = bootstrap
     .loaded()
-    .find((path) => names.has(basename(path)) && existsSync(path) && !own.has(realpathSync(path)))
+    .find((path) => names.has(basename(path)) && existsSync(path) && !ours.includes(realpathSync(path)))
   if (other) {
     throw loadError(
       `Another LibTorch is in this process already: ${other}, while mactok would load ${ours.at(-1)}`,
