@@ -89,6 +89,18 @@ export function downloadByPip(pip, platform, requirements, folder) {
 }
 
 /**
+ * Installs a package for this machine into a folder of its own.
+ * @param {Pip} pip
+ * @param {string} requirement
+ * @param {string} folder
+ */
+export function installByPip(pip, requirement, folder) {
+  const options = ['install', '--no-deps', '--only-binary=:all:', '--quiet', '--target', folder, requirement]
+  const done = spawnSync(pip.command[0], [...pip.command.slice(1), ...options], { encoding: 'utf8' })
+  if (done.status !== 0) throw pipFailure([requirement], done.stderr)
+}
+
+/**
  * Tags are named, so that any pip serves, whatever its Python.
  * @param {Platform} platform
  */
@@ -112,6 +124,6 @@ function pipFailure(requirements, output) {
   const reason = output.split('\n').findLast((line) => /error/i.test(line)) ?? output.trim()
   return new Failure(`pip could not get ${requirements.join(', ')}: ${reason}`, [
     "check the network and pip's index (pip config list), then run the same command again",
-    'or name a LibTorch that you have: LIBTORCH=<folder>'
+    'for LibTorch, you can name one that you have: LIBTORCH=<folder>'
   ])
 }
