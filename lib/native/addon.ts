@@ -180,16 +180,39 @@ export interface Addon {
    * Antialiased resampling of uint8 [height, width, 3] into [windowHeight, windowWidth, 3], bit for bit Pillow's, on libuv's threads.
    * Neither array is copied: until the promise settles they must not be written, transferred or detached.
    */
-  resample(source: Uint8Array, width: number, height: number, target: NativeResample, destination: Uint8Array): Promise<void>
+  resample(
+    source: Uint8Array,
+    width: number,
+    height: number,
+    target: NativeResample,
+    destination: Uint8Array
+  ): Promise<void>
 
   /** timm's resample_abs_pos_embed: positions [1, prefix + h·w, D]. */
-  resamplePositions(positions: NativeTensor, prefix: number, from: [number, number], to: [number, number]): Promise<NativeTensor>
+  resamplePositions(
+    positions: NativeTensor,
+    prefix: number,
+    from: [number, number],
+    to: [number, number]
+  ): Promise<NativeTensor>
   /** timm's resample_patch_embed: kernel [D, 3, p, p]. */
   resamplePatchKernel(kernel: NativeTensor, patch: number): Promise<NativeTensor>
   /** bool [B, patches] as uint8: the training's masks, or for a given ratio when `minRatio == maxRatio`. scores null: random only. */
-  imageMask(config: NativeMaskConfig, scores: NativeTensor | null, seed: number, step: number, firstIndex: number, batch: number, patches: number): Promise<NativeTensor>
+  imageMask(
+    config: NativeMaskConfig,
+    scores: NativeTensor | null,
+    seed: number,
+    step: number,
+    firstIndex: number,
+    batch: number,
+    patches: number
+  ): Promise<NativeTensor>
 
   createTokenizer(config: NativeTokenizerConfig, device: string, seed: number): Promise<NativeTokenizer>
   createTeacher(config: NativeTeacherConfig, device: string): Promise<NativeTeacher>
-  createTokenizerTrainer(tokenizer: NativeTokenizer, teacher: NativeTeacher | null, config: NativeTrainerConfig): Promise<NativeTokenizerTrainer>
+  createTokenizerTrainer(
+    tokenizer: NativeTokenizer,
+    teacher: NativeTeacher | null,
+    config: NativeTrainerConfig
+  ): Promise<NativeTokenizerTrainer>
 }

@@ -120,7 +120,20 @@ export interface TensorOptions<D extends DType> {
   device?: string
 }
 
-type DTypeOfArray<A> = { [D in DType]: A extends TypedArrays[D] ? D : never }[DType]
+/** What an array's class stands for when no dtype is given. */
+interface DTypeOfClass {
+  Float32Array: 'float32'
+  Float64Array: 'float64'
+  BigInt64Array: 'int64'
+  Int32Array: 'int32'
+  Int16Array: 'int16'
+  Int8Array: 'int8'
+  Uint8Array: 'uint8'
+}
+
+type DTypeOfArray<A> = A extends { readonly [Symbol.toStringTag]: infer Name extends keyof DTypeOfClass }
+  ? DTypeOfClass[Name]
+  : DType
 
 /**
  * A tensor with a copy of `data`, which may be changed or detached afterwards.

@@ -20,7 +20,7 @@ export const tokenizerPresets = {
     latentTokens: 32,
     latentChannels: 16,
     encoder: tiny(192, 4, 6),
-    decoder: tiny(192, 4, 6),
+    decoder: tiny(192, 4, 6)
   },
   'tiny-64': {
     imageSize: 64,
@@ -28,8 +28,8 @@ export const tokenizerPresets = {
     latentTokens: 32,
     latentChannels: 16,
     encoder: tiny(192, 4, 6),
-    decoder: tiny(192, 4, 6),
-  },
+    decoder: tiny(192, 4, 6)
+  }
 } as const satisfies Record<string, TokenizerConfigInput>
 
 export type TokenizerPreset = keyof typeof tokenizerPresets

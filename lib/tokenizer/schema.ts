@@ -15,7 +15,7 @@ export const vitSchema = z.strictObject({
   cls: z.boolean(),
   /** `learned` absolute positions, or mixed `rope` on the image tokens instead (MAETok). */
   positions: z.enum(['learned', 'rope']).default('learned'),
-  ropeTheta: z.number().positive().default(10),
+  ropeTheta: z.number().positive().default(10)
 })
 
 /** The tokenizer's architecture (method.md §1 in the sources' terms: p, L, Z, D). */
@@ -34,7 +34,7 @@ export const tokenizerSchema = z
     /** The log-variance is clamped to this range. */
     logvarRange: z.tuple([z.number(), z.number()]).default([-30, 20]),
     encoder: vitSchema.extend({ cls: z.boolean().default(true) }).prefault({}),
-    decoder: vitSchema.extend({ cls: z.boolean().default(false) }).prefault({}),
+    decoder: vitSchema.extend({ cls: z.boolean().default(false) }).prefault({})
   })
   .superRefine((config, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })

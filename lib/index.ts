@@ -1,0 +1,33 @@
+/** The public API. */
+
+export { type ImageFolderOptions, imageFolder } from './data/image-folder.js'
+export type { Ignored, ImageSet, ImageSource, Sample } from './data/image-set.js'
+export { imageSource } from './data/image-source.js'
+export { webDataset } from './data/web-dataset.js'
+export { MactokError, type MactokErrorCode } from './errors.js'
+export * from './latents/index.js'
+export type { Precision } from './native/addon.js'
+export { resolveDevice } from './native/device.js'
+export { type DecodedShards, type DecodeShardsOptions, decodeShards } from './pipeline/decode.js'
+export { type EncodedImages, type EncodeImagesOptions, encodeImages } from './pipeline/encode.js'
+export { type Inspected, inspect } from './pipeline/inspect.js'
+export { type Reconstructed, type ReconstructOptions, reconstruct } from './pipeline/reconstruct.js'
+export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/teacher.js'
+export type { DType, TypedArray, TypedArrays } from './tensor/dtype.js'
+export type { Images } from './tensor/images.js'
+export { scope } from './tensor/scope.js'
+export { concatenate, memory, Tensor, type TensorOptions, tensor } from './tensor/tensor.js'
+export { type TokenizerPreset, tokenizerPresets } from './tokenizer/presets.js'
+export { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './tokenizer/schema.js'
+export {
+  type CreateOptions,
+  type EncodeOptions,
+  type LoadOptions,
+  type Posterior,
+  Tokenizer
+} from './tokenizer/tokenizer.js'
+export { type TokenizerTraining, trainTokenizer } from './training/builder.js'
+export type { TrainingConfig, TrainingConfigInput } from './training/schema.js'
+export type { TokenizerRun } from './training/tokenizer-run.js'
+export type { StepEvent, TrainingEvents } from './training/training-events.js'
+export * from './weights/index.js'

@@ -1,0 +1,97 @@
+import { invalidParameter, outOfRange } from '../errors.js'
+import type { NativeTeacher, Precision } from '../native/addon.js'
+import { resolveDevice } from '../native/device.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
+import { Tensor } from '../tensor/tensor.js'
+import type { Dinov2Config } from '../weights/dinov2.js'
+import { fitDinov2 } from '../weights/fit.js'
+import { openDinov2 } from '../weights/named.js'
+import { disposeState, toState } from '../weights/state.js'
+
+export interface TeacherOptions {
+  /** Patches a side that its features should have: the tokenizer's grid, 16 for 256-pixel pictures with patches of 16. */
+  grid: number
+  /** Side of a patch; default the checkpoint's own (14). Another one resamples the kernel, the SoftVQ way. */
+  patchSize?: number | null
+  /** Default `auto`. */
+  device?: string
+}
+
+export interface TeacherFeatures {
+  /** [B, D], after the final norm. */
+  cls: Tensor<'float32'>
+  /** [B, grid², D], row by row. */
+  patches: Tensor<'float32'>
+}
+
+/**
+ * A frozen DINOv2 (with or without registers): the judge of what matters in a picture and the target of alignment.
+ * Pictures are resized to grid · patchSize pixels (bicubic without antialias, as REPA) and normalised by ImageNet's statistics.
+ */
+export class Teacher implements Disposable {
+  private constructor(
+    /** @internal */
+    readonly native: NativeTeacher,
+    readonly config: Dinov2Config
+  ) {}
+
+  /**
+   * @param weights - a name for `mactok weights pull` such as `dinov2-small`, or a path that begins with . or /
+   * @throws {MactokError} ERR_FORMAT when the weights are not found or not DINOv2's
+   */
+  static async load(weights: string, options: TeacherOptions): Promise<Teacher> {
+    const { grid, patchSize = null } = options ?? {}
+    if (!Number.isInteger(grid) || grid < 1) throw outOfRange('grid', 'a positive integer', grid)
+    if (patchSize !== null && (!Number.isInteger(patchSize) || patchSize < 1)) {
+      throw outOfRange('patchSize', 'a positive integer', patchSize)
+    }
+    const device = resolveDevice(options.device)
+    const checkpoint = await openDinov2(weights)
+    try {
+      const { config } = checkpoint
+      const patch = patchSize ?? config.patchSize
+      const network = await native(
+        addon().createTeacher({ vit: config.vit, patchSize: patch, inputSize: grid * patch }, device)
+      )
+      const state = await toState(checkpoint.weights)
+      await fitDinov2(state, config, { grid, patchSize: patch })
+      await native(network.load(state)).finally(() => disposeState(state))
+      return new Teacher(network, { ...config, grid, patchSize: patch })
+    } finally {
+      await checkpoint.close()
+    }
+  }
+
+  get device(): string {
+    return this.native.device
+  }
+
+  /** Features of pictures, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
+  async features(images: Images, { precision = 'fp32' }: { precision?: Precision } = {}): Promise<TeacherFeatures> {
+    checkImages(images)
+    checkPrecision(precision)
+    const { cls, patches } = await native(this.native.features(images.native, precision))
+    return { cls: Tensor.wrap(cls), patches: Tensor.wrap(patches) }
+  }
+
+  /** Cosine similarity of `cls` with each patch, [B, grid²] row by row: what semantic masks hide first. */
+  async similarity(
+    images: Images,
+    { grid = this.config.grid, precision = 'fp32' }: { grid?: number; precision?: Precision } = {}
+  ): Promise<Tensor<'float32'>> {
+    checkImages(images)
+    checkPrecision(precision)
+    if (!Number.isInteger(grid) || grid < 1) throw invalidParameter('grid', 'a positive integer', grid)
+    return Tensor.wrap(await native(this.native.similarity(images.native, grid, precision)))
+  }
+
+  dispose(): void {
+    this.native.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
