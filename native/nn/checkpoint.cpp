@@ -34,7 +34,7 @@ class NoAutocastCache {
 
 struct Checkpoint : torch::autograd::Function<Checkpoint> {
   static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Segment>& segment,
-                            const at::Tensor& x, const std::vector<at::Tensor>& parameters) {
+                            const at::Tensor& x, at::TensorList parameters) {
     variable_list saved{x};
     saved.insert(saved.end(), parameters.begin(), parameters.end());
     context->save_for_backward(std::move(saved));
@@ -75,7 +75,8 @@ at::Tensor checkpoint(std::function<at::Tensor(const at::Tensor&)> f, const at::
   segment->f = std::move(f);
   segment->precision =
       at::autocast::is_autocast_enabled(x.device().type()) ? Precision::bf16 : Precision::fp32;
-  return Checkpoint::apply(segment, x, parameters);
+  // A list: autograd does not look into a vector.
+  return Checkpoint::apply(segment, x, at::TensorList(parameters));
 }
 
 }  // namespace mactok
