@@ -1,0 +1,163 @@
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import type { Addon } from '../../lib/native/addon.js'
+import { goldenTeacher } from '../support/training.js'
+import { device, native, pictures, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+
+// biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the subject
+type Anything = any
+
+const wrong: Anything[] = [
+  undefined,
+  null,
+  true,
+  -1,
+  0,
+  1.5,
+  2 ** 60,
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  '',
+  'cpu',
+  'nonsense',
+  Symbol('s'),
+  10n,
+  {},
+  [],
+  [null],
+  [-1],
+  [2 ** 40, 2 ** 40],
+  () => 1,
+  new Float32Array(3),
+  new Uint8Array(0)
+]
+
+/** Calls with every wrong value at every place; each must throw, reject or return: the process lives. */
+async function attack(name: string, call: (...values: Anything[]) => Anything, valid: Anything[]) {
+  for (let place = 0; place < Math.max(1, valid.length); place++) {
+    for (const value of wrong) {
+      const values = valid.map((good, i) => (i === place ? value : good))
+      try {
+        await call(...values)
+      } catch (error) {
+        expect([name, error]).toEqual([name, expect.any(Error)])
+        expect([name, (error as Error).message]).toEqual([name, expect.stringMatching(/./)])
+      }
+    }
+  }
+  for (let length = 0; length < valid.length; length++) {
+    const values = valid.slice(0, length)
+    try {
+      await call(...values)
+    } catch (error) {
+      expect([name, error]).toEqual([name, expect.any(Error)])
+    }
+  }
+}
+
+/** Every field of a configuration replaced by every wrong value. */
+async function attackFields(name: string, config: Anything, call: (config: Anything) => Anything) {
+  for (const [key, good] of Object.entries(config)) {
+    if (good && typeof good === 'object' && !Array.isArray(good)) {
+      await attackFields(`${name}.${key}`, good, (inner) => call({ ...config, [key]: inner }))
+    }
+    await attack(`${name}.${key}`, (value) => call({ ...config, [key]: value }), [good])
+  }
+}
+
+describe('wrong arguments of the native layer throw and never crash', () => {
+  let addon: Addon
+  const small = () => pictures(0, 2, 16)
+
+  beforeAll(() => {
+    addon = native()
+  })
+
+  test('functions', async () => {
+    const call = (name: keyof Addon) => (addon[name] as Anything).bind(addon)
+    const matrix = addon.tensor(new Float32Array(16), 'float32', [1, 4, 4], device)
+    await attack('tensor', call('tensor'), [new Float32Array(2), 'float32', [2], device])
+    await attack('cat', call('cat'), [[matrix, matrix]])
+    await attack('mapFile', call('mapFile'), ['/nonexistent'])
+    await attack('resamplePositions', call('resamplePositions'), [matrix, 0, [2, 2], [3, 3]])
+    await attack('resamplePatchKernel', call('resamplePatchKernel'), [addon.tensor(new Float32Array(48), 'float32', [1, 3, 4, 4], device), 2])
+    await attack('imageMask', call('imageMask'), [trainerConfig().masking, null, 0, 0, 0, 2, 4])
+    // Sizes of draws are bounded by memory alone, so only their types are attacked.
+    for (const draw of ['uniform', 'normal'] as const) await attack(draw, (seed, stream, step, first) => addon[draw](seed, stream, step, first, 1, 2), [0, 's', 0, 0])
+    expect(() => (addon.uniform as Anything)(0, 's', 0, 0, -1, 2)).toThrow(TypeError)
+    expect(() => (addon.uniform as Anything)(0, 's', 0, 0, 2 ** 40, 2 ** 40)).toThrow()
+    await attack('memory', call('memory'), [1])
+    await attack('info', call('info'), [1])
+  })
+
+  test('tensors', async () => {
+    const matrix = addon.tensor(new Float32Array(16), 'float32', [4, 4], device)
+    const call = (name: string) => (...values: Anything[]) => (matrix as Anything)[name](...values)
+    await attack('to', call('to'), [device, 'float32'])
+    await attack('slice', call('slice'), [0, 2])
+    await attack('reshape', call('reshape'), [[2, 8]])
+    await attack('read', call('read'), [1])
+    expect(() => (matrix as Anything).read.call({})).toThrow()
+    expect(() => new (matrix.constructor as Anything)()).toThrow(TypeError)
+    expect(() => new (matrix.constructor as Anything)({})).toThrow(TypeError)
+  })
+
+  test('methods called on objects of another kind', async () => {
+    const matrix = addon.tensor(new Float32Array(16), 'float32', [4, 4], device) as Anything
+    const model = (await addon.createTokenizer(tokenizerConfig(), device, 0)) as Anything
+    expect(() => model.state.call(matrix)).toThrow()
+    expect(() => matrix.read.call(model)).toThrow()
+    expect(() => Object.getPrototypeOf(model).decode.call(Object.create(Object.getPrototypeOf(model)), matrix, 'fp32')).toThrow()
+  })
+
+  test('tokenizers', async () => {
+    const model = (await addon.createTokenizer(tokenizerConfig(), device, 0)) as Anything
+    const options = { precision: 'fp32', sample: true, seed: 0, firstIndex: 0 }
+    const latents = addon.tensor(new Float32Array(24), 'float32', [2, 4, 3], device)
+    await attack('encode', (...values) => model.encode(...values), [small(), null, options])
+    await attackFields('encode.options', options, (changed) => model.encode(small(), null, changed))
+    await attack('posterior', (...values) => model.posterior(...values), [small(), 'fp32'])
+    await attack('decode', (...values) => model.decode(...values), [latents, 'fp32'])
+    await attack('load', (...values) => model.load(...values), [model.state()])
+    await expect((async () => model.load({ ...model.state(), extra: latents }))()).rejects.toThrow('extra')
+    const { 'to_pixels.bias': _, ...rest } = model.state()
+    await expect((async () => model.load(rest))()).rejects.toThrow('to_pixels.bias')
+  })
+
+  test('configurations', async () => {
+    // Sizes that are only too large are left out: they are honest requests for memory.
+    await attack('createTokenizer', (...values) => addon.createTokenizer(...(values as [never, never, never])), [tokenizerConfig(), device, 0])
+    await attackFields('config', tokenizerConfig(), (config) => addon.createTokenizer(config, device, 0))
+    const teacher = { vit: vit(), patchSize: 4, inputSize: 16 }
+    await attack('createTeacher', (...values) => addon.createTeacher(...(values as [never, never])), [teacher, device])
+    await attackFields('teacher', teacher, (config) => addon.createTeacher(config, device))
+  })
+
+  test('trainers', async () => {
+    const model = await addon.createTokenizer(tokenizerConfig(), device, 0)
+    const teacher = await goldenTeacher()
+    const create = (...values: Anything[]) => addon.createTokenizerTrainer(...(values as [never, never, never]))
+    await attack('createTokenizerTrainer', create, [model, teacher, trainerConfig()])
+    await attackFields('config', trainerConfig(), (config) => create(model, teacher, config))
+    await expect((async () => create(model, null, trainerConfig()))()).rejects.toThrow(/teacher/)
+
+    const trainer = (await create(model, teacher, trainerConfig())) as Anything
+    const options = { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 0, alignment: 0.1 } }
+    await attack('step', (...values) => trainer.step(...values), [[small()], options])
+    await attackFields('step', options, (changed) => trainer.step([small()], changed))
+    await attack('gradients', (...values) => trainer.gradients(...values), [[small()], options])
+    await attack('trainer.load', (...values) => trainer.load(...values), [trainer.state()])
+  })
+
+  test('disposed handles', async () => {
+    const model = (await addon.createTokenizer(tokenizerConfig(), device, 0)) as Anything
+    const images = small()
+    images.dispose()
+    const options = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 }
+    await expect((async () => model.encode(images, null, options))()).rejects.toThrow('disposed')
+    model.dispose()
+    await expect((async () => addon.createTokenizerTrainer(model, null, trainerConfig()))()).rejects.toThrow('disposed')
+    for (const name of ['device', 'state', 'encode', 'decode', 'posterior', 'load']) {
+      await expect((async () => (typeof model[name] === 'function' ? model[name](small(), null, options) : model[name]))()).rejects.toThrow('disposed')
+    }
+  })
+})
