@@ -63,7 +63,7 @@ at::Tensor AlignmentHeads::global_cosine(const at::Tensor& latents, const at::Te
 }
 
 void initialize(AlignmentHeads& heads, uint64_t seed) {
-  for (const auto& child : heads.named_modules("alignment")) {
+  for (const auto& child : heads.named_modules("alignment", /*include_self=*/false)) {
     if (const auto* linear = child.value()->as<Linear>()) {
       const double bound = 1 / std::sqrt(static_cast<double>(linear->weight.size(1)));
       init::uniform(linear->weight, seed, child.key() + ".weight", bound);
