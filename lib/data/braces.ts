@@ -1,4 +1,4 @@
-/** Expands `{a,b}` and `{000..131}` (zero-padded as written) as a shell does; text without braces is returned as it is. */
+/** Expands `{a,b}` and `{000..131}` (zero-padded as written) as a shell does, one inside another excepted; text without braces is returned as it is. */
 export function expandBraces(pattern: string): string[] {
   const match = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(pattern)
   if (!match) return [pattern]
