@@ -8,14 +8,16 @@ import { Failure, say } from './report.mjs'
 export function installDependencies(root) {
   if (areInstalled(root)) return
   say('installing npm dependencies')
-  // Scripts are not needed: what is native among them ships as binaries, and the addon is built by the set-up.
-  const done = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error'], {
+  // Not `npm ci`: it refuses a lock file without other platforms' binaries, which some registry mirrors lack. The lock file's
+  // versions hold all the same. Install scripts are not needed: what is native ships as binaries, and the set-up builds the addon.
+  const options = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error']
+  const done = spawnSync('npm', ['install', ...options], {
     cwd: root,
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32'
   })
   if (done.status === 0) return
-  throw new Failure('npm ci failed; its message stands above', [
+  throw new Failure('npm install failed; its message stands above', [
     'check the network and the disk, then run the same command again'
   ])
 }
