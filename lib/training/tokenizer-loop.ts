@@ -1,11 +1,10 @@
 /** What happens between the start of a tokenizer run and its last checkpoint. */
 
-import { join } from 'node:path'
 import type { TrainBatch } from '../data/train-batches.js'
 import type { NativeStepOptions, NativeTokenizerTrainer } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { writeJson } from '../weights/atomic.js'
+import { writeModelConfig } from '../tokenizer/folder.js'
 import { writeCheckpoint } from './checkpoint.js'
 import type { TrainingData } from './data.js'
 import type { Emitter } from './emitter.js'
@@ -68,7 +67,7 @@ export async function train({ dir, start, stop, data, trainer, events, record, s
         const state = { step: done, samples: done * config.batch, config, versions: record.versions }
         const save = async (folder: string) => {
           await saveTrainer(trainer, folder)
-          await writeJson(join(folder, 'config.json'), config.tokenizer)
+          await writeModelConfig(folder, config.tokenizer)
         }
         const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
         events.emit('checkpoint', { step: done, folder })
@@ -123,7 +122,7 @@ function describe(
   return {
     step: done,
     epoch: (done * config.batch) / pictures,
-    loss: Object.fromEntries(entries.filter(([name]) => losses.includes(name))),
+    loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
     ...Object.fromEntries(entries.filter(([name]) => !losses.includes(name))),
     lr,
     klWeight: weights.kl

@@ -85,23 +85,19 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
   const trainer = await native(
     addon().createTokenizerTrainer(tokenizer.native, teacher?.native ?? null, trainerConfig(settled))
   )
-  if (checkpoint) await loadTrainer(trainer, checkpoint)
-  await mkdir(dir, { recursive: true })
-  await writeRun(dir, record)
-
-  const start = checkpoint?.state.step ?? 0
-  const stop = Math.max(start, Math.min(steps, stopAt))
-  events.emit('start', {
-    dir,
-    step: start,
-    steps,
-    device,
-    config: settled,
-    pictures: data.pictures,
-    heldOut: data.heldOut
-  })
-  const step = await train({ dir, start, stop, data, trainer, events, record, signal })
-  return { dir, step, steps, interrupted: step < stop }
+  try {
+    if (checkpoint) await loadTrainer(trainer, checkpoint)
+    await mkdir(dir, { recursive: true })
+    await writeRun(dir, record)
+    const start = checkpoint?.state.step ?? 0
+    const stop = Math.max(start, Math.min(steps, stopAt))
+    const { pictures, heldOut } = data
+    events.emit('start', { dir, step: start, steps, device, config: settled, pictures, heldOut })
+    const step = await train({ dir, start, stop, data, trainer, events, record, signal })
+    return { dir, step, steps, interrupted: step < stop }
+  } finally {
+    trainer.dispose()
+  }
 }
 
 function checked(options: RunOptions): RunOptions {

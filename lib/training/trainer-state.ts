@@ -7,10 +7,11 @@ import type { Checkpoint } from './checkpoint.js'
 
 const extension = '.safetensors'
 
-/** Writes every group of a trainer's state (`model`, `ema`, `optimizer`, …) to a file of its own. */
+/** Writes every group that holds something of a trainer's state (`model`, `ema`, `optimizer`, …) to a file of its own. */
 export async function saveTrainer(trainer: NativeTokenizerTrainer, folder: string): Promise<void> {
   for (const [group, state] of Object.entries(trainer.state())) {
-    await saveState(join(folder, group + extension), state, { format: 'pt' })
+    if (Object.keys(state).length === 0) continue
+    await saveState(join(folder, group + extension), state, { format: 'pt' }).finally(() => disposeState(state))
   }
 }
 

@@ -1,0 +1,72 @@
+import type { Command } from 'commander'
+import { type Inspected, inspect } from '../pipeline/inspect.js'
+import { addExamples, writeJson, writeTable } from './context.js'
+
+export function define(command: Command): void {
+  command
+    .argument('<path>', 'a run folder, a shard folder, or weights')
+    .option('--tensors', 'list every tensor of a weights file')
+    .option('--json', 'write JSON to standard output')
+  addExamples(command, {
+    'mactok inspect runs/tiny': 'settings, progress, quality',
+    'mactok inspect latents/': 'samples, shape, statistics',
+    'mactok inspect model.safetensors --tensors': 'names, dtypes and shapes'
+  })
+  command.action(async (path: string, { tensors = false, json = false }: { tensors?: boolean; json?: boolean }) => {
+    const found = await inspect(path)
+    if (json) return writeJson(found)
+    writeTable(rows(found))
+    if (found.kind === 'weights' && tensors) {
+      process.stdout.write('\n')
+      writeTable(found.tensors.map(({ name, format, shape }) => [name, `${format} [${shape.join(', ')}]`]))
+    }
+  })
+}
+
+function rows(found: Inspected): [string, unknown][] {
+  switch (found.kind) {
+    case 'run': {
+      const { record, checkpoint, lastMetrics, lastEvaluation } = found
+      const { preset, tokenizer, steps, batch, optimizer, precision, masking, align } = record.settled
+      const { imageSize, latentTokens, latentChannels } = tokenizer
+      const aligned = [align.local && 'local', align.global && 'global'].filter(Boolean).join(' and ')
+      return [
+        ['run', `${found.path} (${record.kind}${preset ? `, preset ${preset}` : ''})`],
+        ['pictures', `${record.data.pictures} from ${record.data.from}, ${record.data.heldOut} held out`],
+        ['tokenizer', `${imageSize} px to ${latentTokens} tokens of ${latentChannels} channels`],
+        [
+          'settings',
+          `batch ${batch}, lr ${optimizer.lr}, ${precision}, masks up to ${masking.max} (${masking.semantic} semantic)`
+        ],
+        ['alignment', aligned || 'none'],
+        ['checkpoint', checkpoint ? `step ${checkpoint.step} of ${steps}, ${checkpoint.folder}` : 'none yet'],
+        ['metrics', lastMetrics ? JSON.stringify(lastMetrics) : 'none yet'],
+        ['evaluation', lastEvaluation ? JSON.stringify(lastEvaluation) : 'none yet'],
+        [
+          'versions',
+          Object.entries(record.versions)
+            .map(([name, version]) => `${name} ${version}`)
+            .join(', ')
+        ]
+      ]
+    }
+    case 'shards':
+      return [
+        ['shards', found.path],
+        ['samples', `${found.samples} in ${found.classes} classes`],
+        [
+          'latents',
+          `[${found.sampleShape.join(', ')}] ${found.dtype}${found.moments ? ', with log-variances' : ''}${found.flips ? ', and mirrored' : ''}`
+        ],
+        ['values', `mean ${found.mean.toPrecision(4)}, standard deviation ${found.std.toPrecision(4)}`],
+        ['tokenizer', found.tokenizer ?? 'not said']
+      ]
+    case 'weights':
+      return [
+        ['weights', found.path],
+        ['layout', found.layout],
+        ['parameters', `${found.parameters} in ${found.tensors.length} tensors, ${(found.bytes / 1e6).toFixed(1)} MB`],
+        ...Object.entries(found.metadata)
+      ]
+  }
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module'
+import { Command, CommanderError } from 'commander'
+import { exitCode, reportError } from './context.js'
+
+/** Commands by name; what they need is loaded when they are called, so that `--help` stays fast. */
+const commands: Record<string, { summary: string; load: () => Promise<{ define(command: Command): void }> }> = {
+  doctor: { summary: 'say what this machine has: LibTorch, devices, weights', load: () => import('./doctor.js') },
+  'train tokenizer': {
+    summary: 'train a tokenizer on a folder of pictures',
+    load: () => import('./train-tokenizer.js')
+  },
+  encode: { summary: 'encode a folder of pictures into latent shards', load: () => import('./encode.js') },
+  decode: { summary: 'decode latent shards into pictures', load: () => import('./decode.js') },
+  reconstruct: {
+    summary: 'write a grid of pictures, their masks and their reconstructions',
+    load: () => import('./reconstruct.js')
+  },
+  inspect: { summary: 'describe a run, a shard folder or a weights file', load: () => import('./inspect.js') },
+  'weights pull': { summary: 'fetch published weights', load: () => import('./weights-pull.js') },
+  'weights import': { summary: "convert another project's weights", load: () => import('./weights-import.js') }
+}
+
+const groups: Record<string, string> = { train: 'train a model', weights: 'fetch and convert weights' }
+
+function program(): Command {
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+  const root = new Command('mactok')
+    .description('Masked one-dimensional image tokenizers: train, encode and decode.')
+    .version(version)
+    .showHelpAfterError('(add --help for usage)')
+    .exitOverride()
+  const loaders = new Map<Command, () => Promise<void>>()
+  const group = (parent: Command, name: string) => {
+    const found = parent.commands.find((command) => command.name() === name)
+    return (
+      found ??
+      lazy(
+        parent
+          .command(name)
+          .summary(groups[name] as string)
+          .description(groups[name] as string)
+      )
+    )
+  }
+  const lazy = (command: Command) =>
+    command.helpCommand(false).hook('preSubcommand', (_, called) => loaders.get(called)?.() ?? Promise.resolve())
+  lazy(root)
+  for (const [path, { summary, load }] of Object.entries(commands)) {
+    const names = path.split(' ')
+    const parent = names.slice(0, -1).reduce(group, root)
+    const command = parent.command(names.at(-1) as string).summary(summary)
+    command.description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
+    loaders.set(command, async () => (await load()).define(command))
+  }
+  return root
+}
+
+// A reader such as `head` that has seen enough is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
+try {
+  await program().parseAsync()
+} catch (error) {
+  // Commander has written its message already.
+  if (!(error instanceof CommanderError)) reportError(error)
+  process.exitCode = exitCode(error)
+}

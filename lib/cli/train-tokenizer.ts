@@ -1,0 +1,125 @@
+import type { Command } from 'commander'
+import type { TokenizerTraining } from '../training/builder.js'
+import { resolveConfig } from '../training/presets.js'
+import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
+import type { StepEvent } from '../training/training-events.js'
+import {
+  addComputeOptions,
+  addExamples,
+  type ComputeOptions,
+  Interrupted,
+  interruption,
+  positiveInteger,
+  prepare,
+  UsageError,
+  usage,
+  writeJson
+} from './context.js'
+import { ProgressLine } from './progress.js'
+import { addSettings, givenSettings } from './settings.js'
+
+interface Options extends ComputeOptions {
+  data?: string
+  heldOut?: string
+  out: string
+  resume?: boolean
+  stopAt?: number
+  strict?: boolean
+  config?: string
+}
+
+export function define(command: Command): void {
+  command
+    .argument('[preset]', 'tiny-32, tiny-64, mactok-b-256-128, …; more by an unknown name')
+    .requiredOption('--out <folder>', 'the run folder')
+    .option('--data <path>', 'a folder of pictures, or tars; a resumed run remembers it')
+    .option('--held-out <path>', 'other pictures, to evaluate on')
+    .option('--resume', "go on from the run folder's newest checkpoint")
+    .option(
+      '--stop-at <step>',
+      'stop after this step with a checkpoint; the schedules still span all steps',
+      positiveInteger
+    )
+    .option('--strict', 'stop at a broken picture instead of leaving it out')
+  addComputeOptions(command)
+  addSettings(command, trainingSchema, ['preset', 'data.strict'])
+  addExamples(command, {
+    'mactok train tokenizer tiny-64 --data photos/ --out runs/tiny': 'a small tokenizer on a laptop',
+    'mactok train tokenizer mactok-b-256-128 --data imagenet/train --out runs/b128 --microBatch 32':
+      "the paper's, 32 pictures at a time",
+    'mactok train tokenizer tiny-64 --data photos/ --out runs/half --masking.max 0.5 --steps 2000':
+      'with other settings',
+    'mactok train tokenizer --out runs/b128 --resume': 'go on after an interruption'
+  })
+  command.action(run)
+}
+
+async function run(preset: string | undefined, options: Options & Record<string, unknown>): Promise<void> {
+  const given = givenSettings(options, trainingSchema) as TrainingConfigInput
+  const named = preset === undefined ? {} : { preset }
+  const strict = options.strict ? { data: { ...given.data, strict: true } } : {}
+  const settings: TrainingConfigInput = { ...given, ...named, ...strict }
+  usage(() => resolveConfig(settings))
+
+  const { trainTokenizer } = await import('../training/builder.js')
+  const { readRun } = await import('../training/run.js')
+  // What a resumed run is not told again stays as it was.
+  const earlier = options.resume ? await readRun(options.out) : null
+  const from = options.data ?? earlier?.data.from
+  const heldOut = options.heldOut ?? earlier?.data.heldOutFrom ?? undefined
+  if (from === undefined) throw new UsageError('Expected --data <path>, the pictures to train on')
+  const device = await prepare(options)
+  const training = usage(() =>
+    trainTokenizer(earlier?.config ?? {})
+      .set(settings)
+      .data(from, heldOut === undefined ? {} : { heldOut })
+  )
+
+  const { out: dir, stopAt, resume, json = false } = options
+  const stopReport = report(training, json)
+  const result = await usage(() => training.run({ dir, device, stopAt, resume, signal: interruption() })).finally(
+    stopReport
+  )
+  if (json) writeJson({ event: 'end', ...result })
+  const { step, steps } = result
+  if (result.interrupted) {
+    throw new Interrupted(`Stopped at step ${step} of ${steps}; go on by: mactok train tokenizer --out ${dir} --resume`)
+  }
+  if (!json) process.stdout.write(`${dir}: step ${step} of ${steps}\n`)
+}
+
+/** Shows a run's events; returns what ends the display. */
+function report(training: TokenizerTraining, json: boolean): () => void {
+  const line = new ProgressLine({ unit: 'pictures', quiet: json, seconds: 0 })
+  const say = (text: string) => !json && line.note(text)
+  for (const event of ['start', 'step', 'evaluation', 'checkpoint', 'broken', 'notice'] as const) {
+    if (json) training.on(event, (details) => writeJson({ event, ...details }))
+  }
+  training
+    .on('start', ({ dir, step, steps, pictures, heldOut, device, config }) => {
+      const held = heldOut ? `, ${heldOut} held out` : ''
+      const { local, global } = config.align
+      const aligned = local || global ? `, aligned with ${config.teacher.weights}` : ''
+      say(`${dir}: steps ${step} to ${steps} on ${device} (${config.precision}), ${pictures} pictures${held}${aligned}`)
+    })
+    .on('step', (event) => {
+      line.update({
+        ...{ done: event.step, total: event.steps, text: describeStep(event) },
+        ...{ rate: event.picturesPerSecond, secondsLeft: event.secondsLeft }
+      })
+    })
+    .on('evaluation', ({ step, psnr, pictures }) =>
+      say(`step ${step}: ${psnr.toFixed(2)} dB on ${pictures} held-out pictures`)
+    )
+    .on('checkpoint', ({ step, folder }) => say(`step ${step}: ${folder}`))
+    .on('broken', ({ name, reason }) => say(`left out ${name}: ${reason}`))
+    .on('notice', ({ message }) => say(message))
+  return () => line.stop()
+}
+
+/** `loss 0.0312 (reconstruction 0.0311, kl 41) 15.1 dB` */
+export function describeStep({ loss, psnr }: StepEvent): string {
+  const { total, ...terms } = loss
+  const parts = Object.entries(terms).map(([name, value]) => `${name} ${value.toPrecision(3)}`)
+  return `loss ${total?.toPrecision(3)} (${parts.join(', ')}) ${psnr.toFixed(1)} dB`
+}

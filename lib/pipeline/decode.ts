@@ -1,0 +1,89 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname, extname, join } from 'node:path'
+import { writePng } from '../data/picture.js'
+import { MactokError } from '../errors.js'
+import { openLatents } from '../latents/index.js'
+import type { Precision } from '../native/addon.js'
+import { tensor } from '../tensor/tensor.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { toPictures } from './pictures.js'
+
+export interface DecodeShardsOptions {
+  /** Pictures in one pass. Default 64. */
+  batch?: number
+  /** The first picture and the one after the last. Default: all. */
+  start?: number
+  end?: number
+  /** Default `fp32`. */
+  precision?: Precision
+  /** Decode shards that another tokenizer encoded. Default false. */
+  force?: boolean
+  onProgress?: (done: number, total: number) => void
+  /** Stops between two batches. */
+  signal?: AbortSignal
+}
+
+export interface DecodedShards {
+  folder: string
+  pictures: number
+  interrupted: boolean
+}
+
+/**
+ * Decodes latent shards into PNG files under the names of the pictures that were encoded (or numbers).
+ * @throws {MactokError} `ERR_FORMAT` for shards of another shape, or of another tokenizer without `force`
+ */
+export async function decodeShards(
+  tokenizer: Tokenizer,
+  shardFolder: string,
+  folder: string,
+  options: DecodeShardsOptions = {}
+): Promise<DecodedShards> {
+  const { batch = 64, precision = 'fp32', force = false, signal, onProgress } = options
+  await using shards = await openLatents(shardFolder)
+  const { latentTokens, latentChannels } = tokenizer.config
+  const shape = [latentTokens, latentChannels]
+  if (`${shards.sampleShape}` !== `${shape}`) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${shardFolder} holds latents [${shards.sampleShape}], the tokenizer makes [${shape}]`
+    )
+  }
+  if (!force && shards.tokenizer !== undefined && shards.tokenizer !== (await tokenizer.identity())) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${shardFolder} was encoded by another tokenizer (${shards.tokenizer}); decode it anyway with force`
+    )
+  }
+  const { start = 0, end = shards.count } = options
+  const names = shards.names()
+  const total = Math.min(end, shards.count) - start
+  const made = new Set<string>()
+  onProgress?.(0, total)
+  for (let first = 0; first < total; first += batch) {
+    if (signal?.aborted) return { folder, pictures: first, interrupted: true }
+    const count = Math.min(batch, total - first)
+    const indices = Array.from({ length: count }, (_, i) => start + first + i)
+    using latents = tensor((await shards.rows(indices)).latents, [count, ...shape])
+    using images = await tokenizer.decode(latents, { precision })
+    const pictures = toPictures(await images.toFloat32(), images.shape)
+    await Promise.all(
+      pictures.map(async (picture, i) => {
+        const index = indices[i] as number
+        const path = join(folder, pngName(names?.[index] ?? String(index).padStart(7, '0'), made))
+        await mkdir(dirname(path), { recursive: true })
+        await writePng(path, picture)
+      })
+    )
+    onProgress?.(first + count, total)
+  }
+  return { folder, pictures: total, interrupted: false }
+}
+
+/** `dogs/1.jpg` as `dogs/1.png`, or with its own ending kept where that is taken (`dogs/1.webp.png`). */
+function pngName(name: string, made: Set<string>): string {
+  const short = `${name.slice(0, name.length - extname(name).length)}.png`
+  const path = made.has(short) ? `${name}.png` : short
+  made.add(path)
+  return path
+}

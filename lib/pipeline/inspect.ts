@@ -1,0 +1,101 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MactokError } from '../errors.js'
+import { openLatents } from '../latents/index.js'
+import { newestCheckpoint } from '../training/checkpoint.js'
+import { type MetricsRecord, readMetrics } from '../training/metrics.js'
+import { type RunRecord, readRun } from '../training/run.js'
+import { detectDinov2, readSafetensors, type TensorInfo } from '../weights/index.js'
+
+export interface InspectedRun {
+  kind: 'run'
+  path: string
+  record: RunRecord
+  /** Of the newest complete checkpoint, if there is one. */
+  checkpoint: { step: number; folder: string } | null
+  lastMetrics: MetricsRecord | null
+  lastEvaluation: MetricsRecord | null
+}
+
+export interface InspectedShards {
+  kind: 'shards'
+  path: string
+  samples: number
+  sampleShape: readonly number[]
+  dtype: string
+  moments: boolean
+  flips: boolean
+  classes: number
+  tokenizer: string | null
+  /** Over all channels. */
+  mean: number
+  std: number
+}
+
+export interface InspectedWeights {
+  kind: 'weights'
+  path: string
+  layout: string
+  parameters: number
+  bytes: number
+  metadata: Readonly<Record<string, string>>
+  tensors: { name: string; format: string; shape: readonly number[] }[]
+}
+
+export type Inspected = InspectedRun | InspectedShards | InspectedWeights
+
+/**
+ * Describes a run folder, a shard folder, or a weights file or folder. Reads headers and JSON files; never loads LibTorch.
+ * @throws {MactokError} `ERR_FORMAT` when it is none of them
+ */
+export async function inspect(path: string): Promise<Inspected> {
+  const found = await stat(path).catch(() => null)
+  if (!found) throw new MactokError('ERR_FORMAT', `There is nothing at ${path}`)
+  if (found.isFile()) return inspectWeights(path)
+  const record = await readRun(path)
+  if (record) return inspectRun(path, record)
+  const has = (name: string) =>
+    stat(join(path, name)).then(
+      () => true,
+      () => false
+    )
+  if (await has('model.safetensors')) return inspectWeights(join(path, 'model.safetensors'))
+  return inspectShards(path)
+}
+
+async function inspectRun(path: string, record: RunRecord): Promise<InspectedRun> {
+  const checkpoint = await newestCheckpoint(path)
+  const metrics = readMetrics(path)
+  return {
+    ...{ kind: 'run', path, record },
+    checkpoint: checkpoint && { step: checkpoint.state.step, folder: checkpoint.folder },
+    lastMetrics: metrics.findLast((line) => 'loss' in line) ?? null,
+    lastEvaluation: metrics.findLast((line) => 'evaluation' in line) ?? null
+  }
+}
+
+async function inspectShards(path: string): Promise<InspectedShards> {
+  await using shards = await openLatents(path)
+  const statistics = await shards.statistics('scalar')
+  const { count: samples, sampleShape, dtype, moments, flips, classCount: classes, tokenizer = null } = shards
+  const [mean, std] = [statistics.mean[0] as number, statistics.std[0] as number]
+  return { kind: 'shards', path, samples, sampleShape, dtype, moments, flips, classes, tokenizer, mean, std }
+}
+
+async function inspectWeights(path: string): Promise<InspectedWeights> {
+  await using file = await readSafetensors(path)
+  const tensors = [...file.tensors.values()]
+  const size = ({ shape }: TensorInfo) => shape.reduce((product, length) => product * length, 1)
+  return {
+    ...{ kind: 'weights', path, layout: layoutOf(file.names()), metadata: file.metadata },
+    parameters: tensors.reduce((sum, info) => sum + size(info), 0),
+    bytes: tensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    tensors: tensors.map(({ name, format, shape }) => ({ name, format, shape }))
+  }
+}
+
+function layoutOf(names: string[]): string {
+  if (names.includes('encoder.latent_tokens')) return 'mactok tokenizer'
+  const dinov2 = detectDinov2(names)
+  return dinov2 ? `DINOv2 (${dinov2})` : 'unknown'
+}

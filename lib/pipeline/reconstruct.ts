@@ -1,0 +1,105 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Picture } from '../data/decode.js'
+import { evaluationBatches } from '../data/evaluation-batches.js'
+import { type ImageSource, subset } from '../data/image-set.js'
+import { grid, writePng } from '../data/picture.js'
+import { outOfRange } from '../errors.js'
+import { psnr } from '../evaluation/psnr.js'
+import type { NativeTensor, Precision } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import type { Teacher } from '../teacher/teacher.js'
+import { type Tensor, tensor } from '../tensor/tensor.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { maskPicture, slicePictures, toPictures } from './pictures.js'
+
+export interface ReconstructOptions {
+  /** Shows what semantic masking hides; its grid is the encoder's. */
+  teacher?: Teacher | null
+  /** How many pictures, spread over the listing. Default 12. */
+  count?: number
+  /** The part of the patches that the shown masks hide. Default 0.5. */
+  ratio?: number
+  /** Of the random masks. Default 0. */
+  seed?: number
+  /** Default `fp32`. */
+  precision?: Precision
+  /** Whole-number enlargement of the pictures. Default: to about 128 pixels. */
+  zoom?: number
+}
+
+export interface Reconstructed {
+  file: string
+  pictures: number
+  /** Mean over the pictures, dB. */
+  psnr: number
+  columns: string[]
+}
+
+/**
+ * Writes a grid: original, what random (and semantic) masking hides in training, and the reconstruction of the whole picture.
+ * @param file - a PNG
+ */
+export async function reconstruct(
+  tokenizer: Tokenizer,
+  source: ImageSource,
+  file: string,
+  options: ReconstructOptions = {}
+): Promise<Reconstructed> {
+  const { teacher = null, count = 12, ratio = 0.5, seed = 0, precision = 'fp32' } = options
+  if (!Number.isInteger(count) || count < 1) throw outOfRange('count', 'a positive integer', count)
+  if (!(ratio >= 0 && ratio <= 1)) throw outOfRange('ratio', 'a number from 0 to 1', ratio)
+  const { imageSize: size } = tokenizer.config
+  const set = await source.open()
+  try {
+    const chosen = Math.min(count, set.size)
+    const spread = Array.from({ length: chosen }, (_, i) => Math.floor((i * set.size) / chosen))
+    const rows: Picture[][] = []
+    const qualities: number[] = []
+    for await (const { images, indices } of evaluationBatches(subset(set, spread), { size, batch: 32 })) {
+      using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
+      using latents = await tokenizer.encode(input, { precision })
+      using decoded = await tokenizer.decode(latents, { precision })
+      const values = await decoded.toFloat32()
+      qualities.push(...psnr(images, values, indices.length))
+      const masks = await drawMasks(tokenizer, teacher, input, { ratio, seed, firstIndex: rows.length })
+      const reconstructions = toPictures(values, decoded.shape)
+      for (const [i, original] of slicePictures(images, size).entries()) {
+        const masked = masks.map((of) => maskPicture(original, of(i)))
+        rows.push([original, ...masked, reconstructions[i] as Picture])
+      }
+    }
+    const columns = ['original', 'random mask', ...(teacher ? ['semantic mask'] : []), 'reconstruction']
+    const { zoom = Math.max(1, Math.floor(128 / size)) } = options
+    await mkdir(dirname(file), { recursive: true })
+    await writePng(file, await grid(rows.flat(), columns.length, { zoom, captions: columns }))
+    const mean = qualities.reduce((sum, quality) => sum + quality, 0) / qualities.length
+    return { file, pictures: rows.length, psnr: mean, columns }
+  } finally {
+    await set.close()
+  }
+}
+
+/** The training's masks at one ratio, random and (with a teacher) semantic: each gives the mask of picture i. */
+async function drawMasks(
+  { config }: Tokenizer,
+  teacher: Teacher | null,
+  images: Tensor<'uint8'>,
+  { ratio, seed, firstIndex }: { ratio: number; seed: number; firstIndex: number }
+): Promise<((picture: number) => Uint8Array)[]> {
+  const count = images.shape[0] as number
+  const patches = (config.imageSize / config.patchSize) ** 2
+  const draw = async (scores: NativeTensor | null) => {
+    const semantic = scores ? 1 : 0
+    const masking = { target: 'image', minRatio: ratio, maxRatio: ratio, semantic, per: 'image' } as const
+    const mask = await native(addon().imageMask(masking, scores, seed, 0, firstIndex, count, patches))
+    const bytes = new Uint8Array(await native(mask.read()))
+    mask.dispose()
+    return (picture: number) => bytes.subarray(picture * patches, (picture + 1) * patches)
+  }
+  const random = await draw(null)
+  if (!teacher) return [random]
+  using scores = await teacher.similarity(images)
+  return [random, await draw(scores.native)]
+}
