@@ -11,12 +11,15 @@ import {
   statSync,
   writeFileSync
 } from 'node:fs'
+import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { libTorchVersion, whyNotLibTorch } from '../lib/native/libtorch.mjs'
 import { fingerprint, unlessMade } from './fingerprint.mjs'
 import { Failure, say } from './report.mjs'
 import { requireCMake, requireCompiler } from './tools.mjs'
+
+const require = createRequire(import.meta.url)
 
 /** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string }} Options what CMake is told */
 
@@ -64,7 +67,7 @@ function configure(root, tree, options) {
  * @param {string[]} options
  */
 function cmakeJs(root, options) {
-  const program = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
+  const program = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js')
   const done = spawnSync(process.execPath, [program, '--log-level', 'error', '--directory', root, ...options], {
     cwd: root,
     stdio: ['ignore', 2, 2]

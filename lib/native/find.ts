@@ -6,7 +6,7 @@ import { libTorchCandidates } from './libtorch.mjs'
 const require = createRequire(import.meta.url)
 
 /** The package's folder, from lib/native as from dist/native. */
-const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
+export const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The small addon that loads without LibTorch (native/bootstrap). */
 export interface Bootstrap {

@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { MactokError } from '../errors.js'
 import type { Addon } from './addon.js'
-import { type Bootstrap, type Build, findBuild, findLibTorch, loadBootstrap } from './find.js'
+import { type Bootstrap, type Build, findBuild, findLibTorch, loadBootstrap, PACKAGE } from './find.js'
 import { libraries, libTorchVersion } from './libtorch.mjs'
 
 /** Where the loaded LibTorch came from, for `doctor`. */
@@ -45,7 +45,7 @@ function load(): Loaded {
 function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
   const wanted = bootstrap.builtAgainst
   const remedies = [
-    `\`npm run setup\` (in node_modules/mactok, or in a clone) fetches LibTorch ${wanted} into the cache`,
+    `\`node ${join(PACKAGE, 'scripts', 'fetch.mjs')}\` fetches LibTorch ${wanted} into the cache`,
     `LIBTORCH=<folder> names an unpacked LibTorch ${wanted}, or the torch folder of a Python installation`
   ]
   const found = findLibTorch(wanted)
