@@ -1,0 +1,143 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { mactok } from '../support/cli.js'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mactok-usage-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('--help', () => {
+  test('names every command and loads neither LibTorch nor sharp', async () => {
+    const tell = `process.on('exit', () => {
+      const found = process.report.getReport().sharedObjects.filter((path) => /torch|sharp|vips|mactok\\.node/.test(path))
+      process.stderr.write('loaded: ' + found.join(' ') + '.')
+    })`
+    const { code, stdout, stderr } = await mactok(['--help'], {
+      node: ['--import', `data:text/javascript,${encodeURIComponent(tell)}`]
+    })
+    expect(code).toBe(0)
+    for (const name of ['doctor', 'train', 'encode', 'decode', 'reconstruct', 'inspect', 'weights']) {
+      expect(stdout).toContain(`\n  ${name} `)
+    }
+    expect(stderr).toBe('loaded: .')
+  })
+
+  test.each([
+    [['doctor']],
+    [['train', 'tokenizer']],
+    [['encode']],
+    [['decode']],
+    [['reconstruct']],
+    [['inspect']],
+    [['weights', 'pull']],
+    [['weights', 'import']]
+  ])('%j has examples', async (command) => {
+    const { code, stdout } = await mactok([...command, '--help'])
+    expect(code).toBe(0)
+    expect(stdout).toContain(`Usage: mactok ${command.join(' ')}`)
+    expect(stdout).toContain(`\n  $ `)
+    expect(stdout).toContain('--json')
+  })
+
+  test('offers every setting of a run as a flag', async () => {
+    const { stdout } = await mactok(['train', 'tokenizer', '--help'])
+    for (const name of [
+      'masking.max <number>',
+      'loss.klAnneal.kind <none|linear|cyclical>',
+      'optimizer.lr <number|none>',
+      'align.local <true|false>'
+    ]) {
+      expect(stdout).toContain(`--${name}`)
+    }
+  })
+
+  test('--version', async () => expect((await mactok(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/))
+})
+
+describe('wrong usage ends with code 2', () => {
+  const train = ['train', 'tokenizer', 'tiny-32', '--data', 'x', '--out', 'y']
+  test.each<[string, string[], string]>([
+    ['no command', [], 'Usage: mactok'],
+    ['an unknown command', ['encod'], "unknown command 'encod'\n(Did you mean encode?)"],
+    [
+      'an unknown flag',
+      [...train, '--masking.mx', '1'],
+      "unknown option '--masking.mx'\n(Did you mean --masking.max?)"
+    ],
+    ['a word for a number', [...train, '--masking.max', 'much'], 'Expected a number.'],
+    [
+      'a number outside its range',
+      [...train, '--masking.max', '1.5'],
+      'Expected at most 1 for masking.max but received 1.5'
+    ],
+    ['a choice that is none', [...train, '--masking.target', 'pixels'], 'Expected one of image, latent, none.'],
+    ['an unknown preset', ['train', 'tokenizer', 'tiny-33', '--data', 'x', '--out', 'y'], 'did you mean tiny-32?'],
+    ['no data', ['train', 'tokenizer', 'tiny-32', '--out', 'y'], 'Expected --data <path>'],
+    [
+      'no run folder',
+      ['train', 'tokenizer', 'tiny-32', '--data', 'x'],
+      "required option '--out <folder>' not specified"
+    ],
+    ['an unknown device', [...train, '--device', 'gpu'], "for device but received 'gpu'"],
+    ['a missing argument', ['inspect'], "missing required argument 'path'"],
+    ['a name that is none', ['weights', 'pull', 'a/b/c'], 'a repository such as facebook/dinov2-small'],
+    ['a ratio above 1', ['reconstruct', 'x', '--data', 'y', '--ratio', '2'], 'Expected a number from 0 to 1.']
+  ])('%s', async (_, args, message) => {
+    const { code, stderr } = await mactok(args)
+    expect(stderr).toContain(message)
+    expect(code).toBe(2)
+  })
+
+  test.each<[string, string, string]>([
+    ['an unknown setting', 'masking: { maxx: 0.5 }', 'Unknown setting masking.maxx; did you mean max?'],
+    ['no settings', '- a\n- b', 'to hold settings by name'],
+    ['no YAML', 'a: [', 'Cannot read']
+  ])('a file with %s', async (_, text, message) => {
+    const file = join(folder, 'config.yaml')
+    writeFileSync(file, text)
+    const { code, stderr } = await mactok(['train', 'tokenizer', '--config', file, '--data', 'x', '--out', 'y'])
+    expect(stderr).toContain(message)
+    expect(code).toBe(2)
+  })
+})
+
+describe('what fails ends with code 1', () => {
+  const missing = () => join(folder, 'missing')
+  test.each<[string, () => string[], string]>([
+    [
+      'pictures that are not there',
+      () => ['train', 'tokenizer', 'tiny-32', '--data', missing(), '--out', join(folder, 'run')],
+      'neither a folder nor a tar'
+    ],
+    [
+      'a tokenizer that is not there',
+      () => ['encode', missing(), '--data', missing(), '--out', missing()],
+      'holds no tokenizer'
+    ],
+    ['something else to inspect', () => ['inspect', missing()], 'There is nothing at']
+  ])('%s', async (_, args, message) => {
+    const { code, stderr } = await mactok(args())
+    expect(stderr).toContain(message)
+    expect(code).toBe(1)
+  })
+
+  test('with --json the error is JSON too', async () => {
+    const { code, stdout } = await mactok(['inspect', missing(), '--json'])
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toEqual({ error: { message: `There is nothing at ${missing()}`, code: 'ERR_FORMAT' } })
+  })
+})
+
+test('doctor names LibTorch, its place, the CPU and CUDA or why not', async () => {
+  const { code, stdout } = await mactok(['doctor', '--json'])
+  expect(code).toBe(0)
+  const report = JSON.parse(stdout)
+  expect(report.libtorch).toMatch(/^2\.\d+\.\d+ in .+ \(.+\)$/)
+  expect(report.threads).toMatch(/^\d+$/)
+  expect(report.cuda).toMatch(/^(no: .+|\d+ devices?)$/)
+  expect((await mactok(['doctor'])).stdout).toContain(`libtorch  ${report.libtorch}`)
+})

@@ -1,0 +1,259 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { stringify } from 'yaml'
+import { writePng } from '../../lib/data/picture.js'
+import { mactok } from '../support/cli.js'
+
+const device = process.env.MACTOK_TEST_DEVICE ?? 'cpu'
+const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
+const config = {
+  tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
+  ...{ batch: 4, steps: 40, precision: 'fp32', masking: { semantic: 0 }, align: { local: false, global: false } },
+  ...{ log: { every: 1 }, checkpoint: { every: 20 } }
+}
+
+let folder: string
+const at = (...names: string[]) => join(folder, ...names)
+/** The lines of JSON that a command wrote. */
+const lines = (stdout: string) =>
+  stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'mactok-cli-'))
+  writeFileSync(at('config.yaml'), stringify(config))
+  for (const name of ['birds', 'cats']) {
+    mkdirSync(at('photos', name), { recursive: true })
+    for (let i = 0; i < 4; i++) {
+      const data = Uint8Array.from({ length: 20 * 20 * 3 }, (_, j) => (j * (i + 1) * (name.length + 7)) % 256)
+      await writePng(at('photos', name, `${i}.png`), { data, width: 20, height: 20 })
+    }
+  }
+  const trained = await train('run')
+  expect(trained.stderr).toContain('step 40')
+  expect(trained.code).toBe(0)
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const train = (run: string, ...args: string[]) =>
+  mactok([
+    'train',
+    'tokenizer',
+    '--config',
+    at('config.yaml'),
+    '--data',
+    at('photos'),
+    '--out',
+    at(run),
+    '--device',
+    device,
+    ...args
+  ])
+
+describe('train tokenizer', () => {
+  test('tells its progress in plain lines where there is no terminal', async () => {
+    const { stdout, stderr } = await train('lines', '--steps', '2', '--data.heldOut', '2', '--evaluation.every', '2')
+    expect(stderr).toMatch(/lines: steps 0 to 2 on .+ \(fp32\), 6 pictures, 2 held out\n/)
+    expect(stderr).toMatch(/\n2\/2 {2}loss .+ \(reconstruction .+, kl .+\) .+ dB {2}.+ pictures\/s {2}0m00s left\n/)
+    expect(stderr).toMatch(/\nstep 2: .+ dB on 2 held-out pictures\n/)
+    expect(stdout).toBe(`${at('lines')}: step 2 of 2\n`)
+  })
+
+  test('writes JSON events, flags overriding the file', async () => {
+    const { stdout, stderr, code } = await train(
+      'json',
+      '--json',
+      '--steps',
+      '3',
+      '--masking.max',
+      '0.4',
+      '--stop-at',
+      '2'
+    )
+    expect([code, stderr]).toEqual([0, ''])
+    const events = lines(stdout)
+    expect(events.map(({ event }) => event)).toEqual(['start', 'step', 'step', 'checkpoint', 'end'])
+    expect(events[0].config.masking).toMatchObject({ max: 0.4, semantic: 0 })
+    expect(events.at(-1)).toEqual({ event: 'end', dir: at('json'), step: 2, steps: 3, interrupted: false })
+  })
+
+  test('interrupted it writes a checkpoint and ends with code 130; resumed it is the same run', async () => {
+    let sent = false
+    const args = [
+      'train',
+      'tokenizer',
+      '--config',
+      at('config.yaml'),
+      '--data',
+      at('photos'),
+      '--out',
+      at('cut'),
+      '--device',
+      device
+    ]
+    const { code, stderr } = await mactok(args, {
+      onOutput: (text, child) => {
+        if (sent || !text.includes('3/40')) return
+        sent = true
+        child.kill('SIGINT')
+      }
+    })
+    expect(stderr).toMatch(/Stopped at step \d+ of 40; go on by: mactok train tokenizer --out .+cut --resume\n/)
+    expect(code).toBe(130)
+    const step = Number(/Stopped at step (\d+)/.exec(stderr)?.[1])
+    expect(step).toBeLessThan(40)
+    expect(existsSync(at('cut', 'checkpoints', `step-${String(step).padStart(7, '0')}`, 'state.json'))).toBe(true)
+
+    const resumed = await mactok(['train', 'tokenizer', '--out', at('cut'), '--resume', '--device', device])
+    expect(resumed.stdout).toBe(`${at('cut')}: step 40 of 40\n`)
+    const weights = (run: string) => readFileSync(at(run, 'checkpoints', 'step-0000040', 'ema.safetensors'))
+    expect(weights('cut').equals(weights('run'))).toBe(true)
+  })
+
+  test('does not write over a run', async () => {
+    const { code, stderr } = await train('run')
+    expect(stderr).toContain('it has one at step 40')
+    expect(code).toBe(2)
+  })
+})
+
+describe('encode, decode, reconstruct, inspect', () => {
+  const encode = (out: string, ...args: string[]) =>
+    mactok(['encode', at('run'), '--data', at('photos'), '--out', at(out), '--device', device, ...args])
+
+  test('encode writes shards, the same ones every time', async () => {
+    const { code, stdout } = await encode('latents', '--shard-size', '3')
+    expect([code, stdout]).toEqual([0, `${at('latents')}: 8 pictures in 3 shards\n`])
+    const shards = [0, 1, 2].map((i) => `latents_rank00_shard00${i}.safetensors`)
+    expect(readdirSync(at('latents')).sort()).toEqual([
+      ...shards,
+      'latents_stats.json',
+      'latents_stats.pt',
+      'manifest.json'
+    ])
+    await encode('again', '--shard-size', '3')
+    for (const shard of shards)
+      expect(readFileSync(at('latents', shard)).equals(readFileSync(at('again', shard)))).toBe(true)
+  })
+
+  test('encode goes on where shards are missing, and refuses other settings', async () => {
+    await encode('partial', '--shard-size', '3')
+    const shard = at('partial', 'latents_rank00_shard001.safetensors')
+    const before = readFileSync(shard)
+    rmSync(shard)
+    expect((await encode('partial', '--shard-size', '3')).code).toBe(0)
+    expect(readFileSync(shard).equals(before)).toBe(true)
+    const { code, stderr } = await encode('partial', '--shard-size', '3', '--dtype', 'float16')
+    expect(stderr).toContain('dtype "float32" instead of "float16"')
+    expect(code).toBe(1)
+  })
+
+  test('encode stores what it is asked for', async () => {
+    await encode('moments', '--moments', '--no-flip', '--dtype', 'bfloat16')
+    const { stdout } = await mactok(['inspect', at('moments'), '--json'])
+    expect(JSON.parse(stdout)).toMatchObject({
+      kind: 'shards',
+      samples: 8,
+      sampleShape: [4, 4],
+      dtype: 'bfloat16',
+      moments: true,
+      flips: false,
+      classes: 2
+    })
+  })
+
+  test('samples of the posterior depend on the seed', async () => {
+    for (const seed of ['1', '2']) await encode(`sample-${seed}`, '--sample', '--seed', seed)
+    const shard = (name: string) => readFileSync(at(name, 'latents_rank00_shard000.safetensors'))
+    expect(shard('sample-1').equals(shard('sample-2'))).toBe(false)
+  })
+
+  test('broken pictures are left out by name, or stop it', async () => {
+    cpSync(at('photos'), at('broken'), { recursive: true })
+    writeFileSync(at('broken', 'cats', '1.png'), 'no picture')
+    const args = ['encode', at('run'), '--data', at('broken'), '--device', device, '--out']
+    const lenient = await mactok([...args, at('lenient')])
+    expect(lenient.stderr).toContain('left out cats/1.png: damaged, or not a picture')
+    expect(lenient.stdout).toBe(`${at('lenient')}: 7 pictures in 1 shards, 1 broken ones left out\n`)
+    const manifest = JSON.parse(readFileSync(at('lenient', 'manifest.json'), 'utf8'))
+    expect(manifest.shards[0].skipped).toEqual([{ name: 'cats/1.png', reason: 'damaged, or not a picture' }])
+    const strict = await mactok([...args, at('strict'), '--strict'])
+    expect(strict.stderr).toContain('cats/1.png')
+    expect(strict.code).toBe(1)
+  })
+
+  test('decode writes every picture under its name', async () => {
+    await encode('to-decode')
+    const { code, stdout } = await mactok([
+      'decode',
+      at('run'),
+      '--latents',
+      at('to-decode'),
+      '--out',
+      at('decoded'),
+      '--device',
+      device
+    ])
+    expect([code, stdout]).toEqual([0, `${at('decoded')}: 8 pictures\n`])
+    expect(readdirSync(at('decoded', 'cats')).sort()).toEqual(['0.png', '1.png', '2.png', '3.png'])
+  })
+
+  test("decode refuses another tokenizer's shards", async () => {
+    await encode('foreign')
+    await train('other', '--seed', '1', '--steps', '1')
+    const args = ['decode', at('other'), '--latents', at('foreign'), '--out', at('forced'), '--device', device]
+    const { code, stderr } = await mactok(args)
+    expect(stderr).toContain('was encoded by another tokenizer')
+    expect(code).toBe(1)
+    expect((await mactok([...args, '--force', '--end', '2'])).stdout).toBe(`${at('forced')}: 2 pictures\n`)
+  })
+
+  test('reconstruct writes a grid', async () => {
+    const args = ['reconstruct', at('run'), '--data', at('photos'), '--teacher', 'none', '--device', device]
+    const { code, stdout } = await mactok([...args, '--out', at('grid.png'), '--count', '3', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      pictures: 3,
+      columns: ['original', 'random mask', 'reconstruction'],
+      psnr: expect.any(Number)
+    })
+    expect(readFileSync(at('grid.png')).subarray(1, 4).toString()).toBe('PNG')
+  })
+
+  test('inspect tells a run and weights apart', async () => {
+    const run = await mactok(['inspect', at('run'), '--json'])
+    expect(JSON.parse(run.stdout)).toMatchObject({ kind: 'run', checkpoint: { step: 40 }, lastMetrics: { step: 40 } })
+    expect((await mactok(['inspect', at('run')])).stdout).toContain('16 px to 4 tokens of 4 channels')
+    const weights = await mactok(['inspect', at('run', 'checkpoints', 'step-0000040', 'ema.safetensors'), '--tensors'])
+    expect(weights.stdout).toContain('layout      mactok tokenizer')
+    expect(weights.stdout).toMatch(/\nto_posterior\.weight +F32 \[8, 16\]\n/)
+  })
+})
+
+test('weights pull fetches, and says what is missing', async () => {
+  const server = createServer((request, response) => {
+    const known = request.url === '/some/model/resolve/main/model.safetensors'
+    response.writeHead(known ? 200 : 404, known ? { 'content-length': 4 } : {})
+    response.end(known && request.method !== 'HEAD' ? 'data' : undefined)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const env = { HF_ENDPOINT: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, MACTOK_CACHE: at('cache') }
+  try {
+    const pulled = await mactok(['weights', 'pull', 'some/model', '--json'], { env })
+    expect(JSON.parse(pulled.stdout)).toMatchObject({
+      folder: at('cache', 'weights', 'some', 'model'),
+      files: ['model.safetensors']
+    })
+    const missing = await mactok(['weights', 'pull', 'no/model', '--attempts', '1'], { env })
+    expect(missing.stderr).toContain('404')
+    expect(missing.code).toBe(1)
+  } finally {
+    server.close()
+  }
+})
