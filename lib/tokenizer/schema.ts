@@ -4,37 +4,46 @@ const positive = z.number().int().positive()
 
 /** One vision transformer: the encoder or the decoder. */
 export const vitSchema = z.strictObject({
-  /** D, the width of the tokens. */
-  width: positive.default(768),
-  depth: positive.default(12),
-  heads: positive.default(12),
-  mlpRatio: z.number().positive().default(4),
-  /** Initial value of LayerScale, or null for none. 1e-5 suits a DINOv2 initialisation, 1 a tiny model from scratch. */
-  layerScale: z.number().positive().nullable().default(1e-5),
-  /** Whether a `cls` token takes part (encoder on as in SoftVQ and MAETok, decoder off as in MAETok). */
+  width: positive.default(768).describe('D, the width of the tokens'),
+  depth: positive.default(12).describe('number of blocks'),
+  heads: positive.default(12).describe('attention heads'),
+  mlpRatio: z.number().positive().default(4).describe('hidden width of the MLP as a multiple of the width'),
+  layerScale: z
+    .number()
+    .positive()
+    .nullable()
+    .default(1e-5)
+    .describe('initial LayerScale: 1e-5 suits a DINOv2 initialisation, 1 a tiny model from scratch; null: none'),
+  /** Encoder on as in SoftVQ and MAETok, decoder off as in MAETok. */
   cls: z.boolean(),
-  /** `learned` absolute positions, or mixed `rope` on the image tokens instead (MAETok). */
-  positions: z.enum(['learned', 'rope']).default('learned'),
-  ropeTheta: z.number().positive().default(10)
+  positions: z
+    .enum(['learned', 'rope'])
+    .default('learned')
+    .describe('learned absolute positions, or mixed RoPE on the image tokens (MAETok)'),
+  ropeTheta: z.number().positive().default(10).describe('base of the RoPE frequencies')
 })
 
 /** The tokenizer's architecture (method.md §1 in the sources' terms: p, L, Z, D). */
 export const tokenizerSchema = z
   .strictObject({
-    /** Side of the square picture, in pixels. */
-    imageSize: positive.default(256),
-    /** p, side of a patch in pixels. */
-    patchSize: positive.default(16),
-    /** L, the number of latent tokens. */
-    latentTokens: positive.default(128),
-    /** Z, the channels of a latent token. */
-    latentChannels: positive.default(32),
-    /** `kl`: a Gaussian posterior (MacTok). `ae`: latents without one (imported MAETok). */
-    bottleneck: z.enum(['kl', 'ae']).default('kl'),
-    /** The log-variance is clamped to this range. */
-    logvarRange: z.tuple([z.number(), z.number()]).default([-30, 20]),
-    encoder: vitSchema.extend({ cls: z.boolean().default(true) }).prefault({}),
-    decoder: vitSchema.extend({ cls: z.boolean().default(false) }).prefault({})
+    imageSize: positive.default(256).describe('side of the square picture, in pixels'),
+    patchSize: positive.default(16).describe('p, side of a patch in pixels'),
+    latentTokens: positive.default(128).describe('L, the number of latent tokens'),
+    latentChannels: positive.default(32).describe('Z, the channels of a latent token'),
+    bottleneck: z
+      .enum(['kl', 'ae'])
+      .default('kl')
+      .describe('kl: a Gaussian posterior (MacTok); ae: latents without one (imported MAETok)'),
+    logvarRange: z
+      .tuple([z.number(), z.number()])
+      .default([-30, 20])
+      .describe('the log-variance is clamped to this range'),
+    encoder: vitSchema
+      .extend({ cls: z.boolean().default(true).describe('whether a cls token takes part') })
+      .prefault({}),
+    decoder: vitSchema
+      .extend({ cls: z.boolean().default(false).describe('whether a cls token takes part') })
+      .prefault({})
   })
   .superRefine((config, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
