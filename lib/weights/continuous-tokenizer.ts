@@ -66,12 +66,19 @@ export function mapContinuousTokenizer(
 
   const vit = (part: 'encoder' | 'decoder') => {
     const [hidden, width] = shape(`${part}.blocks.0.mlp.fc1.weight`) as [number, number]
+    const count = heads[part] ?? width / 64
+    if (!Number.isInteger(count)) {
+      throw new MactokError(
+        'ERR_FORMAT',
+        `The number of heads for width ${width} is unknown: a config.json must tell num_attention_heads`
+      )
+    }
     let depth = 0
     while (mapped.has(`${part}.blocks.${depth}.norm1.weight`)) depth++
     return {
       width,
       depth,
-      heads: heads[part] ?? width / 64,
+      heads: count,
       mlpRatio: hidden / width,
       layerScale: mapped.has(`${part}.blocks.0.ls1.gamma`) ? 1e-5 : null,
       cls: mapped.has(`${part}.cls_token`),

@@ -141,10 +141,18 @@ export async function importWeights(folderOrFile: string, { name }: { name: stri
   const { file, weights, json } = await openWeights(folderOrFile)
   try {
     if (isContinuousTokenizer(weights.keys())) {
-      const { weights: mapped, config, ignored } = mapContinuousTokenizer(weights)
-      await writeWeights(folder, mapped, path.basename(folderOrFile))
+      const heads = json.num_attention_heads as number | undefined
+      const tokenizer = mapContinuousTokenizer(weights, heads === undefined ? {} : { encoder: heads, decoder: heads })
+      if (tokenizer.config.bottleneck === 'softvq') {
+        throw new MactokError(
+          'ERR_FORMAT',
+          `${file.path} has a SoftVQ bottleneck, which this version does not have yet`
+        )
+      }
+      await writeWeights(folder, tokenizer.weights, path.basename(folderOrFile))
+      const config = { formatVersion: 1, model: 'tokenizer', tokenizer: tokenizer.config }
       await writeJson(path.join(folder, 'config.json'), config)
-      return { folder, kind: 'tokenizer', ignored }
+      return { folder, kind: 'tokenizer', ignored: tokenizer.ignored }
     }
     const layout = detectDinov2(weights.keys())
     if (!layout) {

@@ -1,0 +1,408 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { type LatentPlan, openLatents, openLatentWriter } from '../../lib/latents/index.js'
+import { asBytes } from '../../lib/weights/dtype.js'
+import { readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'mactok-latents-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const names = Array.from({ length: 7 }, (_, i) => `c${i >> 2}/p${i}.png`)
+const plan: LatentPlan = {
+  names,
+  labels: names.map((_, i) => i >> 2),
+  classes: ['c0', 'c1'],
+  shape: [3, 4],
+  dtype: 'float32',
+  moments: false,
+  shardSize: 3,
+  tokenizer: 'tiny'
+}
+const broken = 4
+
+/** What sample i has in field k: the numbers that the Python side was given. */
+const values = (k: number, i: number) =>
+  Float32Array.from({ length: 12 }, (_, j) => {
+    const n = 1000 * k + 12 * i + j
+    return Math.sin(n * 12.9898) * 2 + Math.cos(n * 0.37)
+  })
+const batchOf = (k: number, indices: number[]) => Float32Array.from(indices.flatMap((i) => [...values(k, i)]))
+
+/** Encodes what is missing, up to `shards` shards, in batches. */
+async function encode(changes: Partial<LatentPlan> = {}, { shards = 99, batch = 2 } = {}) {
+  const writer = await openLatentWriter(folder, { ...plan, ...changes })
+  const missing = writer.missing()
+  for (const range of missing.slice(0, shards)) {
+    const shard = writer.shard(range)
+    for (let i = range.first; i < range.end; ) {
+      if (i === broken) {
+        shard.skip(i++, 'truncated')
+        continue
+      }
+      const indices = [i++]
+      while (indices.length < batch && i < range.end && i !== broken) indices.push(i++)
+      const moments = changes.moments ? { logvar: batchOf(2, indices), logvarFlip: batchOf(3, indices) } : {}
+      shard.add({ indices, latents: batchOf(0, indices), latentsFlip: batchOf(1, indices), ...moments })
+    }
+    await shard.commit()
+  }
+  return { writer, missing: missing.map(({ index }) => index) }
+}
+
+const all = async (changes: Partial<LatentPlan> = {}, options = {}) => {
+  const { writer } = await encode(changes, options)
+  return writer.finish()
+}
+
+/** Checksums of everything in the folder. */
+async function checksums(): Promise<Record<string, string>> {
+  const files = (await readdir(folder)).sort()
+  const sums = files.map(async (file) => {
+    const hash = createHash('sha256').update(await readFile(path.join(folder, file)))
+    return [file, hash.digest('hex')] as const
+  })
+  return Object.fromEntries(await Promise.all(sums))
+}
+
+const shard = (index: number) => path.join(folder, `latents_rank00_shard00${index}.safetensors`)
+
+describe('writing', () => {
+  test("gives LightningDiT's files", async () => {
+    await all()
+    expect((await readdir(folder)).sort()).toEqual([
+      'latents_rank00_shard000.safetensors',
+      'latents_rank00_shard001.safetensors',
+      'latents_rank00_shard002.safetensors',
+      'latents_stats.json',
+      'latents_stats.pt',
+      'manifest.json'
+    ])
+    await using file = await readSafetensors(shard(1))
+    expect(file.metadata).toEqual({
+      total_size: '2',
+      dtype: 'torch.float32',
+      device: 'cpu',
+      format_version: '1',
+      tokenizer: 'tiny',
+      moments: 'false'
+    })
+    const tensors = [...file.tensors.values()].map(({ name, format, shape }) => [name, format, shape])
+    expect(tensors).toEqual([
+      ['labels', 'I64', [2]],
+      ['latents', 'F32', [2, 3, 4]],
+      ['latents_flip', 'F32', [2, 3, 4]]
+    ])
+    // Samples 3 and 5: number 4 is broken.
+    expect(await file.float32('latents_flip')).toEqual(batchOf(1, [3, 5]))
+    expect(await file.bytes('labels')).toEqual(asBytes(BigInt64Array.of(0n, 1n)))
+  })
+
+  test('the manifest has the names of the rows, and what was skipped and why', async () => {
+    const { manifest } = await all()
+    expect(JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8'))).toEqual(manifest)
+    expect(manifest).toMatchObject({ format_version: 1, complete: true, count: 6, classes: ['c0', 'c1'] })
+    expect(manifest.shards[1]).toMatchObject({
+      file: 'latents_rank00_shard001.safetensors',
+      first: 3,
+      end: 6,
+      count: 2,
+      names: ['c0/p3.png', 'c1/p5.png'],
+      skipped: [{ name: 'c1/p4.png', reason: 'truncated' }]
+    })
+    expect(manifest.shards[1]?.sha256).toBe((await checksums())['latents_rank00_shard001.safetensors'])
+  })
+
+  test('a shard of broken pictures alone is empty', async () => {
+    const writer = await openLatentWriter(folder, { ...plan, shardSize: 1 })
+    for (const range of writer.missing()) {
+      const one = writer.shard(range)
+      if (range.first === broken) one.skip(broken, 'truncated')
+      else one.add({ indices: [range.first], latents: values(0, range.first), latentsFlip: values(1, range.first) })
+      await one.commit()
+    }
+    await writer.finish()
+    await using latents = await openLatents(folder)
+    expect(latents.count).toBe(6)
+    expect((await latents.rows([4])).latents).toEqual(values(0, 5))
+  })
+
+  // numpy 2.4.6 on the files read by safetensors 0.8.0: mean and var(ddof=1) over latents and latents_flip in float64;
+  // with moments plus the mean of exp(logvar).
+  test.each([
+    [
+      { dtype: 'float32' },
+      [-0.011072912641490499, -0.025376814417541027, -0.037867782223555774, -0.04594562564873033],
+      [1.5847269531662231, 1.562507802343969, 1.5691531703664305, 1.5991702483684946],
+      [-0.030065783732829407, 1.5623593706891388]
+    ],
+    [
+      { dtype: 'bfloat16' },
+      [-0.011447482638888888, -0.025627983940972224, -0.0379638671875, -0.04580349392361111],
+      [1.5853084272565356, 1.5620198013135238, 1.569052099169067, 1.5992586503227981],
+      [-0.030210706922743056, 1.5623800556446215]
+    ],
+    [
+      { moments: true },
+      [-0.011072912641490499, -0.025376814417541027, -0.037867782223555774, -0.04594562564873033],
+      [2.332532104058766, 2.338370923939453, 2.337084711629135, 2.3088397775685565],
+      [-0.030065783732829407, 2.3180207382112177]
+    ]
+  ] as [Partial<LatentPlan>, number[], number[], number[]][])(
+    'statistics equal those of numpy: %j',
+    async (changes, mean, std, scalar) => {
+      const { statistics } = await all(changes)
+      const close = (numbers: number[]) => numbers.map((number) => expect.closeTo(number, 12))
+      expect(statistics).toEqual({
+        format_version: 1,
+        sample_shape: [3, 4],
+        count: 36,
+        mean: close(mean),
+        std: close(std),
+        scalar: { mean: expect.closeTo(scalar[0] as number, 12), std: expect.closeTo(scalar[1] as number, 12) }
+      })
+      await using latents = await openLatents(folder)
+      expect((await latents.computeStatistics()).std).toEqual(close(std))
+    }
+  )
+
+  test('the same plan gives the same files, whatever the batches', async () => {
+    await all({}, { batch: 1 })
+    const first = await checksums()
+    await rm(folder, { recursive: true })
+    await all({}, { batch: 3 })
+    expect(await checksums()).toEqual(first)
+  })
+
+  test('float16 is stored as float16', async () => {
+    await all({ dtype: 'float16' })
+    await using latents = await openLatents(folder)
+    expect(latents.dtype).toBe('float16')
+    const { latents: row } = await latents.rows([0])
+    row.forEach((value, i) => {
+      expect(Math.abs(value - (values(0, 0)[i] as number))).toBeLessThanOrEqual(2 ** -10)
+    })
+  })
+
+  test('without mirrored pictures', async () => {
+    const writer = await openLatentWriter(folder, { ...plan, flips: false, shardSize: 7 })
+    for (const range of writer.missing()) {
+      const one = writer.shard(range)
+      one.add({ indices: [0, 1, 2, 3, 4, 5, 6], latents: batchOf(0, [0, 1, 2, 3, 4, 5, 6]) })
+      await one.commit()
+    }
+    expect((await writer.finish()).statistics.count).toBe(21)
+    await using latents = await openLatents(folder)
+    expect(latents.flips).toBe(false)
+    await expect(latents.rows([0], { flip: true })).rejects.toThrow('these shards have no latents_flip')
+  })
+})
+
+describe('an interrupted encode', () => {
+  test('goes on at the first missing shard and ends the same', async () => {
+    await all()
+    const uninterrupted = await checksums()
+    await rm(folder, { recursive: true })
+    await encode({}, { shards: 1 })
+    const { writer, missing } = await encode()
+    expect(missing).toEqual([1, 2])
+    await writer.finish()
+    expect(await checksums()).toEqual(uninterrupted)
+  })
+
+  test('has nothing to do when everything is there', async () => {
+    await all()
+    const before = await checksums()
+    const { missing, writer } = await encode()
+    expect(missing).toEqual([])
+    await writer.finish()
+    expect(await checksums()).toEqual(before)
+  })
+
+  test('writes a shard again that was damaged or is gone', async () => {
+    await all()
+    const before = await checksums()
+    const bytes = await readFile(shard(0))
+    bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1
+    await writeFile(shard(0), bytes)
+    await rm(shard(2))
+    const { missing, writer } = await encode()
+    expect(missing).toEqual([0, 2])
+    await writer.finish()
+    expect(await checksums()).toEqual(before)
+  })
+
+  test('leaves no half-written files behind', async () => {
+    await encode({}, { shards: 1 })
+    await writeFile(path.join(folder, '.latents_rank00_shard001.safetensors.0123456789ab.tmp'), 'half')
+    await all()
+    expect((await readdir(folder)).filter((file) => file.startsWith('.'))).toEqual([])
+  })
+
+  test('cannot be read, and says so', async () => {
+    await encode({}, { shards: 1 })
+    await expect(openLatents(folder)).rejects.toThrow(`${folder} is incomplete (1 shards so far)`)
+  })
+
+  test('does not mix with another encoding: what differs is named', async () => {
+    await encode({}, { shards: 1 })
+    await expect(openLatentWriter(folder, { ...plan, shardSize: 2, dtype: 'float16' })).rejects.toThrow(
+      'holds latents of another encoding: dtype "float32" instead of "float16", shard_size 3 instead of 2.'
+    )
+    await expect(openLatentWriter(folder, { ...plan, settings: { preprocess: 'fast' } })).rejects.toThrow(
+      'preprocess undefined instead of "fast"'
+    )
+    await expect(openLatentWriter(folder, { ...plan, names: names.toReversed() })).rejects.toThrow('listing')
+  })
+
+  test("does not write into another program's folder", async () => {
+    await writeSafetensors(path.join(folder, 'model.safetensors'), [])
+    await expect(openLatentWriter(folder, plan)).rejects.toThrow('has model.safetensors, which readers would take')
+  })
+})
+
+describe('wrong arguments', () => {
+  test.each<[string, Partial<LatentPlan>]>([
+    ['names', { names: [] }],
+    ['names', { names: ['a', 'b', 'b'], labels: [0, 0, 0] }],
+    ['labels', { labels: [0] }],
+    ['labels', { labels: names.map(() => -1) }],
+    ['shape', { shape: [0, 4] }],
+    ['dtype', { dtype: 'int8' as never }],
+    ['shardSize', { shardSize: 0.5 }],
+    ['tokenizer', { tokenizer: '' }]
+  ])('of the plan: %s', async (name, changes) => {
+    await expect(openLatentWriter(folder, { ...plan, ...changes })).rejects.toThrow(` for ${name} but received`)
+  })
+
+  test('of a shard', async () => {
+    const writer = await openLatentWriter(folder, plan)
+    const [range] = writer.missing()
+    const one = writer.shard(range as never)
+    const both = { latents: values(0, 0), latentsFlip: values(1, 0) }
+    expect(() => one.add({ indices: [1], ...both })).toThrow(
+      'Expected sample 0 next, before 3 for indices but received 1'
+    )
+    expect(() => one.add({ indices: [0], latents: values(0, 0) })).toThrow('for latentsFlip')
+    expect(() => one.add({ indices: [0, 1], ...both })).toThrow('Expected 2 × 3 × 4 values for latents but received 12')
+    expect(() => one.add({ indices: [0], ...both, hashes: [] })).toThrow('Expected 1 hashes for hashes')
+    await expect(one.commit()).rejects.toThrow('all samples up to 3')
+    await expect(writer.finish()).rejects.toThrow('3 missing')
+  })
+
+  test('nothing but broken pictures', async () => {
+    const writer = await openLatentWriter(folder, { ...plan, names: ['a'], labels: [0] })
+    for (const range of writer.missing()) {
+      const one = writer.shard(range)
+      one.skip(0, 'empty')
+      await one.commit()
+    }
+    await expect(writer.finish()).rejects.toThrow('got no samples: all were skipped')
+  })
+})
+
+describe('reading', () => {
+  test('any rows in any order, across shards', async () => {
+    await all()
+    await using latents = await openLatents(folder)
+    expect(latents).toMatchObject({ count: 6, sampleShape: [3, 4], dtype: 'float32', moments: false, flips: true })
+    expect(latents).toMatchObject({ classes: ['c0', 'c1'], classCount: 2, tokenizer: 'tiny' })
+    expect(Array.from(latents.labels)).toEqual([0, 0, 0, 0, 1, 1])
+    expect(latents.names()).toEqual(names.filter((_, i) => i !== broken))
+    // Row 4 is sample 5.
+    expect(await latents.rows([4, 0, 4])).toEqual({ latents: batchOf(0, [5, 0, 5]), labels: Int32Array.of(1, 0, 1) })
+    const { latents: mixed } = await latents.rows([0, 1], { flip: [true, false] })
+    expect(mixed).toEqual(Float32Array.of(...values(1, 0), ...values(0, 1)))
+    await expect(latents.rows([6])).rejects.toThrow('Expected integers from 0 to 5 for indices but received 6')
+    await expect(latents.rows([0.5])).rejects.toThrow(RangeError)
+  })
+
+  test('log-variances, where they are stored', async () => {
+    await all({ moments: true })
+    await using latents = await openLatents(folder)
+    expect(latents.moments).toBe(true)
+    expect((await latents.rows([1], { flip: true })).logvar).toEqual(values(3, 1))
+    await using file = await readSafetensors(shard(0))
+    expect(file.names().sort()).toEqual(['labels', 'latents', 'latents_flip', 'latents_flip_logvar', 'latents_logvar'])
+  })
+
+  /** Shards as LightningDiT's own script leaves them: two-dimensional, no manifest, no JSON. */
+  async function foreign(file: string, shape: number[], fill: number, labels: bigint[]) {
+    const size = shape.reduce((product, side) => product * side, 1)
+    const data = Float32Array.from({ length: size }, (_, i) => fill + i)
+    await writeSafetensors(path.join(folder, file), [
+      { name: 'latents', dtype: 'float32', shape, data },
+      { name: 'latents_flip', dtype: 'float32', shape, data: data.map((value) => -value) },
+      { name: 'labels', dtype: 'int64', shape: [labels.length], data: BigInt64Array.from(labels) }
+    ])
+  }
+
+  test('two-dimensional shards of others: statistics are computed', async () => {
+    await foreign('latents_rank00_shard000.safetensors', [2, 2, 1, 2], 0, [7n, 1n])
+    await foreign('latents_rank00_shard001.safetensors', [1, 2, 1, 2], 100, [3n])
+    await using latents = await openLatents(folder)
+    expect(latents).toMatchObject({ count: 3, sampleShape: [2, 1, 2], classCount: 8 })
+    expect(latents.names()).toBeUndefined()
+    expect((await latents.rows([2])).latents).toEqual(Float32Array.of(100, 101, 102, 103))
+    const statistics = await latents.statistics()
+    expect(statistics.shape).toEqual([1, 2, 1, 1])
+    expect(Array.from(statistics.mean)).toEqual([expect.closeTo(0, 12), expect.closeTo(0, 12)])
+    // Channel 0: ±0, ±1, ±4, ±5, ±100, ±101; channel 1: ±2, ±3, ±6, ±7, ±102, ±103; over n - 1 = 11.
+    const std = [
+      [0, 1, 4, 5, 100, 101],
+      [2, 3, 6, 7, 102, 103]
+    ].map((numbers) => Math.sqrt(numbers.reduce((sum, number) => sum + 2 * number ** 2, 0) / 11))
+    expect(Array.from(statistics.std)).toEqual(std.map((value) => expect.closeTo(value, 4)))
+  })
+
+  test('a thousand shards are in order', async () => {
+    for (const index of ['0999', '1000', '101'])
+      await foreign(`latents_rank00_shard${index}.safetensors`, [1, 1, 1], Number(index), [0n])
+    await using latents = await openLatents(folder)
+    expect(Array.from((await latents.rows([0, 1, 2])).latents)).toEqual([101, 999, 1000])
+  })
+
+  test.each<[string, (place: string) => Promise<void>, string]>([
+    ['an empty folder', async () => {}, 'has no latent shards'],
+    [
+      'another file',
+      (place) => writeSafetensors(path.join(place, 'x.safetensors'), []),
+      'is not a latent shard: it has no tensor "latents"'
+    ],
+    [
+      'another shape',
+      () => foreign('latents_rank00_shard009.safetensors', [1, 4, 4], 0, [0n]),
+      'latents has shape [1, 4, 4], expected [n, 3, 4]'
+    ],
+    [
+      'too few labels',
+      () => foreign('latents_rank00_shard009.safetensors', [2, 3, 4], 0, [0n]),
+      'labels are I64 [1], expected I64 [2]'
+    ],
+    [
+      'an additional shard',
+      () => foreign('latents_rank00_shard009.safetensors', [1, 3, 4], 0, [0n]),
+      'has 7 samples, its manifest tells of 6'
+    ],
+    [
+      'a cut shard',
+      (place) => writeFile(path.join(place, 'latents_rank00_shard001.safetensors'), 'cut'),
+      'is not a valid safetensors file'
+    ],
+    [
+      'a broken manifest',
+      (place) => writeFile(path.join(place, 'manifest.json'), '{"shards"'),
+      'is not a manifest of format version 1'
+    ]
+  ])('refuses %s', async (what, damage, message) => {
+    if (what !== 'an empty folder') await all()
+    await damage(folder)
+    await expect(openLatents(folder)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+    await expect(openLatents(folder)).rejects.toThrow(message)
+  })
+})
