@@ -1,4 +1,4 @@
-import { invalidParameter, outOfRange } from '../errors.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NativeTeacher, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
@@ -31,11 +31,21 @@ export interface TeacherFeatures {
  * Pictures are resized to grid · patchSize pixels (bicubic without antialias, as REPA) and normalised by ImageNet's statistics.
  */
 export class Teacher implements Disposable {
+  readonly #native: NativeTeacher
+  #disposed = false
+
   private constructor(
-    /** @internal */
-    readonly native: NativeTeacher,
+    network: NativeTeacher,
     readonly config: Dinov2Config
-  ) {}
+  ) {
+    this.#native = network
+  }
+
+  /** @internal The native handle. Throws ERR_DISPOSED after `dispose()`. */
+  get native(): NativeTeacher {
+    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This teacher is disposed')
+    return this.#native
+  }
 
   /**
    * @param weights - a name for `mactok weights pull` such as `dinov2-small`, or a path that begins with . or /
@@ -87,8 +97,10 @@ export class Teacher implements Disposable {
     return Tensor.wrap(await native(this.native.similarity(images.native, grid, precision)))
   }
 
+  /** Frees the weights; may be called any number of times. */
   dispose(): void {
-    this.native.dispose()
+    this.#disposed = true
+    this.#native.dispose()
   }
 
   [Symbol.dispose](): void {

@@ -139,11 +139,21 @@ type DTypeOfArray<A> = A extends { readonly [Symbol.toStringTag]: infer Name ext
  * A tensor with a copy of `data`, which may be changed or detached afterwards.
  * @param shape - sizes whose product is the array's length; default one dimension
  */
-export function tensor<D extends DType = never, A extends TypedArrays[DType] = TypedArrays[DType]>(
+export function tensor<A extends TypedArrays[DType]>(
   data: A,
+  shape?: readonly number[],
+  options?: { dtype?: undefined; device?: string }
+): Tensor<DTypeOfArray<A>>
+export function tensor<D extends DType>(
+  data: TypedArrays[D],
+  shape: readonly number[] | undefined,
+  options: TensorOptions<D> & { dtype: D }
+): Tensor<D>
+export function tensor(
+  data: TypedArrays[DType],
   shape: readonly number[] = [data?.length],
-  { dtype, device = 'cpu' }: TensorOptions<D> = {}
-): Tensor<[D] extends [never] ? DTypeOfArray<A> : D> {
+  { dtype, device = 'cpu' }: TensorOptions<DType> = {}
+): Tensor {
   const type = dtypeOf(data, dtype)
   checkShape(shape, data.length)
   if (typeof device !== 'string') throw invalidParameter('device', 'cpu, cuda or cuda:<index>', device)

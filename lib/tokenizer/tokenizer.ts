@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mergeConfig, parseConfig, suggestion } from '../config.js'
-import { invalidParameter, outOfRange } from '../errors.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
@@ -57,13 +57,23 @@ export interface Posterior {
 
 /** A 1-D image tokenizer: pictures to L latent tokens of Z channels, and back. */
 export class Tokenizer implements Disposable {
+  readonly #native: NativeTokenizer
+  #disposed = false
+
   private constructor(
-    /** @internal */
-    readonly native: NativeTokenizer,
+    network: NativeTokenizer,
     readonly config: TokenizerConfig,
     /** Of `encode` and `decode` when they are not told otherwise. */
     readonly precision: Precision = 'fp32'
-  ) {}
+  ) {
+    this.#native = network
+  }
+
+  /** @internal The native handle. Throws ERR_DISPOSED after `dispose()`. */
+  get native(): NativeTokenizer {
+    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This tokenizer is disposed')
+    return this.#native
+  }
 
   /**
    * A tokenizer with initial weights, from a preset's name or a configuration.
@@ -134,6 +144,7 @@ export class Tokenizer implements Disposable {
       if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, 'a non-negative integer', value)
     }
     const expected = `[${images.shape[0]}, ${this.patches}]`
+    if (mask !== undefined && !(mask instanceof Tensor)) throw invalidParameter('mask', `a tensor ${expected}`, mask)
     if (mask && `[${mask.shape.join(', ')}]` !== expected) throw outOfRange('mask', expected, `[${mask.shape}]`)
     const settings = { precision, sample, seed, firstIndex }
     return Tensor.wrap(await native(this.native.encode(images.native, mask?.native ?? null, settings)))
@@ -191,8 +202,10 @@ export class Tokenizer implements Disposable {
     return hash.digest('hex')
   }
 
+  /** Frees the weights; may be called any number of times. */
   dispose(): void {
-    this.native.dispose()
+    this.#disposed = true
+    this.#native.dispose()
   }
 
   [Symbol.dispose](): void {
