@@ -1,10 +1,10 @@
-"""Regenerate every golden of this folder: python make.py"""
+"""Regenerate every golden of this folder, or those named: python make.py [module …]"""
 
 import sys
 from importlib import import_module
 
 sys.dont_write_bytecode = True
-MODULES = ["philox", "vits", "resample", "teacher", "training", "metrics", "dinov2_small"]
+MODULES = ["philox", "vits", "resample", "teacher", "training", "metrics", "dinov2_small", "semantic_masks", "perceptual", "adversarial"]
 
 for name in sys.argv[1:] or MODULES:
     import_module(name).make()

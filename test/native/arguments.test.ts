@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { Addon } from '../../lib/native/addon.js'
-import { goldenTeacher } from '../support/training.js'
 import { device, native, pictures, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+import { goldenTeacher } from '../support/training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the subject
 type Anything = any
@@ -79,10 +79,14 @@ describe('wrong arguments of the native layer throw and never crash', () => {
     await attack('cat', call('cat'), [[matrix, matrix]])
     await attack('mapFile', call('mapFile'), ['/nonexistent'])
     await attack('resamplePositions', call('resamplePositions'), [matrix, 0, [2, 2], [3, 3]])
-    await attack('resamplePatchKernel', call('resamplePatchKernel'), [addon.tensor(new Float32Array(48), 'float32', [1, 3, 4, 4], device), 2])
+    await attack('resamplePatchKernel', call('resamplePatchKernel'), [
+      addon.tensor(new Float32Array(48), 'float32', [1, 3, 4, 4], device),
+      2
+    ])
     await attack('imageMask', call('imageMask'), [trainerConfig().masking, null, 0, 0, 0, 2, 4])
     // Sizes of draws are bounded by memory alone, so only their types are attacked.
-    for (const draw of ['uniform', 'normal'] as const) await attack(draw, (seed, stream, step, first) => addon[draw](seed, stream, step, first, 1, 2), [0, 's', 0, 0])
+    for (const draw of ['uniform', 'normal'] as const)
+      await attack(draw, (seed, stream, step, first) => addon[draw](seed, stream, step, first, 1, 2), [0, 's', 0, 0])
     expect(() => (addon.uniform as Anything)(0, 's', 0, 0, -1, 2)).toThrow(TypeError)
     expect(() => (addon.uniform as Anything)(0, 's', 0, 0, 2 ** 40, 2 ** 40)).toThrow()
     await attack('memory', call('memory'), [1])
@@ -91,7 +95,10 @@ describe('wrong arguments of the native layer throw and never crash', () => {
 
   test('tensors', async () => {
     const matrix = addon.tensor(new Float32Array(16), 'float32', [4, 4], device)
-    const call = (name: string) => (...values: Anything[]) => (matrix as Anything)[name](...values)
+    const call =
+      (name: string) =>
+      (...values: Anything[]) =>
+        (matrix as Anything)[name](...values)
     await attack('to', call('to'), [device, 'float32'])
     await attack('slice', call('slice'), [0, 2])
     await attack('reshape', call('reshape'), [[2, 8]])
@@ -106,7 +113,9 @@ describe('wrong arguments of the native layer throw and never crash', () => {
     const model = (await addon.createTokenizer(tokenizerConfig(), device, 0)) as Anything
     expect(() => model.state.call(matrix)).toThrow()
     expect(() => matrix.read.call(model)).toThrow()
-    expect(() => Object.getPrototypeOf(model).decode.call(Object.create(Object.getPrototypeOf(model)), matrix, 'fp32')).toThrow()
+    expect(() =>
+      Object.getPrototypeOf(model).decode.call(Object.create(Object.getPrototypeOf(model)), matrix, 'fp32')
+    ).toThrow()
   })
 
   test('tokenizers', async () => {
@@ -125,7 +134,11 @@ describe('wrong arguments of the native layer throw and never crash', () => {
 
   test('configurations', async () => {
     // Sizes that are only too large are left out: they are honest requests for memory.
-    await attack('createTokenizer', (...values) => addon.createTokenizer(...(values as [never, never, never])), [tokenizerConfig(), device, 0])
+    await attack('createTokenizer', (...values) => addon.createTokenizer(...(values as [never, never, never])), [
+      tokenizerConfig(),
+      device,
+      0
+    ])
     await attackFields('config', tokenizerConfig(), (config) => addon.createTokenizer(config, device, 0))
     const teacher = { vit: vit(), patchSize: 4, inputSize: 16 }
     await attack('createTeacher', (...values) => addon.createTeacher(...(values as [never, never])), [teacher, device])
@@ -157,7 +170,9 @@ describe('wrong arguments of the native layer throw and never crash', () => {
     model.dispose()
     await expect((async () => addon.createTokenizerTrainer(model, null, trainerConfig()))()).rejects.toThrow('disposed')
     for (const name of ['device', 'state', 'encode', 'decode', 'posterior', 'load']) {
-      await expect((async () => (typeof model[name] === 'function' ? model[name](small(), null, options) : model[name]))()).rejects.toThrow('disposed')
+      await expect(
+        (async () => (typeof model[name] === 'function' ? model[name](small(), null, options) : model[name]))()
+      ).rejects.toThrow('disposed')
     }
   })
 })

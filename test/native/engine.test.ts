@@ -32,7 +32,9 @@ describe('the engine', () => {
     const model = await native().createTokenizer(tokenizerConfig(), device, 0)
     const images = pictures(0, 2, 16)
     const order: number[] = []
-    await Promise.all(Array.from({ length: 20 }, (_, i) => model.encode(images, null, encoding).then(() => order.push(i))))
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) => model.encode(images, null, encoding).then(() => order.push(i)))
+    )
     expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i))
   })
 
@@ -56,7 +58,8 @@ describe('the engine', () => {
 
   test('serves two trainers at once, each as if it were alone', async () => {
     const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
-    const create = async () => native().createTokenizerTrainer(await native().createTokenizer(tokenizerConfig(), device, 4), null, config)
+    const create = async () =>
+      native().createTokenizerTrainer(await native().createTokenizer(tokenizerConfig(), device, 4), null, config)
     const images = pictures(1, 4, 16)
     const options = (step: number) => ({ step, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-6, alignment: 0 } })
     const alone = await create()
@@ -141,7 +144,9 @@ describe('failures', () => {
     const model = await native().createTokenizer(tokenizerConfig(), device, 0)
     const wrong = native().tensor(new Float32Array(10), 'float32', [2, 5], device)
     await expect(model.encode(wrong, null, encoding)).rejects.toThrow()
-    await expect(model.encode(pictures(0, 2, 16), native().tensor(new Uint8Array(3), 'uint8', [1, 3], device), encoding)).rejects.toThrow()
+    await expect(
+      model.encode(pictures(0, 2, 16), native().tensor(new Uint8Array(3), 'uint8', [1, 3], device), encoding)
+    ).rejects.toThrow()
     expect((await model.encode(pictures(0, 2, 16), null, encoding)).shape).toEqual([2, 4, 3])
   })
 

@@ -42,36 +42,42 @@ const cases: Record<string, GoldenSetting & { step: number; weights: ReturnType<
 }
 
 // A plain PyTorch model on timm's blocks, torch autograd in float64; masks and ε from test/golden/philox.py.
-describe.each(Object.entries(cases))('loss and gradients agree with PyTorch (%s)', (name, { step, weights, ...setting }) => {
-  const golden = new Golden(`gradients_${name}`)
+describe.each(Object.entries(cases))(
+  'loss and gradients agree with PyTorch (%s)',
+  (name, { step, weights, ...setting }) => {
+    const golden = new Golden(`gradients_${name}`)
 
-  test('every loss term', async () => {
-    const { trainer, images } = await goldenTrainer(golden, setting)
-    await trainer.step([images], { step, lr: 0, weights })
-    const metrics = await trainer.metrics()
-    for (const term of ['total', 'reconstruction', 'kl', 'alignLocal', 'alignGlobal']) {
-      if (!golden.tensors.has(`loss.${term}`)) continue
-      expect([term, relativeError([metrics[term] as number], [golden.scalar(`loss.${term}`)])]).toEqual([term, expect.closeTo(0, 5)])
-    }
-    if (golden.tensors.has('loss.mask')) {
-      const mask = golden.get('loss.mask').data as Uint8Array
-      expect(metrics.maskRatio).toBeCloseTo(mask.reduce((sum, bit) => sum + bit, 0) / mask.length, 6)
-    }
-  })
+    test('every loss term', async () => {
+      const { trainer, images } = await goldenTrainer(golden, setting)
+      await trainer.step([images], { step, lr: 0, weights })
+      const metrics = await trainer.metrics()
+      for (const term of ['total', 'reconstruction', 'kl', 'alignLocal', 'alignGlobal']) {
+        if (!golden.tensors.has(`loss.${term}`)) continue
+        expect([term, relativeError([metrics[term] as number], [golden.scalar(`loss.${term}`)])]).toEqual([
+          term,
+          expect.closeTo(0, 5)
+        ])
+      }
+      if (golden.tensors.has('loss.mask')) {
+        const mask = golden.get('loss.mask').data as Uint8Array
+        expect(metrics.maskRatio).toBeCloseTo(mask.reduce((sum, bit) => sum + bit, 0) / mask.length, 6)
+      }
+    })
 
-  test('every gradient', async () => {
-    const { trainer, images } = await goldenTrainer(golden, setting)
-    const gradients = await trainer.gradients([images], { step, lr: 0, weights })
-    const expected = golden.under('grad.')
-    const trained = Object.keys(golden.under('w.'))
-    expect(Object.keys(gradients).sort()).toEqual(trained.sort())
-    const errors: Record<string, number> = {}
-    for (const key of trained) {
-      const actual = await floats(gradients[key] as never)
-      const reference = expected[key]?.data as Float32Array | undefined
-      const error = reference ? relativeError(actual, reference) : Math.max(...actual.map(Math.abs))
-      if (!(error < 1e-5)) errors[key] = error
-    }
-    expect(errors).toEqual({})
-  })
-})
+    test('every gradient', async () => {
+      const { trainer, images } = await goldenTrainer(golden, setting)
+      const gradients = await trainer.gradients([images], { step, lr: 0, weights })
+      const expected = golden.under('grad.')
+      const trained = Object.keys(golden.under('w.'))
+      expect(Object.keys(gradients).sort()).toEqual(trained.sort())
+      const errors: Record<string, number> = {}
+      for (const key of trained) {
+        const actual = await floats(gradients[key] as never)
+        const reference = expected[key]?.data as Float32Array | undefined
+        const error = reference ? relativeError(actual, reference) : Math.max(...actual.map(Math.abs))
+        if (!(error < 1e-5)) errors[key] = error
+      }
+      expect(errors).toEqual({})
+    })
+  }
+)

@@ -2,7 +2,12 @@ import { describe, expect, test } from '@jest/globals'
 import type { NativeMaskConfig } from '../../lib/native/addon.js'
 import { bytes, device, floats, masking, native, pictures, tokenizerConfig } from '../support/native.js'
 
-const draw = async (config: NativeMaskConfig, batch: number, patches: number, { seed = 1, step = 0, first = 0 } = {}) => {
+const draw = async (
+  config: NativeMaskConfig,
+  batch: number,
+  patches: number,
+  { seed = 1, step = 0, first = 0 } = {}
+) => {
   const mask = await bytes(await native().imageMask(config, null, seed, step, first, batch, patches))
   return Array.from({ length: batch }, (_, row) => mask.subarray(row * patches, (row + 1) * patches))
 }
@@ -65,7 +70,9 @@ describe('masks', () => {
   test('half of them are semantic', async () => {
     const config = masking({ minRatio: 0.25, maxRatio: 0.25, semantic: 0.5 })
     const mask = await bytes(await native().imageMask(config, ramp(2000, 64), 1, 0, 0, 2000, 64))
-    const semantic = Array.from({ length: 2000 }, (_, i) => mask.subarray(i * 64, i * 64 + 16).every(Boolean)).filter(Boolean)
+    const semantic = Array.from({ length: 2000 }, (_, i) => mask.subarray(i * 64, i * 64 + 16).every(Boolean)).filter(
+      Boolean
+    )
     expect(Math.abs(semantic.length / 2000 - 0.5)).toBeLessThan(5 * Math.sqrt(0.25 / 2000))
   })
 
@@ -75,13 +82,18 @@ describe('masks', () => {
   ])('a semantic probability of %d makes %i of 50 semantic', async (semantic, expected) => {
     const config = masking({ minRatio: 0.25, maxRatio: 0.25, semantic })
     const mask = await bytes(await native().imageMask(config, ramp(50, 64), 1, 0, 0, 50, 64))
-    const found = Array.from({ length: 50 }, (_, i) => mask.subarray(i * 64, i * 64 + 16).every(Boolean)).filter(Boolean)
+    const found = Array.from({ length: 50 }, (_, i) => mask.subarray(i * 64, i * 64 + 16).every(Boolean)).filter(
+      Boolean
+    )
     expect(found).toHaveLength(expected)
   })
 
   test('depend on the sample, not on the batch around it', async () => {
     const all = await draw(masking(), 12, 32, { step: 2, first: 100 })
-    const parts = [...(await draw(masking(), 5, 32, { step: 2, first: 100 })), ...(await draw(masking(), 7, 32, { step: 2, first: 105 }))]
+    const parts = [
+      ...(await draw(masking(), 5, 32, { step: 2, first: 100 })),
+      ...(await draw(masking(), 7, 32, { step: 2, first: 105 }))
+    ]
     expect(parts).toEqual(all)
     expect(await draw(masking(), 12, 32, { step: 3, first: 100 })).not.toEqual(all)
   })

@@ -61,7 +61,9 @@ describe('ten optimiser steps agree with torch', () => {
   test('exponential moving average', async () => expect(await compare(state.ema as NativeState, 'ema.')).toEqual({}))
 
   test('alignment heads', async () => {
-    const heads = Object.entries(state.alignment as NativeState).map(([name, value]) => [`alignment.${name}`, value] as const)
+    const heads = Object.entries(state.alignment as NativeState).map(
+      ([name, value]) => [`alignment.${name}`, value] as const
+    )
     expect(heads.length).toBeGreaterThan(0)
     expect(await compare(Object.fromEntries(heads), 'after.')).toEqual({})
   })

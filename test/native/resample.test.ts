@@ -4,7 +4,8 @@ import { floats, native, tensor } from '../support/native.js'
 
 // timm 1.0.31: resample_abs_pos_embed and resample_patch_embed, float32 (test/golden/resample.py).
 const golden = new Golden('resample')
-const keys = (prefix: string) => [...golden.tensors.keys()].filter((key) => key.startsWith(prefix) && key.endsWith('.from'))
+const keys = (prefix: string) =>
+  [...golden.tensors.keys()].filter((key) => key.startsWith(prefix) && key.endsWith('.from'))
 
 describe('resampling agrees with timm', () => {
   test.each(keys('positions.'))('%s', async (key) => {
@@ -29,6 +30,8 @@ describe('resampling agrees with timm', () => {
     const same = await native().resamplePositions(tensor(golden.get(key)), 1, [4, 4], [4, 4])
     expect(await floats(same)).toEqual(golden.floats(key))
     const kernel = 'kernel.16.8.from'
-    expect(await floats(await native().resamplePatchKernel(tensor(golden.get(kernel)), 16))).toEqual(golden.floats(kernel))
+    expect(await floats(await native().resamplePatchKernel(tensor(golden.get(kernel)), 16))).toEqual(
+      golden.floats(kernel)
+    )
   })
 })

@@ -1,12 +1,24 @@
 import { describe, expect, test } from '@jest/globals'
 import type { NativeState, NativeTensor, NativeTokenizerTrainer } from '../../lib/native/addon.js'
 import { Golden } from '../support/golden.js'
-import { type Changes, device, floats, native, pictures, readState, tokenizerConfig, trainerConfig } from '../support/native.js'
+import {
+  type Changes,
+  device,
+  floats,
+  native,
+  pictures,
+  readState,
+  tokenizerConfig,
+  trainerConfig
+} from '../support/native.js'
 import { goldenTeacher, goldenTrainer } from '../support/training.js'
 
 type Config = Changes<ReturnType<typeof trainerConfig>>
 
-async function create(config: Config = {}, model: Parameters<typeof tokenizerConfig>[0] = {}): Promise<NativeTokenizerTrainer> {
+async function create(
+  config: Config = {},
+  model: Parameters<typeof tokenizerConfig>[0] = {}
+): Promise<NativeTokenizerTrainer> {
   const tokenizer = await native().createTokenizer(tokenizerConfig(model), device, 21)
   return native().createTokenizerTrainer(tokenizer, await goldenTeacher(), trainerConfig(config))
 }
@@ -16,7 +28,11 @@ const run = async (trainer: NativeTokenizerTrainer, from: number, to: number, im
   for (let step = from; step < to; step++) await trainer.step([images], options(step))
 }
 const everything = async (trainer: NativeTokenizerTrainer) =>
-  Object.fromEntries(await Promise.all(Object.entries(trainer.state()).map(async ([group, state]) => [group, await readState(state)] as const)))
+  Object.fromEntries(
+    await Promise.all(
+      Object.entries(trainer.state()).map(async ([group, state]) => [group, await readState(state)] as const)
+    )
+  )
 
 /** The largest difference as a part of the largest value in the whole state. */
 async function distance(one: NativeState, other: NativeState) {
@@ -56,7 +72,10 @@ describe('a training step', () => {
   test('in bf16 with checkpointing has the gradients of bf16 without', async () => {
     const images = pictures(5, 8, 16)
     const kept = await (await create({ precision: 'bf16' })).gradients([images], options(3))
-    const recomputed = await (await create({ precision: 'bf16' }, { checkpointing: true })).gradients([images], options(3))
+    const recomputed = await (await create({ precision: 'bf16' }, { checkpointing: true })).gradients(
+      [images],
+      options(3)
+    )
     expect(await distance(recomputed, kept)).toBeLessThan(1e-6)
   })
 

@@ -42,7 +42,10 @@ const report = `
 
 /** Runs a program in a Node process of its own. */
 const child = (code: string, ...flags: string[]) =>
-  promisify(execFile)(process.execPath, [...flags, '--input-type=module', '--eval', code], { cwd: root, timeout: 60_000 })
+  promisify(execFile)(process.execPath, [...flags, '--input-type=module', '--eval', code], {
+    cwd: root,
+    timeout: 60_000
+  })
 
 describe('worker threads', () => {
   test('several at once train as one alone does', async () => {

@@ -1,4 +1,3 @@
-import { addon } from '../../lib/native/load.js'
 import type {
   Addon,
   NativeMaskConfig,
@@ -9,6 +8,7 @@ import type {
   NativeTrainerConfig,
   NativeVitConfig
 } from '../../lib/native/addon.js'
+import { addon } from '../../lib/native/load.js'
 import type { Golden, Reference } from './golden.js'
 
 /** Where the suite runs: MACTOK_TEST_DEVICE, else the CPU. */
@@ -90,7 +90,9 @@ export const bytes = async (handle: NativeTensor): Promise<Uint8Array> => new Ui
 
 /** Every tensor of a state, read. */
 export const readState = async (state: NativeState): Promise<Record<string, Float32Array>> =>
-  Object.fromEntries(await Promise.all(Object.entries(state).map(async ([name, t]) => [name, await floats(t)] as const)))
+  Object.fromEntries(
+    await Promise.all(Object.entries(state).map(async ([name, t]) => [name, await floats(t)] as const))
+  )
 
 /** Loads the weights that a golden stores below `w.`, except those whose name `skip` accepts. */
 export const loadGolden = (model: NativeModule, golden: Golden, skip = (_: string) => false): Promise<void> => {
@@ -106,7 +108,11 @@ export function pictures(seed: number, batch: number, size: number): NativeTenso
     for (let y = 0; y < size; y++) {
       for (let x = 0; x < size; x++) {
         for (let c = 0; c < 3; c++) {
-          const [fx, fy, phase] = noise.subarray(i * 9 + c * 3, i * 9 + c * 3 + 3) as unknown as [number, number, number]
+          const [fx, fy, phase] = noise.subarray(i * 9 + c * 3, i * 9 + c * 3 + 3) as unknown as [
+            number,
+            number,
+            number
+          ]
           data[at++] = 127.5 + 110 * Math.sin((fx * x + fy * y) * 0.8 + phase * 12)
         }
       }

@@ -1,6 +1,16 @@
 import type { NativeTokenizer, NativeTokenizerTrainer } from '../../lib/native/addon.js'
 import { Golden } from './golden.js'
-import { type Changes, device, loadGolden, native, tensor, tensors, tokenizerConfig, trainerConfig, vit } from './native.js'
+import {
+  type Changes,
+  device,
+  loadGolden,
+  native,
+  tensor,
+  tensors,
+  tokenizerConfig,
+  trainerConfig,
+  vit
+} from './native.js'
 
 /** The teacher of the training goldens: 24×24 pictures, a grid of 6×6. */
 export async function goldenTeacher() {

@@ -49,6 +49,8 @@ describe('the teacher agrees with timm and PyTorch', () => {
 
   test('refuses features with another width, naming the tensor', async () => {
     const wide = await native().createTeacher({ vit: vit({ width: 16 }), patchSize: 4, inputSize: 16 }, device)
-    await expect(Promise.resolve().then(() => loadGolden(wide, golden))).rejects.toThrow(/shape .* for teacher tensor .* but received/)
+    await expect(Promise.resolve().then(() => loadGolden(wide, golden))).rejects.toThrow(
+      /shape .* for teacher tensor .* but received/
+    )
   })
 })

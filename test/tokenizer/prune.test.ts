@@ -1,7 +1,17 @@
 import { describe, expect, test } from '@jest/globals'
 import type { NativeState, NativeTokenizerConfig } from '../../lib/native/addon.js'
 import { relativeError } from '../support/golden.js'
-import { device, floats, masking, native, pictures, readState, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+import {
+  device,
+  floats,
+  masking,
+  native,
+  pictures,
+  readState,
+  tokenizerConfig,
+  trainerConfig,
+  vit
+} from '../support/native.js'
 
 const rope = { positions: 'rope', layerScale: null } as const
 const configs: Record<string, Partial<NativeTokenizerConfig>> = {
@@ -12,7 +22,8 @@ const configs: Record<string, Partial<NativeTokenizerConfig>> = {
   swiglu: { encoder: vit({ mlp: 'swiglu' }), decoder: vit({ mlp: 'swiglu', cls: false }) }
 }
 
-const create = (changes: Partial<NativeTokenizerConfig>) => native().createTokenizer(tokenizerConfig(changes), device, 11)
+const create = (changes: Partial<NativeTokenizerConfig>) =>
+  native().createTokenizer(tokenizerConfig(changes), device, 11)
 
 /** Gradients of one training step with a posterior sample and random masks. */
 async function gradients(changes: Partial<NativeTokenizerConfig>): Promise<NativeState> {
@@ -41,7 +52,9 @@ describe.each(Object.entries(configs))('computing only the needed tokens of the 
     const mask = await native().imageMask(masking({ semantic: 0 }), null, 0, 0, 0, 4, 16)
     const options = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
     const latents = await whole.encode(images, mask, options)
-    expect(relativeError(await floats(await pruned.encode(images, mask, options)), await floats(latents))).toBeLessThan(1e-5)
+    expect(relativeError(await floats(await pruned.encode(images, mask, options)), await floats(latents))).toBeLessThan(
+      1e-5
+    )
     const decoded = await floats(await whole.decode(latents, 'fp32'))
     expect(relativeError(await floats(await pruned.decode(latents, 'fp32')), decoded)).toBeLessThan(1e-5)
   })

@@ -65,7 +65,11 @@ describe('the KL tokenizer agrees with the reference code', () => {
     const config = trainerConfig({ masking: { target: 'none' }, alignment: { local: false, global: false } })
     const trainer = await native().createTokenizerTrainer(tokenizer, null, config)
     // A learning rate of 0 leaves the weights as they are.
-    await trainer.step([tensor(golden.get('x'))], { step: 0, lr: 0, weights: { reconstruction: 1, kl: 1, alignment: 0 } })
+    await trainer.step([tensor(golden.get('x'))], {
+      step: 0,
+      lr: 0,
+      weights: { reconstruction: 1, kl: 1, alignment: 0 }
+    })
     const { kl } = await trainer.metrics()
     const expected = golden.floats('kl')
     expect(relativeError([kl as number], [((expected[0] as number) + (expected[1] as number)) / 2])).toBeLessThan(1e-5)
@@ -73,7 +77,9 @@ describe('the KL tokenizer agrees with the reference code', () => {
 
   test('samples are mean + exp(logvar / 2) · ε, with ε of (seed, sample index)', async () => {
     const x = tensor(golden.get('x'))
-    const latents = await floats(await tokenizer.encode(x, null, { precision: 'fp32', sample: true, seed: 5, firstIndex: 40 }))
+    const latents = await floats(
+      await tokenizer.encode(x, null, { precision: 'fp32', sample: true, seed: 5, firstIndex: 40 })
+    )
     const noise = native().normal(5, 'encode', 0, 40, 2, 16 * 8)
     const [mean, logvar] = [golden.floats('mean'), golden.floats('logvar')]
     const expected = mean.map((value, i) => value + Math.exp((logvar[i] as number) / 2) * (noise[i] as number))
