@@ -28,6 +28,7 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
   const due = (interval: number | null, done: number) => interval !== null && done % interval === 0
   let done = start
   let saved = start
+  let logged = start
   let running: Promise<void> = Promise.resolve()
   try {
     while (done < stop && !signal?.aborted) {
@@ -45,7 +46,10 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
       const logs = due(every.log, done) || saves
       if (logs || evaluates) await running
       // A line of the log never spans a checkpoint: a resumed run then writes the same lines.
-      if (logs) await plan.log(done)
+      if (logs) {
+        await plan.log(done)
+        logged = done
+      }
       if (evaluates) await plan.evaluate(done)
       if (saves) {
         await plan.checkpoint(done)
@@ -53,10 +57,8 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
       }
     }
     await running
-    if (saved < done) {
-      await plan.log(done)
-      await plan.checkpoint(done)
-    }
+    if (logged < done) await plan.log(done)
+    if (saved < done) await plan.checkpoint(done)
     return done
   } finally {
     await running.catch(() => {})

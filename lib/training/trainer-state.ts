@@ -15,9 +15,13 @@ export async function saveTrainer(trainer: NativeTokenizerTrainer, folder: strin
   }
 }
 
-/** Loads every group that a checkpoint holds. */
+/** Loads every group that a checkpoint holds; those that it does not are empty. */
 export async function loadTrainer(trainer: NativeTokenizerTrainer, { folder, state }: Checkpoint): Promise<void> {
   const groups: Record<string, NativeState> = {}
+  for (const [group, tensors] of Object.entries(trainer.state())) {
+    disposeState(tensors)
+    groups[group] = {}
+  }
   try {
     for (const name of Object.keys(state.files).filter((file) => file.endsWith(extension))) {
       await using file = await readSafetensors(join(folder, name))

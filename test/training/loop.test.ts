@@ -63,11 +63,12 @@ describe('runLoop', () => {
       stop: 100,
       signal: controller.signal,
       log: async (done) => {
+        calls.push(`log ${done}`)
         if (done === 2) controller.abort()
       }
     })
     expect(await runLoop(plan)).toBe(2)
-    expect(calls).toEqual(['step 0', 'step 1', 'checkpoint 2'])
+    expect(calls).toEqual(['step 0', 'step 1', 'log 2', 'checkpoint 2'])
   })
 
   test('does nothing when it is aborted before', async () => {
