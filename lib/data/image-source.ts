@@ -1,11 +1,12 @@
 import { readdir, stat } from 'node:fs/promises'
 import { invalidParameter, MactokError } from '../errors.js'
 import { expandBraces } from './braces.js'
+import { isHidden, notAPicture } from './formats.js'
 import { imageFolder } from './image-folder.js'
 import type { ImageSource } from './image-set.js'
 import { webDataset } from './web-dataset.js'
 
-/** What lies at `path`: a tar, a folder of tars or a pattern of tars is a `webDataset`, every other folder an `imageFolder`. */
+/** What lies at `path`: a tar, a folder of nothing but tars, or a pattern of tars is a `webDataset`, every other folder an `imageFolder`. */
 export function imageSource(path: string): ImageSource {
   if (typeof path !== 'string' || path === '')
     throw invalidParameter('path', 'a folder, a tar or a pattern of tars', path)
@@ -14,8 +15,14 @@ export function imageSource(path: string): ImageSource {
 
 async function kind(path: string): Promise<(path: string) => ImageSource> {
   const found = await stat(path).catch(() => null)
-  if (found?.isDirectory())
-    return (await readdir(path)).some((name) => name.endsWith('.tar')) ? webDataset : imageFolder
+  if (found?.isDirectory()) return (await holdsTars(path)) ? webDataset : imageFolder
   if (found || expandBraces(path).length > 1) return webDataset
   throw new MactokError('ERR_FORMAT', `There is neither a folder nor a tar at ${path}`)
+}
+
+/** Whether tars are what a folder is for, and not something beside pictures or class folders. */
+async function holdsTars(path: string): Promise<boolean> {
+  const entries = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !isHidden(name))
+  const pictures = entries.some((entry) => entry.isDirectory() || notAPicture(entry.name) === null)
+  return !pictures && entries.some(({ name }) => name.endsWith('.tar'))
 }

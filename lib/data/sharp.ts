@@ -1,9 +1,11 @@
 import type sharp from 'sharp'
 
-let loaded: Promise<typeof sharp> | undefined
+export type LoadedSharp = typeof sharp
+
+let loaded: Promise<LoadedSharp> | undefined
 
 /** sharp, loaded when the first picture needs it: `mactok --help` starts without it. */
-export function loadSharp(): Promise<typeof sharp> {
+export function loadSharp(): Promise<LoadedSharp> {
   loaded ??= import('sharp').then((module) => module.default)
   return loaded
 }

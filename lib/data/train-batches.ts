@@ -50,6 +50,7 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
     ...rest
   } = completed(options, TRAINING_CACHE)
   if (typeof uniform !== 'function') throw invalidParameter('uniform', 'a function', uniform)
+  if (set.size === 0) throw outOfRange('set', 'one or more pictures', set.size)
   natural('seed', seed)
   natural('startStep', startStep)
   if (!(minScale > 0 && minScale <= 1)) throw outOfRange('minScale', 'a number in (0, 1]', minScale)

@@ -93,6 +93,13 @@ describe('what is no whole picture is told', () => {
   })
 })
 
+test('the fast way leaves CMYK and alpha to the exact one', async () => {
+  for (const file of ['cmyk.jpg', 'cmyk.tif', 'alpha.png']) {
+    const bytes = readFileSync(join(folder, file))
+    expect(await decodeFast(bytes, 8)).toEqual(await decode(bytes))
+  }
+})
+
 test('the fast way is near the exact one', async () => {
   const { data, width, height } = await decodeFast(await png(gradient(300, 200, 50)), 64)
   expect([width, height]).toEqual([64, 64])

@@ -99,6 +99,12 @@ test('a flat folder has no labels', async () => {
   expect(set.ignored).toEqual([{ name: 'notes.md', reason: 'not a picture (.md)' }])
 })
 
+test('a tar beside class folders does not make them a data set of tars', async () => {
+  const set = await imageSource(await make('beside', ['a/1.png', 'original.tar'])).open()
+  expect(set.classes).toEqual(['a'])
+  expect(set.ignored).toEqual([{ name: 'original.tar', reason: 'not a picture (.tar)' }])
+})
+
 describe('errors', () => {
   test('of arguments', () => {
     expect(() => imageFolder(7 as never)).toThrow('Expected a folder for path but received 7')

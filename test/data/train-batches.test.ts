@@ -188,4 +188,5 @@ test('wrong arguments are refused', () => {
   expect(start({ minScale: 0 })).toThrow('Expected a number in (0, 1] for minScale but received 0')
   expect(start({ uniform: undefined as never })).toThrow('Expected a function for uniform')
   expect(start({ prefetch: -1 })).toThrow('prefetch')
+  expect(() => trainBatches(memorySet([]), options())).toThrow('Expected one or more pictures for set but received 0')
 })

@@ -3,7 +3,7 @@ import { truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, expect, test } from '@jest/globals'
-import { type Headers, pack } from 'tar-stream'
+import { pack } from 'tar-stream'
 import { expandBraces } from '../../lib/data/braces.js'
 import { decode } from '../../lib/data/decode.js'
 import type { ImageSet } from '../../lib/data/image-set.js'
@@ -16,7 +16,10 @@ const work = new Workplace()
 const samples = (set: ImageSet) => Array.from({ length: set.size }, (_, i) => set.sample(i))
 
 /** Written by tar-stream, which knows nothing of our reader. */
-async function writeTar(name: string, files: [name: string | Headers, content: string | Buffer][]): Promise<string> {
+async function writeTar(
+  name: string,
+  files: [name: string | { name: string; type: 'directory' }, content: string | Buffer][]
+): Promise<string> {
   const path = await work.write(name, '')
   const tar = pack()
   for (const [entry, content] of files) tar.entry(typeof entry === 'string' ? { name: entry } : entry, content)
