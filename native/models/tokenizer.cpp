@@ -6,9 +6,8 @@
 
 namespace mactok {
 
-Encoder::Encoder(const VitOptions& options, int64_t tokens, bool prune)
+Encoder::Encoder(const VitOptions& options, int64_t tokens)
     : Vit(options, /*learned_positions=*/true),
-      prune_(prune),
       patch_embed_(register_module("patch_embed",
                                    std::make_shared<PatchEmbed>(options.patch, options.width))),
       mask_token_(register_parameter("mask_token", at::empty({1, 1, options.width}))),
@@ -22,12 +21,11 @@ at::Tensor Encoder::forward(const at::Tensor& images, const at::Tensor& mask) co
   if (mask.defined()) image = at::where(mask.unsqueeze(2), mask_token_, image);
   const auto latents = (latent_tokens_ + latent_pos_embed_).expand({batch, -1, -1});
   const auto tokens = at::cat({latents, prefix_tokens(batch), add_positions(image)}, 1);
-  return transform(tokens, count + prefix(), prune_ ? count : tokens.size(1)).narrow(1, 0, count);
+  return transform(tokens, count + prefix(), count);
 }
 
-Decoder::Decoder(const VitOptions& options, int64_t tokens, bool prune)
+Decoder::Decoder(const VitOptions& options, int64_t tokens)
     : Vit(options, /*learned_positions=*/options.positions == Positions::learned),
-      prune_(prune),
       reconstruction_token_(
           register_parameter("reconstruction_token", at::empty({1, 1, options.width}))),
       latent_pos_embed_(
@@ -39,7 +37,7 @@ at::Tensor Decoder::forward(const at::Tensor& latents) const {
       add_positions(reconstruction_token_.expand({-1, count, -1})).expand({batch, -1, -1});
   const auto tokens =
       at::cat({image, prefix_tokens(batch), latents + latent_pos_embed_}, 1);  // [B, N + P + L, D]
-  return transform(tokens, 0, prune_ ? count : tokens.size(1)).narrow(1, 0, count);
+  return transform(tokens, 0, count);
 }
 
 Tokenizer::Tokenizer(const TokenizerOptions& options) : options_(options) {
@@ -51,17 +49,17 @@ Tokenizer::Tokenizer(const TokenizerOptions& options) : options_(options) {
                 " pixels does not make the picture of ", options.image, " pixels");
   }
   const int64_t moments = options.bottleneck == "kl" ? 2 : 1;
-  encoder_ = register_module(
-      "encoder", std::make_shared<Encoder>(options.encoder, options.tokens, options.prune));
+  encoder_ = register_module("encoder", std::make_shared<Encoder>(options.encoder, options.tokens));
   to_posterior_ = register_module(
       "to_posterior", std::make_shared<Linear>(options.encoder.width, moments * options.channels));
   from_latents_ = register_module(
       "from_latents", std::make_shared<Linear>(options.channels, options.decoder.width));
-  decoder_ = register_module(
-      "decoder", std::make_shared<Decoder>(options.decoder, options.tokens, options.prune));
+  decoder_ = register_module("decoder", std::make_shared<Decoder>(options.decoder, options.tokens));
   to_pixels_ = register_module(
       "to_pixels",
       std::make_shared<Linear>(options.decoder.width, 3 * options.patch * options.patch));
+  encoder_->set_pruning(options.prune);
+  decoder_->set_pruning(options.prune);
   set_checkpointing(options.checkpointing);
 }
 

@@ -33,13 +33,12 @@ struct Posterior {
  */
 class Encoder : public Vit {
  public:
-  Encoder(const VitOptions& options, int64_t tokens, bool prune);
+  Encoder(const VitOptions& options, int64_t tokens);
 
   /** images: [B, 3, H, W] in [-1, 1]; mask: bool [B, N], true = replaced by the mask token, or undefined -> float32 [B, L, D]. */
   at::Tensor forward(const at::Tensor& images, const at::Tensor& mask) const;
 
  private:
-  bool prune_;
   std::shared_ptr<PatchEmbed> patch_embed_;
   at::Tensor mask_token_, latent_tokens_, latent_pos_embed_;
 };
@@ -50,13 +49,12 @@ class Encoder : public Vit {
  */
 class Decoder : public Vit {
  public:
-  Decoder(const VitOptions& options, int64_t tokens, bool prune);
+  Decoder(const VitOptions& options, int64_t tokens);
 
   /** latents: [B, L, D] -> float32 [B, N, D]. */
   at::Tensor forward(const at::Tensor& latents) const;
 
  private:
-  bool prune_;
   at::Tensor reconstruction_token_, latent_pos_embed_;
 };
 

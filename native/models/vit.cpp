@@ -54,9 +54,10 @@ at::Tensor Vit::add_positions(const at::Tensor& x) const {
 
 at::Tensor Vit::transform(at::Tensor x, int64_t first_patch, int64_t keep) const {
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    x = run_block(i, x, first_patch, i + 1 == blocks_.size() ? keep : x.size(1));
+    const bool pruned = pruning_ && i + 1 == blocks_.size();
+    x = run_block(i, x, first_patch, pruned ? keep : x.size(1));
   }
-  return norm_->forward(x);  // [B, keep, D]
+  return norm_->forward(leading_tokens(x, keep));  // [B, keep, D]
 }
 
 at::Tensor Vit::run_block(size_t index, const at::Tensor& x, int64_t first_patch,

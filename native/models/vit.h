@@ -52,6 +52,9 @@ class Vit : public torch::nn::Module {
   /** P, the number of prefix tokens: `cls` and registers. */
   int64_t prefix() const { return (options_.cls ? 1 : 0) + options_.registers; }
 
+  /** Compute only the tokens that are asked for in the last block. Same numbers, less work. */
+  void set_pruning(bool enabled) { pruning_ = enabled; }
+
   /** Recompute each block in the backward pass instead of keeping its activations. Same gradients. */
   void set_checkpointing(bool enabled) { checkpointing_ = enabled; }
 
@@ -63,7 +66,7 @@ class Vit : public torch::nn::Module {
   at::Tensor add_positions(const at::Tensor& x) const;
 
   /**
-   * Blocks and final norm. x: [B, T, D] -> its first `keep` tokens, float32 [B, keep, D]; the last block computes only these.
+   * Blocks and final norm. x: [B, T, D] -> its first `keep` tokens, float32 [B, keep, D].
    * first_patch: where the N patches begin among the tokens.
    */
   at::Tensor transform(at::Tensor x, int64_t first_patch, int64_t keep) const;
@@ -76,7 +79,7 @@ class Vit : public torch::nn::Module {
   at::Tensor cls_token_, reg_token_, pos_embed_, rope_freqs_;
   std::vector<std::shared_ptr<Block>> blocks_;
   std::shared_ptr<LayerNorm> norm_;
-  bool checkpointing_ = false;
+  bool pruning_ = false, checkpointing_ = false;
 };
 
 /**

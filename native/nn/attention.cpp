@@ -5,9 +5,11 @@
 namespace mactok {
 namespace {
 
-/** [B, T, parts·width] -> `parts` views [B, heads, T, d]. One unbind, so that its gradient is one stack. */
+/** [B, T, parts·width] -> `parts` views [B, heads, T, d]. One unbind, in place, so that its gradient is one stack and no more. */
 std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t heads) {
-  return x.unflatten(-1, {parts, heads, -1}).permute({2, 0, 3, 1, 4}).unbind(0);
+  auto split = x.unflatten(-1, {parts, heads, -1}).unbind(2);  // [B, T, heads, d] each
+  for (auto& part : split) part = part.transpose(1, 2);
+  return split;
 }
 
 }  // namespace

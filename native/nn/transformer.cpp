@@ -2,6 +2,10 @@
 
 namespace mactok {
 
+at::Tensor leading_tokens(const at::Tensor& x, int64_t count) {
+  return count == x.size(1) ? x : x.narrow(1, 0, count);
+}
+
 Block::Block(const BlockOptions& options)
     : norm1_(
           register_module("norm1", std::make_shared<LayerNorm>(options.width, options.norm_eps))),
@@ -17,7 +21,7 @@ Block::Block(const BlockOptions& options)
 
 at::Tensor Block::forward(const at::Tensor& x, int64_t keep, const at::Tensor& rotation) const {
   const auto y =
-      ls1_->residual(x.narrow(1, 0, keep), attn_->forward(norm1_->forward(x), keep, rotation));
+      ls1_->residual(leading_tokens(x, keep), attn_->forward(norm1_->forward(x), keep, rotation));
   return ls2_->residual(y, mlp_->forward(norm2_->forward(y)));
 }
 

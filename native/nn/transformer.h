@@ -18,6 +18,9 @@ struct BlockOptions {
   double norm_eps;
 };
 
+/** The first `count` tokens of x [B, T, width]; x itself, not a view, when that is all: a view's gradient costs a copy. */
+at::Tensor leading_tokens(const at::Tensor& x, int64_t count);
+
 /** A pre-norm transformer block with timm's parameter names: norm1, attn, ls1, norm2, mlp, ls2. */
 class Block : public torch::nn::Module {
  public:
