@@ -50,7 +50,9 @@ describeWith(weights, 'with the real DINOv2-small', () => {
               (_, bit) => ((packed[(first + i) * 32 + (bit >> 3)] as number) >> (7 - (bit & 7))) & 1
             )
             const flips = row.filter((bit, at) => bit !== expected[at]).length
-            if (flips > 0) different.push(`${set.sample(first + i).name} ${count}: ${flips}`)
+            // Scores that differ by less than float32 resolves have no order: 1 of these 600 masks has such an edge.
+            const tie = (golden.floats(`gap.${count}`)[first + i] as number) < 1e-6
+            if (flips > (tie ? 2 : 0)) different.push(`$set.sample(first + i).name$count: $flips`)
           }
         }
       }
