@@ -39,6 +39,12 @@ int64_t integer(const Napi::Value& value, const std::string& name) {
   return static_cast<int64_t>(result);
 }
 
+int64_t count(const Napi::Value& value, const std::string& name, int64_t least) {
+  const int64_t result = integer(value, name);
+  if (result < least) invalid(value.Env(), name, "an integer from " + std::to_string(least));
+  return result;
+}
+
 uint64_t index(const Napi::Value& value, const std::string& name) {
   const int64_t result = integer(value, name);
   if (result < -1) invalid(value.Env(), name, "a non-negative integer");

@@ -1,8 +1,17 @@
 #include "bindings/environment.h"
 
+#include <ATen/Parallel.h>
+
 namespace mactok {
 
-void Environment::attach(Napi::Env env) { env.SetInstanceData(new Environment(env)); }
+void Environment::attach(Napi::Env env) {
+  env.SetInstanceData(new Environment(env));
+  // process.exit() runs no cleanup hooks of the main thread.
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto leave = [](const Napi::CallbackInfo& info) { of(info.Env()).close(); };
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, leave)});
+}
 
 Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
@@ -17,11 +26,13 @@ Environment::Environment(Napi::Env env)
 Environment::~Environment() = default;
 
 void Environment::close() {
+  closed_ = true;
   for (auto& [name, engine] : engines_) engine->cancel(this);
   engines_.clear();
 }
 
 void Environment::submit(Napi::Env env, at::Device device, Engine::Job job) {
+  if (closed_) return;
   auto& engine = engines_[device.str()];
   if (!engine) engine = Engine::acquire(device);
   if (pending_++ == 0) loop_.Ref(env);
@@ -36,7 +47,10 @@ void Environment::post(std::unique_ptr<Completion> completion) {
     const std::unique_ptr<Completion> owned(data);
     if (env == nullptr) return;  // the environment is going away
     if (--pending_ == 0) loop_.Unref(env);
-    owned->complete(env);
+    try {
+      owned->complete(env);
+    } catch (const Napi::Error&) {  // a worker is being terminated: nobody awaits this promise any more
+    }
   };
   Completion* data = completion.release();
   if (loop_.NonBlockingCall(data, deliver) != napi_ok) delete data;

@@ -23,8 +23,8 @@ struct Completion {
  * Everything that belongs to one JavaScript environment (the main thread or a worker): its engines, its way back to its event
  * loop, its classes, and its memory counters. Nothing of the addon is static.
  *
- * The event loop stays alive while promises are pending and only then. On teardown queued work is dropped and running work is
- * waited for.
+ * The event loop stays alive while promises are pending and only then. On teardown and on `process.exit` queued work is dropped
+ * and running work is waited for: LibTorch's statics must not be destroyed under it.
  */
 class Environment {
  public:
@@ -64,6 +64,7 @@ class Environment {
     int64_t bytes = 0;
   };
 
+  /** Drops what is queued, waits for what runs, and takes no more. */
   void close();
 
   Napi::ThreadSafeFunction loop_;
@@ -75,6 +76,7 @@ class Environment {
   int64_t tensors_ = 0;
   int64_t bytes_ = 0;
   int64_t pending_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace mactok

@@ -1,5 +1,6 @@
 #include "bindings/info.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/version.h>
 

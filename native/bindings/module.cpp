@@ -64,22 +64,22 @@ VitOptions vit_options(const Napi::Value& value, const std::string& name, int64_
                        int64_t grid) {
   const auto config = convert::object(value, name);
   const auto field = [&name](const char* key) { return name + "." + key; };
-  const auto integer = [&](const char* key) { return convert::integer(config.Get(key), field(key)); };
+  const auto count = [&](const char* key) { return convert::count(config.Get(key), field(key), 1); };
   const auto number = [&](const char* key) { return convert::number(config.Get(key), field(key)); };
   const auto text = [&](const char* key) { return convert::string(config.Get(key), field(key)); };
   const auto layer_scale = config.Get("layerScale");
   return {
       .grid = grid,
       .patch = patch,
-      .width = integer("width"),
-      .depth = integer("depth"),
-      .heads = integer("heads"),
+      .width = count("width"),
+      .depth = count("depth"),
+      .heads = count("heads"),
       .mlp_ratio = number("mlpRatio"),
       .mlp = text("mlp") == "swiglu" ? Mlp::swiglu : Mlp::gelu,
       .layer_scale = !layer_scale.IsNull(),
       .layer_scale_init = layer_scale.IsNull() ? 1.0 : number("layerScale"),
       .cls = convert::boolean(config.Get("cls"), field("cls")),
-      .registers = integer("registers"),
+      .registers = convert::count(config.Get("registers"), field("registers"), 0),
       .positions = text("positions") == "rope" ? Positions::rope : Positions::learned,
       .rope_theta = number("ropeTheta"),
       .norm_eps = number("normEps"),

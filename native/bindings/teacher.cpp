@@ -9,9 +9,9 @@ namespace {
 Napi::Value create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto config = convert::object(info[0], "config");
-    const auto patch = convert::integer(config.Get("patchSize"), "patchSize");
-    const auto input = convert::integer(config.Get("inputSize"), "inputSize");
-    if (patch < 1 || input % patch != 0) {
+    const auto patch = convert::count(config.Get("patchSize"), "patchSize", 1);
+    const auto input = convert::count(config.Get("inputSize"), "inputSize", 1);
+    if (input % patch != 0) {
       convert::invalid(info.Env(), "patchSize", "a divisor of inputSize");
     }
     const auto options = vit_options(config.Get("vit"), "vit", patch, input / patch);
@@ -66,9 +66,8 @@ Napi::Value TeacherHandle::similarity(const Napi::CallbackInfo& info) {
     const auto teacher = alive(info.Env());
     const auto device = module_device(*teacher);
     const auto images = TensorHandle::unwrap(info[0], "images");
-    const auto grid = convert::integer(info[1], "grid");
+    const auto grid = convert::count(info[1], "grid", 1);
     const auto precision = convert::precision(info[2], "precision");
-    if (grid < 1) convert::invalid(info.Env(), "grid", "a positive integer");
     return run(
         info.Env(), device,
         [=] {

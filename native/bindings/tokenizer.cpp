@@ -9,18 +9,18 @@ namespace {
 
 TokenizerOptions tokenizer_options(const Napi::Value& value) {
   const auto config = convert::object(value, "config");
-  const auto integer = [&](const char* key) { return convert::integer(config.Get(key), key); };
+  const auto count = [&](const char* key) { return convert::count(config.Get(key), key, 1); };
   const auto range = convert::array(config.Get("logvarRange"), "logvarRange");
-  const int64_t image = integer("imageSize");
-  const int64_t patch = integer("patchSize");
-  if (patch < 1 || image % patch != 0) {
+  const int64_t image = count("imageSize");
+  const int64_t patch = count("patchSize");
+  if (image % patch != 0) {
     convert::invalid(value.Env(), "patchSize", "a divisor of imageSize");
   }
   return {
       .image = image,
       .patch = patch,
-      .tokens = integer("latentTokens"),
-      .channels = integer("latentChannels"),
+      .tokens = count("latentTokens"),
+      .channels = count("latentChannels"),
       .bottleneck = convert::string(config.Get("bottleneck"), "bottleneck"),
       .logvar_min = convert::number(range.Get(0U), "logvarRange"),
       .logvar_max = convert::number(range.Get(1U), "logvarRange"),

@@ -30,7 +30,7 @@ TokenizerStepOptions step_options(const Napi::Value& value, const Tokenizer& tok
       .alignment = {.local = boolean(alignment, "local"),
                     .global = boolean(alignment, "global"),
                     .shared = boolean(alignment, "shared"),
-                    .hidden = convert::integer(alignment.Get("hidden"), "hidden"),
+                    .hidden = convert::count(alignment.Get("hidden"), "hidden", 1),
                     .channels = tokenizer.options().channels,
                     .teacher_width = teacher == nullptr ? 0 : teacher->options().width},
       .align_on_mean = convert::string(alignment.Get("on"), "on") == "mean",

@@ -1,11 +1,15 @@
 #include "nn/initialize.h"
 
+#include <algorithm>
+
 #include "runtime/random.h"
 
 namespace mactok::init {
 namespace {
 
-int64_t columns(const at::Tensor& parameter) { return parameter.numel() / parameter.size(0); }
+int64_t columns(const at::Tensor& parameter) {
+  return parameter.numel() / std::max<int64_t>(parameter.size(0), 1);
+}
 
 }  // namespace
 

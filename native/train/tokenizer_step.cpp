@@ -141,12 +141,19 @@ void TokenizerStep::backward(const std::vector<at::Tensor>& micro_batches,
   int64_t batch = 0;
   for (const auto& images : micro_batches) batch += images.size(0);
   const Autocast autocast(device.type(), options_.precision);
+  const Meter kept = meter_;
   uint64_t first_index = 0;
-  for (const auto& images : micro_batches) {
-    const double share = static_cast<double>(images.size(0)) / static_cast<double>(batch);
-    const auto total = loss(to_network_images(images, device), schedule, first_index, share);
-    (total * share).backward();
-    first_index += static_cast<uint64_t>(images.size(0));
+  try {
+    for (const auto& images : micro_batches) {
+      const double share = static_cast<double>(images.size(0)) / static_cast<double>(batch);
+      const auto total = loss(to_network_images(images, device), schedule, first_index, share);
+      (total * share).backward();
+      first_index += static_cast<uint64_t>(images.size(0));
+    }
+  } catch (...) {  // a failed step leaves neither gradients nor metrics behind
+    optimizer_.zero_grad();
+    meter_ = kept;
+    throw;
   }
 }
 
