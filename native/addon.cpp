@@ -1,12 +1,16 @@
 #include <napi.h>
 
 #include "bindings/environment.h"
+#include "bindings/flow.h"
+#include "bindings/flow_trainer.h"
+#include "bindings/generator.h"
 #include "bindings/image.h"
 #include "bindings/info.h"
 #include "bindings/mapped_file.h"
 #include "bindings/masking.h"
 #include "bindings/random.h"
 #include "bindings/resample.h"
+#include "bindings/sampler.h"
 #include "bindings/teacher.h"
 #include "bindings/tensor.h"
 #include "bindings/tokenizer.h"
@@ -27,6 +31,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   mactok::TokenizerHandle::define(env, exports);
   mactok::TeacherHandle::define(env, exports);
   mactok::TokenizerTrainerHandle::define(env, exports);
+  mactok::GeneratorHandle::define(env, exports);
+  mactok::define_flow_functions(env, exports);
+  mactok::SamplerHandle::define(env, exports);
+  mactok::FlowTrainerHandle::define(env, exports);
   return exports;
 }
 

@@ -132,6 +132,130 @@ export interface NativeTokenizerTrainer {
   dispose(): void
 }
 
+export interface NativeGeneratorConfig {
+  model: 'sit' | 'lightning-dit'
+  /** [L, Z] or [C, H, W]. */
+  latentShape: number[]
+  patchSize: number
+  width: number
+  depth: number
+  heads: number
+  mlpRatio: number
+  classes: number
+  learnSigma: boolean
+  /** LightningDiT alone. */
+  qkNorm: boolean
+  shift: boolean
+  checkpointing: boolean
+}
+
+/** How a network was trained; `data_at_0`: its time runs from data to noise. */
+export interface NativeFlowConfig {
+  path: 'linear' | 'gvp' | 'vp'
+  prediction: 'velocity' | 'noise' | 'score'
+  time: 'data_at_1' | 'data_at_0'
+}
+
+export interface NativeFlowLoss {
+  weighting: 'none' | 'velocity' | 'likelihood'
+  /** Weight of the cosine loss; 0 for none. */
+  direction: number
+}
+
+export interface NativeGuidance {
+  scale: number
+  low: number
+  high: number
+  /** 0 for all. */
+  channels: number
+  weak: NativeGenerator | null
+}
+
+export interface NativeDiffusion {
+  form: 'constant' | 'sbdm' | 'sigma' | 'linear' | 'decreasing' | 'increasing-decreasing'
+  norm: number
+  lastStep: 'mean' | 'tweedie' | 'euler' | 'none'
+  lastStepSize: number
+}
+
+export interface NativeSamplerConfig {
+  method: 'euler' | 'heun' | 'midpoint' | 'dopri5' | 'euler-maruyama' | 'sde-heun'
+  steps: number
+  shift: number
+  rtol: number
+  atol: number
+  control: 'sample' | 'batch'
+  /** The state's dtype; networks compute in float32. */
+  state: 'float32' | 'float64'
+  diffusion: NativeDiffusion
+  precision: Precision
+  /** Noise of row i depends on (seed, firstIndex + i). */
+  seed: number
+  firstIndex: number
+}
+
+/** A denoiser. */
+export interface NativeGenerator extends NativeModule {
+  /** The network's output, float32 of the latents' shape; times float32 [B] in its own direction, labels int64 [B]. */
+  predict(
+    latents: NativeTensor,
+    times: NativeTensor,
+    labels: NativeTensor,
+    precision: Precision
+  ): Promise<NativeTensor>
+}
+
+export interface NativeSamplerProgress {
+  done: boolean
+  /** The time reached, of the slowest sample. */
+  time: number
+  /** Evaluations of the field, their rows, and the rows computed for guidance besides. */
+  field: number
+  samples: number
+  guiding: number
+}
+
+export interface NativeSampler {
+  /** One step, or one attempt at an adaptive one; nothing once it is done. */
+  step(): Promise<NativeSamplerProgress>
+  /** float32, normalised as the network sees them. */
+  latents(): Promise<NativeTensor>
+  /** The clean latents that the last step pointed to. */
+  preview(): Promise<NativeTensor>
+  dispose(): void
+}
+
+export interface NativeFlowTrainerConfig {
+  seed: number
+  precision: Precision
+  flow: NativeFlowConfig
+  loss: NativeFlowLoss
+  timesteps: { kind: 'uniform' | 'lognormal'; mean: number; deviation: number; shift: number }
+  labelDropout: number
+  optimizer: NativeTrainerConfig['optimizer']
+  ema: NativeTrainerConfig['ema']
+}
+
+/** Normalised latents float32 [b, L, Z] or [b, C, H, W] and their classes int64 [b]. */
+export interface NativeFlowBatch {
+  latents: NativeTensor
+  labels: NativeTensor
+}
+
+export interface NativeFlowTrainer {
+  readonly generator: NativeGenerator
+  readonly ema: NativeGenerator
+  /** One optimiser step; the rows of the micro-batches are samples 0, 1, 2, … of the global batch. */
+  step(microBatches: NativeFlowBatch[], options: { step: number; lr: number }): Promise<void>
+  /** Means since the last call: total, flow, direction, gradNorm; skipped and steps are counts. */
+  metrics(): Promise<Record<string, number>>
+  gradients(microBatches: NativeFlowBatch[], step: number): Promise<NativeState>
+  /** Groups of a checkpoint: `model`, `ema` and `optimizer`. Live views. */
+  state(): Record<string, NativeState>
+  load(state: Record<string, NativeState>): Promise<void>
+  dispose(): void
+}
+
 export interface NativeMappedFile {
   readonly size: number
   /** A zero-copy view of bytes [offset, offset + length) as a tensor; the mapping lives as long as its views. */
@@ -215,4 +339,52 @@ export interface Addon {
     teacher: NativeTeacher | null,
     config: NativeTrainerConfig
   ): Promise<NativeTokenizerTrainer>
+
+  createGenerator(config: NativeGeneratorConfig, device: string, seed: number): Promise<NativeGenerator>
+  /** The exact velocity of a mixture of Gaussians, whose `means`, `deviations` and `weights` are its state. */
+  createMixture(
+    config: { latentShape: number[]; classes: number; components: number; path: NativeFlowConfig['path'] },
+    device: string
+  ): Promise<NativeGenerator>
+  /** start: noise [B, …] instead of drawn; increments: [steps, B, …] instead of an SDE's drawn ones. */
+  createSampler(
+    generator: NativeGenerator,
+    flow: NativeFlowConfig,
+    guidance: NativeGuidance,
+    config: NativeSamplerConfig,
+    labels: NativeTensor,
+    start: NativeTensor | null,
+    increments: NativeTensor | null
+  ): Promise<NativeSampler>
+  /** The losses of a training step at given noise and times, float32 [B] each. */
+  flowLosses(
+    generator: NativeGenerator,
+    flow: NativeFlowConfig,
+    loss: NativeFlowLoss,
+    latents: NativeTensor,
+    labels: NativeTensor,
+    noise: NativeTensor,
+    times: NativeTensor
+  ): Promise<{ flow: NativeTensor; direction: NativeTensor | null }>
+  /** What a solver sees at one time: velocity, noise and score, and an SDE's drift and diffusion. */
+  flowField(
+    generator: NativeGenerator,
+    flow: NativeFlowConfig,
+    diffusion: NativeDiffusion,
+    latents: NativeTensor,
+    labels: NativeTensor,
+    time: number
+  ): Promise<{
+    velocity: NativeTensor
+    noise: NativeTensor
+    score: NativeTensor
+    drift: NativeTensor
+    diffusion: number
+  }>
+  /** `ema` is set to the generator's values and follows them. */
+  createFlowTrainer(
+    generator: NativeGenerator,
+    ema: NativeGenerator,
+    config: NativeFlowTrainerConfig
+  ): Promise<NativeFlowTrainer>
 }

@@ -14,13 +14,17 @@ std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t 
 
 }  // namespace
 
-Attention::Attention(int64_t width, int64_t heads)
+Attention::Attention(int64_t width, int64_t heads, bool qk_norm)
     : width_(width),
       heads_(heads),
       qkv_(register_module("qkv", std::make_shared<Linear>(width, 3 * width))),
       proj_(register_module("proj", std::make_shared<Linear>(width, width))) {
   TORCH_CHECK(width % heads == 0, "attention: width ", width, " is no multiple of ", heads,
               " heads");
+  if (qk_norm) {
+    q_norm_ = register_module("q_norm", std::make_shared<RmsNorm>(width / heads, 1e-6));
+    k_norm_ = register_module("k_norm", std::make_shared<RmsNorm>(width / heads, 1e-6));
+  }
 }
 
 at::Tensor Attention::forward(const at::Tensor& x, int64_t keep, const at::Tensor& rotation) const {
@@ -32,6 +36,10 @@ at::Tensor Attention::forward(const at::Tensor& x, int64_t keep, const at::Tenso
     const auto parts = split_heads(qkv_->forward_part(x, width_, 2 * width_), 2, heads_);
     q = split_heads(qkv_->forward_part(x.narrow(1, 0, keep), 0, width_), 1, heads_)[0];
     k = parts[0], v = parts[1];
+  }
+  if (q_norm_) {
+    q = q_norm_->forward(q).to(v.scalar_type());
+    k = k_norm_->forward(k).to(v.scalar_type());
   }
   if (rotation.defined()) {
     q = rope::rotate(q, rotation.narrow(1, 0, keep));

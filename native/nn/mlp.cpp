@@ -3,7 +3,9 @@
 namespace mactok {
 namespace {
 
-at::Tensor swiglu(const at::Tensor& x) {
+/** [..., hidden] -> [..., hidden], half as many for SwiGLU. */
+at::Tensor activate(const at::Tensor& x, Mlp kind) {
+  if (kind != Mlp::swiglu) return at::gelu(x, kind == Mlp::gelu ? "none" : "tanh");
   const auto halves = x.chunk(2, -1);
   return at::silu(halves[0]) * halves[1];
 }
@@ -17,8 +19,7 @@ MlpLayer::MlpLayer(int64_t width, int64_t hidden, Mlp kind)
           "fc2", std::make_shared<Linear>(kind == Mlp::swiglu ? hidden / 2 : hidden, width))) {}
 
 at::Tensor MlpLayer::forward(const at::Tensor& x) const {
-  const auto hidden = fc1_->forward(x);  // [B, T, hidden]
-  return fc2_->forward(kind_ == Mlp::swiglu ? swiglu(hidden) : at::gelu(hidden));
+  return fc2_->forward(activate(fc1_->forward(x), kind_));
 }
 
 }  // namespace mactok

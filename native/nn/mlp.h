@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "runtime/torch.h"
 
 #include <memory>
 
@@ -9,7 +9,8 @@
 namespace mactok {
 
 enum class Mlp {
-  gelu,  ///< fc2(gelu(fc1(x))), exact GELU
+  gelu,       ///< fc2(gelu(fc1(x))), exact GELU
+  gelu_tanh,  ///< the same with GELU's tanh approximation (DiT, SiT)
   swiglu,  ///< fc2(silu(a) ⊙ b) with a, b the halves of fc1(x): timm's SwiGLUPacked, DINOv2-g's w12 and w3
 };
 

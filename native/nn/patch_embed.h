@@ -1,21 +1,21 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "runtime/torch.h"
 
 namespace mactok {
 
-/** A p×p convolution of stride p, `proj.weight` [width, 3, p, p] and `proj.bias` [width], computed as one matrix product. */
+/** A p×p convolution of stride p, `proj.weight` [width, channels, p, p] and `proj.bias` [width], computed as one matrix product. */
 class PatchEmbed : public torch::nn::Module {
  public:
-  PatchEmbed(int64_t patch, int64_t width);
+  PatchEmbed(int64_t patch, int64_t width, int64_t channels = 3);
 
-  /** [B, 3, h·p, w·p] -> [B, h·w, width], patches row by row. */
+  /** [B, channels, h·p, w·p] -> [B, h·w, width], patches row by row. */
   at::Tensor forward(const at::Tensor& images) const;
 
   at::Tensor weight, bias;
 };
 
-/** The inverse layout of a decoder's pixels: [B, g·g, p·p·3] (row, column, channel inside a patch) -> [B, 3, g·p, g·p]. */
+/** The inverse layout of a decoder's pixels: [B, g·g, p·p·C] (row, column, channel inside a patch) -> [B, C, g·p, g·p]. */
 at::Tensor unpatchify(const at::Tensor& patches, int64_t grid, int64_t patch);
 
 }  // namespace mactok

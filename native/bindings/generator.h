@@ -1,0 +1,23 @@
+#pragma once
+
+#include <napi.h>
+
+#include "bindings/model_handle.h"
+#include "models/denoiser.h"
+
+namespace mactok {
+
+/** NativeGenerator in lib/native/addon.ts. */
+class GeneratorHandle : public ModelHandle<GeneratorHandle, Denoiser> {
+ public:
+  static constexpr const char* kClass = "Generator";
+  static constexpr const char* kWhat = "generator";
+
+  static void define(Napi::Env env, Napi::Object exports);
+  using ModelHandle::ModelHandle;
+
+ private:
+  Napi::Value predict(const Napi::CallbackInfo& info);
+};
+
+}  // namespace mactok

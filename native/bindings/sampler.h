@@ -1,0 +1,38 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "flow/sampler.h"
+#include "runtime/autocast.h"
+
+namespace mactok {
+
+/** NativeSampler in lib/native/addon.ts: latents under way from noise to data. */
+class SamplerHandle : public Napi::ObjectWrap<SamplerHandle> {
+ public:
+  static constexpr const char* kClass = "Sampler";
+
+  /** The sampler is touched on the engine's thread alone. */
+  struct Running {
+    std::shared_ptr<Sampler> sampler;
+    Precision precision;
+    at::Device device;
+  };
+
+  static void define(Napi::Env env, Napi::Object exports);
+  explicit SamplerHandle(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value latents(const Napi::CallbackInfo& info);
+  Napi::Value preview(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+
+  const Running& alive(Napi::Env env) const;
+
+  std::unique_ptr<Running> running_;
+};
+
+}  // namespace mactok

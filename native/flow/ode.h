@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "flow/sampler.h"
+
+namespace mactok {
+
+/** Euler (one evaluation a step), Heun and midpoint (two), on a grid of times that may be shifted. */
+class FixedStepOde : public Sampler {
+ public:
+  FixedStepOde(const SamplerOptions& options, Field field, at::Tensor start);
+
+  bool done() const override { return index_ + 1 == times_.size(); }
+  double time() const override { return times_[index_]; }
+  void step() override;
+
+ private:
+  std::string method_;
+  std::vector<double> times_;
+  size_t index_ = 0;
+};
+
+/** steps + 1 times from start to end, evenly spaced, then shifted. */
+std::vector<double> time_grid(const Interval& interval, int64_t steps, double shift);
+
+}  // namespace mactok

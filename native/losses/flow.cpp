@@ -1,0 +1,47 @@
+#include "losses/flow.h"
+
+namespace mactok {
+
+Weighting parse_weighting(const std::string& name) {
+  if (name == "none") return Weighting::none;
+  if (name == "velocity") return Weighting::velocity;
+  TORCH_CHECK_VALUE(name == "likelihood",
+                    "weighting: expected none, velocity or likelihood but received ", name);
+  return Weighting::likelihood;
+}
+
+at::Tensor noisy(PathKind path, const at::Tensor& data, const at::Tensor& noise,
+                 const at::Tensor& times) {
+  const auto c = coefficients_like(path, times, data);
+  return c.alpha * data + c.sigma * noise;
+}
+
+at::Tensor target_velocity(PathKind path, const at::Tensor& data, const at::Tensor& noise,
+                           const at::Tensor& times) {
+  const auto c = coefficients_like(path, times, data);
+  return c.d_alpha * data + c.d_sigma * noise;
+}
+
+at::Tensor flow_loss(const FlowOptions& flow, Weighting weighting, const at::Tensor& output,
+                     const at::Tensor& data, const at::Tensor& noise, const at::Tensor& times) {
+  if (flow.prediction == Prediction::velocity) {
+    const auto target = target_velocity(flow.path, data, noise, times);
+    return (output - target).square().flatten(1).mean(1);
+  }
+  const auto c = coefficients_like(flow.path, times, data);
+  const auto error =
+      flow.prediction == Prediction::noise ? output - noise : output * c.sigma + noise;
+  auto loss = error.square();
+  // How the score enters the velocity: sigma·(ratio·sigma − d_sigma).
+  const auto part = c.ratio * c.sigma - c.d_sigma;
+  if (weighting == Weighting::velocity) loss = part.square() * loss;
+  if (weighting == Weighting::likelihood) loss = part / c.sigma * loss;
+  return loss.flatten(1).mean(1);
+}
+
+at::Tensor direction_loss(const at::Tensor& velocity, const at::Tensor& target) {
+  const int64_t channels = velocity.dim() == 3 ? -1 : 1;
+  return (1 - at::cosine_similarity(velocity, target, channels)).flatten(1).mean(1);
+}
+
+}  // namespace mactok

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "runtime/torch.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace mactok {
+
+/** What a flow needs of a network: a prediction about noisy latents at a time, for a class. */
+class Denoiser : public torch::nn::Module {
+ public:
+  /**
+   * latents: float32 [B, L, Z] or [B, C, H, W]; times: float32 [B], in the network's own direction;
+   * labels: int64 [B], `classes()` for none -> float32 of the latents' shape.
+   */
+  virtual at::Tensor forward(const at::Tensor& latents, const at::Tensor& times,
+                             const at::Tensor& labels) const = 0;
+
+  /** [L, Z] or [C, H, W]. */
+  virtual const std::vector<int64_t>& latent_shape() const = 0;
+
+  /** The number of classes, and so the label that stands for none. */
+  virtual int64_t classes() const = 0;
+
+  /** Recompute each block in the backward pass instead of keeping its activations. Same gradients. */
+  virtual void set_checkpointing(bool enabled) = 0;
+};
+
+}  // namespace mactok

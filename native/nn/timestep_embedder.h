@@ -1,0 +1,23 @@
+#pragma once
+
+#include "runtime/torch.h"
+
+#include <memory>
+
+#include "nn/linear.h"
+
+namespace mactok {
+
+/** Times as vectors: 256 cosines and sines of falling frequency, then Linear, SiLU, Linear (`mlp.0`, `mlp.2`), as in DiT. */
+class TimestepEmbedder : public torch::nn::Module {
+ public:
+  explicit TimestepEmbedder(int64_t width);
+
+  /** times: [B] in [0, 1] -> [B, width]. */
+  at::Tensor forward(const at::Tensor& times) const;
+
+ private:
+  std::shared_ptr<Linear> first_, second_;
+};
+
+}  // namespace mactok
