@@ -5,6 +5,17 @@ export type { Ignored, ImageSet, ImageSource, Sample } from './data/image-set.js
 export { imageSource } from './data/image-source.js'
 export { webDataset } from './data/web-dataset.js'
 export { MactokError, type MactokErrorCode } from './errors.js'
+export type { ClassChoice } from './generator/classes.js'
+export {
+  Generator,
+  type GeneratorLoadOptions,
+  type SampleOptions,
+  type Samples,
+  type SamplingStep
+} from './generator/generator.js'
+export { type GeneratorPreset, generatorPresets } from './generator/presets.js'
+export type { GuidanceInput, SamplingConfig, SamplingConfigInput } from './generator/sampling.js'
+export { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from './generator/schema.js'
 export * from './latents/index.js'
 export type { Precision } from './native/addon.js'
 export { resolveDevice } from './native/device.js'
@@ -12,6 +23,7 @@ export { type DecodedShards, type DecodeShardsOptions, decodeShards } from './pi
 export { type EncodedImages, type EncodeImagesOptions, encodeImages } from './pipeline/encode.js'
 export { type Inspected, inspect } from './pipeline/inspect.js'
 export { type Reconstructed, type ReconstructOptions, reconstruct } from './pipeline/reconstruct.js'
+export { type SampledPictures, type SamplePicturesOptions, samplePictures } from './pipeline/sample.js'
 export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/teacher.js'
 export type { DType, TypedArray, TypedArrays } from './tensor/dtype.js'
 export type { Images } from './tensor/images.js'
@@ -27,6 +39,10 @@ export {
   Tokenizer
 } from './tokenizer/tokenizer.js'
 export { type TokenizerTraining, trainTokenizer } from './training/builder.js'
+export { type GeneratorTraining, trainGenerator } from './training/generator-builder.js'
+export type { GeneratorEvents, GeneratorStepEvent } from './training/generator-events.js'
+export type { GeneratorRun } from './training/generator-run.js'
+export type { GeneratorTrainingConfig, GeneratorTrainingInput } from './training/generator-schema.js'
 export type { TrainingConfig, TrainingConfigInput } from './training/schema.js'
 export type { TokenizerRun } from './training/tokenizer-run.js'
 export type { StepEvent, TrainingEvents } from './training/training-events.js'

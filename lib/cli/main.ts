@@ -10,8 +10,13 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     summary: 'train a tokenizer on a folder of pictures',
     load: () => import('./train-tokenizer.js')
   },
+  'train generator': {
+    summary: 'train a generator on latent shards',
+    load: () => import('./train-generator.js')
+  },
   encode: { summary: 'encode a folder of pictures into latent shards', load: () => import('./encode.js') },
   decode: { summary: 'decode latent shards into pictures', load: () => import('./decode.js') },
+  sample: { summary: 'draw samples of a generator', load: () => import('./sample.js') },
   reconstruct: {
     summary: 'write a grid of pictures, their masks and their reconstructions',
     load: () => import('./reconstruct.js')

@@ -5,23 +5,11 @@
  */
 
 import { asBytes } from '../weights/dtype.js'
+import { crc32 } from './crc32.js'
 
 export interface TorchTensor {
   shape: readonly number[]
   values: Float32Array
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
-  return crc
-})
-
-/** zip's checksum; node:zlib has one only from Node 20.15 on. */
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff
-  for (const byte of bytes) crc = (crc >>> 8) ^ (crcTable[(crc ^ byte) & 255] as number)
-  return ~crc >>> 0
 }
 
 /** Little-endian fields of 2 or 4 bytes, as [value, size] pairs. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { NativeState, NativeTokenizerTrainer } from '../native/addon.js'
+import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { fileWeights, readSafetensors } from '../weights/index.js'
 import { disposeState, saveState, toState } from '../weights/state.js'
@@ -7,8 +7,14 @@ import type { Checkpoint } from './checkpoint.js'
 
 const extension = '.safetensors'
 
+/** Whatever is trained: groups of live tensors that can be replaced. */
+export interface TrainerState {
+  state(): Record<string, NativeState>
+  load(state: Record<string, NativeState>): Promise<void>
+}
+
 /** Writes every group that holds something of a trainer's state (`model`, `ema`, `optimizer`, …) to a file of its own. */
-export async function saveTrainer(trainer: NativeTokenizerTrainer, folder: string): Promise<void> {
+export async function saveTrainer(trainer: TrainerState, folder: string): Promise<void> {
   for (const [group, state] of Object.entries(trainer.state())) {
     if (Object.keys(state).length === 0) continue
     await saveState(join(folder, group + extension), state, { format: 'pt' }).finally(() => disposeState(state))
@@ -16,7 +22,7 @@ export async function saveTrainer(trainer: NativeTokenizerTrainer, folder: strin
 }
 
 /** Loads every group that a checkpoint holds; those that it does not are empty. */
-export async function loadTrainer(trainer: NativeTokenizerTrainer, { folder, state }: Checkpoint): Promise<void> {
+export async function loadTrainer(trainer: TrainerState, { folder, state }: Checkpoint): Promise<void> {
   const groups: Record<string, NativeState> = {}
   for (const [group, tensors] of Object.entries(trainer.state())) {
     disposeState(tensors)

@@ -1,0 +1,48 @@
+import { suggestion } from '../config.js'
+import { outOfRange } from '../errors.js'
+import type { GeneratorIdentity } from './folder.js'
+
+type OneClass = number | string
+/** A label or a name, or several, used in turn. */
+export type ClassChoice = OneClass | readonly OneClass[]
+
+interface Request {
+  count?: number
+  classes?: ClassChoice
+  firstIndex?: number
+}
+
+/**
+ * The labels of samples firstIndex, …: those given in turn, or drawn, each a function of its sample's number.
+ * @param uniform - one draw in [0, 1) a row
+ * @throws {RangeError} an unknown class, with the nearest name
+ */
+export function drawClasses(
+  { count, classes, firstIndex = 0 }: Request,
+  { config, classNames }: GeneratorIdentity,
+  uniform: (firstIndex: number, rows: number) => Float32Array
+): Int32Array {
+  const given = classes === undefined ? [] : [classes].flat()
+  const chosen = given.map((one) => label(one as OneClass, config.classes, classNames))
+  const rows = count ?? Math.max(1, chosen.length)
+  if (!Number.isInteger(rows) || rows < 1) throw outOfRange('count', 'a positive integer', count)
+  if (chosen.length > 0) {
+    return Int32Array.from({ length: rows }, (_, i) => chosen[(firstIndex + i) % chosen.length] as number)
+  }
+  return Int32Array.from(uniform(firstIndex, rows), (draw) => Math.floor(draw * config.classes))
+}
+
+function label(one: OneClass, classes: number, names: readonly string[] | null): number {
+  if (typeof one === 'string') {
+    const found = names?.indexOf(one) ?? -1
+    if (found >= 0) return found
+    const expected = names
+      ? `the name of a class${suggestion(one, names)}`
+      : 'a label, as this generator has no class names'
+    throw outOfRange('classes', expected, one)
+  }
+  if (!Number.isInteger(one) || one < 0 || one >= classes) {
+    throw outOfRange('classes', `labels from 0 to ${classes - 1}`, one)
+  }
+  return one
+}

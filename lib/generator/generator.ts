@@ -1,0 +1,256 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseConfig } from '../config.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '../native/addon.js'
+import { resolveDevice } from '../native/device.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { checkPrecision } from '../tensor/images.js'
+import { Tensor } from '../tensor/tensor.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { readSafetensors } from '../weights/reader.js'
+import { loadWeights, saveState } from '../weights/state.js'
+import { fileWeights } from '../weights/tensors.js'
+import { type ClassChoice, drawClasses } from './classes.js'
+import { findGenerator, type GeneratorIdentity, modelFile, writeGeneratorConfig } from './folder.js'
+import { nativeGeneratorConfig } from './native-config.js'
+import { type GuidanceInput, nativeSamplerConfig, resolveSampling, type SamplingConfigInput } from './sampling.js'
+import { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from './schema.js'
+
+export interface SampleOptions extends Omit<SamplingConfigInput, 'guidance'> {
+  /** How many. Default: as many as classes are given, else 1. */
+  count?: number
+  /** Labels or class names, used in turn; default: drawn from all classes. Sample i's is a function of (seed, i) or of i alone. */
+  classes?: ClassChoice
+  /** A scale, or `{ scale, low, high, channels }`, times in [0 noise, 1 data]. Default: none. */
+  guidance?: GuidanceInput
+  /** Autoguidance: a weaker generator of the same latents takes the place of the prediction without class. */
+  weak?: Generator
+  /** Decides noise and classes. Default 0. */
+  seed?: number
+  /** The number of the first sample: sample i of one call is the same as sample 0 of a call with `firstIndex` i. Default 0. */
+  firstIndex?: number
+  /** Decode with this tokenizer. Refused when it is not the one that the generator was trained for, unless `force`. */
+  tokenizer?: Tokenizer
+  force?: boolean
+  precision?: Precision
+  /** Called after every step. */
+  onStep?: (step: SamplingStep) => void
+  /** Stops between two steps with ERR_ABORTED. */
+  signal?: AbortSignal
+}
+
+export interface SamplingStep {
+  /** Steps done (attempts, for dopri5). */
+  step: number
+  /** Of all, or null for dopri5. */
+  steps: number | null
+  /** From 0, noise, to 1. */
+  time: number
+  /** Evaluations of the flow so far, network passes a sample, and passes that guidance added. */
+  evaluations: { flow: number; samples: number; guiding: number }
+  /** What the samples will be about, denormalised [B, …]; only to be asked for before the next step. */
+  preview(): Promise<Tensor<'float32'>>
+}
+
+export interface Samples {
+  /** float32 [B, L, Z] or [B, C, H, W], as the tokenizer decodes them. */
+  latents: Tensor<'float32'>
+  /** The label of each. */
+  labels: Int32Array
+  /** float32 [B, 3, H, W], about [-1, 1]; with a tokenizer. */
+  pictures: Tensor<'float32'> | null
+  evaluations: SamplingStep['evaluations']
+}
+
+export interface GeneratorLoadOptions {
+  device?: string
+  /** The weights in training instead of their average. Default false. */
+  raw?: boolean
+  /** Of `sample` when it is not told otherwise. Default `fp32`. */
+  precision?: Precision
+}
+
+/** A flow model that makes latents of a tokenizer from noise, class by class. */
+export class Generator implements Disposable {
+  private constructor(
+    /** @internal */
+    readonly native: NativeGenerator,
+    /** @internal */
+    readonly identity: GeneratorIdentity,
+    readonly precision: Precision = 'fp32'
+  ) {}
+
+  /** A generator with initial weights; its latents are used as they are. */
+  static async create(
+    config: GeneratorConfigInput,
+    { device, seed = 0 }: { device?: string; seed?: number } = {}
+  ): Promise<Generator> {
+    const complete = parseConfig(generatorSchema, config, 'generator')
+    if (!Number.isSafeInteger(seed) || seed < 0) throw outOfRange('seed', 'a non-negative integer', seed)
+    const identity = { config: complete, statistics: null, classNames: null, tokenizer: null }
+    const place = resolveDevice(device)
+    return new Generator(await native(addon().createGenerator(nativeGeneratorConfig(complete), place, seed)), identity)
+  }
+
+  /**
+   * Loads a generator folder, a checkpoint, or a run folder (its newest complete checkpoint, averaged weights unless `raw`).
+   * @throws {MactokError} ERR_FORMAT when there is none
+   */
+  static async load(folder: string, options: GeneratorLoadOptions = {}): Promise<Generator> {
+    if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
+    const { raw = false, precision = 'fp32' } = options
+    checkPrecision(precision)
+    const { weights, ...identity } = await findGenerator(folder, raw)
+    const device = resolveDevice(options.device)
+    const network = await native(addon().createGenerator(nativeGeneratorConfig(identity.config), device, 0))
+    const file = await readSafetensors(weights)
+    try {
+      await loadWeights(network, fileWeights(file))
+    } finally {
+      await file.close()
+    }
+    return new Generator(network, identity, precision)
+  }
+
+  /** @internal A facade on a network of the trainer's. */
+  static wrap(network: NativeGenerator, identity: GeneratorIdentity, precision: Precision): Generator {
+    return new Generator(network, identity, precision)
+  }
+
+  get config(): GeneratorConfig {
+    return this.identity.config
+  }
+
+  get device(): string {
+    return this.native.device
+  }
+
+  /** Class names by label, where they are known. */
+  get classNames(): readonly string[] | null {
+    return this.identity.classNames
+  }
+
+  /** The number of parameters, fixed positions included (as the originals count). */
+  get parameters(): number {
+    const sizes = Object.values(this.native.state()).map((tensor) => {
+      const size = tensor.shape.reduce((product, length) => product * length, 1)
+      tensor.dispose()
+      return size
+    })
+    return sizes.reduce((sum, size) => sum + size, 0)
+  }
+
+  /**
+   * Draws samples. Sample i of (seed, firstIndex) depends on seed and firstIndex + i alone, so that large numbers can be drawn in parts.
+   * @throws {TypeError | RangeError} wrong options
+   * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's
+   */
+  async sample(options: SampleOptions = {}): Promise<Samples> {
+    const steps = this.steps(options)
+    for (;;) {
+      const { value, done } = await steps.next()
+      if (done) return value
+      options.onStep?.(value)
+    }
+  }
+
+  /** The same step by step: yields after each, and returns the samples. Leaving the loop early frees everything. */
+  async *steps(options: SampleOptions = {}): AsyncGenerator<SamplingStep, Samples, undefined> {
+    const { count: _, classes: __, weak, seed = 0, firstIndex = 0, tokenizer, force, ...rest } = options
+    const { precision = this.precision, onStep: ___, signal, ...settings } = rest
+    checkPrecision(precision)
+    for (const [name, value] of Object.entries({ seed, firstIndex })) {
+      if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, 'a non-negative integer', value)
+    }
+    const config = resolveSampling(settings)
+    const { channels, ...guidance } = config.guidance
+    if (weak && `${weak.config.latentShape}` !== `${this.config.latentShape}`) {
+      throw outOfRange('weak', `a generator of latents [${this.config.latentShape}]`, `[${weak.config.latentShape}]`)
+    }
+    if (tokenizer && !force) await Generator.check(this.identity, tokenizer)
+    const labels = drawClasses(options, this.identity, (first, rows) =>
+      addon().uniform(seed, 'sample/class', 0, first, rows, 1)
+    )
+
+    const classes = addon().tensor(BigInt64Array.from(labels, BigInt), 'int64', [labels.length], 'cpu')
+    const sampler = await native(
+      addon().createSampler(
+        ...([this.native, this.config.flow] as const),
+        { ...guidance, channels: channels ?? 0, weak: weak?.native ?? null },
+        nativeSamplerConfig(config, { seed, firstIndex, precision }),
+        ...([classes, null, null] as const)
+      )
+    ).finally(() => classes.dispose())
+    try {
+      const total = config.sampler === 'dopri5' ? null : config.steps
+      for (let step = 1; ; step++) {
+        if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Sampling was stopped after ${step - 1} steps`)
+        const { done, time, field, samples, guiding } = await native(sampler.step())
+        const evaluations = { flow: field, samples, guiding }
+        yield { step, steps: total, time, evaluations, preview: () => this.denormalised(sampler.preview()) }
+        if (done) return await this.finish(sampler, labels, evaluations, tokenizer, precision)
+      }
+    } finally {
+      sampler.dispose()
+    }
+  }
+
+  private async finish(
+    sampler: NativeSampler,
+    labels: Int32Array,
+    evaluations: SamplingStep['evaluations'],
+    tokenizer: Tokenizer | undefined,
+    precision: Precision
+  ): Promise<Samples> {
+    const latents = await this.denormalised(sampler.latents())
+    const pictures = tokenizer ? await tokenizer.decode(latents, { precision }) : null
+    return { latents, labels, pictures, evaluations }
+  }
+
+  private async denormalised(promise: Promise<NativeTensor>): Promise<Tensor<'float32'>> {
+    const latents = Tensor.wrap<'float32'>(await native(promise))
+    const { statistics } = this.identity
+    if (!statistics) return latents
+    const { shape } = latents
+    const values = statistics.denormalise(await latents.data())
+    latents.dispose()
+    return Tensor.wrap(addon().tensor(values, 'float32', [...shape], this.device))
+  }
+
+  /**
+   * @internal Refuses a tokenizer that did not make the training latents.
+   * @throws {MactokError} ERR_FORMAT
+   */
+  static async check({ config, tokenizer: expected }: GeneratorIdentity, tokenizer: Tokenizer): Promise<void> {
+    if (!(tokenizer instanceof Tokenizer)) throw invalidParameter('tokenizer', 'a Tokenizer', tokenizer)
+    const { latentTokens, latentChannels } = tokenizer.config
+    const [made, decoded] = [`[${config.latentShape}]`, `[${[latentTokens, latentChannels]}]`]
+    if (made !== decoded) {
+      throw new MactokError('ERR_FORMAT', `The generator makes latents ${made}, the tokenizer decodes ${decoded}`)
+    }
+    if (expected !== null && expected !== (await tokenizer.identity())) {
+      throw new MactokError(
+        'ERR_FORMAT',
+        'The generator was trained on the latents of another tokenizer; decode with it anyway by `force`'
+      )
+    }
+  }
+
+  /** Writes a generator folder: `config.json` and `model.safetensors`, readable without mactok. */
+  async save(folder: string): Promise<void> {
+    if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
+    await mkdir(folder, { recursive: true })
+    await saveState(join(folder, modelFile), this.native.state(), { format: 'pt', model: 'mactok generator' })
+    await writeGeneratorConfig(folder, this.identity)
+  }
+
+  dispose(): void {
+    this.native.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}

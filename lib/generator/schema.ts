@@ -1,0 +1,87 @@
+import { z } from 'zod'
+
+const positive = z.number().int().positive()
+
+/** How the network's prediction leads from noise to data. */
+export const flowSchema = z.strictObject({
+  path: z
+    .enum(['linear', 'gvp', 'vp'])
+    .default('linear')
+    .describe('how data and noise mix over time: t and 1 − t, sine and cosine, or variance-preserving diffusion'),
+  prediction: z
+    .enum(['velocity', 'noise', 'score'])
+    .default('velocity')
+    .describe('what the network predicts of noisy latents'),
+  time: z
+    .enum(['data_at_1', 'data_at_0'])
+    .default('data_at_1')
+    .describe("the network's direction of time; data_at_0 for checkpoints of REPA, SoftVQ and MAETok")
+})
+
+/** A generator's network, whatever its latents are. */
+export const architectureSchema = z.strictObject({
+  model: z
+    .enum(['sit', 'lightning-dit'])
+    .default('sit')
+    .describe('SiT, or LightningDiT with RMS norms, SwiGLU and rotary positions'),
+  width: positive.default(1152).describe('D, the width of the tokens'),
+  depth: positive.default(28).describe('number of blocks'),
+  heads: positive.default(16).describe('attention heads'),
+  mlpRatio: z.number().positive().default(4).describe("width of the blocks' MLP as a multiple of D"),
+  patchSize: positive.default(1).describe('side of a patch of latents [C, H, W]; 1 on tokens'),
+  learnSigma: z
+    .boolean()
+    .default(false)
+    .describe('output channels twice, of which the second half is thrown away (published 2-D SiT)'),
+  qkNorm: z.boolean().default(false).describe('RMS norms on queries and keys (LightningDiT)'),
+  shift: z.boolean().default(true).describe("adaLN with shifts; false: LightningDiT's wo_shift")
+})
+
+interface Network {
+  model: string
+  width: number
+  heads: number
+  qkNorm: boolean
+  shift: boolean
+}
+
+/** What `superRefine` of a schema with these fields checks: whole heads, and options of LightningDiT alone. */
+export function checkNetwork(config: Network, context: z.RefinementCtx, where: string[] = []): void {
+  const issue = (field: string, message: string) =>
+    context.addIssue({ code: 'custom', path: [...where, field], message })
+  const { model, width, heads, qkNorm, shift } = config
+  if (width % heads !== 0) issue('heads', `expected a divisor of width (${width}) but received ${heads}`)
+  else if (model === 'lightning-dit' && (width / heads) % 4 !== 0) {
+    issue('heads', `expected a multiple of 4 channels a head for rotary positions but received ${width / heads}`)
+  }
+  if (model === 'sit' && (qkNorm || !shift)) {
+    issue(qkNorm ? 'qkNorm' : 'shift', 'expected the default, as SiT has no such option')
+  }
+}
+
+/** A complete generator: its network, its latents and its classes. */
+export const generatorSchema = architectureSchema
+  .extend({
+    /** [L, Z] for tokens, [C, H, W] for latents on a grid. */
+    latentShape: z.array(positive).min(2).max(3),
+    classes: positive,
+    flow: flowSchema.prefault({})
+  })
+  .superRefine((config, context) => {
+    checkNetwork(config, context)
+    const { latentShape, patchSize } = config
+    const [, height, width] = latentShape
+    const fits = latentShape.length === 2 ? patchSize === 1 : height === width && (height as number) % patchSize === 0
+    if (!fits) {
+      const expected = latentShape.length === 2 ? '1 on tokens' : `a divisor of a square grid (${height}×${width})`
+      context.addIssue({
+        code: 'custom',
+        path: ['patchSize'],
+        message: `expected ${expected} but received ${patchSize}`
+      })
+    }
+  })
+
+export type GeneratorArchitecture = z.output<typeof architectureSchema>
+export type GeneratorConfig = z.output<typeof generatorSchema>
+export type GeneratorConfigInput = z.input<typeof generatorSchema>

@@ -1,0 +1,98 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Picture } from '../data/decode.js'
+import { grid, writePng } from '../data/picture.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import type { Generator, SampleOptions } from '../generator/generator.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { NpzWriter } from './npz.js'
+import { toPictures } from './pictures.js'
+
+export interface SamplePicturesOptions extends Omit<SampleOptions, 'tokenizer' | 'onStep' | 'signal'> {
+  /** A folder for one PNG a picture, `000000.png`, …: the sample's number. */
+  folder?: string
+  /** One PNG with all pictures. */
+  grid?: string
+  /** Columns of the grid. Default: the number of classes given, else 8. */
+  columns?: number
+  /** ADM's `.npz`. */
+  npz?: string
+  /** Pictures in one pass. Default 64. */
+  batch?: number
+  onProgress?: (done: number, total: number) => void
+  /** Stops between two steps; nothing incomplete is left of a grid or an `.npz`. */
+  signal?: AbortSignal
+}
+
+export interface SampledPictures {
+  pictures: number
+  interrupted: boolean
+  /** How many of each label. */
+  labels: Record<number, number>
+}
+
+/**
+ * Draws samples and writes them as pictures.
+ * @throws {TypeError | RangeError} wrong options, no place to write to
+ * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's, without `force`
+ */
+export async function samplePictures(
+  generator: Generator,
+  tokenizer: Tokenizer,
+  options: SamplePicturesOptions
+): Promise<SampledPictures> {
+  const { folder, grid: sheet, npz, columns, batch = 64, onProgress, signal, ...sampling } = options
+  if (folder === undefined && sheet === undefined && npz === undefined) {
+    throw invalidParameter('folder', 'a folder, a grid or an npz file to write to', folder)
+  }
+  if (!Number.isInteger(batch) || batch < 1) throw outOfRange('batch', 'a positive integer', batch)
+  const { firstIndex = 0, classes } = sampling
+  const given = classes === undefined ? 0 : [classes].flat().length
+  const total = sampling.count ?? Math.max(1, given)
+  if (!Number.isInteger(total) || total < 1) throw outOfRange('count', 'a positive integer', total)
+  const size = tokenizer.config.imageSize
+  const counts: Record<number, number> = {}
+  const shown: Picture[] = []
+  for (const place of [folder, sheet && dirname(sheet), npz && dirname(npz)]) {
+    if (place) await mkdir(place, { recursive: true })
+  }
+  const archive = npz === undefined ? null : await NpzWriter.create(npz, total, size, size)
+  try {
+    onProgress?.(0, total)
+    for (let done = 0; done < total; ) {
+      const count = Math.min(batch, total - done)
+      const part = { ...sampling, count, firstIndex: firstIndex + done, tokenizer }
+      const { pictures, labels } = await draw(generator, signal ? { ...part, signal } : part)
+      for (const [i, picture] of pictures.entries()) {
+        const label = labels[i] as number
+        counts[label] = (counts[label] ?? 0) + 1
+        if (folder) await writePng(join(folder, `${String(firstIndex + done + i).padStart(6, '0')}.png`), picture)
+        if (sheet) shown.push(picture)
+        await archive?.add(picture.data, label)
+      }
+      done += count
+      onProgress?.(done, total)
+    }
+    const width = columns ?? Math.min(total, given || 8)
+    if (sheet) await writePng(sheet, await grid(shown, width))
+    await archive?.finish()
+  } catch (error) {
+    await archive?.discard().catch(() => {})
+    if (!(error instanceof MactokError) || error.code !== 'ERR_ABORTED') throw error
+    const pictures = Object.values(counts).reduce((sum, count) => sum + count, 0)
+    return { pictures, interrupted: true, labels: counts }
+  }
+  return { pictures: total, interrupted: false, labels: counts }
+}
+
+interface Drawn {
+  pictures: Picture[]
+  labels: Int32Array
+}
+
+async function draw(generator: Generator, options: SampleOptions): Promise<Drawn> {
+  const { latents, labels, pictures } = await generator.sample(options)
+  using _ = latents
+  using decoded = pictures as NonNullable<typeof pictures>
+  return { labels, pictures: toPictures(await decoded.data(), decoded.shape) }
+}

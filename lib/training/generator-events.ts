@@ -1,0 +1,35 @@
+import type { GeneratorSettled } from './generator-run.js'
+
+/** What listeners of a generator run are told. */
+export interface GeneratorEvents {
+  start: {
+    dir: string
+    step: number
+    steps: number
+    latents: number
+    classes: number
+    parameters: number
+    device: string
+    config: GeneratorSettled
+  }
+  /** At every log interval: means over the steps since the last one. */
+  step: GeneratorStepEvent
+  /** A grid of samples was written. */
+  samples: { step: number; file: string }
+  checkpoint: { step: number; folder: string }
+  /** Something that the user should know. */
+  notice: { message: string }
+}
+
+export interface GeneratorStepEvent {
+  step: number
+  steps: number
+  epoch: number
+  /** `total`, `flow`, and `direction` where it has a weight. */
+  loss: Record<string, number>
+  /** `gradNorm`, `skipped`. */
+  [metric: string]: number | Record<string, number>
+  lr: number
+  latentsPerSecond: number
+  secondsLeft: number
+}

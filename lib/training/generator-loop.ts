@@ -1,0 +1,152 @@
+/** What happens between the start of a generator run and its last checkpoint. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { grid, writePng } from '../data/picture.js'
+import { type GeneratorIdentity, writeGeneratorConfig } from '../generator/folder.js'
+import { Generator } from '../generator/generator.js'
+import type { LatentShards } from '../latents/index.js'
+import type { NativeFlowTrainer } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { toPictures } from '../pipeline/pictures.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { checkpointName, writeCheckpoint } from './checkpoint.js'
+import type { Emitter } from './emitter.js'
+import type { GeneratorEvents, GeneratorStepEvent } from './generator-events.js'
+import type { GeneratorRunRecord } from './generator-record.js'
+import type { GeneratorSettled } from './generator-run.js'
+import { type LatentBatch, latentBatches } from './latent-batches.js'
+import { runLoop } from './loop.js'
+import { MetricsLog, type MetricsRecord } from './metrics.js'
+import { learningRate } from './schedules.js'
+import { saveTrainer } from './trainer-state.js'
+
+interface Training {
+  dir: string
+  start: number
+  stop: number
+  shards: LatentShards
+  trainer: NativeFlowTrainer
+  identity: GeneratorIdentity
+  tokenizer: Tokenizer | null
+  events: Emitter<GeneratorEvents>
+  record: GeneratorRunRecord
+  signal: AbortSignal | undefined
+}
+
+/** Trains from step `start` to `stop`; returns the number of steps done. */
+export async function trainGeneratorLoop(training: Training): Promise<number> {
+  const { dir, start, stop, shards, trainer, identity, tokenizer, events, record, signal } = training
+  const config = record.settled
+  const log = new MetricsLog(dir, start)
+  let since = performance.now()
+  let logged = start
+  try {
+    return await runLoop({
+      ...{ start, stop, signal },
+      batches: latentBatches(shards, {
+        ...{ batch: config.batch, seed: config.seed, flip: config.latents.flip },
+        ...{ statistics: identity.statistics, startStep: start }
+      }),
+      every: {
+        log: config.log.every,
+        checkpoint: config.checkpoint.every,
+        evaluation: tokenizer ? config.samples.every : null
+      },
+      step: (batch, step) => runStep(trainer, batch, config, identity.config.latentShape, step),
+      log: async (done) => {
+        const metrics = await native(trainer.metrics())
+        const latentsPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
+        const line = { ...describe(metrics, config, done, shards.count), latentsPerSecond }
+        log.write(line)
+        const secondsLeft = ((stop - done) * config.batch) / latentsPerSecond
+        events.emit('step', { ...line, steps: config.steps, secondsLeft } as GeneratorStepEvent)
+        logged = done
+        since = performance.now()
+      },
+      evaluate: async (done) => {
+        const file = await writeSamples(training, done)
+        events.emit('samples', { step: done, file })
+        since = performance.now()
+      },
+      checkpoint: async (done) => {
+        const state = { step: done, samples: done * config.batch, config, versions: record.versions }
+        const save = async (folder: string) => {
+          await saveTrainer(trainer, folder)
+          await writeGeneratorConfig(folder, identity)
+        }
+        const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
+        events.emit('checkpoint', { step: done, folder })
+        since = performance.now()
+      }
+    })
+  } finally {
+    log.close()
+  }
+}
+
+const rate = ({ optimizer: { lr, warmup, final }, steps }: GeneratorSettled, step: number) =>
+  learningRate(step, { peak: lr, warmup, steps, final })
+
+/** Queues one step; the latents are copied before this returns. */
+async function runStep(
+  trainer: NativeFlowTrainer,
+  batch: LatentBatch,
+  config: GeneratorSettled,
+  shape: readonly number[],
+  step: number
+): Promise<void> {
+  const size = config.microBatch ?? config.batch
+  const latents = addon().tensor(batch.latents, 'float32', [config.batch, ...shape], 'cpu')
+  const labels = addon().tensor(batch.labels, 'int64', [config.batch], 'cpu')
+  const parts = Array.from({ length: config.batch / size }, (_, i) => ({
+    latents: latents.slice(i * size, (i + 1) * size),
+    labels: labels.slice(i * size, (i + 1) * size)
+  }))
+  try {
+    await native(trainer.step(parts, { step, lr: rate(config, step) }))
+  } finally {
+    for (const tensor of [latents, labels, ...parts.flatMap((part) => [part.latents, part.labels])]) tensor.dispose()
+  }
+}
+
+/** A grid of samples from the averaged weights, the same noise and classes every time. */
+async function writeSamples({ dir, trainer, identity, tokenizer, record }: Training, done: number): Promise<string> {
+  const { count, steps, guidance } = record.settled.samples
+  const { precision, seed } = record.settled
+  const generator = Generator.wrap(trainer.ema, identity, precision)
+  const { classes } = identity.config
+  const { latents, pictures } = await generator.sample({
+    ...{ count, steps, guidance, seed, sampler: 'heun', tokenizer: tokenizer as Tokenizer, force: true },
+    classes: Array.from({ length: Math.min(count, classes) }, (_, i) => i)
+  })
+  const file = join(dir, 'samples', `${checkpointName(done)}.png`)
+  await mkdir(join(dir, 'samples'), { recursive: true })
+  if (pictures) {
+    const columns = Math.min(count, classes > 1 && classes <= 16 ? classes : 8)
+    await writePng(file, await grid(toPictures(await pictures.data(), pictures.shape), columns))
+  }
+  for (const tensor of [latents, pictures]) tensor?.dispose()
+  return file
+}
+
+const losses = ['total', 'flow', 'direction']
+
+/** A line of the metrics log. */
+function describe(
+  metrics: Record<string, number>,
+  config: GeneratorSettled,
+  done: number,
+  latents: number
+): MetricsRecord {
+  const { steps: _, ...values } = metrics
+  const entries = Object.entries(values)
+  return {
+    step: done,
+    epoch: (done * config.batch) / latents,
+    loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
+    ...Object.fromEntries(entries.filter(([name]) => !losses.includes(name))),
+    lr: rate(config, done - 1)
+  }
+}

@@ -1,0 +1,177 @@
+/** A generator run from its configuration to its result. */
+
+import { mkdir } from 'node:fs/promises'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import type { GeneratorIdentity } from '../generator/folder.js'
+import { Generator } from '../generator/generator.js'
+import { nativeGeneratorConfig } from '../generator/native-config.js'
+import type { GeneratorConfig } from '../generator/schema.js'
+import { type LatentShards, openLatents } from '../latents/index.js'
+import type { NativeFlowTrainerConfig, Precision } from '../native/addon.js'
+import { bestPrecision, resolveDevice } from '../native/device.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
+import type { Emitter } from './emitter.js'
+import type { GeneratorEvents } from './generator-events.js'
+import { trainGeneratorLoop } from './generator-loop.js'
+import { type GeneratorRunRecord, readGeneratorRun, writeGeneratorRun } from './generator-record.js'
+import type { GeneratorTrainingConfig } from './generator-schema.js'
+import { conflict, versions } from './run.js'
+import type { RunOptions, TokenizerRun } from './tokenizer-run.js'
+import { loadTrainer } from './trainer-state.js'
+
+/** A configuration in which nothing depends on machine or data any more. */
+export type GeneratorSettled = GeneratorTrainingConfig & { precision: Precision }
+
+export type GeneratorRun = TokenizerRun
+
+interface Request {
+  config: GeneratorTrainingConfig
+  shards: string
+  /** Folder of the tokenizer that decodes sample grids. */
+  tokenizer: string | null
+  events: Emitter<GeneratorEvents>
+}
+
+/** @internal */
+export async function runGeneratorTraining(request: Request, options: RunOptions): Promise<GeneratorRun> {
+  const { config, events } = request
+  const { dir, signal, stopAt = config.steps, resume = false, device: wanted } = checked(options)
+  const device = resolveDevice(wanted)
+  const { record: earlier, checkpoint } = await openRun(dir, config, resume)
+  await using shards = await openLatents(request.shards)
+  requireSameLatents(earlier, shards)
+
+  // A resumed run computes as it did before, even where `auto` would now choose otherwise.
+  const { steps, checkpoint: saving, log, samples } = config
+  const settled: GeneratorSettled = earlier
+    ? { ...earlier.settled, steps, checkpoint: saving, log, samples }
+    : { ...config, precision: config.precision === 'auto' ? bestPrecision(device) : config.precision }
+  const identity = await identityOf(settled, shards)
+  using tokenizer = await openTokenizer(request, identity, device)
+
+  const create = () =>
+    native(addon().createGenerator(nativeGeneratorConfig(identity.config, config.checkpointing), device, config.seed))
+  const [network, ema] = [await create(), await create()]
+  const trainer = await native(addon().createFlowTrainer(network, ema, trainerConfig(settled)))
+  try {
+    if (checkpoint) await loadTrainer(trainer, checkpoint)
+    const record: GeneratorRunRecord = {
+      ...{ formatVersion: 1, kind: 'generator', config, settled, versions: versions() },
+      data: {
+        ...{ from: request.shards, latents: shards.count },
+        ...{ tokenizer: identity.tokenizer, tokenizerFrom: request.tokenizer }
+      }
+    }
+    await mkdir(dir, { recursive: true })
+    await writeGeneratorRun(dir, record)
+    const start = checkpoint?.state.step ?? 0
+    const stop = Math.max(start, Math.min(steps, stopAt))
+    const { parameters } = Generator.wrap(network, identity, 'fp32')
+    const { classes } = identity.config
+    const latents = shards.count
+    events.emit('start', { dir, step: start, steps, latents, classes, parameters, device, config: settled })
+    const step = await trainGeneratorLoop({
+      dir,
+      start,
+      stop,
+      shards,
+      trainer,
+      identity,
+      tokenizer,
+      events,
+      record,
+      signal
+    })
+    return { dir, step, steps, interrupted: step < stop }
+  } finally {
+    for (const one of [trainer, network, ema]) one.dispose()
+  }
+}
+
+function checked(options: RunOptions): RunOptions {
+  const { dir, stopAt, resume, signal } = options ?? {}
+  if (typeof dir !== 'string' || dir === '') throw invalidParameter('dir', 'a folder for the run', dir)
+  if (stopAt !== undefined && !(Number.isInteger(stopAt) && stopAt > 0))
+    throw outOfRange('stopAt', 'a positive integer', stopAt)
+  if (resume !== undefined && typeof resume !== 'boolean') throw invalidParameter('resume', 'a boolean', resume)
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalidParameter('signal', 'an AbortSignal', signal)
+  return options
+}
+
+async function openRun(
+  dir: string,
+  config: GeneratorTrainingConfig,
+  resume: boolean
+): Promise<{ record: GeneratorRunRecord | null; checkpoint: Checkpoint | null }> {
+  const record = await readGeneratorRun(dir)
+  const checkpoint = await newestCheckpoint(dir)
+  if (!resume) {
+    if (checkpoint)
+      throw outOfRange('dir', `a folder without a run (or resume: it has one at step ${checkpoint.state.step})`, dir)
+    return { record: null, checkpoint: null }
+  }
+  // A run that never reached a checkpoint starts anew.
+  if (!record || !checkpoint) return { record: null, checkpoint: null }
+  const { samples: _, ...there } = record.config
+  const { samples: __, ...here } = config
+  const difference = conflict(there, here)
+  if (difference) throw outOfRange('settings', `those of the run in ${dir}`, difference)
+  return { record, checkpoint }
+}
+
+function requireSameLatents(earlier: GeneratorRunRecord | null, shards: LatentShards): void {
+  if (!earlier) return
+  const { latents, tokenizer } = earlier.data
+  if (latents !== shards.count || tokenizer !== (shards.tokenizer ?? null)) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `The run was trained on ${latents} latents of another encoding than the ${shards.count} in ${shards.folder}`
+    )
+  }
+}
+
+async function identityOf(config: GeneratorSettled, shards: LatentShards): Promise<GeneratorIdentity> {
+  const { normalise } = config.latents
+  const complete: GeneratorConfig = {
+    ...config.generator,
+    latentShape: [...shards.sampleShape],
+    classes: Math.max(1, shards.classCount),
+    flow: config.flow
+  }
+  return {
+    config: complete,
+    statistics: normalise === 'none' ? null : await shards.statistics(normalise),
+    classNames: shards.classes ?? null,
+    tokenizer: shards.tokenizer ?? null
+  }
+}
+
+/** The tokenizer of the sample grids, or null where none is given; a wrong one is refused before the training starts. */
+async function openTokenizer(
+  { tokenizer, config }: Request,
+  identity: GeneratorIdentity,
+  device: string
+): Promise<Tokenizer | null> {
+  if (tokenizer === null || config.samples.every === null) return null
+  const loaded = await Tokenizer.load(tokenizer, { device })
+  try {
+    await Generator.check(identity, loaded)
+    return loaded
+  } catch (error) {
+    loaded.dispose()
+    throw error
+  }
+}
+
+function trainerConfig(config: GeneratorSettled): NativeFlowTrainerConfig {
+  const { seed, precision, flow, loss, timesteps, labelDropout, optimizer, ema } = config
+  const { betas, eps, weightDecay, clip } = optimizer
+  return {
+    ...{ seed, precision, flow, loss, timesteps, labelDropout, ema },
+    optimizer: { betas, eps, weightDecay, clipNorm: clip }
+  }
+}

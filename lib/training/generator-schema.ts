@@ -1,0 +1,142 @@
+import { z } from 'zod'
+import { mergeConfig, parseConfig } from '../config.js'
+import { type GeneratorPreset, generatorPreset, generatorPresets } from '../generator/presets.js'
+import { architectureSchema, checkNetwork, flowSchema } from '../generator/schema.js'
+import { checkpointSchema } from './schema.js'
+
+const count = z.number().int().nonnegative()
+const positive = z.number().int().positive()
+const fraction = z.number().min(0).max(1)
+
+/** AdamW with a constant rate after its warm-up, method.md §7. */
+export const generatorOptimizerSchema = z.strictObject({
+  lr: z.number().nonnegative().default(1e-4).describe('learning rate'),
+  betas: z.tuple([fraction, fraction]).default([0.9, 0.999]).describe("AdamW's betas"),
+  eps: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
+  weightDecay: z.number().nonnegative().default(0).describe('weight decay of matrices'),
+  clip: z.number().positive().default(1).describe("largest global norm of a step's gradients"),
+  warmup: count.default(0).describe('steps of linear warm-up'),
+  final: fraction.default(1).describe('end of a cosine over the whole run as a part of the rate; 1: constant')
+})
+
+/** The distribution of training times. */
+export const timestepsSchema = z.strictObject({
+  kind: z.enum(['uniform', 'lognormal']).default('uniform').describe('uniform, or the sigmoid of a normal draw'),
+  mean: z.number().default(0).describe('of the normal'),
+  deviation: z.number().positive().default(1).describe('of the normal'),
+  shift: z.number().positive().default(1).describe('below 1: more times near noise')
+})
+
+export const sampleGridSchema = z.strictObject({
+  every: positive
+    .nullable()
+    .default(null)
+    .describe('steps between grids of samples, where a tokenizer is given; null: none'),
+  count: positive.default(32).describe('samples in a grid'),
+  steps: positive.default(25).describe("Heun's steps of a sample"),
+  guidance: z.number().default(1).describe('guidance scale of the grids')
+})
+
+/** Everything that decides a generator run; latents and classes come from the shards. */
+export const generatorTrainingSchema = z
+  .strictObject({
+    preset: z.string().nullable().default(null).describe('name of the preset that these settings started from'),
+    generator: architectureSchema.prefault({}),
+    flow: flowSchema.prefault({}),
+    loss: z
+      .strictObject({
+        weighting: z
+          .enum(['none', 'velocity', 'likelihood'])
+          .default('none')
+          .describe('weight of the loss over time, for predicted noise and score'),
+        direction: z.number().nonnegative().default(0).describe('weight of the cosine loss (LightningDiT: 1)')
+      })
+      .prefault({}),
+    timesteps: timestepsSchema.prefault({}),
+    labelDropout: fraction.default(0.1).describe('part of the samples trained without their class'),
+    latents: z
+      .strictObject({
+        normalise: z
+          .enum(['channel', 'scalar', 'none'])
+          .default('channel')
+          .describe("by the shards' mean and deviation: one a channel, one for all, or not at all"),
+        flip: z.boolean().default(true).describe('take half of the latents from mirrored pictures, where there are any')
+      })
+      .prefault({}),
+    steps: positive.default(400_000).describe('optimiser steps'),
+    batch: positive.default(256).describe('latents in one optimiser step'),
+    microBatch: positive
+      .nullable()
+      .default(null)
+      .describe('latents in one forward and backward pass, the gradients of which are accumulated; null: all'),
+    seed: count.default(0).describe('decides weights, order, flips, noise, times and dropped labels'),
+    precision: z
+      .enum(['auto', 'fp32', 'bf16'])
+      .default('auto')
+      .describe('bf16: autocast over fp32 weights; auto: bf16 where the device computes in it'),
+    checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory'),
+    optimizer: generatorOptimizerSchema.prefault({}),
+    ema: z
+      .strictObject({
+        decay: fraction.default(0.9999).describe('decay of the moving average of the weights'),
+        warmup: z
+          .boolean()
+          .default(true)
+          .describe('use min(decay, (1+n)/(10+n)) at update n, so that short runs forget their start')
+      })
+      .prefault({}),
+    checkpoint: checkpointSchema.prefault({}),
+    log: z
+      .strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') })
+      .prefault({}),
+    samples: sampleGridSchema.prefault({})
+  })
+  .superRefine((config, context) => {
+    const { batch, microBatch, generator } = config
+    checkNetwork(generator, context, ['generator'])
+    if (microBatch !== null && batch % microBatch !== 0) {
+      const message = `expected a divisor of batch (${batch}) but received ${microBatch}`
+      context.addIssue({ code: 'custom', path: ['microBatch'], message })
+    }
+  })
+
+export type GeneratorTrainingConfig = z.output<typeof generatorTrainingSchema>
+export type GeneratorTrainingInput = z.input<typeof generatorTrainingSchema>
+
+/** LightningDiT's own recipe: rate, betas, batch, times drawn log-normally, and the cosine loss. */
+const lightning: GeneratorTrainingInput = {
+  steps: 80_000,
+  batch: 1024,
+  loss: { direction: 1 },
+  timesteps: { kind: 'lognormal' },
+  optimizer: { lr: 2e-4, betas: [0.9, 0.95] }
+}
+
+/** For a laptop's CPU: a short run of a small network. */
+const tiny: GeneratorTrainingInput = {
+  steps: 10_000,
+  batch: 64,
+  optimizer: { lr: 5e-4, warmup: 100 },
+  ema: { decay: 0.999 },
+  checkpoint: { every: 1_000 },
+  log: { every: 20 },
+  samples: { every: 1_000 }
+}
+
+function recipe(preset: GeneratorPreset): GeneratorTrainingInput {
+  const base = preset.startsWith('lightningdit') ? lightning : {}
+  return preset.endsWith('-tiny') ? (mergeConfig(base, tiny) as GeneratorTrainingInput) : base
+}
+
+/**
+ * A complete configuration from a preset's name, or from settings that may name one as `preset`.
+ * @throws {RangeError} unknown preset, with the nearest name; and what parseConfig throws
+ */
+export function resolveGeneratorTraining(input: string | GeneratorTrainingInput): GeneratorTrainingConfig {
+  const settings = typeof input === 'string' ? { preset: input } : input
+  const name = settings?.preset
+  if (name === undefined || name === null) return parseConfig(generatorTrainingSchema, settings)
+  const preset = generatorPreset(name)
+  const base = { generator: generatorPresets[preset], ...recipe(preset) }
+  return parseConfig(generatorTrainingSchema, mergeConfig(base, settings))
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from '@jest/globals'
+import { Generator } from '../../lib/generator/generator.js'
+import { generatorPresets } from '../../lib/generator/presets.js'
+import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import { device } from '../support/native.js'
+import { Workplace } from '../support/pictures.js'
+
+const place = new Workplace()
+const config = { width: 16, depth: 1, heads: 2, latentShape: [32, 16], classes: 3 }
+
+describe('a generator', () => {
+  test('saves and loads with the same samples', async () => {
+    using generator = await Generator.create(config, { device, seed: 2 })
+    await generator.save(place.path('saved'))
+    using loaded = await Generator.load(place.path('saved'), { device })
+    expect(loaded.config).toEqual(generator.config)
+    const options = { count: 2, steps: 3, seed: 5 }
+    const [one, other] = [await generator.sample(options), await loaded.sample(options)]
+    expect(await other.latents.data()).toEqual(await one.latents.data())
+  })
+
+  test('draws class and noise by the number of the sample', async () => {
+    using generator = await Generator.create(config, { device })
+    const all = await generator.sample({ count: 20, steps: 1, seed: 1 })
+    const part = await generator.sample({ count: 5, steps: 1, seed: 1, firstIndex: 10 })
+    expect([...part.labels]).toEqual([...all.labels.slice(10, 15)])
+    expect(new Set(all.labels).size).toBe(3)
+    expect([...(await generator.sample({ count: 4, classes: [2, 0], steps: 1, firstIndex: 1 })).labels]).toEqual([
+      0, 2, 0, 2
+    ])
+  })
+
+  test('goes step by step, with previews, and stops when told', async () => {
+    using generator = await Generator.create(config, { device })
+    const times: number[] = []
+    for await (const { time, step, steps, preview } of generator.steps({ steps: 4, sampler: 'euler' })) {
+      using latents = await preview()
+      expect(latents.shape).toEqual([1, 32, 16])
+      times.push(time)
+      expect([step, steps]).toEqual([times.length, 4])
+      if (step === 3) break
+    }
+    expect(times).toEqual([0.25, 0.5, 0.75])
+    const stop = new AbortController()
+    const aborted = generator.sample({
+      steps: 9,
+      signal: stop.signal,
+      onStep: ({ step }) => step === 2 && stop.abort()
+    })
+    await expect(aborted).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+  })
+
+  test('decodes with its tokenizer alone, unless forced', async () => {
+    using generator = await Generator.create(config, { device })
+    using tokenizer = await Tokenizer.create('tiny-32', { device })
+    const { pictures } = await generator.sample({ count: 2, steps: 1, tokenizer })
+    expect(pictures?.shape).toEqual([2, 3, 32, 32])
+    const other = { ...generator.identity, tokenizer: 'another' }
+    using stranger = Generator.wrap(generator.native, other, 'fp32')
+    await expect(stranger.sample({ steps: 1, tokenizer })).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+    expect((await stranger.sample({ steps: 1, tokenizer, force: true })).pictures?.shape).toEqual([1, 3, 32, 32])
+    using small = await Tokenizer.create(
+      {
+        imageSize: 32,
+        patchSize: 8,
+        latentTokens: 4,
+        encoder: { width: 24, depth: 1, heads: 2 },
+        decoder: { width: 24, depth: 1, heads: 2 }
+      },
+      { device }
+    )
+    await expect(generator.sample({ steps: 1, tokenizer: small })).rejects.toThrow(
+      /makes latents \[32,16\], the tokenizer decodes \[4,32\]/
+    )
+  })
+
+  test('refuses wrong options by name', async () => {
+    using generator = await Generator.create(config, { device })
+    await expect(generator.sample({ classes: 3 })).rejects.toThrow(/labels from 0 to 2 for classes but received 3/)
+    await expect(generator.sample({ classes: 'cat' })).rejects.toThrow(/no class names/)
+    await expect(generator.sample({ sampler: 'heum' as never })).rejects.toThrow(/sampler/)
+    await expect(generator.sample({ guidance: { low: 0.9, high: 0.1 } })).rejects.toThrow(/guidance.low/)
+    await expect(generator.sample({ count: 0 })).rejects.toThrow(/positive integer for count/)
+    await expect(Generator.load(place.path('nothing'))).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+})
+
+// Counted in the originals on PyTorch's meta device: willisma/SiT's SiT-XL/2, continuous_tokenizer's SiT-XL/1 on 64 tokens of 32
+// channels, hustvl/LightningDiT's LightningDiT-XL/1 on 32×16×16 with RMSNorm, SwiGLU and RoPE.
+test.each([
+  ['sit-xl', { latentShape: [4, 32, 32], patchSize: 2, learnSigma: true }, 675_129_632],
+  ['sit-xl', { latentShape: [64, 32] }, 674_926_880],
+  ['lightningdit-xl', { latentShape: [32, 16, 16] }, 675_256_736]
+] as const)('%s has as many parameters as the original (%j)', async (preset, changes, expected) => {
+  // Every block has as many: two small networks tell the number of the large one.
+  const count = async (depth: number) => {
+    const shape = { ...changes, latentShape: [...changes.latentShape], classes: 1000 }
+    using generator = await Generator.create({ ...generatorPresets[preset], ...shape, depth }, { device })
+    return generator.parameters
+  }
+  const [one, two] = [await count(1), await count(2)]
+  expect(one + (generatorPresets[preset].depth - 1) * (two - one)).toBe(expected)
+})

@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { Generator } from '../../lib/generator/generator.js'
+import { openLatents } from '../../lib/latents/index.js'
+import { trainGenerator } from '../../lib/training/generator-builder.js'
+import type { GeneratorStepEvent } from '../../lib/training/generator-events.js'
+import { type GeneratorTrainingInput, resolveGeneratorTraining } from '../../lib/training/generator-schema.js'
+import { latentBatches } from '../../lib/training/latent-batches.js'
+import { readSafetensors } from '../../lib/weights/index.js'
+import { twoClassShards } from '../support/latents.js'
+import { device } from '../support/native.js'
+import { Workplace } from '../support/pictures.js'
+
+const place = new Workplace()
+let shards: string
+
+beforeAll(async () => {
+  shards = await twoClassShards(place.path('shards'))
+})
+
+const settings: GeneratorTrainingInput = {
+  generator: { width: 32, depth: 2, heads: 2 },
+  ...{ steps: 12, batch: 16, seed: 4, precision: 'fp32', log: { every: 4 }, checkpoint: { every: 6 } },
+  optimizer: { lr: 2e-3 }
+}
+
+const train = (dir: string, options: object = {}, changes: object = {}) =>
+  trainGenerator({ ...settings, ...changes })
+    .latents(shards)
+    .run({ dir: place.path(dir), device, ...options })
+
+const weights = async (dir: string, name: string, step: number) => {
+  const folder = `checkpoints/step-${String(step).padStart(7, '0')}`
+  await using file = await readSafetensors(place.path(`${dir}/${folder}/${name}.safetensors`))
+  return Promise.all(file.names().map(async (key) => [key, Buffer.from(await file.bytes(key)).toString('base64')]))
+}
+
+describe('a generator run', () => {
+  test('leaves checkpoints that load as a generator, with statistics, classes and tokenizer', async () => {
+    expect(await train('plain')).toMatchObject({ step: 12, steps: 12, interrupted: false })
+    using generator = await Generator.load(place.path('plain'), { device })
+    expect(generator.config).toMatchObject({ latentShape: [4, 3], classes: 2, model: 'sit', width: 32 })
+    expect(generator.classNames).toEqual(['left', 'right'])
+    expect(generator.identity.tokenizer).toBe('nobody')
+    await using opened = await openLatents(shards)
+    expect([...(generator.identity.statistics?.mean ?? [])]).toEqual([...(await opened.statistics()).mean])
+  })
+
+  test('resumed equals one that never stopped, bit for bit', async () => {
+    await train('halves', { stopAt: 5 })
+    expect(await train('halves', { resume: true })).toMatchObject({ step: 12 })
+    for (const name of ['model', 'ema', 'optimizer']) {
+      expect(await weights('halves', name, 12)).toEqual(await weights('plain', name, 12))
+    }
+    const losses = (dir: string) =>
+      readFileSync(place.path(`${dir}/metrics.jsonl`), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .map(({ step, loss }) => ({ step, loss }))
+    expect(losses('halves').at(-1)).toEqual(losses('plain').at(-1))
+  })
+
+  test('in micro-batches sees the same noise', async () => {
+    const events: GeneratorStepEvent[] = []
+    for (const microBatch of [null, 4]) {
+      await trainGenerator({ ...settings, microBatch })
+        .latents(shards)
+        .on('step', (event) => events.push(event))
+        .run({ dir: place.path(`micro-${microBatch}`), device, stopAt: 4 })
+    }
+    const [whole, parts] = events as [GeneratorStepEvent, GeneratorStepEvent]
+    expect(Math.abs((whole.loss.total as number) / (parts.loss.total as number) - 1)).toBeLessThan(1e-4)
+  })
+
+  test('refuses other settings, another folder of shards and a second start', async () => {
+    await expect(train('plain')).rejects.toThrow(/a folder without a run/)
+    await expect(train('plain', { resume: true }, { seed: 5 })).rejects.toThrow(/seed is 4 there but 5 here/)
+    const other = await twoClassShards(place.path('other'), { count: 32 })
+    await expect(
+      trainGenerator(settings)
+        .latents(other)
+        .run({ dir: place.path('plain'), device, resume: true })
+    ).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+
+  test('learns the classes: samples of each lie where its latents do', async () => {
+    await train('learned', {}, { steps: 400, ema: { decay: 0.99 }, latents: { flip: false }, log: { every: 100 } })
+    using generator = await Generator.load(place.path('learned'), { device })
+    for (const [name, mean] of [
+      ['left', -2],
+      ['right', 3]
+    ] as const) {
+      const { latents, labels } = await generator.sample({ classes: name, count: 32, steps: 20 })
+      expect(new Set(labels)).toEqual(new Set([mean < 0 ? 0 : 1]))
+      const values = await latents.data()
+      const found = values.reduce((sum, value) => sum + value, 0) / values.length
+      expect(Math.abs(found - mean)).toBeLessThan(0.5)
+    }
+  })
+})
+
+describe('latent batches', () => {
+  const options = { batch: 16, seed: 1, flip: true, statistics: null, startStep: 0 }
+  const take = async (count: number, changes: object = {}) => {
+    await using opened = await openLatents(shards)
+    const found = []
+    const batches = latentBatches(opened, { ...options, ...changes })
+    for (let i = 0; i < count; i++) found.push((await batches.next()).value)
+    await batches.return()
+    return found as { latents: Float32Array; labels: BigInt64Array }[]
+  }
+
+  test('show every sample once an epoch, across shards, in an order that the seed decides', async () => {
+    const firsts = (batches: { latents: Float32Array }[]) =>
+      batches.flatMap(({ latents }) => Array.from({ length: 16 }, (_, i) => Math.abs(latents[i * 12] as number)))
+    const [one, again, other] = [await take(4), await take(4), await take(4, { seed: 2 })]
+    expect(new Set(firsts(one)).size).toBe(64)
+    expect(one).toEqual(again)
+    expect(firsts(other)).not.toEqual(firsts(one))
+    expect([...firsts(other)].sort()).toEqual([...firsts(one)].sort())
+  })
+
+  test('begin anywhere as if they had run up to there', async () => {
+    expect((await take(1, { startStep: 5 }))[0]).toEqual((await take(6))[5])
+  })
+
+  test('take about half of the rows from mirrored pictures', async () => {
+    const mirrored = (await take(4)).flatMap(({ latents, labels }) =>
+      Array.from(
+        labels,
+        (label, i) => Math.sign(latents.slice(i * 12, i * 12 + 12).reduce((a, b) => a + b)) !== (label ? 1 : -1)
+      )
+    )
+    const count = mirrored.filter(Boolean).length
+    expect(count).toBeGreaterThan(16)
+    expect(count).toBeLessThan(48)
+  })
+})
+
+describe('settings', () => {
+  test('presets have the sizes of the originals', () => {
+    const sizes = (name: string) => {
+      const { width, depth, heads, model } = resolveGeneratorTraining(name).generator
+      return [model, width, depth, heads]
+    }
+    expect(sizes('sit-xl')).toEqual(['sit', 1152, 28, 16])
+    expect(sizes('lightningdit-xl')).toEqual(['lightning-dit', 1152, 28, 16])
+    expect(sizes('lightningdit-1p6b')).toEqual(['lightning-dit', 1792, 28, 28])
+  })
+
+  test('errors name the setting and the nearest preset', () => {
+    expect(() => resolveGeneratorTraining('sit-tinny')).toThrow(/did you mean sit-tiny/)
+    expect(() => resolveGeneratorTraining({ generator: { width: 100, heads: 3 } })).toThrow(
+      /generator.heads: expected a divisor of width/
+    )
+    expect(() => resolveGeneratorTraining({ batch: 10, microBatch: 3 })).toThrow(
+      /microBatch: expected a divisor of batch/
+    )
+    expect(() => trainGenerator('sit-tiny').set({ fow: {} } as never)).toThrow(/Unknown setting fow; did you mean flow/)
+  })
+})
