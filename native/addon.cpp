@@ -1,5 +1,7 @@
 #include <napi.h>
 
+#include "bindings/adversarial.h"
+#include "bindings/discriminator.h"
 #include "bindings/environment.h"
 #include "bindings/flow.h"
 #include "bindings/flow_trainer.h"
@@ -8,6 +10,7 @@
 #include "bindings/info.h"
 #include "bindings/mapped_file.h"
 #include "bindings/masking.h"
+#include "bindings/perceptual.h"
 #include "bindings/random.h"
 #include "bindings/resample.h"
 #include "bindings/sampler.h"
@@ -30,6 +33,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   mactok::define_resample_functions(env, exports);
   mactok::TokenizerHandle::define(env, exports);
   mactok::TeacherHandle::define(env, exports);
+  mactok::PerceptualHandle::define(env, exports);
+  mactok::define_adversarial_functions(env, exports);
+  mactok::DiscriminatorHandle::define(env, exports);
   mactok::TokenizerTrainerHandle::define(env, exports);
   mactok::GeneratorHandle::define(env, exports);
   mactok::define_flow_functions(env, exports);

@@ -26,7 +26,7 @@ export interface NativeVitConfig {
   depth: number
   heads: number
   mlpRatio: number
-  mlp: 'gelu' | 'swiglu'
+  mlp: 'gelu' | 'gelu_tanh' | 'swiglu'
   /** Initial value of LayerScale; null for none. */
   layerScale: number | null
   cls: boolean
@@ -91,6 +91,71 @@ export interface NativeTeacher extends NativeModule {
   similarity(images: NativeTensor, grid: number, precision: Precision): Promise<NativeTensor>
 }
 
+/** LPIPS. */
+export interface NativePerceptual extends NativeModule {
+  /** The distance of each pair of pictures, float32 [B]; uint8 [B,H,W,3] or float32 [B,3,H,W] in [-1,1]. */
+  distance(images: NativeTensor, targets: NativeTensor, precision: Precision): Promise<NativeTensor>
+  /** The gradient of the mean distance with respect to images, float32 [B,3,H,W] (tests). */
+  gradient(images: NativeTensor, targets: NativeTensor): Promise<NativeTensor>
+}
+
+export interface NativeDiscriminatorConfig {
+  vit: NativeVitConfig
+  patchSize: number
+  /** Side of the square picture that enters the backbone, in pixels. */
+  inputSize: number
+  /** Features before block 0 and after these blocks, ascending. */
+  levels: number[]
+  /** Odd length of the residual convolution. */
+  kernel: number
+}
+
+/** How one call brings larger pictures to the backbone's size, in [0, 1): a crop for coin < ½, else area resize. */
+export interface NativeCrop {
+  coin: number
+  top: number
+  left: number
+}
+
+export type AdversarialLoss = 'hinge' | 'vanilla' | 'non-saturating'
+
+/** Its state is parameters `backbone.*` and `heads.*`, and the heads' buffers. */
+export interface NativeDiscriminator extends NativeModule {
+  /** Logits of all levels, float32 [B, levels·N], by running statistics. */
+  logits(images: NativeTensor, crop: NativeCrop, precision: Precision): Promise<NativeTensor>
+  /** A call in training mode as the generator makes it: logits, its loss, and its gradient with respect to images (tests). */
+  judge(
+    images: NativeTensor,
+    loss: AdversarialLoss,
+    crop: NativeCrop
+  ): Promise<{ logits: NativeTensor; loss: NativeTensor; gradient: NativeTensor }>
+  /** Two calls in training mode, real then fake: `real`, `fake`, `loss`, and `gradient.NAME` of each of the heads' parameters (tests). */
+  tell(real: NativeTensor, fake: NativeTensor, loss: AdversarialLoss, crop: NativeCrop): Promise<NativeState>
+}
+
+/** DiffAugment: each policy acts by one coin for the whole batch. */
+export interface NativeAugmentation {
+  probability: number
+  color: boolean
+  /** Largest shift as a part of the side; 0: none. */
+  translation: number
+  /** Side of the square that is cut out as a part of the picture's; 0: none. */
+  cutout: number
+}
+
+export interface NativeAdversarialConfig {
+  loss: AdversarialLoss
+  /** VQGAN's adaptive weight on the generator's term. */
+  adaptive: boolean
+  augment: NativeAugmentation
+  /** The view that consistency asks about. */
+  strong: NativeAugmentation
+  /** Weights; 0: not computed. */
+  consistency: number
+  lecam: number
+  lecamDecay: number
+}
+
 export interface NativeMaskConfig {
   target: 'image' | 'latent' | 'none'
   minRatio: number
@@ -107,13 +172,18 @@ export interface NativeTrainerConfig {
   reconstruction: 'mse' | 'l1'
   optimizer: { betas: [number, number]; eps: number; weightDecay: number; clipNorm: number }
   ema: { decay: number; warmup: boolean }
+  /** Decoder fine-tuning: encoder, `to_posterior` and their averages are never written. Absent: false. */
+  decoderOnly?: boolean
+  /** How the discriminator trains; only read where there is one. Its AdamW is set up as the generator's. */
+  discriminator?: NativeAdversarialConfig
 }
 
 /** What changes from step to step; schedules live in lib/training. */
 export interface NativeStepOptions {
   step: number
   lr: number
-  weights: { reconstruction: number; kl: number; alignment: number }
+  /** Absent: 0. A term of weight 0 that costs a network is not computed; without `adversarial` nothing of the discriminator is. */
+  weights: { reconstruction: number; kl: number; alignment: number; perceptual?: number; adversarial?: number }
 }
 
 export interface NativeTokenizerTrainer {
@@ -122,11 +192,19 @@ export interface NativeTokenizerTrainer {
   readonly ema: NativeTokenizer
   /** One optimiser step over the micro-batches, images uint8 [b, H, W, 3] each; their rows are samples 0, 1, 2, … of the global batch. */
   step(microBatches: NativeTensor[], options: NativeStepOptions): Promise<void>
-  /** Means since the last call, then starts anew: total, reconstruction, kl, alignLocal, alignGlobal, psnr, maskRatio, activeUnits, gradNorm, skipped (count), steps (count). */
+  /**
+   * Means since the last call, then starts anew: total, reconstruction, kl, alignLocal, alignGlobal, perceptual, adversarial,
+   * adaptiveWeight, psnr, maskRatio, activeUnits, gradNorm; of the discriminator: discriminator, lecam, consistency, logitsReal,
+   * logitsFake, accuracyReal, accuracyFake, discriminatorGradNorm. Counts: steps, skipped, discriminatorSkipped,
+   * discriminatorCalls, and `nonFinite.NAME` for each of the means that was not finite. skippedInARow: up to now.
+   */
   metrics(): Promise<Record<string, number>>
   /** Gradients of one step's loss by parameter name, without updating anything (tests, accumulation checks). */
   gradients(microBatches: NativeTensor[], options: NativeStepOptions): Promise<NativeState>
-  /** Groups of a checkpoint: `model`, `ema`, `alignment` and `optimizer` (exp_avg.NAME, exp_avg_sq.NAME, step, ema_updates). Live views. */
+  /**
+   * Groups of a checkpoint: `model`, `ema`, `alignment`, `optimizer` (exp_avg.NAME, exp_avg_sq.NAME, step, ema_updates), and with a
+   * discriminator `discriminator` (heads with their buffers, lecam.real, lecam.fake) and `discriminator_optimizer`. Live views.
+   */
   state(): Record<string, NativeState>
   load(state: Record<string, NativeState>): Promise<void>
   dispose(): void
@@ -197,12 +275,7 @@ export interface NativeSamplerConfig {
 /** A denoiser. */
 export interface NativeGenerator extends NativeModule {
   /** The network's output, float32 of the latents' shape; times float32 [B] in its own direction, labels int64 [B]. */
-  predict(
-    latents: NativeTensor,
-    times: NativeTensor,
-    labels: NativeTensor,
-    precision: Precision
-  ): Promise<NativeTensor>
+  predict(latents: NativeTensor, times: NativeTensor, labels: NativeTensor, precision: Precision): Promise<NativeTensor>
 }
 
 export interface NativeSamplerProgress {
@@ -337,8 +410,35 @@ export interface Addon {
   createTokenizerTrainer(
     tokenizer: NativeTokenizer,
     teacher: NativeTeacher | null,
-    config: NativeTrainerConfig
+    config: NativeTrainerConfig,
+    networks?: { perceptual?: NativePerceptual | null; discriminator?: NativeDiscriminator | null }
   ): Promise<NativeTokenizerTrainer>
+
+  createPerceptual(network: 'vgg' | 'alex', device: string): Promise<NativePerceptual>
+  /** Its heads are initialised from the seed; the backbone's weights must be loaded. */
+  createDiscriminator(config: NativeDiscriminatorConfig, device: string, seed: number): Promise<NativeDiscriminator>
+
+  /**
+   * DiffAugment of float32 [B, 3, H, W] by given draws, float32 [B, 7] in [0, 1): brightness, saturation, contrast, shift down and
+   * right, the square's row and column. With `upstream`, the gradient of sum(images · upstream) too.
+   */
+  diffAugment(
+    images: NativeTensor,
+    augmentation: NativeAugmentation,
+    draws: NativeTensor,
+    upstream: NativeTensor | null
+  ): Promise<{ images: NativeTensor; gradient?: NativeTensor }>
+  adversarialLosses(
+    kind: AdversarialLoss,
+    real: NativeTensor,
+    fake: NativeTensor
+  ): Promise<{ discriminator: NativeTensor; generator: NativeTensor }>
+  /** LeCAM over consecutive steps of logits [steps, …]: its terms [steps], and the averages after the last. */
+  lecam(
+    decay: number,
+    real: NativeTensor,
+    fake: NativeTensor
+  ): Promise<{ losses: NativeTensor; real: NativeTensor; fake: NativeTensor }>
 
   createGenerator(config: NativeGeneratorConfig, device: string, seed: number): Promise<NativeGenerator>
   /** The exact velocity of a mixture of Gaussians, whose `means`, `deviations` and `weights` are its state. */

@@ -42,6 +42,10 @@ const huggingFaceRules: readonly Rule[] = [
   [/\.attention\.(attention\.key|k_proj)\.(\w+)$/, '.attn.qkv.$2~1'],
   [/\.attention\.(attention\.value|v_proj)\.(\w+)$/, '.attn.qkv.$2~2'],
   [/\.attention\.(output\.dense|o_proj)\./, '.attn.proj.'],
+  [/\.layernorm_before\./, '.norm1.'], // DINO v1, which is Hugging Face's plain ViT
+  [/\.layernorm_after\./, '.norm2.'],
+  [/\.intermediate\.dense\./, '.mlp.fc1.'],
+  [/\.output\.dense\./, '.mlp.fc2.'],
   [/\.layer_scale([12])\.lambda1$/, '.ls$1.gamma'],
   [/\.mlp\.gate_proj\.(\w+)$/, '.mlp.fc1.$1~0'],
   [/\.mlp\.up_proj\.(\w+)$/, '.mlp.fc1.$1~1'],
@@ -63,8 +67,8 @@ const rulesOf: Record<Dinov2Layout, readonly Rule[]> = {
   timm: []
 }
 
-/** Parts of a checkpoint that the forward pass of a frozen DINOv2 does not use. */
-const unused = /(^|\.)mask_token$|^(classifier|head)\./
+/** Parts of a checkpoint that the forward pass of a frozen DINO does not use. */
+const unused = /(^|\.)mask_token$|^(classifier|head)\.|^(\w+\.)?pooler\./
 
 /** timm's name of a tensor (with `~k` for part k of a joined one), or undefined for a tensor that is not needed. */
 export function dinov2Name(name: string, layout: Dinov2Layout): string | undefined {

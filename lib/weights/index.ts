@@ -6,6 +6,7 @@ export { type Dinov2Config, type Dinov2Layout, detectDinov2, dinov2Config, mapDi
 export { fromFloat32, toFloat32, type WeightDtype } from './dtype.js'
 export type { TensorInfo } from './header.js'
 export { type DownloadProgress, type PulledWeights, type PullOptions, pullWeights } from './hub.js'
+export { detectLpips, type LpipsCheckpoint, type LpipsNetwork, mapLpips, openLpips } from './lpips.js'
 export {
   type Dinov2Checkpoint,
   findWeights,

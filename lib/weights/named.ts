@@ -15,7 +15,7 @@ import { writeSafetensors } from './writer.js'
 const modelFile = 'model.safetensors'
 
 /** The repository that a short name is pulled from: `dinov2-small` from `facebook/dinov2-small`. */
-const repositoryOf = (name: string): string => (name.startsWith('dinov2') ? `facebook/${name}` : name)
+const repositoryOf = (name: string): string => (name.startsWith('dino') ? `facebook/${name}` : name)
 
 const isName = (name: string): boolean => /^[\w-][\w.-]*(\/[\w-][\w.-]*)?$/.test(name)
 

@@ -23,14 +23,15 @@ class ModelHandle : public Napi::ObjectWrap<Self> {
 
   static Napi::Value wrap(Napi::Env env, const Pointer& model) {
     auto shared = model;
-    return Environment::of(env).constructor(Self::kClass).New(
-        {Napi::External<Pointer>::New(env, &shared)});
+    return Environment::of(env)
+        .constructor(Self::kClass)
+        .New({Napi::External<Pointer>::New(env, &shared)});
   }
 
   /** The network behind an argument; a TypeError names the parameter when it is none or is disposed. */
   static Pointer unwrap(const Napi::Value& value, const std::string& name) {
-    if (!value.IsObject() ||
-        !value.As<Napi::Object>().InstanceOf(Environment::of(value.Env()).constructor(Self::kClass))) {
+    if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(
+                                 Environment::of(value.Env()).constructor(Self::kClass))) {
       convert::invalid(value.Env(), name, std::string("a ") + Self::kWhat);
     }
     return Self::Unwrap(value.As<Napi::Object>())->alive(value.Env());
@@ -46,12 +47,12 @@ class ModelHandle : public Napi::ObjectWrap<Self> {
     return Napi::String::New(info.Env(), module_device(*alive(info.Env())).str());
   }
   Napi::Value state(const Napi::CallbackInfo& info) {
-    return to_state(info.Env(), named_parameters(*alive(info.Env())));
+    return to_state(info.Env(), named_tensors(*alive(info.Env())));
   }
   Napi::Value load(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const Model& model = *alive(info.Env());
-      auto assign = assignment(named_parameters(model), from_state(info[0], "state"), Self::kWhat);
+      auto assign = assignment(named_tensors(model), from_state(info[0], "state"), Self::kWhat);
       return run(info.Env(), module_device(model), std::move(assign), to_undefined);
     });
   }
@@ -74,7 +75,8 @@ class ModelHandle : public Napi::ObjectWrap<Self> {
   }
 
   const Pointer& alive(Napi::Env env) const {
-    if (!model_) throw Napi::TypeError::New(env, std::string("This ") + Self::kWhat + " is disposed");
+    if (!model_)
+      throw Napi::TypeError::New(env, std::string("This ") + Self::kWhat + " is disposed");
     return model_;
   }
 

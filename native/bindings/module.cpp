@@ -50,7 +50,8 @@ std::function<void()> assignment(const NamedTensors& targets, const NamedTensors
 
 ModelBytes::ModelBytes(Napi::Env env, const torch::nn::Module& module)
     : env_(env), module_(&module) {
-  for (const auto& parameter : module.parameters()) bytes_ += static_cast<int64_t>(parameter.nbytes());
+  for (const auto& parameter : module.parameters())
+    bytes_ += static_cast<int64_t>(parameter.nbytes());
   Environment::of(env_).count_model(&module, bytes_);
 }
 
@@ -60,11 +61,25 @@ at::Device module_device(const torch::nn::Module& module) {
   return module.parameters().at(0).device();
 }
 
+namespace {
+
+Mlp mlp_kind(const Napi::Value& value, const std::string& name) {
+  const auto text = convert::string(value, name);
+  if (text == "gelu") return Mlp::gelu;
+  if (text == "gelu_tanh") return Mlp::gelu_tanh;
+  if (text == "swiglu") return Mlp::swiglu;
+  convert::invalid(value.Env(), name, "gelu, gelu_tanh or swiglu");
+}
+
+}  // namespace
+
 VitOptions vit_options(const Napi::Value& value, const std::string& name, int64_t patch,
                        int64_t grid) {
   const auto config = convert::object(value, name);
   const auto field = [&name](const char* key) { return name + "." + key; };
-  const auto count = [&](const char* key) { return convert::count(config.Get(key), field(key), 1); };
+  const auto count = [&](const char* key) {
+    return convert::count(config.Get(key), field(key), 1);
+  };
   const auto number = [&](const char* key) { return convert::number(config.Get(key), field(key)); };
   const auto text = [&](const char* key) { return convert::string(config.Get(key), field(key)); };
   const auto layer_scale = config.Get("layerScale");
@@ -75,7 +90,7 @@ VitOptions vit_options(const Napi::Value& value, const std::string& name, int64_
       .depth = count("depth"),
       .heads = count("heads"),
       .mlp_ratio = number("mlpRatio"),
-      .mlp = text("mlp") == "swiglu" ? Mlp::swiglu : Mlp::gelu,
+      .mlp = mlp_kind(config.Get("mlp"), field("mlp")),
       .layer_scale = !layer_scale.IsNull(),
       .layer_scale_init = layer_scale.IsNull() ? 1.0 : number("layerScale"),
       .cls = convert::boolean(config.Get("cls"), field("cls")),

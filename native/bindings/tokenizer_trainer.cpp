@@ -1,7 +1,10 @@
 #include "bindings/tokenizer_trainer.h"
 
+#include "bindings/adversarial.h"
 #include "bindings/convert.h"
+#include "bindings/discriminator.h"
 #include "bindings/masking.h"
+#include "bindings/perceptual.h"
 #include "bindings/promise.h"
 #include "bindings/teacher.h"
 #include "bindings/tensor.h"
@@ -10,22 +13,30 @@
 namespace mactok {
 namespace {
 
-TokenizerStepOptions step_options(const Napi::Value& value, const Tokenizer& tokenizer,
-                                  const Teacher* teacher) {
-  const auto config = convert::object(value, "config");
-  const auto alignment = convert::object(config.Get("alignment"), "alignment");
-  const auto optimizer = convert::object(config.Get("optimizer"), "optimizer");
+double number(const Napi::Object& object, const char* key) {
+  return convert::number(object.Get(key), key);
+}
+
+bool boolean(const Napi::Object& object, const char* key) {
+  return convert::boolean(object.Get(key), key);
+}
+
+OptimizerOptions optimizer_options(const Napi::Value& value) {
+  const auto optimizer = convert::object(value, "optimizer");
   const auto betas = convert::array(optimizer.Get("betas"), "betas");
-  const auto ema = convert::object(config.Get("ema"), "ema");
-  const auto number = [](const Napi::Object& object, const char* key) {
-    return convert::number(object.Get(key), key);
-  };
-  const auto boolean = [](const Napi::Object& object, const char* key) {
-    return convert::boolean(object.Get(key), key);
-  };
+  return {.beta1 = convert::number(betas.Get(0U), "betas"),
+          .beta2 = convert::number(betas.Get(1U), "betas"),
+          .eps = number(optimizer, "eps"),
+          .weight_decay = number(optimizer, "weightDecay"),
+          .clip_norm = number(optimizer, "clipNorm")};
+}
+
+GeneratorLossOptions loss_options(const Napi::Object& config, const Tokenizer& tokenizer,
+                                  const Teacher* teacher) {
+  const auto alignment = convert::object(config.Get("alignment"), "alignment");
+  const auto decoder_only = config.Get("decoderOnly");
   return {
       .seed = convert::index(config.Get("seed"), "seed"),
-      .precision = convert::precision(config.Get("precision"), "precision"),
       .masking = mask_options(config.Get("masking"), "masking"),
       .alignment = {.local = boolean(alignment, "local"),
                     .global = boolean(alignment, "global"),
@@ -35,25 +46,53 @@ TokenizerStepOptions step_options(const Napi::Value& value, const Tokenizer& tok
                     .teacher_width = teacher == nullptr ? 0 : teacher->options().width},
       .align_on_mean = convert::string(alignment.Get("on"), "on") == "mean",
       .reconstruction = convert::string(config.Get("reconstruction"), "reconstruction"),
-      .optimizer = {.beta1 = convert::number(betas.Get(0U), "betas"),
-                    .beta2 = convert::number(betas.Get(1U), "betas"),
-                    .eps = number(optimizer, "eps"),
-                    .weight_decay = number(optimizer, "weightDecay"),
-                    .clip_norm = number(optimizer, "clipNorm")},
+      .decoder_only = !decoder_only.IsUndefined() && convert::boolean(decoder_only, "decoderOnly"),
+  };
+}
+
+TokenizerStepOptions step_options(const Napi::Object& config, const Tokenizer& tokenizer,
+                                  const Teacher* teacher) {
+  const auto ema = convert::object(config.Get("ema"), "ema");
+  return {
+      .precision = convert::precision(config.Get("precision"), "precision"),
+      .loss = loss_options(config, tokenizer, teacher),
+      .optimizer = optimizer_options(config.Get("optimizer")),
       .ema = {.decay = number(ema, "decay"), .warmup = boolean(ema, "warmup")},
+  };
+}
+
+DiscriminatorStepOptions discriminator_options(const Napi::Object& config) {
+  const auto discriminator = convert::object(config.Get("discriminator"), "discriminator");
+  return {
+      .seed = convert::index(config.Get("seed"), "seed"),
+      .loss = adversarial_loss(discriminator.Get("loss"), "discriminator.loss"),
+      .adaptive = boolean(discriminator, "adaptive"),
+      .augment = augment_options(discriminator.Get("augment"), "discriminator.augment"),
+      .strong = augment_options(discriminator.Get("strong"), "discriminator.strong"),
+      .consistency_weight = number(discriminator, "consistency"),
+      .lecam_weight = number(discriminator, "lecam"),
+      .lecam_decay = number(discriminator, "lecamDecay"),
+      .optimizer = optimizer_options(config.Get("optimizer")),
   };
 }
 
 StepSchedule step_schedule(const Napi::Value& value) {
   const auto options = convert::object(value, "options");
   const auto weights = convert::object(options.Get("weights"), "weights");
-  const auto weight = [&weights](const char* key) { return convert::number(weights.Get(key), key); };
+  const auto weight = [&weights](const char* key) {
+    return convert::number(weights.Get(key), key);
+  };
+  const auto optional = [&](const char* key) {
+    return weights.Get(key).IsUndefined() ? 0.0 : weight(key);
+  };
   return {
       .step = convert::index(options.Get("step"), "step"),
       .lr = convert::number(options.Get("lr"), "lr"),
-      .reconstruction_weight = weight("reconstruction"),
-      .kl_weight = weight("kl"),
-      .alignment_weight = weight("alignment"),
+      .weights = {.reconstruction = weight("reconstruction"),
+                  .kl = weight("kl"),
+                  .alignment = weight("alignment"),
+                  .perceptual = optional("perceptual"),
+                  .adversarial = optional("adversarial")},
   };
 }
 
@@ -77,23 +116,45 @@ std::shared_ptr<Tokenizer> copy_of(const Tokenizer& source, at::Device device) {
 
 using Trainer = TokenizerTrainerHandle::Trainer;
 
+/** A network among the fourth argument's, or null. */
+template <typename Handle>
+typename Handle::Pointer network(const Napi::Value& networks, const char* name) {
+  if (!networks.IsObject()) return nullptr;
+  const Napi::Value value = networks.As<Napi::Object>().Get(name);
+  return value.IsNull() || value.IsUndefined() ? nullptr : Handle::unwrap(value, name);
+}
+
 Napi::Value create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto tokenizer = TokenizerHandle::unwrap(info[0], "tokenizer");
     const auto teacher = info[1].IsNull() ? nullptr : TeacherHandle::unwrap(info[1], "teacher");
-    const auto options = step_options(info[2], *tokenizer, teacher.get());
+    const auto config = convert::object(info[2], "config");
+    const auto perceptual = network<PerceptualHandle>(info[3], "perceptual");
+    const auto discriminator = network<DiscriminatorHandle>(info[3], "discriminator");
+    const auto options = step_options(config, *tokenizer, teacher.get());
+    const auto judging =
+        discriminator ? std::optional(discriminator_options(config)) : std::nullopt;
     const auto device = module_device(*tokenizer);
     return run(
         info.Env(), device,
         [=] {
           auto ema = copy_of(*tokenizer, device);
-          auto step = std::make_shared<TokenizerStep>(tokenizer, ema, teacher, options);
+          const auto adversary = discriminator
+                                     ? std::make_shared<DiscriminatorStep>(discriminator, *judging)
+                                     : nullptr;
+          auto step = std::make_shared<TokenizerStep>(GeneratorNetworks{.tokenizer = tokenizer,
+                                                                        .teacher = teacher,
+                                                                        .heads = nullptr,
+                                                                        .perceptual = perceptual,
+                                                                        .discriminator = adversary},
+                                                      ema, options);
           return Trainer{tokenizer, ema, step, device};
         },
         [](Napi::Env env, const Trainer& trainer) -> Napi::Value {
           auto copy = trainer;
-          return Environment::of(env).constructor(TokenizerTrainerHandle::kClass).New(
-              {Napi::External<Trainer>::New(env, &copy)});
+          return Environment::of(env)
+              .constructor(TokenizerTrainerHandle::kClass)
+              .New({Napi::External<Trainer>::New(env, &copy)});
         });
   });
 }
@@ -102,19 +163,19 @@ Napi::Value create(const Napi::CallbackInfo& info) {
 
 void TokenizerTrainerHandle::define(Napi::Env env, Napi::Object exports) {
   using Self = TokenizerTrainerHandle;
-  Environment::of(env).define(kClass, DefineClass(env, kClass,
-                                                  {
-                                                      InstanceAccessor<&Self::tokenizer>("tokenizer"),
-                                                      InstanceAccessor<&Self::ema>("ema"),
-                                                      InstanceMethod<&Self::step>("step"),
-                                                      InstanceMethod<&Self::metrics>("metrics"),
-                                                      InstanceMethod<&Self::gradients>("gradients"),
-                                                      InstanceMethod<&Self::state>("state"),
-                                                      InstanceMethod<&Self::load>("load"),
-                                                      InstanceMethod<&Self::dispose>("dispose"),
-                                                  }));
-  exports.Set("createTokenizerTrainer",
-              Napi::Function::New(env, create, "createTokenizerTrainer"));
+  Environment::of(env).define(kClass,
+                              DefineClass(env, kClass,
+                                          {
+                                              InstanceAccessor<&Self::tokenizer>("tokenizer"),
+                                              InstanceAccessor<&Self::ema>("ema"),
+                                              InstanceMethod<&Self::step>("step"),
+                                              InstanceMethod<&Self::metrics>("metrics"),
+                                              InstanceMethod<&Self::gradients>("gradients"),
+                                              InstanceMethod<&Self::state>("state"),
+                                              InstanceMethod<&Self::load>("load"),
+                                              InstanceMethod<&Self::dispose>("dispose"),
+                                          }));
+  exports.Set("createTokenizerTrainer", Napi::Function::New(env, create, "createTokenizerTrainer"));
 }
 
 TokenizerTrainerHandle::TokenizerTrainerHandle(const Napi::CallbackInfo& info)
@@ -186,6 +247,7 @@ Napi::Value TokenizerTrainerHandle::load(const Napi::CallbackInfo& info) {
     const auto given = convert::object(info[0], "state");
     std::vector<std::function<void()>> assignments;
     for (const auto& [group, targets] : trainer.step->state()) {
+      if (targets.empty() && given.Get(group).IsUndefined()) continue;
       assignments.push_back(assignment(targets, from_state(given.Get(group), group), group));
     }
     return run(

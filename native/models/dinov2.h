@@ -1,16 +1,17 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "runtime/torch.h"
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "models/vit.h"
 #include "nn/patch_embed.h"
 
 namespace mactok {
 
-/** What a frozen ViT says of pictures, after its final norm; float32. */
+/** What a frozen ViT says of pictures; float32. */
 struct Features {
   at::Tensor cls;      ///< [B, D]
   at::Tensor patches;  ///< [B, N, D], row by row
@@ -25,10 +26,17 @@ class DinoV2 : public Vit {
   /** options.cls must be set. */
   explicit DinoV2(const VitOptions& options);
 
-  /** images: float [B, 3, grid·patch, grid·patch], normalised by ImageNet's mean and deviation. */
+  /** images: float [B, 3, grid·patch, grid·patch], normalised by ImageNet's mean and deviation. After the final norm. */
   Features forward(const at::Tensor& images) const;
 
+  /** Features before block 0 and after each block of `after` (ascending), without the final norm. */
+  std::vector<Features> intermediate(const at::Tensor& images,
+                                     const std::vector<int64_t>& after) const;
+
  private:
+  at::Tensor tokens(const at::Tensor& images) const;
+  Features split(const at::Tensor& x) const;
+
   std::shared_ptr<PatchEmbed> patch_embed_;
 };
 

@@ -2,20 +2,9 @@
 
 #include <cmath>
 
+#include "nn/imagenet.h"
+
 namespace mactok {
-namespace {
-
-/** From [-1, 1] to ImageNet's normalisation: (x/2 + 1/2 − mean) / deviation, as one product and sum. */
-at::Tensor normalize(const at::Tensor& images) {
-  const auto options = images.options();
-  const auto mean = at::tensor({.485, .456, .406}, at::kDouble).view({3, 1, 1});
-  const auto deviation = at::tensor({.229, .224, .225}, at::kDouble).view({3, 1, 1});
-  const auto scale = (.5 / deviation).to(options);
-  const auto shift = ((.5 - mean) / deviation).to(options);
-  return at::addcmul(shift, images, scale);
-}
-
-}  // namespace
 
 Teacher::Teacher(const VitOptions& options) : DinoV2(options) {
   for (auto& parameter : parameters()) parameter.requires_grad_(false);
@@ -24,7 +13,7 @@ Teacher::Teacher(const VitOptions& options) : DinoV2(options) {
 Features Teacher::features(const at::Tensor& images) const {
   const at::NoGradGuard no_grad;
   const int64_t side = options().grid * options().patch;
-  auto x = normalize(images);
+  auto x = imagenet_normalize(images);
   if (x.size(2) != side || x.size(3) != side) {
     x = at::upsample_bicubic2d(x, {side, side}, /*align_corners=*/false);
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "runtime/torch.h"
 
 #include <cstdint>
 #include <memory>
@@ -72,6 +72,9 @@ class Tokenizer : public torch::nn::Module {
   void set_checkpointing(bool enabled);
 
   const TokenizerOptions& options() const { return options_; }
+
+  /** The weight of the layer that makes pixels. */
+  const at::Tensor& last_layer() const { return to_pixels_->weight; }
 
  private:
   TokenizerOptions options_;

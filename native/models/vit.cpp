@@ -60,6 +60,22 @@ at::Tensor Vit::transform(at::Tensor x, int64_t first_patch, int64_t keep) const
   return norm_->forward(leading_tokens(x, keep));  // [B, keep, D]
 }
 
+std::vector<at::Tensor> Vit::hidden_states(at::Tensor x, int64_t first_patch,
+                                           const std::vector<int64_t>& after) const {
+  std::vector<at::Tensor> states{x};
+  int64_t block = 0;
+  for (const int64_t last : after) {
+    TORCH_CHECK(last >= block && last < options_.depth,
+                "hidden_states: expected ascending blocks below ", options_.depth, " but received ",
+                after);
+    for (; block <= last; ++block) {
+      x = run_block(static_cast<size_t>(block), x, first_patch, x.size(1));
+    }
+    states.push_back(x);
+  }
+  return states;
+}
+
 at::Tensor Vit::run_block(size_t index, const at::Tensor& x, int64_t first_patch,
                           int64_t keep) const {
   const auto block = blocks_[index];

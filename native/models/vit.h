@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "runtime/torch.h"
 
 #include <cstdint>
 #include <memory>
@@ -70,6 +70,10 @@ class Vit : public torch::nn::Module {
    * first_patch: where the N patches begin among the tokens.
    */
   at::Tensor transform(at::Tensor x, int64_t first_patch, int64_t keep) const;
+
+  /** Tokens [B, T, D] as they enter block 0 and as they leave each block of `after` (ascending); no norm, no block past the last. */
+  std::vector<at::Tensor> hidden_states(at::Tensor x, int64_t first_patch,
+                                        const std::vector<int64_t>& after) const;
 
  private:
   at::Tensor run_block(size_t index, const at::Tensor& x, int64_t first_patch, int64_t keep) const;

@@ -13,7 +13,7 @@ bool ends_with(const std::string& text, const std::string& end) {
 
 /** Linear and convolution weights decay; biases, norms, LayerScale, tokens and positions do not. */
 bool decays(const std::string& name, const at::Tensor& parameter) {
-  return ends_with(name, ".weight") && parameter.dim() >= 2;
+  return parameter.dim() >= 2 && (ends_with(name, ".weight") || ends_with(name, ".weight_orig"));
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ AdamW::AdamW(OptimizerOptions options, NamedTensors parameters)
   state_.emplace_back("step", step_);
 }
 
-AdamW::Outcome AdamW::step(double lr) {
+AdamW::Outcome AdamW::step(double lr, const at::Tensor& broken) {
   const at::NoGradGuard no_grad;
   std::vector<std::vector<at::Tensor>> gradients(groups_.size());
   std::vector<at::Tensor> all;
@@ -49,7 +49,8 @@ AdamW::Outcome AdamW::step(double lr) {
   }
 
   const auto norm = at::stack(at::_foreach_norm(all, 2)).norm();
-  const auto skipped = norm.isfinite().logical_not().to(at::kFloat);
+  auto skipped = norm.isfinite().logical_not().to(at::kFloat);
+  if (broken.defined()) skipped = at::max(skipped, broken);
   if (options_.clip_norm > 0) {
     at::_foreach_mul_(all, (options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
   }

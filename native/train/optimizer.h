@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "runtime/torch.h"
 
 #include <string>
 #include <utility>
@@ -26,12 +26,16 @@ class AdamW {
   AdamW(OptimizerOptions options, NamedTensors parameters);
 
   struct Outcome {
-    at::Tensor norm;     // global gradient norm before clipping, float scalar
-    at::Tensor skipped;  // float scalar: 1 when the norm was not finite, else 0
+    at::Tensor norm;  // global gradient norm before clipping, float scalar
+    at::Tensor
+        skipped;  // float scalar: 1 when the norm was not finite or the step was `broken`, else 0
   };
 
-  /** Uses and keeps the parameters' `.grad`; parameters without one count as zero gradient. */
-  Outcome step(double lr);
+  /**
+   * Uses and keeps the parameters' `.grad`; parameters without one count as zero gradient.
+   * broken: float scalar, 1 to skip this step in any case (its loss was not finite); undefined: no.
+   */
+  Outcome step(double lr, const at::Tensor& broken = {});
   void zero_grad();
 
   /** exp_avg.NAME, exp_avg_sq.NAME and step: the state of a checkpoint, live. */

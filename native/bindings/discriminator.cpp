@@ -1,0 +1,141 @@
+#include "bindings/discriminator.h"
+
+#include "bindings/adversarial.h"
+#include "bindings/tensor.h"
+#include "runtime/device.h"
+
+namespace mactok {
+namespace {
+
+DiscriminatorOptions discriminator_options(const Napi::Value& value) {
+  const auto config = convert::object(value, "config");
+  const auto patch = convert::integer(config.Get("patchSize"), "patchSize");
+  const auto input = convert::integer(config.Get("inputSize"), "inputSize");
+  if (patch < 1 || input < patch || input % patch != 0) {
+    convert::invalid(value.Env(), "patchSize", "a divisor of inputSize");
+  }
+  return {.backbone = vit_options(config.Get("vit"), "vit", patch, input / patch),
+          .levels = convert::shape(config.Get("levels"), "levels"),
+          .kernel = convert::integer(config.Get("kernel"), "kernel")};
+}
+
+CropDraw crop_draw(const Napi::Value& value) {
+  const auto config = convert::object(value, "crop");
+  return {.coin = convert::number(config.Get("coin"), "crop.coin"),
+          .top = convert::number(config.Get("top"), "crop.top"),
+          .left = convert::number(config.Get("left"), "crop.left")};
+}
+
+Napi::Value create(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto options = discriminator_options(info[0]);
+    const auto device = parse_device(convert::string(info[1], "device"));
+    const auto seed = convert::index(info[2], "seed");
+    return run(
+        info.Env(), device,
+        [=] {
+          auto discriminator = std::make_shared<Discriminator>(options);
+          initialize(*discriminator, seed);
+          discriminator->set_trained(false);
+          discriminator->to(device);
+          return discriminator;
+        },
+        [](Napi::Env env, const std::shared_ptr<Discriminator>& discriminator) {
+          return DiscriminatorHandle::wrap(env, discriminator);
+        });
+  });
+}
+
+Napi::Value to_object(Napi::Env env, const NamedTensors& tensors) { return to_state(env, tensors); }
+
+}  // namespace
+
+void DiscriminatorHandle::define(Napi::Env env, Napi::Object exports) {
+  define_class(env, {
+                        InstanceMethod<&DiscriminatorHandle::logits>("logits"),
+                        InstanceMethod<&DiscriminatorHandle::judge>("judge"),
+                        InstanceMethod<&DiscriminatorHandle::tell>("tell"),
+                    });
+  exports.Set("createDiscriminator", Napi::Function::New(env, create, "createDiscriminator"));
+}
+
+Napi::Value DiscriminatorHandle::logits(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto discriminator = alive(info.Env());
+    const auto device = module_device(*discriminator);
+    const auto images = TensorHandle::unwrap(info[0], "images");
+    const auto crop = crop_draw(info[1]);
+    const auto precision = convert::precision(info[2], "precision");
+    return run(
+        info.Env(), device,
+        [=] {
+          const Autocast autocast(device.type(), precision);
+          const bool training = discriminator->is_training();
+          discriminator->eval();
+          const auto logits = discriminator->forward(to_network_images(images, device), crop);
+          discriminator->train(training);
+          return logits;
+        },
+        [](Napi::Env env, const at::Tensor& logits) { return TensorHandle::wrap(env, logits); });
+  });
+}
+
+Napi::Value DiscriminatorHandle::judge(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto discriminator = alive(info.Env());
+    const auto device = module_device(*discriminator);
+    const auto images = TensorHandle::unwrap(info[0], "images");
+    const auto kind = adversarial_loss(info[1], "loss");
+    const auto crop = crop_draw(info[2]);
+    return run(
+        info.Env(), device,
+        [=]() -> NamedTensors {
+          const at::AutoGradMode with_gradients(true);
+          const auto x = to_network_images(images, device).detach().requires_grad_(true);
+          discriminator->train();
+          const auto logits = discriminator->forward(x, crop);
+          const auto loss = generator_loss(kind, logits);
+          const auto gradient = torch::autograd::grad({loss}, {x})[0];
+          return {{"logits", logits.detach()}, {"loss", loss.detach()}, {"gradient", gradient}};
+        },
+        to_object);
+  });
+}
+
+Napi::Value DiscriminatorHandle::tell(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto discriminator = alive(info.Env());
+    const auto device = module_device(*discriminator);
+    const auto real = TensorHandle::unwrap(info[0], "real");
+    const auto fake = TensorHandle::unwrap(info[1], "fake");
+    const auto kind = adversarial_loss(info[2], "loss");
+    const auto crop = crop_draw(info[3]);
+    return run(
+        info.Env(), device,
+        [=]() -> NamedTensors {
+          const at::AutoGradMode with_gradients(true);
+          discriminator->train();
+          discriminator->set_trained(true);
+          const auto logits = [&](const at::Tensor& images) {
+            return discriminator->forward(to_network_images(images, device), crop);
+          };
+          const auto of_real = logits(real), of_fake = logits(fake);
+          const auto loss = discriminator_loss(kind, of_real, of_fake);
+          std::vector<at::Tensor> parameters;
+          NamedTensors result{
+              {"real", of_real.detach()}, {"fake", of_fake.detach()}, {"loss", loss.detach()}};
+          for (const auto& item : discriminator->named_parameters()) {
+            if (!item.value().requires_grad()) continue;
+            parameters.push_back(item.value());
+            result.emplace_back("gradient." + item.key(), at::Tensor());
+          }
+          const auto gradients = torch::autograd::grad({loss}, parameters);
+          for (size_t i = 0; i < gradients.size(); ++i) result[3 + i].second = gradients[i];
+          discriminator->set_trained(false);
+          return result;
+        },
+        to_object);
+  });
+}
+
+}  // namespace mactok

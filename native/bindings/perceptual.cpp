@@ -1,0 +1,76 @@
+#include "bindings/perceptual.h"
+
+#include "bindings/tensor.h"
+#include "runtime/device.h"
+
+namespace mactok {
+namespace {
+
+Napi::Value create(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto network = convert::string(info[0], "network");
+    const auto device = parse_device(convert::string(info[1], "device"));
+    return run(
+        info.Env(), device,
+        [=] {
+          auto lpips = std::make_shared<Lpips>(network);
+          lpips->to(device);
+          return lpips;
+        },
+        [](Napi::Env env, const std::shared_ptr<Lpips>& lpips) {
+          return PerceptualHandle::wrap(env, lpips);
+        });
+  });
+}
+
+}  // namespace
+
+void PerceptualHandle::define(Napi::Env env, Napi::Object exports) {
+  define_class(env, {
+                        InstanceMethod<&PerceptualHandle::distance>("distance"),
+                        InstanceMethod<&PerceptualHandle::gradient>("gradient"),
+                    });
+  exports.Set("createPerceptual", Napi::Function::New(env, create, "createPerceptual"));
+}
+
+Napi::Value PerceptualHandle::distance(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto lpips = alive(info.Env());
+    const auto device = module_device(*lpips);
+    const auto images = TensorHandle::unwrap(info[0], "images");
+    const auto targets = TensorHandle::unwrap(info[1], "targets");
+    const auto precision = convert::precision(info[2], "precision");
+    return run(
+        info.Env(), device,
+        [=] {
+          const Autocast autocast(device.type(), precision);
+          return lpips->forward(to_network_images(images, device),
+                                to_network_images(targets, device));
+        },
+        [](Napi::Env env, const at::Tensor& distance) {
+          return TensorHandle::wrap(env, distance);
+        });
+  });
+}
+
+Napi::Value PerceptualHandle::gradient(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto lpips = alive(info.Env());
+    const auto device = module_device(*lpips);
+    const auto images = TensorHandle::unwrap(info[0], "images");
+    const auto targets = TensorHandle::unwrap(info[1], "targets");
+    return run(
+        info.Env(), device,
+        [=] {
+          const at::AutoGradMode with_gradients(true);
+          const auto x = to_network_images(images, device).detach().requires_grad_(true);
+          const auto loss = lpips->forward(x, to_network_images(targets, device)).mean();
+          return torch::autograd::grad({loss}, {x})[0];
+        },
+        [](Napi::Env env, const at::Tensor& gradient) {
+          return TensorHandle::wrap(env, gradient);
+        });
+  });
+}
+
+}  // namespace mactok

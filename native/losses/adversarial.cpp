@@ -1,0 +1,25 @@
+#include "losses/adversarial.h"
+
+namespace mactok {
+
+at::Tensor discriminator_loss(AdversarialLoss kind, const at::Tensor& real,
+                              const at::Tensor& fake) {
+  if (kind == AdversarialLoss::hinge) {
+    return .5 * (at::relu(1 - real).mean() + at::relu(1 + fake).mean());
+  }
+  return .5 * (at::softplus(-real).mean() + at::softplus(fake).mean());
+}
+
+at::Tensor generator_loss(AdversarialLoss kind, const at::Tensor& fake) {
+  return kind == AdversarialLoss::non_saturating ? at::softplus(-fake).mean() : -fake.mean();
+}
+
+at::Tensor adaptive_weight(const at::Tensor& others, const at::Tensor& adversarial,
+                           const at::Tensor& last_layer) {
+  const auto norm = [&last_layer](const at::Tensor& loss) {
+    return torch::autograd::grad({loss}, {last_layer}, {}, /*retain_graph=*/true)[0].norm();
+  };
+  return (norm(others) / (norm(adversarial) + 1e-4)).clamp(0, 1e4).detach();
+}
+
+}  // namespace mactok

@@ -1,0 +1,40 @@
+#include "losses/lecam.h"
+
+namespace mactok {
+
+Lecam::Lecam(double decay, at::Device device)
+    : decay_(decay),
+      real_(at::zeros({}, at::TensorOptions(device).dtype(at::kFloat))),
+      fake_(at::zeros_like(real_)) {
+  begin();
+}
+
+void Lecam::begin() {
+  real_before_ = real_.clone();
+  fake_before_ = fake_.clone();
+}
+
+void Lecam::update(const at::Tensor& real, const at::Tensor& fake, double share) {
+  const at::NoGradGuard no_grad;
+  // From where the step began, so that micro-batches add up to one update with the mean of the whole batch.
+  real_.add_((real.mean() - real_before_) * ((1 - decay_) * share));
+  fake_.add_((fake.mean() - fake_before_) * ((1 - decay_) * share));
+}
+
+at::Tensor Lecam::loss(const at::Tensor& real, const at::Tensor& fake) const {
+  // Copies: the averages move on before the backward pass.
+  return at::relu(real - fake_.clone()).square().mean() +
+         at::relu(real_.clone() - fake).square().mean();
+}
+
+void Lecam::finish(const at::Tensor& skipped) {
+  const auto undone = skipped.to(at::kBool);
+  real_.copy_(at::where(undone, real_before_, real_));
+  fake_.copy_(at::where(undone, fake_before_, fake_));
+}
+
+std::vector<std::pair<std::string, at::Tensor>> Lecam::state() const {
+  return {{"real", real_}, {"fake", fake_}};
+}
+
+}  // namespace mactok

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "runtime/torch.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mactok {
+
+/**
+ * LeCAM (Tseng et al. 2021): pulls the discriminator's logits towards moving averages of the other side's. The averages are on the
+ * device and begin at 0; a step updates them before its term is computed.
+ */
+class Lecam {
+ public:
+  Lecam(double decay, at::Device device);
+
+  /** Starts a step: what micro-batches add counts from here. */
+  void begin();
+
+  /** Moves the averages towards the mean logits of a micro-batch that is `share` of the step's batch. */
+  void update(const at::Tensor& real, const at::Tensor& fake, double share);
+
+  /** mean relu(real − average of fake)² + mean relu(average of real − fake)², a float32 scalar. */
+  at::Tensor loss(const at::Tensor& real, const at::Tensor& fake) const;
+
+  /** Where `skipped` (float scalar) is 1 the averages are again what they were at `begin`. */
+  void finish(const at::Tensor& skipped);
+
+  /** Live: `real` and `fake`, float32 scalars. */
+  std::vector<std::pair<std::string, at::Tensor>> state() const;
+
+ private:
+  double decay_;
+  at::Tensor real_, fake_, real_before_, fake_before_;
+};
+
+}  // namespace mactok

@@ -1,0 +1,112 @@
+#include "models/discriminator.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "nn/imagenet.h"
+#include "nn/initialize.h"
+#include "runtime/random.h"
+
+namespace mactok {
+
+CropDraw draw_crop(uint64_t seed, const std::string& stream, uint64_t step) {
+  const auto drawn = random::uniform(seed, stream + "/crop", step, random::kWholeBatch, 1, 3);
+  const float* values = drawn.data_ptr<float>();
+  return {.coin = values[0], .top = values[1], .left = values[2]};
+}
+
+DiscriminatorBlock::DiscriminatorBlock(int64_t width, int64_t kernel)
+    : convolution_(register_module("0", std::make_shared<SpectralConv1d>(width, width, kernel))),
+      norm_(register_module("1", std::make_shared<BatchNorm>(width, 1e-6))) {}
+
+at::Tensor DiscriminatorBlock::forward(const at::Tensor& x) const {
+  return at::leaky_relu(norm_->forward(convolution_->forward(x)), .2);
+}
+
+DiscriminatorHead::DiscriminatorHead(int64_t width, int64_t kernel)
+    : first_(register_module("0", std::make_shared<DiscriminatorBlock>(width, 1))),
+      residual_(register_module("1", std::make_shared<torch::nn::Module>())
+                    ->register_module("fn", std::make_shared<DiscriminatorBlock>(width, kernel))),
+      last_(register_module("2", std::make_shared<SpectralConv1d>(width, 1, 1))) {}
+
+at::Tensor DiscriminatorHead::forward(const at::Tensor& x) const {
+  const auto y = first_->forward(x);
+  const auto z = (residual_->forward(y) + y) * (1 / std::numbers::sqrt2);
+  return last_->forward(z).squeeze(1).to(at::kFloat);
+}
+
+Discriminator::Discriminator(const DiscriminatorOptions& options)
+    : options_(options),
+      backbone_(register_module("backbone", std::make_shared<DinoV2>(options.backbone))) {
+  for (auto& parameter : backbone_->parameters()) parameter.set_requires_grad(false);
+  const auto heads = register_module("heads", std::make_shared<torch::nn::Module>());
+  for (size_t i = 0; i <= options.levels.size(); ++i) {
+    heads_.push_back(heads->register_module(
+        std::to_string(i),
+        std::make_shared<DiscriminatorHead>(options.backbone.width, options.kernel)));
+  }
+}
+
+at::Tensor Discriminator::prepare(const at::Tensor& images, const CropDraw& crop) const {
+  const auto x = imagenet_normalize(images);
+  const int64_t side = options_.backbone.grid * options_.backbone.patch;
+  const int64_t height = x.size(2), width = x.size(3);
+  if (height == side && width == side) return x;
+  const bool larger = height > side && width > side;
+  if (larger && crop.coin < .5) {
+    const auto position = [side](double drawn, int64_t size) {
+      return static_cast<int64_t>(drawn * static_cast<double>(size - side + 1));
+    };
+    return x.narrow(2, position(crop.top, height), side)
+        .narrow(3, position(crop.left, width), side);
+  }
+  // Area resize is the mean over each target pixel's window.
+  return height > side ? at::adaptive_avg_pool2d(x, {side, side})
+                       : at::upsample_bicubic2d(x, {side, side}, /*align_corners=*/false);
+}
+
+std::vector<at::Tensor> Discriminator::features(const at::Tensor& prepared) const {
+  std::vector<at::Tensor> result;
+  for (const auto& level : backbone_->intermediate(prepared, options_.levels)) {
+    const auto tokens = level.patches.to(at::kFloat) + level.cls.to(at::kFloat).unsqueeze(1);
+    result.push_back(tokens.transpose(1, 2));  // [B, N, D] -> [B, D, N]
+  }
+  return result;
+}
+
+at::Tensor Discriminator::logits(const std::vector<at::Tensor>& features) {
+  ++calls_;
+  std::vector<at::Tensor> result;
+  for (size_t i = 0; i < heads_.size(); ++i) result.push_back(heads_[i]->forward(features[i]));
+  return at::cat(result, 1);
+}
+
+void Discriminator::set_trained(bool trained) {
+  for (const auto& head : heads_) {
+    for (auto& parameter : head->parameters()) parameter.set_requires_grad(trained);
+  }
+}
+
+void initialize(Discriminator& discriminator, uint64_t seed) {
+  for (const auto& item : discriminator.named_modules("discriminator", /*include_self=*/false)) {
+    if (auto* convolution = item.value()->as<SpectralConv1d>()) {
+      const auto name = [&item](const char* part) { return item.key() + "." + part; };
+      const double bound = 1 / std::sqrt(static_cast<double>(convolution->weight_v.numel()));
+      init::uniform(convolution->weight_orig, seed, name("weight"), bound);
+      init::uniform(convolution->bias, seed, name("bias"), bound);
+      for (const auto& [part, vector] :
+           {std::pair{"u", convolution->weight_u}, std::pair{"v", convolution->weight_v}}) {
+        init::normal(vector, seed, name(part), 1);
+        vector.div_(vector.norm());
+      }
+    } else if (auto* norm = item.value()->as<BatchNorm>()) {
+      for (const auto& [values, value] :
+           {std::pair{norm->weight, 1.}, std::pair{norm->bias, 0.},
+            std::pair{norm->running_mean, 0.}, std::pair{norm->running_var, 1.}}) {
+        init::constant(values, value);
+      }
+    }
+  }
+}
+
+}  // namespace mactok

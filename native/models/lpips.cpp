@@ -1,0 +1,108 @@
+#include "models/lpips.h"
+
+namespace mactok {
+namespace {
+
+/** A slice of torchvision's network: its pooling, then layers by their index in `features`. */
+struct SliceTable {
+  int64_t pool;
+  std::vector<std::pair<int64_t, ConvRelu::Options>> layers;
+};
+
+ConvRelu::Options conv3(int64_t inputs, int64_t outputs) { return {inputs, outputs, 3, 1, 1}; }
+
+std::vector<SliceTable> vgg() {
+  return {{0, {{0, conv3(3, 64)}, {2, conv3(64, 64)}}},
+          {2, {{5, conv3(64, 128)}, {7, conv3(128, 128)}}},
+          {2, {{10, conv3(128, 256)}, {12, conv3(256, 256)}, {14, conv3(256, 256)}}},
+          {2, {{17, conv3(256, 512)}, {19, conv3(512, 512)}, {21, conv3(512, 512)}}},
+          {2, {{24, conv3(512, 512)}, {26, conv3(512, 512)}, {28, conv3(512, 512)}}}};
+}
+
+std::vector<SliceTable> alex() {
+  return {{0, {{0, {3, 64, 11, 4, 2}}}},
+          {3, {{3, {64, 192, 5, 1, 2}}}},
+          {3, {{6, conv3(192, 384)}}},
+          {0, {{8, conv3(384, 256)}}},
+          {0, {{10, conv3(256, 256)}}}};
+}
+
+/** The package's normalisation of the input, which is not ImageNet's to the last digit. */
+at::Tensor scale(const at::Tensor& images) {
+  const auto shift = at::tensor({-.030, -.088, -.188}, images.options()).view({3, 1, 1});
+  const auto deviation = at::tensor({.458, .448, .450}, images.options()).view({3, 1, 1});
+  return (images - shift) / deviation;
+}
+
+/** Each position's features over their length, in float32. The gradient of a length of 0 is 0 here, not NaN as in the package. */
+at::Tensor unit(const at::Tensor& features) {
+  const auto x = features.to(at::kFloat);
+  return x / (at::linalg_vector_norm(x, 2, {1}, /*keepdim=*/true) + 1e-10);
+}
+
+}  // namespace
+
+ConvRelu::ConvRelu(const Options& options)
+    : options_(options),
+      weight_(register_parameter(
+          "weight",
+          at::empty({options.outputs, options.inputs, options.kernel, options.kernel},
+                    at::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast)),
+          /*requires_grad=*/false)),
+      bias_(register_parameter("bias", at::empty({options.outputs}), /*requires_grad=*/false)) {}
+
+at::Tensor ConvRelu::forward(const at::Tensor& x) const {
+  return at::conv2d(x, weight_, bias_, options_.stride, options_.padding).relu_();
+}
+
+Lpips::Lpips(const std::string& network) {
+  TORCH_CHECK(network == "vgg" || network == "alex", "lpips: expected vgg or alex but received ",
+              network);
+  const auto net = register_module("net", std::make_shared<torch::nn::Module>());
+  for (const auto& table : network == "vgg" ? vgg() : alex()) {
+    const auto number = slices_.size();
+    Slice slice{.pool = table.pool, .layers = {}, .weight = {}};
+    const auto layers = net->register_module("slice" + std::to_string(number + 1),
+                                             std::make_shared<torch::nn::Module>());
+    for (const auto& [index, options] : table.layers) {
+      slice.layers.push_back(
+          layers->register_module(std::to_string(index), std::make_shared<ConvRelu>(options)));
+    }
+    const auto linear =
+        register_module("lin" + std::to_string(number), std::make_shared<torch::nn::Module>())
+            ->register_module("model", std::make_shared<torch::nn::Module>())
+            ->register_module("1", std::make_shared<torch::nn::Module>());
+    const int64_t channels = table.layers.back().second.outputs;
+    slice.weight = linear->register_parameter("weight", at::empty({1, channels, 1, 1}), false);
+    slices_.push_back(std::move(slice));
+  }
+}
+
+std::vector<at::Tensor> Lpips::features(const at::Tensor& images) const {
+  auto x = scale(images.to(at::kFloat)).contiguous(at::MemoryFormat::ChannelsLast);
+  std::vector<at::Tensor> result;
+  for (const auto& slice : slices_) {
+    if (slice.pool > 0) x = at::max_pool2d(x, slice.pool, 2);
+    for (const auto& layer : slice.layers) x = layer->forward(x);
+    result.push_back(unit(x));  // [B, C, h, w]
+  }
+  return result;
+}
+
+at::Tensor Lpips::forward(const at::Tensor& x, const at::Tensor& y) const {
+  std::vector<at::Tensor> targets;
+  {
+    const at::NoGradGuard no_grad;
+    targets = features(y);
+  }
+  const auto found = features(x);
+  at::Tensor distance;
+  for (size_t i = 0; i < slices_.size(); ++i) {
+    const auto weighted = (found[i] - targets[i]).square() * slices_[i].weight;  // [B, C, h, w]
+    const auto level = weighted.sum(1).mean({1, 2});                             // [B]
+    distance = distance.defined() ? distance + level : level;
+  }
+  return distance;
+}
+
+}  // namespace mactok

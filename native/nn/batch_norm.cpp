@@ -1,0 +1,17 @@
+#include "nn/batch_norm.h"
+
+namespace mactok {
+
+BatchNorm::BatchNorm(int64_t channels, double eps)
+    : weight(register_parameter("weight", at::empty({channels}))),
+      bias(register_parameter("bias", at::empty({channels}))),
+      running_mean(register_buffer("running_mean", at::empty({channels}))),
+      running_var(register_buffer("running_var", at::empty({channels}))),
+      eps_(eps) {}
+
+at::Tensor BatchNorm::forward(const at::Tensor& x) {
+  return at::batch_norm(x.to(at::kFloat), weight, bias, running_mean, running_var, is_training(),
+                        /*momentum=*/.1, eps_, /*cudnn_enabled=*/true);
+}
+
+}  // namespace mactok

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "runtime/torch.h"
+
+namespace mactok {
+
+/** Batch norm over batch and length, always in float32: `weight`, `bias`, buffers `running_mean`, `running_var` (momentum .1). */
+class BatchNorm : public torch::nn::Module {
+ public:
+  BatchNorm(int64_t channels, double eps);
+
+  /** [B, C, N] -> float32 [B, C, N]; by this call's statistics in training mode, else by the running ones. */
+  at::Tensor forward(const at::Tensor& x);
+
+  at::Tensor weight, bias, running_mean, running_var;
+
+ private:
+  double eps_;
+};
+
+}  // namespace mactok

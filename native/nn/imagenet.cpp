@@ -1,0 +1,15 @@
+#include "nn/imagenet.h"
+
+namespace mactok {
+
+at::Tensor imagenet_normalize(const at::Tensor& images) {
+  const auto options = images.options();
+  const auto mean = at::tensor({.485, .456, .406}, at::kDouble).view({3, 1, 1});
+  const auto deviation = at::tensor({.229, .224, .225}, at::kDouble).view({3, 1, 1});
+  // One product and one sum.
+  const auto scale = (.5 / deviation).to(options);
+  const auto shift = ((.5 - mean) / deviation).to(options);
+  return at::addcmul(shift, images, scale);
+}
+
+}  // namespace mactok

@@ -1,0 +1,84 @@
+#include "train/diff_augment.h"
+
+#include "runtime/random.h"
+
+namespace mactok {
+namespace {
+
+/** An integer in [0, count) from each uniform draw; int64 [B, 1]. */
+at::Tensor integers(const at::Tensor& uniform, int64_t count) {
+  return (uniform * static_cast<double>(count)).to(at::kLong).clamp_max(count - 1).view({-1, 1});
+}
+
+int64_t part_of(int64_t size, double ratio) {
+  return static_cast<int64_t>(static_cast<double>(size) * ratio + .5);
+}
+
+/** strengths: [B, 3]. */
+at::Tensor recolor(const at::Tensor& images, const at::Tensor& strengths) {
+  const auto strength = [&strengths](int64_t i) {
+    return strengths.select(1, i).view({-1, 1, 1, 1});
+  };
+  auto x = images + (strength(0) - .5);
+  const auto grey = x.mean(1, /*keepdim=*/true);
+  x = (x - grey) * (2 * strength(1)) + grey;
+  const auto mean = x.mean({1, 2, 3}, /*keepdim=*/true);
+  return (x - mean) * (strength(2) + .5) + mean;
+}
+
+/** Pixel i of dimension `dim` (2 or 3) becomes what pixel i + shift was, 0 outside. uniform: [B]. */
+at::Tensor shift(const at::Tensor& images, int64_t dim, const at::Tensor& uniform, double ratio) {
+  const int64_t size = images.size(dim), most = part_of(size, ratio);
+  const auto shifts = integers(uniform, 2 * most + 1) - most;                    // [B, 1]
+  const auto source = at::arange(size, shifts.options()).unsqueeze(0) + shifts;  // [B, size]
+  const auto inside = source.ge(0).logical_and_(source.lt(size)).to(images.scalar_type());
+  const auto along = [dim](const at::Tensor& x) {
+    return dim == 2 ? x.view({x.size(0), 1, -1, 1}) : x.view({x.size(0), 1, 1, -1});
+  };
+  const auto index = along(source.clamp(0, size - 1)).expand_as(images);
+  return images.gather(dim, index) * along(inside);
+}
+
+/** Rows (or columns) that the square covers, bool [B, size]. */
+at::Tensor covered(const at::Tensor& uniform, int64_t size, double ratio) {
+  const int64_t side = part_of(size, ratio);
+  const auto first = integers(uniform, size + 1 - side % 2) - side / 2;  // [B, 1]
+  const auto position = at::arange(size, first.options()).unsqueeze(0);
+  return position.ge(first).logical_and_(position.lt(first + side));
+}
+
+/** strengths: [B, 2]. */
+at::Tensor cut_out(const at::Tensor& images, const at::Tensor& strengths, double ratio) {
+  const auto rows = covered(strengths.select(1, 0), images.size(2), ratio);
+  const auto columns = covered(strengths.select(1, 1), images.size(3), ratio);
+  const auto square = rows.unsqueeze(2).logical_and(columns.unsqueeze(1));  // [B, H, W]
+  return images.masked_fill(square.unsqueeze(1), 0);
+}
+
+}  // namespace
+
+DiffAugmentDraws draw_augmentation(const DiffAugmentOptions& options, uint64_t seed,
+                                   const std::string& stream, uint64_t step, uint64_t first_index,
+                                   int64_t batch) {
+  const auto coins = random::uniform(seed, stream + "/coins", step, random::kWholeBatch, 1, 3);
+  const auto acts = [&](int64_t i) { return coins.data_ptr<float>()[i] < options.probability; };
+  return {.strengths = random::uniform(seed, stream + "/strengths", step, first_index, batch, 7),
+          .color = options.color && acts(0),
+          .translation = options.translation > 0 && acts(1),
+          .cutout = options.cutout > 0 && acts(2)};
+}
+
+at::Tensor diff_augment(const at::Tensor& images, const DiffAugmentOptions& options,
+                        const DiffAugmentDraws& draws) {
+  const auto strengths = draws.strengths.to(images.device(), /*non_blocking=*/true);
+  auto x = images;
+  if (draws.color) x = recolor(x, strengths.narrow(1, 0, 3));
+  if (draws.translation) {
+    x = shift(x, 2, strengths.select(1, 3), options.translation);
+    x = shift(x, 3, strengths.select(1, 4), options.translation);
+  }
+  if (draws.cutout) x = cut_out(x, strengths.narrow(1, 5, 2), options.cutout);
+  return x;
+}
+
+}  // namespace mactok

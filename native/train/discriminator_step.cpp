@@ -1,0 +1,143 @@
+#include "train/discriminator_step.h"
+
+namespace mactok {
+namespace {
+
+bool of_heads(const std::string& name) { return name.rfind("heads.", 0) == 0; }
+
+template <typename Items>
+NamedTensors heads_of(const Items& items) {
+  NamedTensors result;
+  for (const auto& item : items) {
+    if (of_heads(item.key())) result.emplace_back(item.key(), item.value());
+  }
+  return result;
+}
+
+/** Part i of `count` equal parts of every level. */
+std::vector<at::Tensor> group(const std::vector<at::Tensor>& features, int64_t i, int64_t count) {
+  std::vector<at::Tensor> result;
+  for (const auto& level : features) {
+    const int64_t size = level.size(0) / count;
+    result.push_back(level.narrow(0, i * size, size));
+  }
+  return result;
+}
+
+}  // namespace
+
+DiscriminatorStep::DiscriminatorStep(std::shared_ptr<Discriminator> discriminator,
+                                     DiscriminatorStepOptions options)
+    : options_(std::move(options)),
+      discriminator_(std::move(discriminator)),
+      parameters_(heads_of(discriminator_->named_parameters())),
+      buffers_(heads_of(discriminator_->named_buffers())),
+      optimizer_(options_.optimizer, parameters_),
+      lecam_(options_.lecam_decay, parameters_.at(0).second.device()) {
+  discriminator_->train();
+  discriminator_->set_trained(false);
+}
+
+at::Tensor DiscriminatorStep::prepare(const at::Tensor& images, const DiffAugmentOptions& augment,
+                                      const std::string& stream, const Position& at) const {
+  const auto name = "discriminator/" + stream;
+  const auto draws =
+      draw_augmentation(augment, options_.seed, name, at.step, at.first_index, images.size(0));
+  return discriminator_->prepare(diff_augment(images, augment, draws),
+                                 draw_crop(options_.seed, name, at.step));
+}
+
+void DiscriminatorStep::begin() {
+  buffers_before_.clear();
+  for (const auto& [name, buffer] : buffers_) buffers_before_.push_back(buffer.clone());
+  lecam_.begin();
+  broken_ = at::zeros_like(lecam_.state().at(0).second);
+}
+
+at::Tensor DiscriminatorStep::judge(const at::Tensor& reconstructions, const Position& at) {
+  const auto prepared = prepare(reconstructions, options_.augment, "generator", at);
+  return generator_loss(options_.loss, discriminator_->logits(discriminator_->features(prepared)));
+}
+
+void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& reconstructions,
+                                 double weight, const Position& at, double share, Meter& meter) {
+  const bool consistent = options_.consistency_weight > 0;
+  std::vector<at::Tensor> features;
+  {
+    // Nothing before the heads is trained here, so one pass without gradients serves all groups.
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> groups{prepare(images, options_.augment, "real", at),
+                                   prepare(reconstructions, options_.augment, "fake", at)};
+    if (consistent) {
+      groups.push_back(prepare(images, options_.strong, "strong/real", at));
+      groups.push_back(prepare(reconstructions, options_.strong, "strong/fake", at));
+    }
+    features = discriminator_->features(at::cat(groups));
+  }
+
+  discriminator_->set_trained(true);
+  const int64_t groups = consistent ? 4 : 2;
+  const auto logits = [&](int64_t i) { return discriminator_->logits(group(features, i, groups)); };
+  const auto real = logits(0), fake = logits(1);
+  const auto adversarial = discriminator_loss(options_.loss, real, fake);
+  auto total = weight * adversarial;
+  if (options_.lecam_weight > 0) {
+    lecam_.update(real, fake, share);
+    const auto lecam = lecam_.loss(real, fake);
+    total = total + weight * options_.lecam_weight * lecam;
+    meter.add("lecam", lecam, share);
+  }
+  if (consistent) {
+    const auto strong_real = logits(2), strong_fake = logits(3);
+    const auto consistency =
+        at::mse_loss(at::cat({real, fake}), at::cat({strong_real, strong_fake}));
+    total = total + options_.consistency_weight * consistency;
+    meter.add("consistency", consistency, share);
+  }
+  (total * share).backward();
+  discriminator_->set_trained(false);
+
+  const at::NoGradGuard no_grad;
+  broken_ = at::max(broken_, total.isfinite().logical_not().to(at::kFloat));
+  meter.add("discriminator", adversarial, share);
+  meter.add("logitsReal", real.mean(), share);
+  meter.add("logitsFake", fake.mean(), share);
+  meter.add("accuracyReal", (real > 0).to(at::kFloat).mean(), share);
+  meter.add("accuracyFake", (fake < 0).to(at::kFloat).mean(), share);
+}
+
+at::Tensor DiscriminatorStep::update(double lr, Meter& meter) {
+  const auto outcome = optimizer_.step(lr, broken_);
+  optimizer_.zero_grad();
+  lecam_.finish(outcome.skipped);
+  meter.add("discriminatorGradNorm", outcome.norm);
+  meter.count("discriminatorSkipped", outcome.skipped);
+  return outcome.skipped;
+}
+
+void DiscriminatorStep::finish(const at::Tensor& skipped) {
+  const at::NoGradGuard no_grad;
+  const auto undone = skipped.to(at::kBool);
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    auto& buffer = buffers_[i].second;
+    buffer.copy_(at::where(undone, buffers_before_[i], buffer));
+  }
+}
+
+void DiscriminatorStep::abandon() {
+  const at::NoGradGuard no_grad;
+  discriminator_->set_trained(false);
+  optimizer_.zero_grad();
+  const auto all = at::ones_like(broken_);
+  lecam_.finish(all);
+  finish(all);
+}
+
+std::map<std::string, NamedTensors> DiscriminatorStep::state() const {
+  auto heads = parameters_;
+  heads.insert(heads.end(), buffers_.begin(), buffers_.end());
+  for (const auto& [name, average] : lecam_.state()) heads.emplace_back("lecam." + name, average);
+  return {{"discriminator", heads}, {"discriminator_optimizer", optimizer_.state()}};
+}
+
+}  // namespace mactok

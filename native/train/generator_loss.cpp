@@ -1,0 +1,122 @@
+#include "train/generator_loss.h"
+
+#include <optional>
+
+#include "losses/adversarial.h"
+#include "losses/kl.h"
+#include "losses/reconstruction.h"
+#include "runtime/random.h"
+
+namespace mactok {
+namespace {
+
+at::Tensor psnr(const at::Tensor& prediction, const at::Tensor& images) {
+  const auto error = (prediction.clamp(-1, 1) - images).square().mean({1, 2, 3});  // [B]
+  return (10.0 * (4.0 / error.clamp_min(1e-10)).log10()).mean();
+}
+
+}  // namespace
+
+GeneratorLoss::GeneratorLoss(GeneratorNetworks networks, GeneratorLossOptions options)
+    : networks_(std::move(networks)), options_(std::move(options)) {
+  if (networks_.heads && !networks_.teacher)
+    throw std::invalid_argument("Alignment needs a teacher");
+}
+
+at::Tensor GeneratorLoss::mask(const std::optional<Features>& features, const at::Tensor& images,
+                               const Position& at) const {
+  const auto& shape = networks_.tokenizer->options();
+  const int64_t grid = shape.image / shape.patch;
+  const auto scores =
+      features && options_.masking.semantic > 0 ? semantic_scores(*features, grid) : at::Tensor();
+  return image_mask(options_.masking, scores, options_.seed, at.step, at.first_index,
+                    images.size(0), grid * grid, images.device());  // bool [B, N]
+}
+
+GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const LossWeights& weights,
+                                             const Position& at, double share, Meter& meter) const {
+  const auto& [tokenizer, teacher, heads, perceptual_network, discriminator] = networks_;
+  const auto& masking = options_.masking;
+  const auto device = images.device();
+
+  std::optional<Features> features;
+  const bool semantic = masking.target == "image" && masking.semantic > 0;
+  if (teacher && (heads || semantic)) features = teacher->features(images);
+
+  at::Tensor hidden;  // bool [B, N]
+  if (masking.target == "image") {
+    hidden = mask(features, images, at);
+    meter.add("maskRatio", hidden.to(at::kFloat).mean(), share);
+  }
+
+  Posterior posterior;  // mean, logvar [B, L, Z]
+  {
+    const at::AutoGradMode encoder_trains(!options_.decoder_only);
+    posterior = tokenizer->encode(images, hidden);
+  }
+  auto latents = posterior.mean;
+  auto kl = at::zeros({}, latents.options().dtype(at::kFloat));
+  if (posterior.logvar.defined()) {
+    const auto noise = random::normal(options_.seed, "posterior", at.step, at.first_index,
+                                      images.size(0), latents.size(1) * latents.size(2));
+    latents = posterior.mean + (0.5 * posterior.logvar).exp() * noise.to(device).view_as(latents);
+    kl = kl_divergence(posterior).mean();
+  }
+
+  auto decoded = latents;
+  if (masking.target == "latent") {
+    const auto dropped = image_mask(masking, {}, options_.seed, at.step, at.first_index,
+                                    images.size(0), latents.size(1), device);  // [B, L]
+    decoded = latents.masked_fill(dropped.unsqueeze(-1), 0.0);
+    meter.add("maskRatio", dropped.to(at::kFloat).mean(), share);
+  }
+  const auto prediction = tokenizer->decode(decoded).to(at::kFloat);  // [B, 3, H, W]
+
+  const auto reconstruction = reconstruction_loss(prediction, images, options_.reconstruction);
+  auto total = weights.reconstruction * reconstruction + weights.kl * kl;
+  if (heads) {
+    const auto& aligned = options_.align_on_mean ? posterior.mean : latents;
+    if (options_.alignment.local) {
+      const auto cosine = heads->local_cosine(aligned, features->patches);
+      total = total - weights.alignment * cosine;
+      meter.add("alignLocal", cosine, share);
+    }
+    if (options_.alignment.global) {
+      const auto cosine = heads->global_cosine(aligned, features->cls);
+      total = total - weights.alignment * cosine;
+      meter.add("alignGlobal", cosine, share);
+    }
+  }
+
+  auto seen = weights.reconstruction * reconstruction;  // what the adaptive weight is held against
+  if (weights.perceptual > 0) {
+    TORCH_CHECK(perceptual_network, "the perceptual term needs LPIPS");
+    const auto perceptual = perceptual_network->forward(prediction, images).mean();
+    seen = seen + weights.perceptual * perceptual;
+    total = total + weights.perceptual * perceptual;
+    meter.add("perceptual", perceptual, share);
+  }
+  if (weights.adversarial > 0) {
+    TORCH_CHECK(discriminator, "the adversarial term needs a discriminator");
+    const auto adversarial = discriminator->judge(prediction, at);
+    meter.add("adversarial", adversarial, share);
+    auto term = weights.adversarial * adversarial;
+    if (discriminator->options().adaptive) {
+      const auto weight = adaptive_weight(seen, adversarial, tokenizer->last_layer());
+      term = weight * term;
+      meter.add("adaptiveWeight", weight, share);
+    }
+    total = total + term;
+  }
+
+  const at::NoGradGuard no_grad;
+  meter.add("total", total, share);
+  meter.add("reconstruction", reconstruction, share);
+  meter.add("kl", kl, share);
+  meter.add("psnr", psnr(prediction, images), share);
+  meter.add("activeUnits", (posterior.mean.var(0, /*unbiased=*/false) > 0.01).to(at::kFloat).mean(),
+            share);
+  return {.total = total, .prediction = prediction.detach()};
+}
+
+}  // namespace mactok

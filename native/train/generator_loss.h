@@ -1,0 +1,64 @@
+#pragma once
+
+#include "runtime/torch.h"
+
+#include <memory>
+#include <string>
+
+#include "losses/alignment.h"
+#include "masking/mask.h"
+#include "models/lpips.h"
+#include "models/teacher.h"
+#include "models/tokenizer.h"
+#include "train/discriminator_step.h"
+#include "train/meter.h"
+#include "train/position.h"
+
+namespace mactok {
+
+struct GeneratorLossOptions {
+  uint64_t seed;
+  MaskOptions masking;
+  AlignmentOptions alignment;
+  bool align_on_mean;          // else on the sampled latents
+  std::string reconstruction;  // "mse" | "l1"
+  bool decoder_only;           // the encoder is frozen: no gradients reach it
+};
+
+/** Weights of the terms; a term of weight 0 that costs a network is not computed. */
+struct LossWeights {
+  double reconstruction, kl, alignment, perceptual, adversarial;
+};
+
+/** The networks that a tokenizer's loss needs; all but the tokenizer may be null where no term asks for them. */
+struct GeneratorNetworks {
+  std::shared_ptr<Tokenizer> tokenizer;
+  std::shared_ptr<Teacher> teacher;
+  std::shared_ptr<AlignmentHeads> heads;
+  std::shared_ptr<Lpips> perceptual;
+  std::shared_ptr<DiscriminatorStep> discriminator;
+};
+
+/** A tokenizer's objective (method.md §5): masks, posterior sample, and the five terms. */
+class GeneratorLoss {
+ public:
+  GeneratorLoss(GeneratorNetworks networks, GeneratorLossOptions options);
+
+  struct Result {
+    at::Tensor total;       // scalar with gradient
+    at::Tensor prediction;  // float32 [B, 3, H, W]
+  };
+
+  /** images: float32 [B, 3, H, W] in [−1, 1], `share` of the step's batch. Metrics go to the meter. */
+  Result forward(const at::Tensor& images, const LossWeights& weights, const Position& at,
+                 double share, Meter& meter) const;
+
+ private:
+  at::Tensor mask(const std::optional<Features>& features, const at::Tensor& images,
+                  const Position& at) const;
+
+  GeneratorNetworks networks_;
+  GeneratorLossOptions options_;
+};
+
+}  // namespace mactok
