@@ -38,7 +38,7 @@ export {
   type Posterior,
   Tokenizer
 } from './tokenizer/tokenizer.js'
-export { type TokenizerTraining, trainTokenizer } from './training/builder.js'
+export { type TokenizerTraining, trainDecoder, trainTokenizer } from './training/builder.js'
 export { type GeneratorTraining, trainGenerator } from './training/generator-builder.js'
 export type { GeneratorEvents, GeneratorStepEvent } from './training/generator-events.js'
 export type { GeneratorRun } from './training/generator-run.js'

@@ -3,7 +3,8 @@ import type { ImageSource } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { Emitter } from './emitter.js'
-import { resolveConfig } from './presets.js'
+import { decoderTraining, resolveConfig } from './presets.js'
+import { readRun } from './run.js'
 import type { TrainingConfig, TrainingConfigInput } from './schema.js'
 import { type RunOptions, runTokenizerTraining, type TokenizerRun } from './tokenizer-run.js'
 import type { TrainingEvents } from './training-events.js'
@@ -16,6 +17,9 @@ const eventNames = [
   'broken',
   'notice'
 ] as const satisfies (keyof TrainingEvents)[]
+
+/** Whoever gives steps no longer means epochs. */
+const inSteps = (settings: TrainingConfigInput): TrainingConfigInput => ({ epochs: null, ...settings })
 
 function asSource(name: string, source: unknown): ImageSource {
   if (typeof source === 'string') return imageSource(source)
@@ -57,7 +61,7 @@ export class TokenizerTraining {
 
   /** Any settings, by the names of the configuration: `set({ seed: 1, optimizer: { lr: 1e-3 } })`. */
   set(settings: TrainingConfigInput): this {
-    const changed = mergeConfig(this.#settings, settings)
+    const changed = mergeConfig(this.#settings, settings?.steps === undefined ? settings : inSteps(settings))
     resolveConfig(changed as TrainingConfigInput)
     this.#settings = changed
     return this
@@ -91,6 +95,11 @@ export class TokenizerTraining {
     return this.set({ loss })
   }
 
+  /** The discriminator, on by the name of its backbone's weights (`auto`: the best one found); `false`: none. */
+  discriminator(discriminator: NonNullable<TrainingConfigInput['discriminator']> | false): this {
+    return this.set({ discriminator: discriminator === false ? { weights: null } : discriminator })
+  }
+
   checkpoint(checkpoint: NonNullable<TrainingConfigInput['checkpoint']>): this {
     return this.set({ checkpoint })
   }
@@ -116,7 +125,7 @@ export class TokenizerTraining {
     if (!this.#source) throw invalidParameter('data', 'an image source, by .data(imageFolder(path))', undefined)
     const { steps } = options ?? {}
     const config = resolveConfig(
-      mergeConfig(this.#settings, steps === undefined ? {} : { steps }) as TrainingConfigInput
+      mergeConfig(this.#settings, steps === undefined ? {} : inSteps({ steps })) as TrainingConfigInput
     )
     return runTokenizerTraining({ config, source: this.#source, heldOut: this.#heldOut, events: this.#events }, options)
   }
@@ -124,3 +133,16 @@ export class TokenizerTraining {
 
 /** Starts a description of a tokenizer run from a preset or from settings; `.data(…)…run({ dir })` runs it. */
 export const trainTokenizer = (preset: string | TrainingConfigInput): TokenizerTraining => new TokenizerTraining(preset)
+
+/**
+ * Starts a description of the fine-tuning of a trained run's decoder (method.md §6): encoder and latents stay as they are, so latents
+ * that were written before stay valid. Begins with the run's settings, less what only concerns the encoder.
+ * @param run - its folder
+ * @throws {RangeError} when the folder holds no run
+ */
+export async function trainDecoder(run: string): Promise<TokenizerTraining> {
+  if (typeof run !== 'string') throw invalidParameter('run', 'the folder of a tokenizer run', run)
+  const record = await readRun(run)
+  if (!record) throw outOfRange('run', 'the folder of a tokenizer run', run)
+  return new TokenizerTraining(decoderTraining(record.config, run))
+}

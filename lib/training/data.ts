@@ -4,8 +4,9 @@ import { subset } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
 import { split } from '../data/split.js'
 import { type TrainBatch, trainBatches } from '../data/train-batches.js'
+import { PosteriorStatistics, type PosteriorSummary } from '../evaluation/posterior.js'
 import { psnr } from '../evaluation/psnr.js'
-import type { NativeTokenizer, Precision } from '../native/addon.js'
+import type { NativeTensor, NativeTokenizer, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import type { TrainingConfig } from './schema.js'
@@ -16,6 +17,14 @@ interface Request {
   heldOut: ImageSource | undefined
   onBroken: (broken: Broken) => void
 }
+
+export interface Evaluation extends Partial<PosteriorSummary> {
+  /** dB */
+  psnr: number
+  pictures: number
+}
+
+const floats = async (tensor: NativeTensor): Promise<Float32Array> => new Float32Array(await native(tensor.read()))
 
 /** The pictures of a run: those trained on, and those kept for evaluation, if any. */
 export class TrainingData implements AsyncDisposable {
@@ -70,8 +79,11 @@ export class TrainingData implements AsyncDisposable {
     })
   }
 
-  /** Mean PSNR of the reconstructions (posterior means, nothing masked) of the held-out pictures' centre crops. */
-  async evaluate(tokenizer: NativeTokenizer, precision: Precision): Promise<{ psnr: number; pictures: number }> {
+  /**
+   * The held-out pictures' centre crops, nothing masked: mean PSNR of the reconstructions from posterior means, and where there is
+   * a posterior its active units and KL.
+   */
+  async evaluate(tokenizer: NativeTokenizer, precision: Precision): Promise<Evaluation> {
     const { config, onBroken } = this.#request
     const size = config.tokenizer.imageSize
     const set = this.#heldOut as ImageSet
@@ -82,18 +94,21 @@ export class TrainingData implements AsyncDisposable {
       Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
     )
     const values: number[] = []
+    const statistics = new PosteriorStatistics(config.tokenizer.latentTokens, config.tokenizer.latentChannels)
     for await (const { images, indices } of evaluationBatches(chosen, {
       size,
       batch: config.evaluation.batch,
       onBroken
     })) {
       const input = addon().tensor(images, 'uint8', [indices.length, size, size, 3], 'cpu')
-      const latents = await native(tokenizer.encode(input, null, { precision, sample: false, seed: 0, firstIndex: 0 }))
-      const decoded = await native(tokenizer.decode(latents, precision))
+      const { mean, logvar } = await native(tokenizer.posterior(input, precision))
+      const decoded = await native(tokenizer.decode(mean, precision))
       values.push(...psnr(images, new Float32Array(await native(decoded.read())), indices.length))
-      for (const tensor of [input, latents, decoded]) tensor.dispose()
+      if (logvar) statistics.add(await floats(mean), await floats(logvar))
+      for (const tensor of [input, mean, logvar, decoded]) tensor?.dispose()
     }
-    return { psnr: values.reduce((sum, value) => sum + value, 0) / values.length, pictures: values.length }
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+    return { psnr: mean, pictures: values.length, ...statistics.result() }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,7 +3,12 @@ import { type TokenizerPreset, tokenizerPresets } from '../tokenizer/presets.js'
 import { type TrainingConfig, type TrainingConfigInput, trainingSchema } from './schema.js'
 
 /** The paper's recipe; DINOv2-B is also the width of the encoder that it initialises. */
-const paper: TrainingConfigInput = { encoderInit: 'dinov2-base', teacher: { weights: 'dinov2-base' } }
+const paper: TrainingConfigInput = {
+  encoderInit: 'dinov2-base',
+  teacher: { weights: 'dinov2-base' },
+  loss: { perceptual: { weights: 'lpips-vgg' } },
+  discriminator: { weights: 'auto' }
+}
 
 /** For a laptop's CPU: a short run of a model from scratch, with the teacher where it is found. */
 const tiny: TrainingConfigInput = {
@@ -11,6 +16,9 @@ const tiny: TrainingConfigInput = {
   batch: 64,
   teacher: { weights: 'dinov2-small', missing: 'skip' },
   align: { hidden: 256 },
+  // For whoever switches them on by naming their weights.
+  loss: { perceptual: { warmup: 200 } },
+  discriminator: { inputSize: 56, start: 500 },
   optimizer: { lr: 1e-3, warmup: 100 },
   ema: { decay: 0.999 },
   checkpoint: { every: 1_000 },
@@ -27,6 +35,20 @@ export const trainingPresets: Record<TokenizerPreset, TrainingConfigInput> = {
   'tiny-32': tiny,
   'tiny-64': tiny
 }
+
+/**
+ * Settings for the fine-tuning of a trained tokenizer's decoder (method.md §6), laid over those that it was trained with: ten epochs
+ * of reconstruction, perceptual and adversarial loss from the first step on.
+ */
+export const decoderTraining = (trained: TrainingConfigInput, init: string): TrainingConfigInput =>
+  mergeConfig(trained, {
+    ...{ init, part: 'decoder', encoderInit: null, epochs: 10 },
+    masking: { target: 'none' },
+    align: { local: false, global: false },
+    loss: { weights: { kl: 0 }, perceptual: { warmup: 0 } },
+    discriminator: { start: 0 },
+    optimizer: { warmup: null }
+  })
 
 /**
  * A complete configuration from a preset's name, or from settings that may name one as `preset`.

@@ -3,10 +3,11 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError } from '../errors.js'
 import { libtorchOrigin } from '../native/load.js'
 import { writeJson } from '../weights/atomic.js'
-import type { TrainingConfig } from './schema.js'
+import { type TrainingConfig, trainingSchema } from './schema.js'
 import type { SettledConfig } from './settle.js'
 
 const fileName = 'run.json'
@@ -44,16 +45,23 @@ export async function readRun(folder: string): Promise<RunRecord | null> {
     throw error
   }
   try {
-    return JSON.parse(text)
+    return completed(JSON.parse(text))
   } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause
     throw new MactokError('ERR_FORMAT', `${path} is not JSON`, { cause })
   }
+}
+
+/** Settings that the run's version did not know yet have their defaults, which change nothing. */
+function completed(record: RunRecord): RunRecord {
+  const config = parseConfig(trainingSchema, record.config)
+  return { ...record, config, settled: mergeConfig(config, record.settled) as SettledConfig }
 }
 
 export const writeRun = (folder: string, record: RunRecord): Promise<void> => writeJson(join(folder, fileName), record)
 
 /** Settings that a resumed run may have otherwise: they decide when things happen, not what is computed from a state. */
-const free = ['steps', 'checkpoint', 'log', 'evaluation']
+const free = ['steps', 'epochs', 'checkpoint', 'log', 'evaluation', 'maxSkipped']
 
 /** The first setting in which two configurations differ, as `name is a there but b here`. */
 export function conflict(there: unknown, here: unknown, path: string[] = []): string | null {

@@ -32,3 +32,7 @@ export function klWeight(step: number, weight: number, { kind, steps, ramp }: An
   const phase = (step % steps) / steps
   return weight * (phase < ramp ? phase / ramp : 1)
 }
+
+/** A weight that grows linearly from 0 over the first `warmup` steps. */
+export const warmedUp = (step: number, weight: number, warmup: number): number =>
+  step < warmup ? (weight * step) / warmup : weight

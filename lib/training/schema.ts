@@ -66,11 +66,55 @@ export const lossSchema = z.strictObject({
   weights: z
     .strictObject({
       reconstruction: weight.default(1).describe('weight of the reconstruction loss'),
+      perceptual: weight.default(1).describe('weight of the perceptual loss, where loss.perceptual names a network'),
+      adversarial: weight
+        .default(0.2)
+        .describe("weight of the generator's and the discriminator's losses, where there is a discriminator"),
       kl: weight.default(1e-6).describe('weight of the KL term (a sum over L·Z, a mean over pictures)'),
       alignment: weight.default(0.1).describe('weight of the alignment loss')
     })
     .prefault({}),
+  perceptual: z
+    .strictObject({
+      weights: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe('LPIPS network of the perceptual loss: lpips-vgg, lpips-alex or a path; null: no such loss'),
+      warmup: count.default(10_000).describe('steps in which its weight grows from 0')
+    })
+    .prefault({}),
   klAnneal: annealSchema.prefault({})
+})
+
+/** The discriminator of method.md §5: a frozen DINO with trained heads. */
+export const discriminatorSchema = z.strictObject({
+  weights: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      'frozen backbone: a DINO or DINOv2 by name or folder; auto: DINO v1 S/16 if found, else DINOv2 S/14; null: no discriminator'
+    ),
+  start: count.default(20_000).describe('step from which it trains and judges; nothing of it is computed before'),
+  inputSize: positive.default(224).describe('side in pixels of what the backbone sees; a multiple of its patch'),
+  loss: z
+    .enum(['hinge', 'vanilla', 'non-saturating'])
+    .default('hinge')
+    .describe('adversarial loss of discriminator and generator'),
+  adaptive: z.boolean().default(false).describe("VQGAN's adaptive weight of the generator's term"),
+  augment: z
+    .strictObject({
+      probability: fraction.default(0.5).describe('probability of each DiffAugment policy, one coin for a batch'),
+      color: z.boolean().default(true).describe('change brightness, saturation and contrast'),
+      translation: fraction.default(0.125).describe('largest shift as a part of the side; 0: none'),
+      cutout: fraction.default(0.2).describe('side of the square cut out as a part of the side; 0: none'),
+      strongCutout: fraction.default(0.5).describe('the same in the strong view, of which the policies always act')
+    })
+    .prefault({}),
+  consistency: weight.default(4).describe('weight of the consistency of its logits with those of a strong view'),
+  lecam: weight.default(1e-3).describe('weight of LeCAM beside the adversarial loss'),
+  lecamDecay: fraction.default(0.999).describe("decay of LeCAM's averages")
 })
 
 /** AdamW and its schedule, method.md §6. */
@@ -118,6 +162,16 @@ export const trainingSchema = z
       .nullable()
       .default(null)
       .describe('DINOv2 weights that initialise the encoder: a name or a folder; null: from scratch'),
+    init: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe('tokenizer of which the averaged weights start this run: a model, checkpoint or run folder'),
+    part: z
+      .enum(['all', 'decoder'])
+      .default('all')
+      .describe('what is trained; decoder: encoder and latents stay as `init` has them'),
+    epochs: z.number().positive().nullable().default(null).describe('passes over the pictures, instead of steps'),
     steps: positive.default(250_000).describe('optimiser steps; the schedules span them'),
     batch: positive.default(256).describe('pictures in one optimiser step'),
     microBatch: positive
@@ -134,6 +188,7 @@ export const trainingSchema = z
     align: alignmentSchema.prefault({}),
     teacher: teacherSchema.prefault({}),
     loss: lossSchema.prefault({}),
+    discriminator: discriminatorSchema.prefault({}),
     optimizer: optimizerSchema.prefault({}),
     ema: z
       .strictObject({
@@ -146,6 +201,9 @@ export const trainingSchema = z
       .prefault({}),
     data: dataSchema.prefault({}),
     checkpoint: checkpointSchema.prefault({}),
+    maxSkipped: positive
+      .default(100)
+      .describe('stop after so many steps in a row with a loss or gradient that is not finite (seen when logging)'),
     log: z
       .strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') })
       .prefault({}),
@@ -153,12 +211,17 @@ export const trainingSchema = z
   })
   .superRefine((config, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
-    const { batch, microBatch, masking } = config
+    const { batch, microBatch, masking, part, init, align } = config
     if (microBatch !== null && batch % microBatch !== 0) {
       issue(['microBatch'], `expected a divisor of batch (${batch}) but received ${microBatch}`)
     }
     if (masking.min > masking.max) {
       issue(['masking', 'min'], `expected at most masking.max (${masking.max}) but received ${masking.min}`)
+    }
+    if (part === 'decoder') {
+      if (init === null) issue(['init'], 'expected a trained tokenizer, of which the decoder is trained alone')
+      if (masking.target !== 'none') issue(['masking', 'target'], 'expected none where the decoder is trained alone')
+      if (align.local || align.global) issue(['align'], 'expected no alignment where the decoder is trained alone')
     }
   })
 

@@ -1,4 +1,4 @@
-import type { NativeTrainerConfig, Precision } from '../native/addon.js'
+import type { NativeAdversarialConfig, NativeTrainerConfig, Precision } from '../native/addon.js'
 import { bestPrecision } from '../native/device.js'
 import type { TrainingConfig } from './schema.js'
 
@@ -8,21 +8,32 @@ export type SettledConfig = TrainingConfig & {
   optimizer: TrainingConfig['optimizer'] & { lr: number; warmup: number }
 }
 
+/** Steps of the whole run. */
+export const totalSteps = ({ steps, epochs, batch }: TrainingConfig, pictures: number): number =>
+  epochs === null ? steps : Math.max(1, Math.ceil((epochs * pictures) / batch))
+
 /** Settles what the caller left open. Without a teacher nothing is left that needs one. */
 export function settle(
   config: TrainingConfig,
-  { pictures, device, teacher }: { pictures: number; device: string; teacher: boolean }
+  {
+    pictures,
+    device,
+    teacher,
+    backbone
+  }: { pictures: number; device: string; teacher: boolean; backbone: string | null }
 ): SettledConfig {
-  const { batch, precision, optimizer, masking, align, loss } = config
+  const { batch, precision, optimizer, masking, align, loss, discriminator } = config
   const aligns = teacher && loss.weights.alignment > 0
   return {
     ...config,
+    steps: totalSteps(config, pictures),
     precision: precision === 'auto' ? bestPrecision(device) : precision,
     optimizer: {
       ...optimizer,
       lr: optimizer.lr ?? (1e-4 * batch) / 256,
       warmup: optimizer.warmup ?? Math.ceil(pictures / batch)
     },
+    discriminator: { ...discriminator, weights: backbone },
     masking: { ...masking, semantic: teacher ? masking.semantic : 0 },
     align: { ...align, local: aligns && align.local, global: aligns && align.global }
   }
@@ -36,7 +47,9 @@ export function trainerConfig({
   align,
   loss,
   optimizer,
-  ema
+  ema,
+  part,
+  discriminator
 }: SettledConfig): NativeTrainerConfig {
   const { target, min, max, semantic, per } = masking
   const { betas, eps, weightDecay, clip } = optimizer
@@ -47,6 +60,20 @@ export function trainerConfig({
     alignment: align,
     reconstruction: loss.reconstruction,
     optimizer: { betas, eps, weightDecay, clipNorm: clip },
-    ema
+    ema,
+    decoderOnly: part === 'decoder',
+    discriminator: adversarialConfig(discriminator)
   }
+}
+
+function adversarialConfig({
+  loss,
+  adaptive,
+  augment: { strongCutout, ...augment },
+  consistency,
+  lecam,
+  lecamDecay
+}: SettledConfig['discriminator']): NativeAdversarialConfig {
+  const strong = { ...augment, probability: 1, cutout: strongCutout }
+  return { loss, adaptive, augment, strong, consistency, lecam, lecamDecay }
 }

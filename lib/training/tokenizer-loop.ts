@@ -1,6 +1,7 @@
 /** What happens between the start of a tokenizer run and its last checkpoint. */
 
 import type { TrainBatch } from '../data/train-batches.js'
+import { MactokError } from '../errors.js'
 import type { NativeStepOptions, NativeTokenizerTrainer } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
@@ -11,7 +12,7 @@ import type { Emitter } from './emitter.js'
 import { runLoop } from './loop.js'
 import { MetricsLog, type MetricsRecord } from './metrics.js'
 import type { RunRecord } from './run.js'
-import { klWeight, learningRate } from './schedules.js'
+import { klWeight, learningRate, warmedUp } from './schedules.js'
 import type { SettledConfig } from './settle.js'
 import { saveTrainer } from './trainer-state.js'
 import type { StepEvent, TrainingEvents } from './training-events.js'
@@ -27,19 +28,23 @@ interface Training {
   signal: AbortSignal | undefined
 }
 
-/** Trains from step `start` to `stop`; returns the number of steps done. */
+/**
+ * Trains from step `start` to `stop`; returns the number of steps done.
+ * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
+ */
 export async function train({ dir, start, stop, data, trainer, events, record, signal }: Training): Promise<number> {
   const config = record.settled
   const log = new MetricsLog(dir, start)
   let since = performance.now()
   let logged = start
   const write = (line: MetricsRecord) => log.write(line)
+  const diverged = new AbortController()
 
   try {
-    return await runLoop({
+    const done = await runLoop({
       start,
       stop,
-      signal,
+      signal: signal ? AbortSignal.any([signal, diverged.signal]) : diverged.signal,
       batches: data.batches(start),
       every: {
         log: config.log.every,
@@ -56,10 +61,17 @@ export async function train({ dir, start, stop, data, trainer, events, record, s
         events.emit('step', { ...line, steps: config.steps, secondsLeft } as StepEvent)
         logged = done
         since = performance.now()
+        const inARow = metrics.skippedInARow ?? 0
+        if (inARow >= config.maxSkipped) diverged.abort(divergence(done, inARow, metrics))
       },
       evaluate: async (done) => {
         const result = await data.evaluate(trainer.ema, config.precision)
-        write({ step: done, evaluation: { psnr: result.psnr } })
+        const { pictures: _, klPerChannel, ...evaluation } = result
+        write({
+          step: done,
+          evaluation,
+          ...(klPerChannel && { klPerChannel: Object.fromEntries(klPerChannel.entries()) })
+        })
         events.emit('evaluation', { step: done, ...result })
         since = performance.now()
       },
@@ -74,20 +86,38 @@ export async function train({ dir, start, stop, data, trainer, events, record, s
         since = performance.now()
       }
     })
+    if (diverged.signal.aborted) throw diverged.signal.reason
+    return done
   } finally {
     log.close()
   }
 }
 
 /** What depends on the step alone. */
-function schedule({ optimizer, steps, loss }: SettledConfig, step: number): NativeStepOptions {
+function schedule({ optimizer, steps, loss, discriminator }: SettledConfig, step: number): NativeStepOptions {
   const { lr: peak, warmup, final } = optimizer
-  const { reconstruction, kl, alignment } = loss.weights
+  const { reconstruction, perceptual, adversarial, kl, alignment } = loss.weights
+  const judged = discriminator.weights !== null && step >= discriminator.start
   return {
     step,
     lr: learningRate(step, { peak, warmup, steps, final }),
-    weights: { reconstruction, kl: klWeight(step, kl, loss.klAnneal), alignment }
+    weights: {
+      reconstruction,
+      kl: klWeight(step, kl, loss.klAnneal),
+      alignment,
+      perceptual: loss.perceptual.weights === null ? 0 : warmedUp(step, perceptual, loss.perceptual.warmup),
+      adversarial: judged ? adversarial : 0
+    }
   }
+}
+
+/** Tells which terms were not finite. */
+function divergence(step: number, inARow: number, metrics: Record<string, number>): MactokError {
+  const terms = Object.keys(metrics).flatMap((name) => (name.startsWith(broken) ? [name.slice(broken.length)] : []))
+  return new MactokError(
+    'ERR_DIVERGED',
+    `Stopped at step ${step}: the last ${inARow} steps changed nothing, because they were not finite (${terms.join(', ')}). Their checkpoint has the last finite weights.`
+  )
 }
 
 /** Queues one step; the pictures are copied before this returns. */
@@ -107,7 +137,20 @@ async function runStep(
   }
 }
 
-const losses = ['total', 'reconstruction', 'kl', 'alignLocal', 'alignGlobal']
+const losses = ['total', 'reconstruction', 'perceptual', 'adversarial', 'kl', 'alignLocal', 'alignGlobal']
+
+/** Metrics of the discriminator under the names that they have in its group of a line. */
+const ofDiscriminator: Record<string, string> = {
+  discriminator: 'loss',
+  discriminatorGradNorm: 'gradNorm',
+  discriminatorSkipped: 'skipped',
+  discriminatorCalls: 'calls',
+  ...Object.fromEntries(
+    ['consistency', 'lecam', 'logitsReal', 'logitsFake', 'accuracyReal', 'accuracyFake'].map((name) => [name, name])
+  )
+}
+
+const broken = 'nonFinite.'
 
 /** A line of the metrics log. */
 function describe(
@@ -117,13 +160,23 @@ function describe(
   pictures: number
 ): MetricsRecord {
   const { steps: _, ...values } = metrics
-  const entries = Object.entries(values)
+  const groups: Record<'loss' | 'discriminator' | 'nonFinite', Record<string, number>> = {
+    loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
+    discriminator: {},
+    nonFinite: {}
+  }
+  const others: Record<string, number> = {}
+  for (const [name, value] of Object.entries(values)) {
+    if (name.startsWith(broken)) groups.nonFinite[name.slice(broken.length)] = value
+    else if (ofDiscriminator[name]) groups.discriminator[ofDiscriminator[name]] = value
+    else if (!losses.includes(name)) others[name] = value
+  }
   const { lr, weights } = schedule(config, done - 1)
   return {
     step: done,
     epoch: (done * config.batch) / pictures,
-    loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
-    ...Object.fromEntries(entries.filter(([name]) => !losses.includes(name))),
+    ...Object.fromEntries(Object.entries(groups).filter(([, group]) => Object.keys(group).length > 0)),
+    ...others,
     lr,
     klWeight: weights.kl
   }

@@ -8,14 +8,17 @@ import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { Teacher } from '../teacher/teacher.js'
+import { startFrom } from '../tokenizer/start-from.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { locateWeights } from '../weights/index.js'
+import { carryDiscriminator } from './carry-discriminator.js'
 import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
 import { TrainingData } from './data.js'
 import type { Emitter } from './emitter.js'
+import { findBackbone, loadNetworks } from './networks.js'
 import { conflict, type RunRecord, readRun, versions, writeRun } from './run.js'
 import { needsTeacher, type TrainingConfig } from './schema.js'
-import { type SettledConfig, settle, trainerConfig } from './settle.js'
+import { type SettledConfig, settle, totalSteps, trainerConfig } from './settle.js'
 import { train } from './tokenizer-loop.js'
 import { loadTrainer } from './trainer-state.js'
 import type { TrainingEvents } from './training-events.js'
@@ -56,14 +59,16 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
   const { dir, signal, stopAt = config.steps, resume = false, device: wanted } = checked(options)
   const device = resolveDevice(wanted)
   const { record: earlier, checkpoint } = await openRun(dir, config, resume)
+  const backbone = earlier ? earlier.settled.discriminator.weights : await findBackbone(config)
 
   await using data = await TrainingData.open({ ...request, onBroken: once((broken) => events.emit('broken', broken)) })
   using teacher = await loadTeacher(earlier ? mustHave(earlier.settled) : config, device, events)
   // A resumed run computes as it did before, even where `auto` would now choose otherwise.
-  const { steps, checkpoint: saving, log, evaluation } = config
+  const { checkpoint: saving, log, evaluation, maxSkipped } = config
   const settled: SettledConfig = earlier
-    ? { ...earlier.settled, steps, checkpoint: saving, log, evaluation }
-    : settle(config, { pictures: data.pictures, device, teacher: teacher !== null })
+    ? { ...earlier.settled, steps: totalSteps(config, data.pictures), checkpoint: saving, log, evaluation, maxSkipped }
+    : settle(config, { pictures: data.pictures, device, teacher: teacher !== null, backbone })
+  const { steps } = settled
   const record: RunRecord = {
     formatVersion: 1,
     kind: 'tokenizer',
@@ -79,14 +84,17 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
   using tokenizer = await Tokenizer.create(config.tokenizer, {
     device,
     seed: config.seed,
-    encoderInit: checkpoint ? null : config.encoderInit,
+    encoderInit: checkpoint || config.init ? null : config.encoderInit,
     checkpointing: config.checkpointing
   })
+  if (!checkpoint && config.init) await startFrom(tokenizer, config.init, { sameLatents: config.part === 'decoder' })
+  await using networks = await loadNetworks(settled, device)
   const trainer = await native(
-    addon().createTokenizerTrainer(tokenizer.native, teacher?.native ?? null, trainerConfig(settled))
+    addon().createTokenizerTrainer(tokenizer.native, teacher?.native ?? null, trainerConfig(settled), networks)
   )
   try {
     if (checkpoint) await loadTrainer(trainer, checkpoint)
+    else if (config.init && config.part === 'decoder') await carryDiscriminator(trainer, config.init)
     await mkdir(dir, { recursive: true })
     await writeRun(dir, record)
     const start = checkpoint?.state.step ?? 0

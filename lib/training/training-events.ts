@@ -1,4 +1,5 @@
 import type { Broken } from '../data/reader.js'
+import type { Evaluation } from './data.js'
 import type { SettledConfig } from './settle.js'
 
 /** What listeners are told. */
@@ -14,7 +15,7 @@ export interface TrainingEvents {
   }
   /** At every log interval: means over the steps since the last one. */
   step: StepEvent
-  evaluation: { step: number; psnr: number; pictures: number }
+  evaluation: { step: number } & Evaluation
   checkpoint: { step: number; folder: string }
   /** A picture that could not be read and was left out; told once a picture. */
   broken: Broken
@@ -26,11 +27,14 @@ export interface StepEvent {
   step: number
   steps: number
   epoch: number
-  /** `total`, `reconstruction`, `kl`, and `alignLocal`, `alignGlobal` where they are on. */
+  /** `total`, `reconstruction`, `kl`, and `perceptual`, `adversarial`, `alignLocal`, `alignGlobal` where they are on. */
   loss: Record<string, number>
   /** dB, of the training pictures (masked, and sampled latents). */
   psnr: number
-  /** `maskRatio`, `activeUnits`, `gradNorm`, `skipped`. */
+  /**
+   * `maskRatio`, `activeUnits`, `gradNorm`, `skipped`, `skippedInARow`; groups `discriminator`, and `nonFinite`, how often which term
+   * was not finite.
+   */
   [metric: string]: number | Record<string, number>
   lr: number
   klWeight: number

@@ -22,7 +22,7 @@ describe('trainTokenizer', () => {
     expect(config.align).toMatchObject({ local: true, global: false })
     expect(config).toMatchObject({ precision: 'fp32', seed: 3, batch: 32 })
     expect(config.optimizer).toMatchObject({ lr: 2e-3, warmup: 100 })
-    expect(config.loss.weights).toEqual({ reconstruction: 1, kl: 1e-5, alignment: 0.1 })
+    expect(config.loss.weights).toMatchObject({ reconstruction: 1, kl: 1e-5, alignment: 0.1 })
     expect(config.checkpoint).toMatchObject({ every: 10, keep: 2 })
     expect(config.evaluation.every).toBe(7)
   })

@@ -10,7 +10,9 @@ describe('resolveConfig', () => {
   test('has the defaults of the paper', () => {
     const config = resolveConfig({})
     expect(config.masking).toEqual({ target: 'image', min: -0.1, max: 0.7, semantic: 0.5, per: 'image' })
-    expect(config.loss.weights).toEqual({ reconstruction: 1, kl: 1e-6, alignment: 0.1 })
+    expect(config.loss.weights).toEqual({
+      ...{ reconstruction: 1, perceptual: 1, adversarial: 0.2, kl: 1e-6, alignment: 0.1 }
+    })
     expect(config.optimizer).toMatchObject({ betas: [0.9, 0.95], weightDecay: 1e-4, clip: 1, final: 0.1 })
     expect(config.ema).toEqual({ decay: 0.9999, warmup: true })
     expect([config.batch, config.steps]).toEqual([256, 250_000])

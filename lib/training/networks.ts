@@ -1,0 +1,108 @@
+/** The frozen networks that a run's losses ask, besides the teacher. */
+
+import { MactokError, outOfRange } from '../errors.js'
+import type { NativeDiscriminator, NativePerceptual } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { fitDinov2 } from '../weights/fit.js'
+import { locateWeights, openDinov2 } from '../weights/index.js'
+import { openLpips } from '../weights/lpips.js'
+import { disposeState, loadWeights, toState } from '../weights/state.js'
+import type { TrainingConfig } from './schema.js'
+
+/** DINO v1 is the method's; DINOv2 stands in for it. */
+const backbones = ['dino-vits16', 'dinov2-small']
+
+/** Features before the first block and after these. */
+const levels = [2, 5, 8, 11]
+const kernel = 9
+
+/**
+ * The backbone's weights that a configuration means: `auto` is the first that is found; null where there is no discriminator.
+ * @throws {MactokError} ERR_FORMAT when `auto` finds none
+ */
+export async function findBackbone({ discriminator, loss }: TrainingConfig): Promise<string | null> {
+  const { weights } = discriminator
+  if (weights === null || loss.weights.adversarial === 0) return null
+  if (weights !== 'auto') return weights
+  for (const name of backbones) {
+    if (await locateWeights(name)) return name
+  }
+  throw new MactokError(
+    'ERR_FORMAT',
+    `No backbone for the discriminator was found: get one by ${backbones.map((name) => `\`mactok weights pull facebook/${name}\``).join(' or ')}, or train without by discriminator.weights none`
+  )
+}
+
+/** The discriminator with its backbone's weights, its positions resampled to the input size; its heads are new. */
+export async function loadDiscriminator(
+  weights: string,
+  { inputSize }: TrainingConfig['discriminator'],
+  device: string,
+  seed: number
+): Promise<NativeDiscriminator> {
+  const checkpoint = await openDinov2(weights)
+  try {
+    const { config } = checkpoint
+    const { patchSize } = config
+    if (inputSize % patchSize !== 0) {
+      throw outOfRange('discriminator.inputSize', `a multiple of ${patchSize}, the patch of ${weights}`, inputSize)
+    }
+    if (config.vit.depth <= Math.max(...levels)) {
+      throw outOfRange('discriminator.weights', 'a ViT of 12 blocks or more', `${weights} of ${config.vit.depth}`)
+    }
+    // The method's code runs DINO v1, which has no LayerScale, with GELU's tanh approximation.
+    const vit =
+      config.vit.layerScale === null ? { ...config.vit, mlp: 'gelu_tanh' as const, normEps: 1e-6 } : config.vit
+    const network = await native(
+      addon().createDiscriminator({ vit, patchSize, inputSize, levels, kernel }, device, seed)
+    )
+    const backbone = await toState(checkpoint.weights)
+    await fitDinov2(backbone, config, { grid: inputSize / patchSize, patchSize })
+    const state = network.state()
+    for (const [name, tensor] of Object.entries(backbone)) {
+      state[`backbone.${name}`]?.dispose()
+      state[`backbone.${name}`] = tensor
+    }
+    await native(network.load(state)).finally(() => disposeState(state))
+    return network
+  } finally {
+    await checkpoint.close()
+  }
+}
+
+/** LPIPS with its weights. */
+export async function loadPerceptual(weights: string, device: string): Promise<NativePerceptual> {
+  const checkpoint = await openLpips(weights)
+  try {
+    const network = await native(addon().createPerceptual(checkpoint.network, device))
+    await loadWeights(network, checkpoint.weights)
+    return network
+  } finally {
+    await checkpoint.close()
+  }
+}
+
+/** The networks of a run, freed together. */
+export interface Networks extends AsyncDisposable {
+  perceptual: NativePerceptual | null
+  discriminator: NativeDiscriminator | null
+}
+
+/** What a run's configuration names; `discriminator.weights` is settled. */
+export async function loadNetworks({ loss, discriminator, seed }: TrainingConfig, device: string): Promise<Networks> {
+  const { weights } = loss.perceptual
+  const wanted = loss.weights.perceptual > 0 ? weights : null
+  const networks: Networks = {
+    perceptual: wanted === null ? null : await loadPerceptual(wanted, device),
+    discriminator: null,
+    [Symbol.asyncDispose]: async () => {
+      networks.perceptual?.dispose()
+      networks.discriminator?.dispose()
+    }
+  }
+  if (discriminator.weights !== null) {
+    networks.discriminator = await loadDiscriminator(discriminator.weights, discriminator, device, seed)
+  }
+  return networks
+}
