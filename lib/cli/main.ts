@@ -10,6 +10,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     summary: 'train a tokenizer on a folder of pictures',
     load: () => import('./train-tokenizer.js')
   },
+  'train decoder': {
+    summary: "fine-tune a trained tokenizer's decoder; its latents stay valid",
+    load: () => import('./train-decoder.js')
+  },
   'train generator': {
     summary: 'train a generator on latent shards',
     load: () => import('./train-generator.js')

@@ -29,10 +29,14 @@ function flag({ name, kind, choices, nullable, description }: ConfigField): Opti
 }
 
 /** Adds `--config` and a flag such as `--masking.max` for every leaf of the schema. */
-export function addSettings(command: Command, schema: z.core.$ZodType, hidden: readonly string[] = []): void {
+export function addSettings(
+  command: Command,
+  schema: z.core.$ZodType,
+  hidden: readonly string[] | ((name: string) => boolean) = []
+): void {
   command.option('--config <file>', 'settings from a YAML file, which flags override')
   for (const field of configFields(schema)) {
-    if (hidden.includes(field.name)) continue
+    if (typeof hidden === 'function' ? hidden(field.name) : hidden.includes(field.name)) continue
     command.addOption(flag(field).helpGroup('Settings:'))
   }
 }

@@ -75,16 +75,23 @@ async function run(preset: string | undefined, options: Options & Record<string,
       .data(from, heldOut === undefined ? {} : { heldOut })
   )
 
-  const { out: dir, stopAt, resume, json = false } = options
+  await runTraining(training, options, device, `mactok train tokenizer --out ${options.out} --resume`)
+}
+
+/** Runs, showing what happens; `again` is the command that goes on after an interruption. */
+export async function runTraining(
+  training: TokenizerTraining,
+  { out: dir, stopAt, resume, json = false }: Pick<Options, 'out' | 'stopAt' | 'resume' | 'json'>,
+  device: string,
+  again: string
+): Promise<void> {
   const stopReport = report(training, json)
   const result = await usage(() => training.run({ dir, device, stopAt, resume, signal: interruption() })).finally(
     stopReport
   )
   if (json) writeJson({ event: 'end', ...result })
   const { step, steps } = result
-  if (result.interrupted) {
-    throw new Interrupted(`Stopped at step ${step} of ${steps}; go on by: mactok train tokenizer --out ${dir} --resume`)
-  }
+  if (result.interrupted) throw new Interrupted(`Stopped at step ${step} of ${steps}; go on by: ${again}`)
   if (!json) process.stdout.write(`${dir}: step ${step} of ${steps}\n`)
 }
 
