@@ -1,7 +1,7 @@
 #pragma once
 
 #include <napi.h>
-#include <torch/torch.h>
+#include "runtime/torch.h"
 
 #include <atomic>
 #include <map>

@@ -1,12 +1,14 @@
 #include "runtime/device.h"
 
+#include <ATen/detail/CUDAHooksInterface.h>
+
 #include <stdexcept>
 
 namespace mactok {
 
 CudaStatus cuda_status() {
   if (!at::hasCUDA()) return {0, "LibTorch's CUDA library is not loaded (no NVIDIA driver found)"};
-  const auto devices = static_cast<int64_t>(torch::cuda::device_count());
+  const auto devices = static_cast<int64_t>(at::detail::getCUDAHooks().deviceCount());
   return {devices, devices > 0 ? "" : "the CUDA runtime finds no device"};
 }
 

@@ -58,24 +58,4 @@ at::Tensor normal(uint64_t seed, std::string_view stream, uint64_t step, uint64_
                    });
 }
 
-at::Tensor truncated_normal(uint64_t seed, std::string_view stream, at::IntArrayRef shape,
-                            double deviation) {
-  // Rows of one block each let all threads draw; the row length is part of the definition.
-  constexpr int64_t kRow = 1024;
-  const int64_t count = c10::multiply_integers(shape);
-  const int64_t rows = (count + kRow - 1) / kRow;
-  const double low = std::erf(-2.0 / std::numbers::sqrt2);  // 2·Φ(−2) − 1
-  return uniform(seed, stream, 0, 0, rows, kRow)
-      .flatten()
-      .slice(0, 0, count)
-      .to(at::kDouble)
-      .mul_(-2.0 * low)
-      .add_(low)
-      .erfinv_()
-      .mul_(std::numbers::sqrt2 * deviation)
-      .clamp_(-2.0 * deviation, 2.0 * deviation)
-      .to(at::kFloat)
-      .reshape(shape);
-}
-
 }  // namespace mactok::random

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "runtime/torch.h"
 
 #include <cstdint>
 #include <string_view>
@@ -23,9 +23,5 @@ at::Tensor uniform(uint64_t seed, std::string_view stream, uint64_t step, uint64
 /** Standard normals by Box–Muller in double precision, rounded to float32 [rows, columns]. */
 at::Tensor normal(uint64_t seed, std::string_view stream, uint64_t step, uint64_t first_index,
                   int64_t rows, int64_t columns);
-
-/** Normals of deviation `deviation`, redrawn by inversion inside ±2 deviations, in `shape`: the field's "truncated normal". */
-at::Tensor truncated_normal(uint64_t seed, std::string_view stream, at::IntArrayRef shape,
-                            double deviation);
 
 }  // namespace mactok::random

@@ -4,4 +4,5 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <ATen/Parallel.h>
 #include <torch/nn/module.h>
