@@ -222,6 +222,18 @@ describe('SwiGLU', () => {
   })
 })
 
+test('DINO v1 on the hub has the names of a plain ViT', () => {
+  const names = {
+    'encoder.layer.3.layernorm_before.weight': 'blocks.3.norm1.weight',
+    'encoder.layer.3.layernorm_after.bias': 'blocks.3.norm2.bias',
+    'encoder.layer.3.attention.output.dense.weight': 'blocks.3.attn.proj.weight',
+    'encoder.layer.3.intermediate.dense.weight': 'blocks.3.mlp.fc1.weight',
+    'encoder.layer.3.output.dense.bias': 'blocks.3.mlp.fc2.bias',
+    'pooler.dense.weight': undefined
+  }
+  for (const [name, expected] of Object.entries(names)) expect(dinov2Name(name, 'huggingface')).toBe(expected)
+})
+
 describe('other checkpoints', () => {
   test('are not taken for DINOv2', () => {
     expect(detectDinov2(['encoder.model.cls_token', 'quant_conv.weight'])).toBeUndefined()
