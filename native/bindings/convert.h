@@ -15,8 +15,10 @@ namespace mactok::convert {
 
 double number(const Napi::Value& value, const std::string& name);
 int64_t integer(const Napi::Value& value, const std::string& name);
-int64_t count(const Napi::Value& value, const std::string& name, int64_t least);  // an integer from `least`
-uint64_t index(const Napi::Value& value, const std::string& name);  // a non-negative integer, or −1 for the whole batch
+int64_t count(const Napi::Value& value, const std::string& name,
+              int64_t least);  // an integer from `least`
+uint64_t index(const Napi::Value& value,
+               const std::string& name);  // a non-negative integer, or −1 for the whole batch
 bool boolean(const Napi::Value& value, const std::string& name);
 std::string string(const Napi::Value& value, const std::string& name);
 Napi::Object object(const Napi::Value& value, const std::string& name);

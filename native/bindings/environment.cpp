@@ -49,7 +49,8 @@ void Environment::post(std::unique_ptr<Completion> completion) {
     if (--pending_ == 0) loop_.Unref(env);
     try {
       owned->complete(env);
-    } catch (const Napi::Error&) {  // a worker is being terminated: nobody awaits this promise any more
+    } catch (
+        const Napi::Error&) {  // a worker is being terminated: nobody awaits this promise any more
     }
   };
   Completion* data = completion.release();

@@ -19,7 +19,8 @@ void MappedFileHandle::define(Napi::Env env, Napi::Object exports) {
                                               InstanceMethod<&MappedFileHandle::tensor>("tensor"),
                                               InstanceMethod<&MappedFileHandle::close>("close"),
                                           }));
-  exports.Set("mapFile", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+  exports.Set("mapFile",
+              Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 return Environment::of(info.Env()).constructor(kClass).New({info[0]});
               }));
 }
@@ -41,11 +42,10 @@ Napi::Value MappedFileHandle::size(const Napi::CallbackInfo& info) {
 
 Napi::Value MappedFileHandle::tensor(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return TensorHandle::wrap(info.Env(),
-                              alive(info.Env())
-                                  .tensor(convert::integer(info[0], "offset"),
-                                          convert::dtype(info[1], "dtype"),
-                                          convert::shape(info[2], "shape")));
+    return TensorHandle::wrap(info.Env(), alive(info.Env())
+                                              .tensor(convert::integer(info[0], "offset"),
+                                                      convert::dtype(info[1], "dtype"),
+                                                      convert::shape(info[2], "shape")));
   });
 }
 

@@ -16,7 +16,8 @@ Napi::Value make_mask(const Napi::CallbackInfo& info) {
     const auto first_index = convert::index(info[4], "firstIndex");
     const auto batch = convert::integer(info[5], "batch");
     const auto patches = convert::integer(info[6], "patches");
-    if (batch < 1 || patches < 1) convert::invalid(info.Env(), "batch, patches", "positive integers");
+    if (batch < 1 || patches < 1)
+      convert::invalid(info.Env(), "batch, patches", "positive integers");
     const auto device = scores.defined() ? scores.device() : at::Device(at::kCPU);
     return run(
         info.Env(), device,

@@ -60,8 +60,8 @@ Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
   };
 
   auto& environment = Environment::of(env);
-  auto task = std::make_shared<std::unique_ptr<Task>>(
-      std::make_unique<Task>(env, std::move(convert)));
+  auto task =
+      std::make_shared<std::unique_ptr<Task>>(std::make_unique<Task>(env, std::move(convert)));
   const auto promise = (*task)->deferred.Promise();
   environment.submit(env, device, [&environment, task, work = std::move(work)]() mutable {
     try {

@@ -18,8 +18,9 @@ Napi::Value drawn(const Napi::CallbackInfo& info) {
     const auto rows = convert::integer(info[4], "rows");
     const auto columns = convert::integer(info[5], "columns");
     if (rows < 0 || columns < 0) convert::invalid(info.Env(), "rows, columns", "counts from 0");
-    const auto values = draw(convert::index(info[0], "seed"), stream, convert::index(info[2], "step"),
-                             convert::index(info[3], "firstIndex"), rows, columns);
+    const auto values =
+        draw(convert::index(info[0], "seed"), stream, convert::index(info[2], "step"),
+             convert::index(info[3], "firstIndex"), rows, columns);
     auto result = Napi::Float32Array::New(info.Env(), values.numel());
     if (values.numel() > 0) std::memcpy(result.Data(), values.data_ptr(), values.nbytes());
     return result;

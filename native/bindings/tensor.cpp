@@ -21,9 +21,9 @@ Napi::Value make_tensor(const Napi::CallbackInfo& info) {
     const auto device = parse_device(convert::string(info[3], "device"));
     auto tensor = at::empty(shape, at::TensorOptions().dtype(type));
     if (tensor.nbytes() != view.ByteLength()) {
-      throw Napi::RangeError::New(
-          info.Env(), "Expected " + std::to_string(tensor.nbytes()) + " bytes for data but received " +
-                          std::to_string(view.ByteLength()));
+      throw Napi::RangeError::New(info.Env(), "Expected " + std::to_string(tensor.nbytes()) +
+                                                  " bytes for data but received " +
+                                                  std::to_string(view.ByteLength()));
     }
     const auto* bytes = static_cast<const uint8_t*>(view.ArrayBuffer().Data()) + view.ByteOffset();
     if (tensor.nbytes() > 0) std::memcpy(tensor.data_ptr(), bytes, tensor.nbytes());
@@ -46,19 +46,19 @@ Napi::Value concatenate(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void TensorHandle::define(Napi::Env env) {
-  Environment::of(env).define(
-      kClass, DefineClass(env, kClass,
-                          {
-                              InstanceAccessor<&TensorHandle::dtype>("dtype"),
-                              InstanceAccessor<&TensorHandle::shape>("shape"),
-                              InstanceAccessor<&TensorHandle::device>("device"),
-                              InstanceAccessor<&TensorHandle::disposed>("disposed"),
-                              InstanceMethod<&TensorHandle::read>("read"),
-                              InstanceMethod<&TensorHandle::to>("to"),
-                              InstanceMethod<&TensorHandle::slice>("slice"),
-                              InstanceMethod<&TensorHandle::reshape>("reshape"),
-                              InstanceMethod<&TensorHandle::dispose>("dispose"),
-                          }));
+  Environment::of(env).define(kClass,
+                              DefineClass(env, kClass,
+                                          {
+                                              InstanceAccessor<&TensorHandle::dtype>("dtype"),
+                                              InstanceAccessor<&TensorHandle::shape>("shape"),
+                                              InstanceAccessor<&TensorHandle::device>("device"),
+                                              InstanceAccessor<&TensorHandle::disposed>("disposed"),
+                                              InstanceMethod<&TensorHandle::read>("read"),
+                                              InstanceMethod<&TensorHandle::to>("to"),
+                                              InstanceMethod<&TensorHandle::slice>("slice"),
+                                              InstanceMethod<&TensorHandle::reshape>("reshape"),
+                                              InstanceMethod<&TensorHandle::dispose>("dispose"),
+                                          }));
 }
 
 Napi::Value TensorHandle::wrap(Napi::Env env, const at::Tensor& tensor) {

@@ -54,8 +54,8 @@ Napi::Value create(const Napi::CallbackInfo& info) {
 at::Tensor sample(const Posterior& posterior, uint64_t seed, uint64_t first_index) {
   if (!posterior.logvar.defined()) return posterior.mean;
   const auto& mean = posterior.mean;  // [B, L, Z]
-  const auto noise = random::normal(seed, "encode", 0, first_index, mean.size(0),
-                                    mean.size(1) * mean.size(2));
+  const auto noise =
+      random::normal(seed, "encode", 0, first_index, mean.size(0), mean.size(1) * mean.size(2));
   return mean + (0.5 * posterior.logvar).exp() * noise.to(mean.device()).view_as(mean);
 }
 

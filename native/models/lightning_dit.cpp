@@ -67,14 +67,14 @@ LightningDit::LightningDit(const LightningDitOptions& options)
   }
   final_layer_ =
       register_module("final_layer", std::make_shared<LightningDitFinalLayer>(width, outputs()));
-  rotation_ = register_buffer("rotation",
-                              on_grid() ? positions::rotary_2d(grid(), head_width, kRopeTheta)
-                                        : positions::rotary_1d(tokens(), head_width, kRopeTheta));
+  rotation_ = on_grid() ? positions::rotary_2d(grid(), head_width, kRopeTheta)
+                        : positions::rotary_1d(tokens(), head_width, kRopeTheta);
 }
 
 at::Tensor LightningDit::forward(const at::Tensor& latents, const at::Tensor& times,
                                  const at::Tensor& labels) const {
   const auto c = condition(times, labels);
+  rotation_ = rotation_.to(latents.device());
   const auto rotation = rotation_;
   auto x = embed(latents);
   for (const auto& block : blocks_) {

@@ -75,7 +75,8 @@ class LightningDit : public DiffusionTransformer {
  private:
   std::vector<std::shared_ptr<LightningDitBlock>> blocks_;
   std::shared_ptr<LightningDitFinalLayer> final_layer_;
-  at::Tensor rotation_;  // a buffer: it follows the device and is no part of a checkpoint
+  mutable at::Tensor
+      rotation_;  // no buffer: those are part of a checkpoint; follows the latents' device
 };
 
 }  // namespace mactok

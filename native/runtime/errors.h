@@ -7,7 +7,7 @@ namespace mactok {
 
 /** What JavaScript hears of a C++ exception: a code and the first line of the message. */
 struct ErrorReport {
-  std::string code;     // INVALID_ARGUMENT, OUT_OF_MEMORY, LIBTORCH or NATIVE
+  std::string code;  // INVALID_ARGUMENT, OUT_OF_MEMORY, LIBTORCH or NATIVE
   std::string message;
 };
 

@@ -53,7 +53,8 @@ at::Tensor normal(uint64_t seed, std::string_view stream, uint64_t step, uint64_
                        const double radius = std::sqrt(-2.0 * std::log((engine() + 0.5) * 0x1p-32));
                        const double angle = 2.0 * std::numbers::pi * (engine() * 0x1p-32);
                        row[i] = static_cast<float>(radius * std::cos(angle));
-                       if (i + 1 < columns) row[i + 1] = static_cast<float>(radius * std::sin(angle));
+                       if (i + 1 < columns)
+                         row[i + 1] = static_cast<float>(radius * std::sin(angle));
                      }
                    });
 }

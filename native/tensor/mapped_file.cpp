@@ -17,11 +17,12 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
   };
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) fail(std::strerror(errno));
-  struct stat status {};
+  struct stat status{};
   const bool regular = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
   // A private writable mapping: LibTorch may be handed the pages as mutable, and the file never changes by it.
-  void* data = regular ? ::mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0)
-                       : MAP_FAILED;
+  void* data = regular
+                   ? ::mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0)
+                   : MAP_FAILED;
   const int error = errno;
   ::close(file);
   if (!regular) fail("not a regular file with content");
