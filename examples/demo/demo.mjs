@@ -15,23 +15,37 @@ import {
 
 const short = process.argv.includes('--short')
 const out = 'demo'
-const photos = fileURLToPath(new URL('../photos', import.meta.url))
-const minutes = short ? 0.75 : 4
+const photos = imageFolder(fileURLToPath(new URL('../photos', import.meta.url)))
+const seconds = short ? 30 : 210
 
 /** Overwrites the last line on a terminal; elsewhere a line of its own. */
 const live = (line) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`)
 const say = (line = '') => console.log(line)
-const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, '0')}`
+const clock = (time) => `${Math.floor(time / 60)}:${String(Math.round(time) % 60).padStart(2, '0')}`
 
 rmSync(out, { recursive: true, force: true })
+const training = () =>
+  trainTokenizer('tiny-64')
+    .set({ batch: 16, data: { minScale: 0.5 } })
+    .data(photos, { heldOut: photos })
 
 say('1. Training a tokenizer: 64 × 64 pictures as 32 tokens of 16 channels')
-await trainTokenizer('tiny-64')
-  .set({ steps: short ? 60 : 600, batch: 32, data: { minScale: 0.35 }, optimizer: { warmup: short ? 10 : 50 } })
-  .set({ log: { every: short ? 5 : 10 }, evaluation: { every: short ? 60 : 200 }, checkpoint: { every: 600 } })
-  .data(imageFolder(photos), { heldOut: imageFolder(photos) })
+// A few steps tell how many this machine can do in the time.
+let stepsPerSecond = 0
+await training()
+  .set({ log: { every: 3 } })
   .on('notice', ({ message }) => say(`   ${message}`))
-  .on('step', ({ step, steps, loss, psnr, picturesPerSecond, secondsLeft }) => {
+  .on('step', ({ picturesPerSecond }) => {
+    stepsPerSecond = picturesPerSecond / 16
+  })
+  .run({ dir: `${out}/warm-up`, steps: 6 })
+rmSync(`${out}/warm-up`, { recursive: true })
+
+const steps = Math.min(3000, Math.max(20, Math.round(seconds * stepsPerSecond)))
+await training()
+  .set({ optimizer: { warmup: Math.round(steps / 10) }, checkpoint: { every: steps } })
+  .set({ log: { every: short ? 5 : 10 }, evaluation: { every: Math.ceil(steps / 4) } })
+  .on('step', ({ step, loss, psnr, picturesPerSecond, secondsLeft }) => {
     const { total, ...terms } = loss
     const parts = Object.entries(terms).map(([name, value]) => `${name} ${value.toPrecision(3)}`)
     live(
@@ -42,12 +56,11 @@ await trainTokenizer('tiny-64')
   .on('evaluation', ({ step, psnr }) =>
     live(`   step ${step}: ${psnr.toFixed(2)} dB on whole pictures, nothing masked\n`)
   )
-  // A slow machine stops earlier, with a checkpoint like any other.
-  .run({ dir: `${out}/run`, signal: AbortSignal.timeout(minutes * 60_000) })
+  .run({ dir: `${out}/run`, steps })
 
 say('\n2. Encoding the photographs into latent shards')
 const tokenizer = await Tokenizer.load(`${out}/run`)
-const { pictures, shards } = await encodeImages(tokenizer, imageFolder(photos), `${out}/latents`)
+const { pictures, shards } = await encodeImages(tokenizer, photos, `${out}/latents`)
 say(`   ${pictures} pictures and their mirror images in ${shards} shard`)
 
 say('3. Decoding the shards')
@@ -58,7 +71,7 @@ const { imageSize, patchSize } = tokenizer.config
 const teacher = (await locateWeights('dinov2-small'))
   ? await Teacher.load('dinov2-small', { grid: imageSize / patchSize })
   : null
-const grid = await reconstruct(tokenizer, imageFolder(photos), `${out}/grid.png`, { teacher })
+const grid = await reconstruct(tokenizer, photos, `${out}/grid.png`, { teacher })
 
 say(`
 Done: ${grid.psnr.toFixed(1)} dB.

@@ -19,16 +19,16 @@ export const tokenizerPresets = {
     patchSize: 4,
     latentTokens: 32,
     latentChannels: 16,
-    encoder: tiny(192, 4, 6),
-    decoder: tiny(192, 4, 6)
+    encoder: tiny(192, 2, 6),
+    decoder: tiny(192, 2, 6)
   },
   'tiny-64': {
     imageSize: 64,
     patchSize: 8,
     latentTokens: 32,
     latentChannels: 16,
-    encoder: tiny(192, 4, 6),
-    decoder: tiny(192, 4, 6)
+    encoder: tiny(192, 2, 6),
+    decoder: tiny(192, 2, 6)
   }
 } as const satisfies Record<string, TokenizerConfigInput>
 

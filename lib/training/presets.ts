@@ -13,13 +13,13 @@ const paper: TrainingConfigInput = {
 /** For a laptop's CPU: a short run of a model from scratch, with the teacher where it is found. */
 const tiny: TrainingConfigInput = {
   steps: 5_000,
-  batch: 64,
+  batch: 32,
   teacher: { weights: 'dinov2-small', missing: 'skip' },
   align: { hidden: 256 },
   // For whoever switches them on by naming their weights.
   loss: { perceptual: { warmup: 200 } },
   discriminator: { inputSize: 56, start: 500 },
-  optimizer: { lr: 1e-3, warmup: 100 },
+  optimizer: { lr: 2e-3, warmup: 100 },
   ema: { decay: 0.999 },
   checkpoint: { every: 1_000 },
   log: { every: 20 },
@@ -32,7 +32,8 @@ export const trainingPresets: Record<TokenizerPreset, TrainingConfigInput> = {
   'mactok-b-256-128': paper,
   'mactok-bl-512-64': { ...paper, steps: 500_000 },
   'mactok-b-512-128': { ...paper, steps: 500_000 },
-  'tiny-32': tiny,
+  // Pictures of this size are taken whole.
+  'tiny-32': { ...tiny, data: { minScale: 1 } },
   'tiny-64': tiny
 }
 
