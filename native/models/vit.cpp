@@ -27,7 +27,7 @@ Vit::Vit(const VitOptions& options, bool learned_positions) : options_(options) 
   }
   const BlockOptions block{.width = width,
                            .heads = options.heads,
-                           .mlp_hidden = static_cast<int64_t>(width * options.mlp_ratio),
+                           .mlp_hidden = std::llround(static_cast<double>(width) * options.mlp_ratio),
                            .mlp = options.mlp,
                            .layer_scale = options.layer_scale,
                            .norm_eps = options.norm_eps};
