@@ -29,7 +29,7 @@ describe('resolveConfig', () => {
     const config = resolveConfig({ preset: 'tiny-32', masking: { max: 0.5 }, tokenizer: { latentTokens: 16 } })
     expect(config.masking).toMatchObject({ max: 0.5, semantic: 0.5 })
     expect(config.tokenizer).toMatchObject({ imageSize: 32, latentTokens: 16, encoder: { width: 192 } })
-    expect(config.batch).toBe(64)
+    expect(config.batch).toBe(trainingPresets['tiny-32'].batch)
   })
 
   test.each<[unknown, ErrorConstructor, string]>([
