@@ -25,12 +25,13 @@ Vit::Vit(const VitOptions& options, bool learned_positions) : options_(options) 
                 " channels in ", options.heads, " heads");
     rope_freqs_ = register_parameter("rope_freqs", at::empty({2, options.depth, width / 2}));
   }
-  const BlockOptions block{.width = width,
-                           .heads = options.heads,
-                           .mlp_hidden = std::llround(static_cast<double>(width) * options.mlp_ratio),
-                           .mlp = options.mlp,
-                           .layer_scale = options.layer_scale,
-                           .norm_eps = options.norm_eps};
+  const BlockOptions block{
+      .width = width,
+      .heads = options.heads,
+      .mlp_hidden = std::llround(static_cast<double>(width) * options.mlp_ratio),
+      .mlp = options.mlp,
+      .layer_scale = options.layer_scale,
+      .norm_eps = options.norm_eps};
   const auto blocks = register_module("blocks", std::make_shared<torch::nn::Module>());
   for (int64_t i = 0; i < options.depth; ++i) {
     blocks_.push_back(blocks->register_module(std::to_string(i), std::make_shared<Block>(block)));
