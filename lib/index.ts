@@ -39,6 +39,7 @@ export {
   Tokenizer
 } from './tokenizer/tokenizer.js'
 export { type TokenizerTraining, trainDecoder, trainTokenizer } from './training/builder.js'
+export { TrainingControl, type TrainingState } from './training/control.js'
 export { type GeneratorTraining, trainGenerator } from './training/generator-builder.js'
 export type { GeneratorEvents, GeneratorStepEvent } from './training/generator-events.js'
 export type { GeneratorRun } from './training/generator-run.js'

@@ -12,6 +12,7 @@ import { addon } from '../native/load.js'
 import { toPictures } from '../pipeline/pictures.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { checkpointName, writeCheckpoint } from './checkpoint.js'
+import type { TrainingControl } from './control.js'
 import type { Emitter } from './emitter.js'
 import type { GeneratorEvents, GeneratorStepEvent } from './generator-events.js'
 import type { GeneratorRunRecord } from './generator-record.js'
@@ -33,18 +34,22 @@ interface Training {
   events: Emitter<GeneratorEvents>
   record: GeneratorRunRecord
   signal: AbortSignal | undefined
+  control: TrainingControl | undefined
 }
 
 /** Trains from step `start` to `stop`; returns the number of steps done. */
 export async function trainGeneratorLoop(training: Training): Promise<number> {
-  const { dir, start, stop, shards, trainer, identity, tokenizer, events, record, signal } = training
+  const { dir, start, stop, shards, trainer, identity, tokenizer, events, record, signal, control } = training
   const config = record.settled
   const log = new MetricsLog(dir, start)
   let since = performance.now()
   let logged = start
   try {
     return await runLoop({
-      ...{ start, stop, signal },
+      ...{ start, stop, signal, control },
+      held: (duration) => {
+        since += duration
+      },
       batches: latentBatches(shards, {
         ...{ batch: config.batch, seed: config.seed, flip: config.latents.flip },
         ...{ statistics: identity.statistics, startStep: start }

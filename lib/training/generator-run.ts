@@ -1,7 +1,7 @@
 /** A generator run from its configuration to its result. */
 
 import { mkdir } from 'node:fs/promises'
-import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { MactokError, outOfRange } from '../errors.js'
 import type { GeneratorIdentity } from '../generator/folder.js'
 import { Generator } from '../generator/generator.js'
 import { nativeGeneratorConfig } from '../generator/native-config.js'
@@ -19,7 +19,7 @@ import { trainGeneratorLoop } from './generator-loop.js'
 import { type GeneratorRunRecord, readGeneratorRun, writeGeneratorRun } from './generator-record.js'
 import type { GeneratorTrainingConfig } from './generator-schema.js'
 import { conflict, versions } from './run.js'
-import type { RunOptions, TokenizerRun } from './tokenizer-run.js'
+import { checkedRunOptions, type RunOptions, type TokenizerRun } from './tokenizer-run.js'
 import { loadTrainer } from './trainer-state.js'
 
 /** A configuration in which nothing depends on machine or data any more. */
@@ -38,7 +38,7 @@ interface Request {
 /** @internal */
 export async function runGeneratorTraining(request: Request, options: RunOptions): Promise<GeneratorRun> {
   const { config, events } = request
-  const { dir, signal, stopAt = config.steps, resume = false, device: wanted } = checked(options)
+  const { dir, signal, control, stopAt = config.steps, resume = false, device: wanted } = checkedRunOptions(options)
   const device = resolveDevice(wanted)
   const { record: earlier, checkpoint } = await openRun(dir, config, resume)
   await using shards = await openLatents(request.shards)
@@ -83,23 +83,13 @@ export async function runGeneratorTraining(request: Request, options: RunOptions
       tokenizer,
       events,
       record,
-      signal
+      signal,
+      control
     })
     return { dir, step, steps, interrupted: step < stop }
   } finally {
     for (const one of [trainer, network, ema]) one.dispose()
   }
-}
-
-function checked(options: RunOptions): RunOptions {
-  const { dir, stopAt, resume, signal } = options ?? {}
-  if (typeof dir !== 'string' || dir === '') throw invalidParameter('dir', 'a folder for the run', dir)
-  if (stopAt !== undefined && !(Number.isInteger(stopAt) && stopAt > 0))
-    throw outOfRange('stopAt', 'a positive integer', stopAt)
-  if (resume !== undefined && typeof resume !== 'boolean') throw invalidParameter('resume', 'a boolean', resume)
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidParameter('signal', 'an AbortSignal', signal)
-  return options
 }
 
 async function openRun(

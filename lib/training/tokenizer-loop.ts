@@ -7,6 +7,7 @@ import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { writeModelConfig } from '../tokenizer/folder.js'
 import { writeCheckpoint } from './checkpoint.js'
+import type { TrainingControl } from './control.js'
 import type { TrainingData } from './data.js'
 import type { Emitter } from './emitter.js'
 import { runLoop } from './loop.js'
@@ -26,13 +27,15 @@ interface Training {
   events: Emitter<TrainingEvents>
   record: RunRecord
   signal: AbortSignal | undefined
+  control: TrainingControl | undefined
 }
 
 /**
  * Trains from step `start` to `stop`; returns the number of steps done.
  * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
  */
-export async function train({ dir, start, stop, data, trainer, events, record, signal }: Training): Promise<number> {
+export async function train(training: Training): Promise<number> {
+  const { dir, start, stop, data, trainer, events, record, signal, control } = training
   const config = record.settled
   const log = new MetricsLog(dir, start)
   let since = performance.now()
@@ -45,6 +48,10 @@ export async function train({ dir, start, stop, data, trainer, events, record, s
       start,
       stop,
       signal: signal ? AbortSignal.any([signal, diverged.signal]) : diverged.signal,
+      control,
+      held: (duration) => {
+        since += duration
+      },
       batches: data.batches(start),
       every: {
         log: config.log.every,

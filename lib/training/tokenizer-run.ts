@@ -13,6 +13,7 @@ import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { locateWeights } from '../weights/index.js'
 import { carryDiscriminator } from './carry-discriminator.js'
 import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
+import { TrainingControl } from './control.js'
 import { TrainingData } from './data.js'
 import type { Emitter } from './emitter.js'
 import { findBackbone, loadNetworks } from './networks.js'
@@ -36,6 +37,8 @@ export interface RunOptions {
   device?: string | undefined
   /** Stops between two steps, after a checkpoint. */
   signal?: AbortSignal | undefined
+  /** Pauses, resumes, asks for checkpoints and stops, from outside. */
+  control?: TrainingControl | undefined
 }
 
 export interface TokenizerRun {
@@ -56,7 +59,7 @@ interface Request {
 /** @internal */
 export async function runTokenizerTraining(request: Request, options: RunOptions): Promise<TokenizerRun> {
   const { config, source, events } = request
-  const { dir, signal, stopAt = config.steps, resume = false, device: wanted } = checked(options)
+  const { dir, signal, control, stopAt = config.steps, resume = false, device: wanted } = checkedRunOptions(options)
   const device = resolveDevice(wanted)
   const { record: earlier, checkpoint } = await openRun(dir, config, resume)
   const backbone = earlier ? earlier.settled.discriminator.weights : await findBackbone(config)
@@ -101,21 +104,24 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
     const stop = Math.max(start, Math.min(steps, stopAt))
     const { pictures, heldOut } = data
     events.emit('start', { dir, step: start, steps, device, config: settled, pictures, heldOut })
-    const step = await train({ dir, start, stop, data, trainer, events, record, signal })
+    const step = await train({ dir, start, stop, data, trainer, events, record, signal, control })
     return { dir, step, steps, interrupted: step < stop }
   } finally {
     trainer.dispose()
   }
 }
 
-function checked(options: RunOptions): RunOptions {
-  const { dir, stopAt, resume, signal } = options ?? {}
+/** @internal */
+export function checkedRunOptions(options: RunOptions): RunOptions {
+  const { dir, stopAt, resume, signal, control } = options ?? {}
   if (typeof dir !== 'string' || dir === '') throw invalidParameter('dir', 'a folder for the run', dir)
   if (stopAt !== undefined && !(Number.isInteger(stopAt) && stopAt > 0))
     throw outOfRange('stopAt', 'a positive integer', stopAt)
   if (resume !== undefined && typeof resume !== 'boolean') throw invalidParameter('resume', 'a boolean', resume)
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw invalidParameter('signal', 'an AbortSignal', signal)
+  if (control !== undefined && !(control instanceof TrainingControl))
+    throw invalidParameter('control', 'a TrainingControl', control)
   return options
 }
 

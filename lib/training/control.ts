@@ -1,0 +1,97 @@
+import { EventEmitter, once } from 'node:events'
+import { outOfRange } from '../errors.js'
+
+/** `pausing` and `stopping` last until the running step has ended. */
+export type TrainingState = 'waiting' | 'running' | 'pausing' | 'paused' | 'stopping' | 'ended'
+
+/** A hand on a training run from outside: `.run({ control })`. Everything acts between two steps. */
+export class TrainingControl {
+  readonly #events = new EventEmitter()
+  #phase: 'waiting' | 'running' | 'ended' = 'waiting'
+  #paused = false
+  #held = false
+  #stopped = false
+  #failure: unknown
+
+  get state(): TrainingState {
+    if (this.#phase === 'ended') return 'ended'
+    if (this.#stopped) return 'stopping'
+    if (this.#paused) return this.#held ? 'paused' : 'pausing'
+    return this.#phase
+  }
+
+  /** Holds the run after the step that runs; nothing of it is computed until `resume`. */
+  pause(): void {
+    this.#paused = true
+    this.#events.emit('change')
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#events.emit('change')
+  }
+
+  /**
+   * Asks for a checkpoint after the step that runs, also of a paused run; resolves when it is written.
+   * @throws what the run failed with
+   */
+  async checkpoint(): Promise<void> {
+    if (this.#phase !== 'ended') {
+      const saved = once(this.#events, 'saved')
+      this.#events.emit('change')
+      await saved
+    }
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Ends the run as an aborted signal does: after a checkpoint, to be resumed. */
+  stop(): void {
+    this.#stopped = true
+    this.#events.emit('change')
+  }
+
+  /** @internal */
+  begin(): void {
+    if (this.#phase !== 'waiting') throw outOfRange('control', 'a control that no other run had', this.#phase)
+    this.#phase = 'running'
+  }
+
+  /** @internal */
+  end(failure?: unknown): void {
+    this.#phase = 'ended'
+    this.#failure = failure
+    this.#events.emit('saved')
+  }
+
+  /** @internal Whether a checkpoint is waited for. */
+  get wantsCheckpoint(): boolean {
+    return this.#events.listenerCount('saved') > 0
+  }
+
+  /** @internal */
+  get stopped(): boolean {
+    return this.#stopped
+  }
+
+  /** @internal Whether the loop has to wait. */
+  get holds(): boolean {
+    return this.#paused && !this.#stopped
+  }
+
+  /** @internal Tells that a checkpoint of the present step exists. */
+  saved(): void {
+    this.#events.emit('saved')
+  }
+
+  /** @internal Waits until something is asked for, or the signal aborts. */
+  async change(signal: AbortSignal | undefined): Promise<void> {
+    this.#held = true
+    try {
+      await once(this.#events, 'change', signal ? { signal } : {})
+    } catch (error) {
+      if (!signal?.aborted) throw error
+    } finally {
+      this.#held = false
+    }
+  }
+}
