@@ -1,0 +1,180 @@
+/** Line charts as SVG that stand alone: no script, no outside style, light and dark. */
+
+import { scaleLinear, scaleLog, scalePoint } from 'd3-scale'
+import { area, line } from 'd3-shape'
+import { outOfRange } from '../errors.js'
+
+/** x, y, and where there are several runs the ends of their spread. */
+export interface PlotPoint {
+  x: number | string
+  y: number
+  low?: number
+  high?: number
+}
+
+export interface PlotSeries {
+  name: string
+  points: readonly PlotPoint[]
+}
+
+/** A horizontal line that the series are held against. */
+export interface PlotRule {
+  y: number
+  name: string
+}
+
+export interface LineChart {
+  title: string
+  xLabel: string
+  yLabel: string
+  series: readonly PlotSeries[]
+  rules?: readonly PlotRule[]
+  /** Logarithmic y; what is not positive is left out. Default false. */
+  log?: boolean
+  /** Pixels; the drawing scales. Default 640 × 360. */
+  width?: number
+  height?: number
+  /** `auto`: dark where the reader prefers it; `inherit`: the colour of the text around an inlined chart. Default `auto`. */
+  theme?: 'auto' | 'inherit'
+}
+
+/** Told apart by people who are colour-blind, on white and on black. */
+const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#8c564b', '#7f7f7f']
+const dashes = ['', '7 3', '2 3']
+
+const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
+const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character] as string)
+const at = (value: number) => String(Math.round(value * 100) / 100)
+
+const style = (theme: LineChart['theme']) => {
+  const root = theme === 'inherit' ? '' : '.mactok-chart{color:#1f2328;background:#fff}'
+  const dark =
+    theme === 'inherit' ? '' : '@media(prefers-color-scheme:dark){.mactok-chart{color:#e6edf3;background:#0d1117}}'
+  return `<style>${root}.mactok-chart{font:12px system-ui,sans-serif}.mactok-chart text{fill:currentColor}${dark}</style>`
+}
+
+interface Scales {
+  x: (value: number | string) => number
+  y: (value: number) => number
+  xTicks: { at: number; text: string }[]
+  yTicks: { at: number; text: string }[]
+}
+
+/** Points that can be drawn. */
+const drawable = (chart: LineChart): PlotSeries[] =>
+  chart.series.map(({ name, points }) => ({
+    name,
+    points: points.filter(({ y }) => Number.isFinite(y) && (!chart.log || y > 0))
+  }))
+
+function scales(
+  chart: LineChart,
+  series: PlotSeries[],
+  box: { left: number; right: number; top: number; bottom: number }
+): Scales {
+  const points = series.flatMap((one) => one.points)
+  const positive = (value: number | undefined) => value !== undefined && (!chart.log || value > 0)
+  const heights = [
+    ...points.flatMap(({ y, low, high }) => [y, low, high].filter(positive) as number[]),
+    ...(chart.rules ?? []).map(({ y }) => y).filter(positive)
+  ]
+  const [lowest, highest] = [Math.min(...heights), Math.max(...heights)]
+  const margin = lowest === highest ? Math.max(Math.abs(lowest) * 0.1, 1e-9) : 0
+  const yScale = (chart.log ? scaleLog() : scaleLinear())
+    .domain([lowest - (chart.log ? lowest * 0.1 : margin), highest + margin])
+    .range([box.bottom, box.top])
+    .nice()
+  const format = yScale.tickFormat(5)
+  const yTicks = yScale
+    .ticks(5)
+    .map((value) => ({ at: yScale(value), text: format(value) }))
+    .filter(({ text }) => text !== '')
+  const places = points.map(({ x }) => x)
+  if (places.some((x) => typeof x === 'string')) {
+    const names = [...new Set(places.map(String))]
+    const xScale = scalePoint().domain(names).range([box.left, box.right]).padding(0.3)
+    const x = (value: number | string) => xScale(String(value)) as number
+    return { x, y: yScale, yTicks, xTicks: names.map((name) => ({ at: x(name), text: name })) }
+  }
+  const numbers = places as number[]
+  const xScale = scaleLinear()
+    .domain([Math.min(...numbers), Math.max(...numbers)])
+    .range([box.left, box.right])
+  const text = xScale.tickFormat(6)
+  return {
+    x: (value) => xScale(value as number),
+    y: yScale,
+    yTicks,
+    xTicks: xScale.ticks(6).map((value) => ({ at: xScale(value), text: text(value) }))
+  }
+}
+
+function drawSeries({ points }: PlotSeries, index: number, { x, y }: Scales, floor: number): string {
+  const colour = colours[index % colours.length]
+  const dash = dashes[Math.floor(index / colours.length) % dashes.length]
+  const spread = points.filter(({ low, high }) => low !== undefined && high !== undefined)
+  // On a logarithmic axis a spread that reaches 0 ends at the axis.
+  const height = (value: number) => (Number.isFinite(y(value)) ? y(value) : floor)
+  const band = area<PlotPoint>(
+    (point) => x(point.x),
+    (point) => height(point.low as number),
+    (point) => height(point.high as number)
+  ).digits(2)
+  const path = line<PlotPoint>(
+    (point) => x(point.x),
+    (point) => y(point.y)
+  ).digits(2)
+  const dots = points.length <= 12 ? points : []
+  return [
+    spread.length > 1 ? `<path d="${band(spread)}" fill="${colour}" fill-opacity=".15"/>` : '',
+    `<path d="${path([...points])}" fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`,
+    ...dots.map((point) => `<circle cx="${at(x(point.x))}" cy="${at(y(point.y))}" r="3" fill="${colour}"/>`)
+  ].join('')
+}
+
+/**
+ * A chart of one or more series, with a legend where there are several.
+ * @returns an `<svg>` element
+ * @throws {RangeError} when there is nothing to draw
+ */
+export function lineChart(chart: LineChart): string {
+  const { width = 640, height = 360, rules = [], theme = 'auto' } = chart
+  const series = drawable(chart)
+  if (!series.some(({ points }) => points.length > 0)) {
+    throw outOfRange('series', `a value or more that can be drawn in "${chart.title}"`, chart.series)
+  }
+  const legend = series.length > 1 ? series.map(({ name }) => name) : []
+  const perRow = Math.max(1, Math.floor((width - 64) / (Math.max(1, ...legend.map(({ length }) => length)) * 7 + 30)))
+  const rows = Math.ceil(legend.length / perRow)
+  const box = { left: 64, right: width - 16, top: 34 + rows * 18, bottom: height - 44 }
+  const { x, y, xTicks, yTicks } = scales(chart, series, box)
+  const text = (content: string, attributes: string) => `<text ${attributes}>${escaped(content)}</text>`
+  const parts = [
+    text(chart.title, `x="${box.left}" y="20" font-size="14" font-weight="600"`),
+    ...legend.map((name, i) => {
+      const left = box.left + (i % perRow) * ((box.right - box.left) / perRow)
+      const top = 38 + Math.floor(i / perRow) * 18
+      const dash = dashes[Math.floor(i / colours.length) % dashes.length]
+      const mark = `<path d="M${at(left)} ${top - 4}h18" stroke="${colours[i % colours.length]}" stroke-width="3"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`
+      return mark + text(name, `x="${at(left + 24)}" y="${top}"`)
+    }),
+    ...yTicks.map(
+      (tick) =>
+        `<path d="M${box.left} ${at(tick.at)}H${box.right}" stroke="currentColor" stroke-opacity=".15"/>` +
+        text(tick.text, `x="${box.left - 8}" y="${at(tick.at + 4)}" text-anchor="end"`)
+    ),
+    `<path d="M${box.left} ${box.bottom}H${box.right}" stroke="currentColor"/>`,
+    ...xTicks.map((tick) => text(tick.text, `x="${at(tick.at)}" y="${box.bottom + 18}" text-anchor="middle"`)),
+    text(chart.xLabel, `x="${(box.left + box.right) / 2}" y="${height - 8}" text-anchor="middle"`),
+    text(chart.yLabel, `transform="rotate(-90)" x="${-(box.top + box.bottom) / 2}" y="14" text-anchor="middle"`),
+    ...rules
+      .filter((rule) => Number.isFinite(y(rule.y)))
+      .map(
+        (rule) =>
+          `<path d="M${box.left} ${at(y(rule.y))}H${box.right}" stroke="currentColor" stroke-dasharray="4 4"/>` +
+          text(rule.name, `x="${box.right}" y="${at(y(rule.y) - 5)}" text-anchor="end" font-style="italic"`)
+      ),
+    ...series.map((one, index) => drawSeries(one, index, { x, y, xTicks, yTicks }, box.bottom))
+  ]
+  return `<svg xmlns="http://www.w3.org/2000/svg" class="mactok-chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(chart.title)}">${style(theme)}${parts.join('')}</svg>`
+}

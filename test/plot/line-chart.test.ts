@@ -1,0 +1,76 @@
+import { expect, test } from '@jest/globals'
+import sharp from 'sharp'
+import { type LineChart, lineChart } from '../../lib/plot/line-chart.js'
+
+const chart = (changes: Partial<LineChart> = {}): LineChart => ({
+  ...{ title: 'PSNR', xLabel: 'step', yLabel: 'dB' },
+  series: [
+    {
+      name: 'plain',
+      points: [
+        { x: 0, y: 10 },
+        { x: 100, y: 20 }
+      ]
+    },
+    {
+      name: 'masked & aligned',
+      points: [
+        { x: 0, y: 10, low: 9, high: 11 },
+        { x: 100, y: 30, low: 28, high: 32 }
+      ]
+    }
+  ],
+  ...changes
+})
+const count = (svg: string, what: RegExp) => svg.match(what)?.length ?? 0
+
+test('draws a line for each series, a band where there is a spread, and a legend', () => {
+  const svg = lineChart(chart())
+  expect(count(svg, /fill="none"/g)).toBe(2)
+  expect(count(svg, /fill-opacity/g)).toBe(1)
+  expect(svg).toContain('masked &amp; aligned')
+  // The first line runs from the left end of its axis to the right, upwards.
+  const [, x0, y0, x1, y1] = /d="M([\d.]+),([\d.]+)L([\d.]+),([\d.]+)" fill="none"/.exec(svg) ?? []
+  expect([Number(x0), Number(x1)]).toEqual([64, 624])
+  expect(Number(y1)).toBeLessThan(Number(y0))
+})
+
+test('is a picture that renders', async () => {
+  const { width, height } = await sharp(Buffer.from(lineChart(chart({ width: 400, height: 300 })))).metadata()
+  expect([width, height]).toEqual([400, 300])
+})
+
+test('follows the theme of the reader or of the page', () => {
+  expect(lineChart(chart())).toContain('prefers-color-scheme:dark')
+  expect(lineChart(chart({ theme: 'inherit' }))).not.toContain('prefers-color-scheme')
+})
+
+test('a logarithmic axis leaves out what is not positive; a rule is named', () => {
+  const points = [0, 1, 10, 100].map((y, x) => ({ x, y }))
+  const svg = lineChart(chart({ log: true, series: [{ name: 'kl', points }], rules: [{ y: 5, name: 'bound' }] }))
+  expect(count(svg, /<circle/g)).toBe(3)
+  expect(svg).toContain('>bound<')
+  expect(svg).not.toMatch(/NaN|Infinity/)
+})
+
+test('names on the axis, one value, equal values', () => {
+  for (const points of [
+    [
+      { x: 'a', y: 1 },
+      { x: 'b', y: 2 }
+    ],
+    [{ x: 1, y: 3 }],
+    [
+      { x: 1, y: 0 },
+      { x: 2, y: 0 }
+    ]
+  ]) {
+    expect(lineChart(chart({ series: [{ name: 'one', points }] }))).not.toMatch(/NaN|Infinity|undefined/)
+  }
+})
+
+test('refuses to draw nothing', () => {
+  expect(() => lineChart(chart({ series: [{ name: 'none', points: [{ x: 1, y: Number.NaN }] }] }))).toThrow(
+    'Expected a value or more that can be drawn in "PSNR" for series'
+  )
+})
