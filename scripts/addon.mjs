@@ -24,11 +24,16 @@ const require = createRequire(import.meta.url)
 /** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string }} Options what CMake is told */
 
 /**
- * @param {{ root: string, libtorch: string, out?: string, cuda?: string }} options
- *   `cuda`: the folder of CUDA's headers, to build native/cuda too
+ * @param {{ root: string, libtorch: string, tree?: string, out?: string, cuda?: string }} options
+ *   `tree`: where CMake works; `cuda`: the folder of CUDA's headers, to build native/cuda too
  */
-export function buildAddon({ root, libtorch, out = join(root, 'build', 'Release'), cuda = '' }) {
-  const tree = join(root, '.build')
+export function buildAddon({
+  root,
+  libtorch,
+  tree = join(root, '.build'),
+  out = join(root, 'build', 'Release'),
+  cuda = ''
+}) {
   const sources = ['native', 'cmake', 'CMakeLists.txt', 'package-lock.json'].map((name) => join(root, name))
   const print = fingerprint(sources, [String(libTorchVersion(libtorch)), out, cuda])
   const stamp = join(out, '.stamp')

@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cachedLibTorch, cacheFolder, libTorchCandidates, PINNED_VERSION } from '../lib/native/libtorch.mjs'
+import { cacheFolder } from '../lib/cache.mjs'
+import { cachedLibTorch, libTorchCandidates, PINNED_VERSION, whyNotLibTorch } from '../lib/native/libtorch.mjs'
 import { download, sha256Of } from './download.mjs'
 import { withLock } from './lock.mjs'
 import { downloadByPip, findPip, resolveWheels } from './pip.mjs'
@@ -10,8 +11,9 @@ import { Failure, say } from './report.mjs'
 import { unzip } from './unzip.mjs'
 
 /** @typedef {{ name: string, version: string, file: string, sha256: string }} Wheel */
+/** @typedef {{ base: Wheel[], cuda: Wheel[], headers: Wheel[] }} Wheels */
 
-/** @type {{ platforms: Record<string, { base: Wheel[], cuda: Wheel[], headers: Wheel[] }> }} */
+/** @type {{ platforms: Record<string, Wheels>, older: Record<string, Record<string, { base: Wheel[] }>> }} */
 const pins = JSON.parse(readFileSync(new URL('libtorch.json', import.meta.url), 'utf8'))
 
 /** Wheels and what is unpacked from them, in bytes, at the most. */
@@ -39,9 +41,30 @@ export async function findLibTorch() {
   const complete = () => !libTorchCandidates()[0].problem && (!wantsCuda() || hasCuda(candidate.folder))
   if (complete()) return candidate.folder
   return withLock(join(cacheFolder(), 'fetch.lock'), async () => {
-    if (!complete()) await fetchLibTorch()
+    if (!complete()) {
+      const { base, cuda } = forThisPlatform(pins.platforms)
+      if (wantsCuda()) await fetchLibTorch(PINNED_VERSION, [...base, ...cuda], DISK.base + DISK.cuda)
+      else await fetchLibTorch(PINNED_VERSION, base, DISK.base)
+    }
     return candidate.folder
   })
+}
+
+/** Older versions that the sources compile against too. */
+export const OLDER_VERSIONS = Object.keys(pins.older)
+
+/**
+ * The folder of an older LibTorch, from the cache or fetched.
+ * @param {string} version
+ * @returns {Promise<string>}
+ */
+export async function findOlderLibTorch(version) {
+  const { base } = forThisPlatform(pins.older[version])
+  const folder = cachedLibTorch(version)
+  await withLock(join(cacheFolder(), 'fetch.lock'), async () => {
+    if (whyNotLibTorch(folder)) await fetchLibTorch(version, base, DISK.base)
+  })
+  return folder
 }
 
 /**
@@ -53,18 +76,21 @@ export async function findCudaHeaders() {
   const include = join(folder, 'nvidia', 'cu13', 'include')
   if (!existsSync(include)) {
     await withLock(join(cacheFolder(), 'fetch.lock'), () =>
-      unpackInto(folder, pinned().headers, (name) => name.includes('/include/'))
+      unpackInto(folder, forThisPlatform(pins.platforms).headers, (name) => name.includes('/include/'))
     )
   }
   return include
 }
 
-async function fetchLibTorch() {
-  const { base, cuda } = pinned()
-  const wheels = wantsCuda() ? [...base, ...cuda] : base
-  say(`fetching LibTorch ${PINNED_VERSION}${wantsCuda() ? ' with CUDA' : ''} into ${cacheFolder()}`)
-  await requireDisk(cacheFolder(), wantsCuda() ? DISK.base + DISK.cuda : DISK.base)
-  await unpackInto(join(cachedLibTorch(PINNED_VERSION), '..'), wheels, isWanted)
+/**
+ * @param {string} version
+ * @param {Wheel[]} wheels
+ * @param {number} bytes
+ */
+async function fetchLibTorch(version, wheels, bytes) {
+  say(`fetching LibTorch ${version}${wantsCuda() ? ' with CUDA' : ''} into ${cacheFolder()}`)
+  await requireDisk(cacheFolder(), bytes)
+  await unpackInto(join(cachedLibTorch(version), '..'), wheels, isWanted)
 }
 
 /** @param {string} name */
@@ -153,12 +179,17 @@ function platform() {
   return /** @type {import('./pip.mjs').Platform} */ (`${process.platform}-${process.arch}`)
 }
 
-function pinned() {
-  const wheels = pins.platforms[platform()]
-  if (wheels) return wheels
+/**
+ * @template T
+ * @param {Record<string, T>} wheels by platform
+ * @returns {T}
+ */
+function forThisPlatform(wheels) {
+  const found = wheels[platform()]
+  if (found) return found
   throw new Failure(`There is no LibTorch wheel for ${platform()}`, [
     `LIBTORCH=<folder> names a LibTorch ${PINNED_VERSION} that was built for it`,
-    `wheels exist for ${Object.keys(pins.platforms).join(', ')}`
+    `wheels exist for ${Object.keys(wheels).join(', ')}`
   ])
 }
 

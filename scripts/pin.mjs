@@ -1,20 +1,32 @@
-// For maintainers: node scripts/pin.mjs writes libtorch.json, the wheels of PINNED_VERSION for every platform.
+// For maintainers: node scripts/pin.mjs writes libtorch.json, the wheels of PINNED_VERSION and of OLDER for every platform.
 //   base      LibTorch and what its CPU library names
 //   cuda      what its CUDA library names besides, as LibTorch's metadata lists it
 //   headers   to compile native/cuda
+// Of older versions, which `npm run check:libtorch` builds against, `base` alone.
 import { writeFileSync } from 'node:fs'
 import { PINNED_VERSION } from '../lib/native/libtorch.mjs'
 import { findPip, PLATFORMS, resolveWheels } from './pip.mjs'
 import { Failure, run } from './report.mjs'
 
 const BASE = /^(torch|nvidia-cuda-(runtime|cupti))$/
+/** What the sources compile against besides; the last of each series. */
+const OLDER = ['2.11.0', '2.12.1', '2.13.0', '2.14.1']
 const HEADERS = /^nvidia-cuda-(runtime|crt)$/
 
 run(() => {
   const pip = findPip()
-  const pins = Object.fromEntries(PLATFORMS.map((platform) => [platform, pin(pip, platform)]))
-  const path = new URL('libtorch.json', import.meta.url)
-  writeFileSync(path, `${JSON.stringify({ version: PINNED_VERSION, platforms: pins }, null, 2)}\n`)
+  /**
+   * @template T
+   * @param {(platform: import('./pip.mjs').Platform) => T} pins
+   */
+  const everywhere = (pins) => Object.fromEntries(PLATFORMS.map((platform) => [platform, pins(platform)]))
+  const platforms = everywhere((platform) => pin(pip, platform))
+  const older = OLDER.map((version) => [
+    version,
+    everywhere((platform) => ({ base: wheelsOf(pip, platform, version).filter(({ name }) => BASE.test(name)) }))
+  ])
+  const pins = { version: PINNED_VERSION, platforms, older: Object.fromEntries(older) }
+  writeFileSync(new URL('libtorch.json', import.meta.url), `${JSON.stringify(pins, null, 2)}\n`)
 })
 
 /**
@@ -22,8 +34,7 @@ run(() => {
  * @param {import('./pip.mjs').Platform} platform
  */
 function pin(pip, platform) {
-  const linux = platform.startsWith('linux')
-  const all = wheels(pip, platform, [`torch==${PINNED_VERSION}`], linux).filter(
+  const all = wheelsOf(pip, platform, PINNED_VERSION).filter(
     ({ name }) => BASE.test(name) || name.startsWith('nvidia-')
   )
   const runtime = all.find(({ name }) => name === 'nvidia-cuda-runtime')
@@ -38,6 +49,16 @@ function pin(pip, platform) {
     cuda: all.filter(({ name }) => !BASE.test(name)),
     headers
   }
+}
+
+/**
+ * LibTorch's wheel, on Linux with those that it depends on.
+ * @param {import('./pip.mjs').Pip} pip
+ * @param {import('./pip.mjs').Platform} platform
+ * @param {string} version
+ */
+function wheelsOf(pip, platform, version) {
+  return wheels(pip, platform, [`torch==${version}`], platform.startsWith('linux'))
 }
 
 /**

@@ -1,7 +1,7 @@
 // Where LibTorch may lie. Plain JavaScript, because the set-up needs it before TypeScript is compiled.
 import { existsSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { cacheFolder } from '../cache.mjs'
 
 /** The version that the set-up fetches. */
 export const PINNED_VERSION = '2.15.0'
@@ -10,16 +10,6 @@ const LIBRARY_NAMES = {
   darwin: ['libc10.dylib', 'libtorch_cpu.dylib'],
   win32: ['c10.dll', 'torch_cpu.dll'],
   linux: ['libc10.so', 'libtorch_cpu.so']
-}
-
-/** `$MACTOK_CACHE`, or the platform's place for caches. */
-export function cacheFolder() {
-  if (process.env.MACTOK_CACHE) return resolve(process.env.MACTOK_CACHE)
-  if (process.platform === 'win32') {
-    return join(process.env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'mactok', 'Cache')
-  }
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'mactok')
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'mactok')
 }
 
 /**

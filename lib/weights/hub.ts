@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { cacheFolder } from '../cache.mjs'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { writeJson } from './atomic.js'
-import { cacheFolder } from './cache.js'
 import { type DownloadOptions, type DownloadProgress, describeRemote, downloadFile, isMissing } from './download.js'
 import { fileSize } from './files.js'
 

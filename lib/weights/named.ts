@@ -2,9 +2,9 @@
 
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { cacheFolder } from '../cache.mjs'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeJson } from './atomic.js'
-import { cacheFolder } from './cache.js'
 import { isContinuousTokenizer, mapContinuousTokenizer } from './continuous-tokenizer.js'
 import { type Dinov2Config, type Dinov2Json, detectDinov2, dinov2Config, mapDinov2 } from './dinov2.js'
 import { fileSize, isFolder } from './files.js'

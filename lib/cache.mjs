@@ -1,0 +1,18 @@
+// The cache folder. Plain JavaScript, because the set-up needs it before TypeScript is compiled.
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+/**
+ * The folder that MacTok keeps fetched and imported files in: `MACTOK_CACHE`, else `mactok` in the system's cache folder
+ * (`XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches`, `%LOCALAPPDATA%`). It may not exist yet.
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+export function cacheFolder(env = process.env) {
+  if (env.MACTOK_CACHE) return resolve(env.MACTOK_CACHE)
+  if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, 'mactok')
+  if (process.platform === 'win32') {
+    return join(env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'mactok', 'Cache')
+  }
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'mactok')
+  return join(homedir(), '.cache', 'mactok')
+}
