@@ -1,5 +1,7 @@
 #include "nn/attention.h"
 
+#include <cmath>
+
 #include "nn/rope.h"
 
 namespace mactok {
@@ -10,6 +12,18 @@ std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t 
   auto split = x.unflatten(-1, {parts, heads, -1}).unbind(2);  // [B, T, heads, d] each
   for (auto& part : split) part = part.transpose(1, 2);
   return split;
+}
+
+/**
+ * softmax(q·kᵀ/√d)·v, [B, heads, keep, d]. On a CPU in bfloat16 two batched products, because the backward pass of LibTorch's fused
+ * kernel alone takes two to six times as long as these with theirs (docs/decisions.md); the softmax still sums in float32.
+ */
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  if (!q.device().is_cpu() || q.scalar_type() != at::kBFloat16) {
+    return at::scaled_dot_product_attention(q, k, v);
+  }
+  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+  return at::softmax(at::matmul(q * scale, k.transpose(-2, -1)), -1).matmul(v);
 }
 
 }  // namespace
@@ -45,8 +59,7 @@ at::Tensor Attention::forward(const at::Tensor& x, int64_t keep, const at::Tenso
     q = rope::rotate(q, rotation.narrow(1, 0, keep));
     k = rope::rotate(k, rotation);
   }
-  const auto y = at::scaled_dot_product_attention(q, k, v);  // [B, heads, keep, d]
-  return proj_->forward(y.transpose(1, 2).flatten(2));
+  return proj_->forward(attend(q, k, v).transpose(1, 2).flatten(2));
 }
 
 }  // namespace mactok
