@@ -9,15 +9,14 @@ export type { ClassChoice } from './generator/classes.js'
 export {
   Generator,
   type GeneratorLoadOptions,
-  type SampleOptions,
-  type Samples,
-  type SamplingStep
+  type SampleOptions
 } from './generator/generator.js'
 export { type GeneratorPreset, generatorPresets } from './generator/presets.js'
+export type { Samples, Sampling, SamplingStep } from './generator/samples.js'
 export type { GuidanceInput, SamplingConfig, SamplingConfigInput } from './generator/sampling.js'
 export { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from './generator/schema.js'
 export * from './latents/index.js'
-export type { Precision } from './native/addon.js'
+export type { DeviceMemory, Precision } from './native/addon.js'
 export { resolveDevice } from './native/device.js'
 export { type DecodedShards, type DecodeShardsOptions, decodeShards } from './pipeline/decode.js'
 export { type EncodedImages, type EncodeImagesOptions, encodeImages } from './pipeline/encode.js'
@@ -28,7 +27,7 @@ export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/te
 export type { DType, TypedArray, TypedArrays } from './tensor/dtype.js'
 export type { Images } from './tensor/images.js'
 export { scope } from './tensor/scope.js'
-export { concatenate, memory, Tensor, type TensorOptions, tensor } from './tensor/tensor.js'
+export { concatenate, deviceMemory, memory, Tensor, type TensorOptions, tensor } from './tensor/tensor.js'
 export { type TokenizerPreset, tokenizerPresets } from './tokenizer/presets.js'
 export { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './tokenizer/schema.js'
 export {
@@ -47,4 +46,6 @@ export type { GeneratorTrainingConfig, GeneratorTrainingInput } from './training
 export type { TrainingConfig, TrainingConfigInput } from './training/schema.js'
 export type { TokenizerRun } from './training/tokenizer-run.js'
 export type { StepEvent, TrainingEvents } from './training/training-events.js'
+export { type ExportLayout, type ExportedWeights, exportWeights } from './weights/export.js'
+export { type ImportedWeights, type ImportLayout, type ImportOptions, importWeights } from './weights/import.js'
 export * from './weights/index.js'

@@ -1,22 +1,27 @@
-// From a handful of photographs to a trained tokenizer, latent shards and back. `npm run demo` sets everything up and starts this;
+// From a handful of photographs to a trained tokenizer, latent shards and back, and on to a generator of such latents. `npm run demo` sets
+// everything up and starts this;
 // `npm run demo -- --short` is done in a minute.
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
   decodeShards,
   encodeImages,
+  Generator,
   imageFolder,
   locateWeights,
   reconstruct,
+  samplePictures,
   Teacher,
   Tokenizer,
+  trainGenerator,
   trainTokenizer
 } from '../../dist/index.js'
 
 const short = process.argv.includes('--short')
 const out = 'demo'
 const photos = imageFolder(fileURLToPath(new URL('../photos', import.meta.url)))
-const seconds = short ? 30 : 210
+/** Of training: the tokenizer, then the generator. */
+const seconds = short ? [30, 5] : [210, 90]
 
 /** Overwrites the last line on a terminal; elsewhere a line of its own. */
 const live = (line) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`)
@@ -41,7 +46,7 @@ await training()
   .run({ dir: `${out}/warm-up`, steps: 6 })
 rmSync(`${out}/warm-up`, { recursive: true })
 
-const steps = Math.min(3000, Math.max(20, Math.round(seconds * stepsPerSecond)))
+const steps = Math.min(3000, Math.max(20, Math.round(seconds[0] * stepsPerSecond)))
 await training()
   .set({ optimizer: { warmup: Math.round(steps / 10) }, checkpoint: { every: steps } })
   .set({ log: { every: short ? 5 : 10 }, evaluation: { every: Math.ceil(steps / 4) } })
@@ -73,14 +78,44 @@ const teacher = (await locateWeights('dinov2-small'))
   : null
 const grid = await reconstruct(tokenizer, photos, `${out}/grid.png`, { teacher })
 
+say('\n5. Training a generator on the shards: from noise to the latents of such pictures')
+const generating = () =>
+  trainGenerator('sit-tiny')
+    .set({ generator: { width: 128, depth: 4, heads: 4 }, batch: 32, optimizer: { lr: 2e-3, warmup: 20 } })
+    .set({ ema: { decay: 0.99 }, grid: { every: null } })
+    .latents(`${out}/latents`)
+let latentsPerSecond = 0
+await generating()
+  .set({ log: { every: 10 } })
+  .on('step', (event) => {
+    latentsPerSecond = event.latentsPerSecond
+  })
+  .run({ dir: `${out}/warm-up`, steps: 20 })
+rmSync(`${out}/warm-up`, { recursive: true })
+const generatorSteps = Math.min(5000, Math.max(20, Math.round((seconds[1] * latentsPerSecond) / 32)))
+await generating()
+  .set({ optimizer: { final: 0.05 }, checkpoint: { every: generatorSteps }, log: { every: 50 } })
+  .on('step', ({ step, loss, secondsLeft }) =>
+    live(`   step ${step}/${generatorSteps}  loss ${loss.total.toPrecision(3)}  ${clock(secondsLeft)} left`)
+  )
+  .run({ dir: `${out}/generator`, steps: generatorSteps })
+say('\n6. Drawing samples')
+const generator = await Generator.load(`${out}/generator`)
+await samplePictures(generator, tokenizer, {
+  ...{ grid: `${out}/samples.png`, count: 24, columns: 8, steps: short ? 10 : 40 }
+})
+
 say(`
 Done: ${grid.psnr.toFixed(1)} dB.
-  ${out}/grid.png   ${grid.columns.join(', ')}
-  ${out}/latents/   latent shards, with their statistics
-  ${out}/decoded/   pictures decoded from the shards
-  ${out}/run/       the run: checkpoints, metrics.jsonl, TensorBoard's events
+  ${out}/grid.png      ${grid.columns.join(', ')}
+  ${out}/samples.png   pictures that the generator made
+  ${out}/latents/      latent shards, with their statistics
+  ${out}/decoded/      pictures decoded from the shards
+  ${out}/run/          the tokenizer's run: checkpoints, metrics.jsonl, TensorBoard's events
+  ${out}/generator/    the generator's
 
 Try next:
   npx mactok inspect ${out}/run
   npx mactok train tokenizer tiny-64 --data <your pictures> --out runs/first
-  npx mactok encode runs/first --data <your pictures> --out latents/first${teacher ? '' : '\n  npx mactok weights pull facebook/dinov2-small   (the teacher: semantic masks and alignment)'}`)
+  npx mactok encode runs/first --data <your pictures> --out latents/first
+  npx mactok train generator sit-tiny --latents latents/first --tokenizer runs/first --out runs/generator${teacher ? '' : '\n  npx mactok weights pull facebook/dinov2-small   (the teacher: semantic masks and alignment)'}`)

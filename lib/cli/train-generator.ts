@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { TrainingControl } from '../training/control.js'
 import type { GeneratorTraining } from '../training/generator-builder.js'
 import {
   type GeneratorTrainingInput,
@@ -19,8 +20,9 @@ import {
 } from './context.js'
 import { ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
+import { addUiOptions, type UiOptions, withPage } from './ui.js'
 
-interface Options extends ComputeOptions {
+interface Options extends ComputeOptions, UiOptions {
   preset?: string
   latents?: string
   tokenizer?: string
@@ -38,6 +40,7 @@ export function define(command: Command): void {
     .option('--tokenizer <folder>', 'the tokenizer that made them, to write grids of decoded samples')
     .option('--resume', "go on from the run folder's newest checkpoint")
     .option('--stop-at <step>', 'stop after this step with a checkpoint', positiveInteger)
+  addUiOptions(command)
   addComputeOptions(command)
   addSettings(command, generatorTrainingSchema, ['preset', 'flow.time'])
   command.option('--preset <name>', 'the same as the argument')
@@ -72,10 +75,11 @@ async function run(argument: string | undefined, options: Options & Record<strin
   )
 
   const { out: dir, stopAt, resume, json = false } = options
+  const control = new TrainingControl()
   const stopReport = report(training, json)
-  const result = await usage(() => training.run({ dir, device, stopAt, resume, signal: interruption() })).finally(
-    stopReport
-  )
+  const result = await withPage(dir, options, { control, device, json, tokenizer: tokenizer ?? undefined }, () =>
+    usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))
+  ).finally(stopReport)
   if (json) writeJson({ event: 'end', ...result })
   const { step, steps } = result
   if (result.interrupted) {
@@ -88,7 +92,7 @@ async function run(argument: string | undefined, options: Options & Record<strin
 function report(training: GeneratorTraining, json: boolean): () => void {
   const line = new ProgressLine({ unit: 'latents', quiet: json, seconds: 0 })
   const say = (text: string) => !json && line.note(text)
-  for (const event of ['start', 'step', 'samples', 'checkpoint', 'notice'] as const) {
+  for (const event of ['start', 'step', 'grid', 'checkpoint', 'notice'] as const) {
     if (json) training.on(event, (details) => writeJson({ event, ...details }))
   }
   training
@@ -103,7 +107,7 @@ function report(training: GeneratorTraining, json: boolean): () => void {
       const text = `loss ${total?.toPrecision(3)} (${parts.join(', ')})`
       line.update({ done: step, total: steps, text, rate: latentsPerSecond, secondsLeft })
     })
-    .on('samples', ({ step, file }) => say(`step ${step}: ${file}`))
+    .on('grid', ({ step, file }) => say(`step ${step}: ${file}`))
     .on('checkpoint', ({ step, folder }) => say(`step ${step}: ${folder}`))
     .on('notice', ({ message }) => say(message))
   return () => line.stop()

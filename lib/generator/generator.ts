@@ -1,7 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { callbacks, instance, natural } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { modelFile } from '../model-folder.js'
 import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
@@ -10,11 +12,12 @@ import { checkPrecision } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { readSafetensors } from '../weights/reader.js'
-import { loadWeights, saveState } from '../weights/state.js'
+import { countElements, loadWeights, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { type ClassChoice, drawClasses } from './classes.js'
-import { findGenerator, type GeneratorIdentity, modelFile, writeGeneratorConfig } from './folder.js'
+import { findGenerator, type GeneratorIdentity, writeGeneratorConfig } from './folder.js'
 import { nativeGeneratorConfig } from './native-config.js'
+import { type Samples, Sampling, type SamplingStep } from './samples.js'
 import { type GuidanceInput, nativeSamplerConfig, resolveSampling, type SamplingConfigInput } from './sampling.js'
 import { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from './schema.js'
 
@@ -39,29 +42,6 @@ export interface SampleOptions extends Omit<SamplingConfigInput, 'guidance'> {
   onStep?: (step: SamplingStep) => void
   /** Stops between two steps with ERR_ABORTED. */
   signal?: AbortSignal
-}
-
-export interface SamplingStep {
-  /** Steps done (attempts, for dopri5). */
-  step: number
-  /** Of all, or null for dopri5. */
-  steps: number | null
-  /** From 0, noise, to 1. */
-  time: number
-  /** Evaluations of the flow so far, network passes a sample, and passes that guidance added. */
-  evaluations: { flow: number; samples: number; guiding: number }
-  /** What the samples will be about, denormalised [B, …]; only to be asked for before the next step. */
-  preview(): Promise<Tensor<'float32'>>
-}
-
-export interface Samples {
-  /** float32 [B, L, Z] or [B, C, H, W], as the tokenizer decodes them. */
-  latents: Tensor<'float32'>
-  /** The label of each. */
-  labels: Int32Array
-  /** float32 [B, 3, H, W], about [-1, 1]; with a tokenizer. */
-  pictures: Tensor<'float32'> | null
-  evaluations: SamplingStep['evaluations']
 }
 
 export interface GeneratorLoadOptions {
@@ -134,36 +114,28 @@ export class Generator implements Disposable {
 
   /** The number of parameters, fixed positions included (as the originals count). */
   get parameters(): number {
-    const sizes = Object.values(this.native.state()).map((tensor) => {
-      const size = tensor.shape.reduce((product, length) => product * length, 1)
-      tensor.dispose()
-      return size
-    })
-    return sizes.reduce((sum, size) => sum + size, 0)
+    return countElements(this.native.state())
   }
 
   /**
-   * Draws samples. Sample i of (seed, firstIndex) depends on seed and firstIndex + i alone, so that large numbers can be drawn in parts.
+   * Draws samples, to be awaited or looped over step by step. Sample i of (seed, firstIndex) depends on seed and firstIndex + i alone,
+   * so that large numbers can be drawn in parts.
    * @throws {TypeError | RangeError} wrong options
-   * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's
+   * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's; ERR_ABORTED by the signal
    */
-  async sample(options: SampleOptions = {}): Promise<Samples> {
-    const steps = this.steps(options)
-    for (;;) {
-      const { value, done } = await steps.next()
-      if (done) return value
-      options.onStep?.(value)
-    }
+  sample(options: SampleOptions = {}): Sampling {
+    return new Sampling(this.steps(options))
   }
 
-  /** The same step by step: yields after each, and returns the samples. Leaving the loop early frees everything. */
+  /** The steps of `sample` one by one, then the samples as the value that the generator returns. */
   async *steps(options: SampleOptions = {}): AsyncGenerator<SamplingStep, Samples, undefined> {
     const { count: _, classes: __, weak, seed = 0, firstIndex = 0, tokenizer, force, ...rest } = options
-    const { precision = this.precision, onStep: ___, signal, ...settings } = rest
+    const { precision = this.precision, onStep, signal, ...settings } = rest
     checkPrecision(precision)
-    for (const [name, value] of Object.entries({ seed, firstIndex })) {
-      if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, 'a non-negative integer', value)
-    }
+    callbacks({ signal, onStep })
+    for (const [name, value] of Object.entries({ seed, firstIndex })) natural(name, value)
+    if (weak !== undefined) instance('weak', 'a Generator', Generator, weak)
+    if (tokenizer !== undefined) instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
     const config = resolveSampling(settings)
     const { channels, ...guidance } = config.guidance
     if (weak && `${weak.config.latentShape}` !== `${this.config.latentShape}`) {
@@ -189,7 +161,15 @@ export class Generator implements Disposable {
         if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Sampling was stopped after ${step - 1} steps`)
         const { done, time, field, samples, guiding } = await native(sampler.step())
         const evaluations = { flow: field, samples, guiding }
-        yield { step, steps: total, time, evaluations, preview: () => this.denormalised(sampler.preview()) }
+        const preview = () => this.denormalised(sampler.preview())
+        const previewPictures = async () => {
+          if (!tokenizer) return null
+          using latents = await preview()
+          return tokenizer.decode(latents, { precision })
+        }
+        const progress = { step, steps: total, time, evaluations, preview, previewPictures }
+        onStep?.(progress)
+        yield progress
         if (done) return await this.finish(sampler, labels, evaluations, tokenizer, precision)
       }
     } finally {
@@ -200,7 +180,7 @@ export class Generator implements Disposable {
   private async finish(
     sampler: NativeSampler,
     labels: Int32Array,
-    evaluations: SamplingStep['evaluations'],
+    evaluations: Samples['evaluations'],
     tokenizer: Tokenizer | undefined,
     precision: Precision
   ): Promise<Samples> {

@@ -1,7 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { pathTo } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
-import { toFloat32, type WeightDtype } from '../weights/dtype.js'
+import type { Addon, NativeMappedFile } from '../native/addon.js'
+import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
+import { mapPrivate } from '../weights/mapping.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { type Manifest, readManifest, statisticsFile } from './manifest.js'
 import {
@@ -14,6 +17,7 @@ import {
 
 interface Shard {
   file: SafetensorsFile
+  mapped: NativeMappedFile | undefined
   /** Index of its first row among all. */
   first: number
   count: number
@@ -79,7 +83,11 @@ export class LatentShards {
     private readonly manifest: Manifest | undefined
   ) {}
 
-  static async open(folder: string): Promise<LatentShards> {
+  /**
+   * @param addon - maps the shards into memory, for random access at no cost in memory of its own; those that others may write are
+   *   read all the same, because a mapped file that is cut short would end the process. Without it all are read.
+   */
+  static async open(folder: string, addon?: Pick<Addon, 'mapFile'>): Promise<LatentShards> {
     const manifest = await readManifest(folder)
     if (manifest && !manifest.complete) {
       const done = manifest.shards.length
@@ -93,7 +101,7 @@ export class LatentShards {
     const files: SafetensorsFile[] = []
     try {
       for (const name of names.sort(byNumber)) files.push(await readSafetensors(path.join(folder, name)))
-      return await LatentShards.assemble(folder, files, manifest)
+      return await LatentShards.assemble(folder, files, manifest, addon)
     } catch (error) {
       await Promise.all(files.map((file) => file.close()))
       throw error
@@ -103,7 +111,8 @@ export class LatentShards {
   private static async assemble(
     folder: string,
     files: SafetensorsFile[],
-    manifest: Manifest | undefined
+    manifest: Manifest | undefined,
+    addon: Pick<Addon, 'mapFile'> | undefined
   ): Promise<LatentShards> {
     for (const file of files) {
       const missing = ['latents', 'labels'].find((name) => !file.tensors.has(name))
@@ -121,7 +130,8 @@ export class LatentShards {
     let count = 0
     for (const file of files) {
       const rows = checkShard(file, sampleShape, head.dtype('latents'))
-      shards.push({ file, first: count, count: rows })
+      const mapped = addon && (await mapPrivate(addon, file.path))
+      shards.push({ file, mapped, first: count, count: rows })
       count += rows
     }
     if (manifest && manifest.count !== count) {
@@ -178,27 +188,41 @@ export class LatentShards {
    * @throws RangeError for an index outside 0 … count-1, or for `flip` when the shards have none
    */
   async rows(indices: ArrayLike<number>, { flip = false }: RowOptions = {}): Promise<LatentRows> {
-    const size = sampleSize(this.sampleShape)
-    const latents = new Float32Array(indices.length * size)
-    const logvar = this.moments ? new Float32Array(latents.length) : undefined
     const rows = Array.from(indices)
-    await Promise.all(
-      rows.map(async (row, i) => {
-        const { file, first } = this.shardOf(row)
-        const flipped = typeof flip === 'boolean' ? flip : flip[i]
-        if (flipped && !this.flips) throw outOfRange('flip', 'false: these shards have no latents_flip', flipped)
-        const name = flipped ? 'latents_flip' : 'latents'
-        const read = async (tensor: string) =>
-          toFloat32(await file.rows(tensor, row - first, row - first + 1), this.dtype)
-        latents.set(await read(name), i * size)
-        logvar?.set(await read(`${name}_logvar`), i * size)
-      })
-    )
+    const flips = Array.from(rows, (_, i) => (typeof flip === 'boolean' ? flip : Boolean(flip[i])))
+    if (!this.flips && flips.includes(true)) {
+      throw outOfRange('flip', 'false: these shards have no latents_flip', true)
+    }
+    const [latents, logvar] = await Promise.all([
+      this.gather(rows, flips, ''),
+      this.moments ? this.gather(rows, flips, '_logvar') : undefined
+    ])
     return {
       latents,
       ...(logvar ? { logvar } : {}),
       labels: Int32Array.from(rows, (row) => this.labels[row] as number)
     }
+  }
+
+  /** Rows of `latents` or `latents_flip`, or of what their names with a suffix stand for. */
+  private async gather(rows: readonly number[], flips: readonly boolean[], suffix: string): Promise<Float32Array> {
+    const length = sampleSize(this.sampleShape) * dtypeSize(this.dtype)
+    const bytes = new Uint8Array(rows.length * length)
+    const pieces = new Map<Shard, { offsets: number[]; positions: number[] }>()
+    for (const [i, row] of rows.entries()) {
+      const shard = this.shardOf(row)
+      const { offset } = shard.file.info((flips[i] ? 'latents_flip' : 'latents') + suffix)
+      const found = pieces.get(shard) ?? { offsets: [], positions: [] }
+      pieces.set(shard, found)
+      found.offsets.push(offset + (row - shard.first) * length)
+      found.positions.push(i * length)
+    }
+    await Promise.all(
+      Array.from(pieces, ([{ file, mapped }, { offsets, positions }]) =>
+        (mapped ?? file).gather(offsets, positions, length, bytes)
+      )
+    )
+    return toFloat32(bytes, this.dtype)
   }
 
   /**
@@ -239,6 +263,7 @@ export class LatentShards {
 
   /** Closes the files; harmless when repeated. */
   async close(): Promise<void> {
+    for (const { mapped } of this.shards) mapped?.close()
     await Promise.all(this.shards.map(({ file }) => file.close()))
   }
 
@@ -251,4 +276,7 @@ export class LatentShards {
  * Opens a folder of latent shards: MacTok's, or others of LightningDiT's layout, tokens or two-dimensional.
  * @throws MactokError `ERR_FORMAT` naming the file that is not a shard or does not fit the others
  */
-export const openLatents = (folder: string): Promise<LatentShards> => LatentShards.open(folder)
+export async function openLatents(folder: string): Promise<LatentShards> {
+  pathTo('folder', folder)
+  return LatentShards.open(folder)
+}

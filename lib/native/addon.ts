@@ -41,7 +41,9 @@ export interface NativeTokenizerConfig {
   patchSize: number
   latentTokens: number
   latentChannels: number
-  bottleneck: 'kl' | 'ae'
+  bottleneck: 'kl' | 'ae' | 'softvq'
+  /** Of a `softvq` bottleneck alone. */
+  softvq?: { codebooks: number; codebookSize: number; temperature: number; normalise: boolean } | undefined
   logvarRange: [number, number]
   encoder: NativeVitConfig
   decoder: NativeVitConfig
@@ -79,7 +81,7 @@ export interface EncodeOptions {
 export interface NativeTokenizer extends NativeModule {
   /** images: uint8 [B,H,W,3] or float32 [B,3,H,W] in [-1,1]; mask: bool [B,N] as uint8 tensor, true = masked, or null. */
   encode(images: NativeTensor, mask: NativeTensor | null, options: EncodeOptions): Promise<NativeTensor>
-  /** Mean and log-variance, [B, L, Z] each (log-variance null for an `ae` bottleneck). */
+  /** Mean and log-variance, [B, L, Z] each (log-variance null without a `kl` bottleneck). */
   posterior(images: NativeTensor, precision: Precision): Promise<{ mean: NativeTensor; logvar: NativeTensor | null }>
   /** float32 [B, 3, H, W], about [-1, 1], not clamped. */
   decode(latents: NativeTensor, precision: Precision): Promise<NativeTensor>
@@ -97,6 +99,35 @@ export interface NativePerceptual extends NativeModule {
   distance(images: NativeTensor, targets: NativeTensor, precision: Precision): Promise<NativeTensor>
   /** The gradient of the mean distance with respect to images, float32 [B,3,H,W] (tests). */
   gradient(images: NativeTensor, targets: NativeTensor): Promise<NativeTensor>
+}
+
+/** FID's Inception-v3; its state has pytorch-fid's names, and `fc.weight` where it was made with classes. */
+export interface NativeInception extends NativeModule {
+  /**
+   * Of pictures uint8 [B,H,W,3] or float32 [B,3,H,W] in [-1,1], resized as pytorch-fid or as TensorFlow 1 does: float32 pool [B, 2048],
+   * spatial [B, 2023] (sFID's), probabilities [B, classes] or null without a classifier.
+   */
+  features(
+    images: NativeTensor,
+    input: 'pytorch' | 'tensorflow',
+    precision: Precision
+  ): Promise<{ pool: NativeTensor; spatial: NativeTensor; probabilities: NativeTensor | null }>
+}
+
+/** Mean and covariance of rows, float64; its state is `count` [1], `mean` [D], `scatter` [D, D]. */
+export interface NativeMoments extends NativeModule {
+  add(rows: NativeTensor): Promise<void>
+  merge(other: NativeMoments): Promise<void>
+  /** Unbiased, [D, D]. */
+  covariance(): Promise<NativeTensor>
+}
+
+/** Of each of G clouds: float32 mean [G, D], axes [G, K, D], deviations [G, K], scores [G, N, K]. */
+export interface NativePrincipalComponents {
+  mean: NativeTensor
+  axes: NativeTensor
+  deviations: NativeTensor
+  scores: NativeTensor
 }
 
 export interface NativeDiscriminatorConfig {
@@ -190,8 +221,11 @@ export interface NativeTokenizerTrainer {
   /** The weights in training, and their exponential moving average: live views. */
   readonly tokenizer: NativeTokenizer
   readonly ema: NativeTokenizer
-  /** One optimiser step over the micro-batches, images uint8 [b, H, W, 3] each; their rows are samples 0, 1, 2, … of the global batch. */
-  step(microBatches: NativeTensor[], options: NativeStepOptions): Promise<void>
+  /**
+   * One optimiser step over the micro-batches, images uint8 [b, H, W, 3] each; their rows are samples 0, 1, 2, … of the global batch.
+   * features: the teacher's for each micro-batch, [b, 1 + N, D] with `cls` first, of any floating dtype; absent: the teacher is asked.
+   */
+  step(microBatches: NativeTensor[], options: NativeStepOptions, features?: NativeTensor[] | null): Promise<void>
   /**
    * Means since the last call, then starts anew: total, reconstruction, kl, alignLocal, alignGlobal, perceptual, adversarial,
    * adaptiveWeight, psnr, maskRatio, activeUnits, gradNorm; of the discriminator: discriminator, lecam, consistency, logitsReal,
@@ -320,7 +354,10 @@ export interface NativeFlowTrainer {
   readonly ema: NativeGenerator
   /** One optimiser step; the rows of the micro-batches are samples 0, 1, 2, … of the global batch. */
   step(microBatches: NativeFlowBatch[], options: { step: number; lr: number }): Promise<void>
-  /** Means since the last call: total, flow, direction, gradNorm; skipped and steps are counts. */
+  /**
+   * Means since the last call: total, flow, direction, gradNorm. Counts: skipped, steps, and `nonFinite.NAME` for each of the means
+   * that was not finite. skippedInARow: up to now.
+   */
   metrics(): Promise<Record<string, number>>
   gradients(microBatches: NativeFlowBatch[], step: number): Promise<NativeState>
   /** Groups of a checkpoint: `model`, `ema` and `optimizer`. Live views. */
@@ -333,7 +370,18 @@ export interface NativeMappedFile {
   readonly size: number
   /** A zero-copy view of bytes [offset, offset + length) as a tensor; the mapping lives as long as its views. */
   tensor(offset: number, dtype: string, shape: number[]): NativeTensor
+  /**
+   * Copies pieces of `length` bytes from `offsets` of the file to `positions` of the destination, on libuv's threads. Until the promise
+   * settles the destination must not be transferred or detached.
+   */
+  gather(offsets: number[], positions: number[], length: number, destination: Uint8Array): Promise<void>
   close(): void
+}
+
+/** Records by their names without the archive's, and where their bytes lie in the file. */
+export interface NativeTorchArchive {
+  records: { name: string; offset: number; size: number }[]
+  pickle: Uint8Array
 }
 
 /** A picture scaled to width × height, of which a window is wanted, perhaps mirrored. */
@@ -346,6 +394,18 @@ export interface NativeResample {
   windowWidth: number
   windowHeight: number
   mirror: boolean
+}
+
+/** A CUDA device's memory in bytes. */
+export interface DeviceMemory {
+  /** What this process's tensors take now, and took at most. */
+  allocated: number
+  peak: number
+  /** What LibTorch holds for them. */
+  reserved: number
+  /** The device's own, whoever uses it. */
+  free: number
+  total: number
 }
 
 export interface Addon {
@@ -363,11 +423,15 @@ export interface Addon {
   setThreads(count: number): void
   /** Handles and unique bytes alive in this environment. */
   memory(): { tensors: number; bytes: number; modelBytes: number }
+  /** Null for the CPU, and where libmactok_cuda is not beside the addon. */
+  deviceMemory(device: string): Promise<DeviceMemory | null>
 
   /** Copies the view's bytes before it returns. */
   tensor(data: ArrayBufferView, dtype: string, shape: number[], device: string): NativeTensor
   cat(tensors: NativeTensor[]): Promise<NativeTensor>
   mapFile(path: string): NativeMappedFile
+  /** The directory of a file of `torch.save`'s zip format, and its `data.pkl` of at most `maxPickle` bytes. */
+  readTorchArchive(path: string, maxPickle: number): Promise<NativeTorchArchive>
 
   /** Draw `rows × columns` uniforms in [0, 1) (row-major): row i is a function of (seed, stream, step, firstIndex + i). */
   uniform(seed: number, stream: string, step: number, firstIndex: number, rows: number, columns: number): Float32Array
@@ -414,7 +478,47 @@ export interface Addon {
     networks?: { perceptual?: NativePerceptual | null; discriminator?: NativeDiscriminator | null }
   ): Promise<NativeTokenizerTrainer>
 
+  /**
+   * Fits multinomial logistic regression on standardised features [n, D] with labels int64 [n], and judges it on others; weights are
+   * those of standardised features, float64.
+   */
+  linearProbe(
+    features: NativeTensor,
+    labels: NativeTensor,
+    validationFeatures: NativeTensor,
+    validationLabels: NativeTensor,
+    options: { classes: number; l2: number; iterations: number }
+  ): Promise<{
+    weight: NativeTensor
+    bias: NativeTensor
+    mean: NativeTensor
+    deviation: NativeTensor
+    loss: number
+    trainAccuracy: number
+    validationAccuracy: number
+  }>
+
   createPerceptual(network: 'vgg' | 'alex', device: string): Promise<NativePerceptual>
+  /** classes: rows of `fc.weight`; 0: none. */
+  createInception(classes: number, device: string): Promise<NativeInception>
+
+  createMoments(width: number, device: string): Promise<NativeMoments>
+  /** SSIM of each pair of pictures uint8 [B, H, W, 3] of at least 11 × 11 pixels, float64 [B]. */
+  structuralSimilarity(a: NativeTensor, b: NativeTensor): Promise<NativeTensor>
+  /** Between Gaussians of mean [D] and covariance [D, D]. */
+  frechetDistance(
+    meanA: NativeTensor,
+    covarianceA: NativeTensor,
+    meanB: NativeTensor,
+    covarianceB: NativeTensor
+  ): Promise<number>
+  /** Squared distance of each row [M, D] to its k-th nearest other one among all [N, D], of which it is one. */
+  neighbourRadii(rows: NativeTensor, all: NativeTensor, k: number): Promise<NativeTensor>
+  /** bool [M]: whether a row lies within the (squared) radius [N] of one of all [N, D]. */
+  inManifold(rows: NativeTensor, all: NativeTensor, radii: NativeTensor): Promise<NativeTensor>
+  /** points [G, N, D] */
+  principalComponents(points: NativeTensor, count: number): Promise<NativePrincipalComponents>
+
   /** Its heads are initialised from the seed; the backbone's weights must be loaded. */
   createDiscriminator(config: NativeDiscriminatorConfig, device: string, seed: number): Promise<NativeDiscriminator>
 

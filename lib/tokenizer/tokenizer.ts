@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { modelFile } from '../model-folder.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
@@ -10,10 +11,10 @@ import { addon } from '../native/load.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
-import { loadWeights, saveState } from '../weights/state.js'
+import { countElements, loadWeights, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { initializeEncoder } from './encoder-init.js'
-import { findTokenizer, modelFile, writeModelConfig } from './folder.js'
+import { findTokenizer, writeModelConfig } from './folder.js'
 import { nativeTokenizerConfig } from './native-config.js'
 import { type TokenizerPreset, tokenizerPresets } from './presets.js'
 import { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './schema.js'
@@ -51,7 +52,7 @@ export interface EncodeOptions {
 export interface Posterior {
   /** [B, L, Z] */
   mean: Tensor<'float32'>
-  /** [B, L, Z]; null for an `ae` bottleneck. */
+  /** [B, L, Z]; null without a `kl` bottleneck. */
   logvar: Tensor<'float32'> | null
 }
 
@@ -125,12 +126,7 @@ export class Tokenizer implements Disposable {
 
   /** The number of parameters. */
   get parameters(): number {
-    const sizes = Object.values(this.native.state()).map((tensor) => {
-      const size = tensor.shape.reduce((product, length) => product * length, 1)
-      tensor.dispose()
-      return size
-    })
-    return sizes.reduce((sum, size) => sum + size, 0)
+    return countElements(this.native.state())
   }
 
   /**
@@ -194,7 +190,7 @@ export class Tokenizer implements Disposable {
     const state = this.native.state()
     for (const name of Object.keys(state).sort()) {
       const tensor = state[name] as (typeof state)[string]
-      if (/^(encoder|to_posterior)\./.test(name)) {
+      if (/^(encoder|to_posterior|quantize)\./.test(name)) {
         hash.update(name).update(new Uint8Array(await native(tensor.read())))
       }
       tensor.dispose()

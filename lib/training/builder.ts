@@ -1,12 +1,13 @@
 import { mergeConfig } from '../config.js'
 import type { ImageSource } from '../data/image-set.js'
-import { imageSource } from '../data/image-source.js'
+import { asSource } from '../data/image-source.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { Emitter } from './emitter.js'
 import { decoderTraining, resolveConfig } from './presets.js'
 import { readRun } from './run.js'
+import type { RunOptions } from './run-options.js'
 import type { TrainingConfig, TrainingConfigInput } from './schema.js'
-import { type RunOptions, runTokenizerTraining, type TokenizerRun } from './tokenizer-run.js'
+import { runTokenizerTraining, type TokenizerRun } from './tokenizer-run.js'
 import type { TrainingEvents } from './training-events.js'
 
 const eventNames = [
@@ -14,20 +15,14 @@ const eventNames = [
   'step',
   'evaluation',
   'checkpoint',
+  'grid',
+  'features',
   'broken',
   'notice'
 ] as const satisfies (keyof TrainingEvents)[]
 
 /** Whoever gives steps no longer means epochs. */
 const inSteps = (settings: TrainingConfigInput): TrainingConfigInput => ({ epochs: null, ...settings })
-
-function asSource(name: string, source: unknown): ImageSource {
-  if (typeof source === 'string') return imageSource(source)
-  if (typeof source === 'object' && source !== null && 'open' in source && typeof source.open === 'function') {
-    return source as ImageSource
-  }
-  throw invalidParameter(name, 'an image source such as imageFolder(path), or a path', source)
-}
 
 /**
  * A tokenizer run in the making: every method lays settings over those before and returns the same object.
@@ -108,7 +103,7 @@ export class TokenizerTraining {
     return this.set({ evaluation })
   }
 
-  /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `broken` (a picture), `notice`. */
+  /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `grid`, `features`, `broken` (a picture), `notice`. */
   on<Name extends keyof TrainingEvents>(name: Name, listener: (event: TrainingEvents[Name]) => void): this {
     if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
     if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)

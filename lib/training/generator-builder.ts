@@ -8,9 +8,9 @@ import {
   type GeneratorTrainingInput,
   resolveGeneratorTraining
 } from './generator-schema.js'
-import type { RunOptions } from './tokenizer-run.js'
+import type { RunOptions } from './run-options.js'
 
-const eventNames = ['start', 'step', 'samples', 'checkpoint', 'notice'] as const satisfies (keyof GeneratorEvents)[]
+const eventNames = ['start', 'step', 'grid', 'checkpoint', 'notice'] as const satisfies (keyof GeneratorEvents)[]
 
 /**
  * A generator run in the making: every method lays settings over those before and returns the same object.
@@ -78,12 +78,12 @@ export class GeneratorTraining {
     return this.set({ checkpoint })
   }
 
-  /** Grids of samples on the way; need the tokenizer of `latents`. */
-  samples(samples: NonNullable<GeneratorTrainingInput['samples']>): this {
-    return this.set({ samples })
+  /** Grids of samples on the way; they need the tokenizer of `latents`. */
+  grid(grid: NonNullable<GeneratorTrainingInput['grid']>): this {
+    return this.set({ grid })
   }
 
-  /** Calls a listener: `start`, `step` (every log interval), `samples`, `checkpoint`, `notice`. */
+  /** Calls a listener: `start`, `step` (every log interval), `grid`, `checkpoint`, `notice`. */
   on<Name extends keyof GeneratorEvents>(name: Name, listener: (event: GeneratorEvents[Name]) => void): this {
     if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
     if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)
@@ -94,7 +94,7 @@ export class GeneratorTraining {
   /**
    * Trains, and resolves when the last step's checkpoint is written, or after a checkpoint when `signal` aborts.
    * @throws {TypeError|RangeError} wrong options, no latents
-   * @throws {MactokError} unreadable shards, another tokenizer than theirs, a run folder that does not fit
+   * @throws {MactokError} ERR_DIVERGED after `maxSkipped` steps that were not finite; unreadable shards, another tokenizer than theirs, a run folder that does not fit
    */
   run(options: RunOptions): Promise<GeneratorRun> {
     if (this.#shards === undefined)

@@ -15,7 +15,7 @@ export interface GeneratorEvents {
   /** At every log interval: means over the steps since the last one. */
   step: GeneratorStepEvent
   /** A grid of samples was written. */
-  samples: { step: number; file: string }
+  grid: { step: number; file: string }
   checkpoint: { step: number; folder: string }
   /** Something that the user should know. */
   notice: { message: string }
@@ -27,7 +27,7 @@ export interface GeneratorStepEvent {
   epoch: number
   /** `total`, `flow`, and `direction` where it has a weight. */
   loss: Record<string, number>
-  /** `gradNorm`, `skipped`. */
+  /** `gradNorm`, `skipped`, `skippedInARow`, and `nonFinite` by term where something was not. */
   [metric: string]: number | Record<string, number>
   lr: number
   latentsPerSecond: number

@@ -1,7 +1,7 @@
 /** What happens between the start of a generator run and its last checkpoint. */
 
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { grid, writePng } from '../data/picture.js'
 import { type GeneratorIdentity, writeGeneratorConfig } from '../generator/folder.js'
 import { Generator } from '../generator/generator.js'
@@ -13,6 +13,7 @@ import { toPictures } from '../pipeline/pictures.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { checkpointName, writeCheckpoint } from './checkpoint.js'
 import type { TrainingControl } from './control.js'
+import { DivergenceGuard, isNonFinite, nonFinite } from './divergence.js'
 import type { Emitter } from './emitter.js'
 import type { GeneratorEvents, GeneratorStepEvent } from './generator-events.js'
 import type { GeneratorRunRecord } from './generator-record.js'
@@ -37,16 +38,20 @@ interface Training {
   control: TrainingControl | undefined
 }
 
-/** Trains from step `start` to `stop`; returns the number of steps done. */
+/**
+ * Trains from step `start` to `stop`; returns the number of steps done.
+ * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
+ */
 export async function trainGeneratorLoop(training: Training): Promise<number> {
   const { dir, start, stop, shards, trainer, identity, tokenizer, events, record, signal, control } = training
   const config = record.settled
   const log = new MetricsLog(dir, start)
   let since = performance.now()
   let logged = start
+  const guard = new DivergenceGuard(config.maxSkipped)
   try {
-    return await runLoop({
-      ...{ start, stop, signal, control },
+    const done = await runLoop({
+      ...{ start, stop, signal: guard.signalWith(signal), control },
       held: (duration) => {
         since += duration
       },
@@ -57,7 +62,7 @@ export async function trainGeneratorLoop(training: Training): Promise<number> {
       every: {
         log: config.log.every,
         checkpoint: config.checkpoint.every,
-        evaluation: tokenizer ? config.samples.every : null
+        evaluation: tokenizer ? config.grid.every : null
       },
       step: (batch, step) => runStep(trainer, batch, config, identity.config.latentShape, step),
       log: async (done) => {
@@ -69,10 +74,11 @@ export async function trainGeneratorLoop(training: Training): Promise<number> {
         events.emit('step', { ...line, steps: config.steps, secondsLeft } as GeneratorStepEvent)
         logged = done
         since = performance.now()
+        guard.check(done, metrics)
       },
       evaluate: async (done) => {
-        const file = await writeSamples(training, done)
-        events.emit('samples', { step: done, file })
+        const file = await writeGrid(training, done)
+        events.emit('grid', { step: done, file })
         since = performance.now()
       },
       checkpoint: async (done) => {
@@ -86,6 +92,8 @@ export async function trainGeneratorLoop(training: Training): Promise<number> {
         since = performance.now()
       }
     })
+    guard.throwIfDiverged()
+    return done
   } finally {
     log.close()
   }
@@ -117,8 +125,8 @@ async function runStep(
 }
 
 /** A grid of samples from the averaged weights, the same noise and classes every time. */
-async function writeSamples({ dir, trainer, identity, tokenizer, record }: Training, done: number): Promise<string> {
-  const { count, steps, guidance } = record.settled.samples
+async function writeGrid({ dir, trainer, identity, tokenizer, record }: Training, done: number): Promise<string> {
+  const { pictures: count, steps, guidance } = record.settled.grid
   const { precision, seed } = record.settled
   const generator = Generator.wrap(trainer.ema, identity, precision)
   const { classes } = identity.config
@@ -126,8 +134,8 @@ async function writeSamples({ dir, trainer, identity, tokenizer, record }: Train
     ...{ count, steps, guidance, seed, sampler: 'heun', tokenizer: tokenizer as Tokenizer, force: true },
     classes: Array.from({ length: Math.min(count, classes) }, (_, i) => i)
   })
-  const file = join(dir, 'samples', `${checkpointName(done)}.png`)
-  await mkdir(join(dir, 'samples'), { recursive: true })
+  const file = join(dir, 'grids', `${checkpointName(done)}.png`)
+  await mkdir(dirname(file), { recursive: true })
   if (pictures) {
     const columns = Math.min(count, classes > 1 && classes <= 16 ? classes : 8)
     await writePng(file, await grid(toPictures(await pictures.data(), pictures.shape), columns))
@@ -146,12 +154,14 @@ function describe(
   latents: number
 ): MetricsRecord {
   const { steps: _, ...values } = metrics
-  const entries = Object.entries(values)
+  const others = Object.entries(values).filter(([name]) => !losses.includes(name) && !isNonFinite(name))
+  const broken = nonFinite(values)
   return {
     step: done,
     epoch: (done * config.batch) / latents,
     loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
-    ...Object.fromEntries(entries.filter(([name]) => !losses.includes(name))),
+    ...(Object.keys(broken).length > 0 && { nonFinite: broken }),
+    ...Object.fromEntries(others),
     lr: rate(config, done - 1)
   }
 }

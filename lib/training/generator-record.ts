@@ -1,11 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { MactokError, outOfRange } from '../errors.js'
-import { writeJson } from '../weights/atomic.js'
+import { mergeConfig, parseConfig } from '../config.js'
 import type { GeneratorSettled } from './generator-run.js'
-import type { GeneratorTrainingConfig } from './generator-schema.js'
-
-const fileName = 'run.json'
+import { type GeneratorTrainingConfig, generatorTrainingSchema } from './generator-schema.js'
+import { readRecord } from './run.js'
 
 /** What `run.json` of a generator run holds. */
 export interface GeneratorRunRecord {
@@ -18,23 +14,11 @@ export interface GeneratorRunRecord {
   versions: Record<string, string>
 }
 
-/**
- * A run folder's record, or null when the folder holds no run.
- * @throws {RangeError} another kind of run
- * @throws {MactokError} `ERR_FORMAT` for a broken `run.json`
- */
+/** A generator run's record, or null when the folder holds no run; throws what readRecord throws. */
 export async function readGeneratorRun(dir: string): Promise<GeneratorRunRecord | null> {
-  const path = join(dir, fileName)
-  let record: GeneratorRunRecord
-  try {
-    record = JSON.parse(await readFile(path, 'utf8'))
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw new MactokError('ERR_FORMAT', `${path} cannot be read as JSON`, { cause })
-  }
-  if (record.kind !== 'generator') throw outOfRange('dir', "a generator's run", `one of a ${record.kind}`)
-  return record
+  const record = (await readRecord(dir, 'generator')) as GeneratorRunRecord | null
+  if (!record) return null
+  // Settings that the run's version did not know yet have their defaults.
+  const config = parseConfig(generatorTrainingSchema, record.config)
+  return { ...record, config, settled: mergeConfig(config, record.settled) as GeneratorSettled }
 }
-
-export const writeGeneratorRun = (dir: string, record: GeneratorRunRecord): Promise<void> =>
-  writeJson(join(dir, fileName), record)

@@ -1,31 +1,30 @@
 /** A generator run from its configuration to its result. */
 
 import { mkdir } from 'node:fs/promises'
-import { MactokError, outOfRange } from '../errors.js'
+import { MactokError } from '../errors.js'
 import type { GeneratorIdentity } from '../generator/folder.js'
 import { Generator } from '../generator/generator.js'
 import { nativeGeneratorConfig } from '../generator/native-config.js'
 import type { GeneratorConfig } from '../generator/schema.js'
-import { type LatentShards, openLatents } from '../latents/index.js'
+import { LatentShards } from '../latents/index.js'
 import type { NativeFlowTrainerConfig, Precision } from '../native/addon.js'
 import { bestPrecision, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
 import type { Emitter } from './emitter.js'
 import type { GeneratorEvents } from './generator-events.js'
 import { trainGeneratorLoop } from './generator-loop.js'
-import { type GeneratorRunRecord, readGeneratorRun, writeGeneratorRun } from './generator-record.js'
+import { type GeneratorRunRecord, readGeneratorRun } from './generator-record.js'
 import type { GeneratorTrainingConfig } from './generator-schema.js'
-import { conflict, versions } from './run.js'
-import { checkedRunOptions, type RunOptions, type TokenizerRun } from './tokenizer-run.js'
+import { openRun, versions, writeRun } from './run.js'
+import { checkedRunOptions, type FinishedRun, type RunOptions } from './run-options.js'
 import { loadTrainer } from './trainer-state.js'
 
 /** A configuration in which nothing depends on machine or data any more. */
 export type GeneratorSettled = GeneratorTrainingConfig & { precision: Precision }
 
-export type GeneratorRun = TokenizerRun
+export type GeneratorRun = FinishedRun
 
 interface Request {
   config: GeneratorTrainingConfig
@@ -40,14 +39,14 @@ export async function runGeneratorTraining(request: Request, options: RunOptions
   const { config, events } = request
   const { dir, signal, control, stopAt = config.steps, resume = false, device: wanted } = checkedRunOptions(options)
   const device = resolveDevice(wanted)
-  const { record: earlier, checkpoint } = await openRun(dir, config, resume)
-  await using shards = await openLatents(request.shards)
+  const { record: earlier, checkpoint } = await openRun(dir, await readGeneratorRun(dir), config, resume)
+  await using shards = await LatentShards.open(request.shards, addon())
   requireSameLatents(earlier, shards)
 
   // A resumed run computes as it did before, even where `auto` would now choose otherwise.
-  const { steps, checkpoint: saving, log, samples } = config
+  const { steps, checkpoint: saving, log, grid, maxSkipped } = config
   const settled: GeneratorSettled = earlier
-    ? { ...earlier.settled, steps, checkpoint: saving, log, samples }
+    ? { ...earlier.settled, steps, checkpoint: saving, log, grid, maxSkipped }
     : { ...config, precision: config.precision === 'auto' ? bestPrecision(device) : config.precision }
   const identity = await identityOf(settled, shards)
   using tokenizer = await openTokenizer(request, identity, device)
@@ -66,7 +65,7 @@ export async function runGeneratorTraining(request: Request, options: RunOptions
       }
     }
     await mkdir(dir, { recursive: true })
-    await writeGeneratorRun(dir, record)
+    await writeRun(dir, record)
     const start = checkpoint?.state.step ?? 0
     const stop = Math.max(start, Math.min(steps, stopAt))
     const { parameters } = Generator.wrap(network, identity, 'fp32')
@@ -90,27 +89,6 @@ export async function runGeneratorTraining(request: Request, options: RunOptions
   } finally {
     for (const one of [trainer, network, ema]) one.dispose()
   }
-}
-
-async function openRun(
-  dir: string,
-  config: GeneratorTrainingConfig,
-  resume: boolean
-): Promise<{ record: GeneratorRunRecord | null; checkpoint: Checkpoint | null }> {
-  const record = await readGeneratorRun(dir)
-  const checkpoint = await newestCheckpoint(dir)
-  if (!resume) {
-    if (checkpoint)
-      throw outOfRange('dir', `a folder without a run (or resume: it has one at step ${checkpoint.state.step})`, dir)
-    return { record: null, checkpoint: null }
-  }
-  // A run that never reached a checkpoint starts anew.
-  if (!record || !checkpoint) return { record: null, checkpoint: null }
-  const { samples: _, ...there } = record.config
-  const { samples: __, ...here } = config
-  const difference = conflict(there, here)
-  if (difference) throw outOfRange('settings', `those of the run in ${dir}`, difference)
-  return { record, checkpoint }
 }
 
 function requireSameLatents(earlier: GeneratorRunRecord | null, shards: LatentShards): void {
@@ -146,7 +124,7 @@ async function openTokenizer(
   identity: GeneratorIdentity,
   device: string
 ): Promise<Tokenizer | null> {
-  if (tokenizer === null || config.samples.every === null) return null
+  if (tokenizer === null || config.grid.every === null) return null
   const loaded = await Tokenizer.load(tokenizer, { device })
   try {
     await Generator.check(identity, loaded)

@@ -31,8 +31,8 @@ export const sampleGridSchema = z.strictObject({
   every: positive
     .nullable()
     .default(null)
-    .describe('steps between grids of samples, where a tokenizer is given; null: none'),
-  count: positive.default(32).describe('samples in a grid'),
+    .describe('steps between grids of decoded samples, where a tokenizer is given; null: none'),
+  pictures: positive.default(32).describe('samples in a grid, the classes in turn'),
   steps: positive.default(25).describe("Heun's steps of a sample"),
   guidance: z.number().default(1).describe('guidance scale of the grids')
 })
@@ -86,10 +86,13 @@ export const generatorTrainingSchema = z
       })
       .prefault({}),
     checkpoint: checkpointSchema.prefault({}),
+    maxSkipped: positive
+      .default(100)
+      .describe('stop after so many steps in a row with a loss or gradient that is not finite (seen when logging)'),
     log: z
       .strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') })
       .prefault({}),
-    samples: sampleGridSchema.prefault({})
+    grid: sampleGridSchema.prefault({})
   })
   .superRefine((config, context) => {
     const { batch, microBatch, generator } = config
@@ -120,7 +123,7 @@ const tiny: GeneratorTrainingInput = {
   ema: { decay: 0.999 },
   checkpoint: { every: 1_000 },
   log: { every: 20 },
-  samples: { every: 1_000 }
+  grid: { every: 1_000, pictures: 40, steps: 12, guidance: 2 }
 }
 
 function recipe(preset: GeneratorPreset): GeneratorTrainingInput {

@@ -4,9 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { mergeConfig, parseConfig } from '../config.js'
-import { MactokError } from '../errors.js'
+import { MactokError, outOfRange } from '../errors.js'
 import { libtorchOrigin } from '../native/load.js'
 import { writeJson } from '../weights/atomic.js'
+import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
 import { type TrainingConfig, trainingSchema } from './schema.js'
 import type { SettledConfig } from './settle.js'
 
@@ -32,24 +33,53 @@ export function versions(): Record<string, string> {
 }
 
 /**
- * A run folder's record, or null when the folder holds no run.
+ * The record of a run folder, or null when the folder holds no run.
+ * @param kind - what the run trains
+ * @throws {RangeError} a run that trains something else
  * @throws {MactokError} `ERR_FORMAT` for a broken `run.json`
  */
-export async function readRun(folder: string): Promise<RunRecord | null> {
+export async function readRecord<Kind extends string>(folder: string, kind: Kind): Promise<{ kind: Kind } | null> {
   const path = join(folder, fileName)
-  let text: string
+  let record: { kind: Kind }
   try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
-  }
-  try {
-    return completed(JSON.parse(text))
+    record = JSON.parse(await readFile(path, 'utf8'))
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
     if (!(cause instanceof SyntaxError)) throw cause
     throw new MactokError('ERR_FORMAT', `${path} is not JSON`, { cause })
   }
+  if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `one of a ${record.kind}`)
+  return record
+}
+
+/** A tokenizer run's record, or null when the folder holds no run; throws what readRecord throws. */
+export async function readRun(folder: string): Promise<RunRecord | null> {
+  const record = await readRecord(folder, 'tokenizer')
+  return record && completed(record as RunRecord)
+}
+
+/**
+ * What a run folder holds already; refuses to mix two runs.
+ * @param record - the folder's
+ * @throws {RangeError} a run that is not to be resumed, or one of other settings
+ */
+export async function openRun<Config, R extends { config: Config }>(
+  dir: string,
+  record: R | null,
+  config: Config,
+  resume: boolean
+): Promise<{ record: R | null; checkpoint: Checkpoint | null }> {
+  const checkpoint = await newestCheckpoint(dir)
+  if (!resume) {
+    if (checkpoint)
+      throw outOfRange('dir', `a folder without a run (or resume: it has one at step ${checkpoint.state.step})`, dir)
+    return { record: null, checkpoint: null }
+  }
+  // A run that never reached a checkpoint starts anew.
+  if (!record || !checkpoint) return { record: null, checkpoint: null }
+  const difference = conflict(record.config, config)
+  if (difference) throw outOfRange('settings', `those of the run in ${dir}`, difference)
+  return { record, checkpoint }
 }
 
 /** Settings that the run's version did not know yet have their defaults, which change nothing. */
@@ -58,10 +88,11 @@ function completed(record: RunRecord): RunRecord {
   return { ...record, config, settled: mergeConfig(config, record.settled) as SettledConfig }
 }
 
-export const writeRun = (folder: string, record: RunRecord): Promise<void> => writeJson(join(folder, fileName), record)
+export const writeRun = (folder: string, record: { kind: string }): Promise<void> =>
+  writeJson(join(folder, fileName), record)
 
 /** Settings that a resumed run may have otherwise: they decide when things happen, not what is computed from a state. */
-const free = ['steps', 'epochs', 'checkpoint', 'log', 'evaluation', 'maxSkipped']
+const free = ['steps', 'epochs', 'checkpoint', 'log', 'evaluation', 'maxSkipped', 'grid']
 
 /** The first setting in which two configurations differ, as `name is a there but b here`. */
 export function conflict(there: unknown, here: unknown, path: string[] = []): string | null {

@@ -13,6 +13,10 @@ async function isPrivate(file: string): Promise<boolean> {
   return (mode & 0o022) === 0 && (uid === process.getuid?.() || uid === 0)
 }
 
+/** A file mapped into memory; undefined where others may write it. */
+export const mapPrivate = async (addon: Pick<Addon, 'mapFile'>, path: string): Promise<NativeMappedFile | undefined> =>
+  (await isPrivate(path)) ? addon.mapFile(path) : undefined
+
 /** Zero-copy tensors on mapped files, each file mapped once. */
 export class Mappings {
   private readonly files = new Map<string, NativeMappedFile | undefined>()
@@ -20,7 +24,7 @@ export class Mappings {
   constructor(private readonly addon: Addon) {}
 
   private async file(path: string): Promise<NativeMappedFile | undefined> {
-    if (!this.files.has(path)) this.files.set(path, (await isPrivate(path)) ? this.addon.mapFile(path) : undefined)
+    if (!this.files.has(path)) this.files.set(path, await mapPrivate(this.addon, path))
     return this.files.get(path)
   }
 

@@ -1,19 +1,16 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { pathTo } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { fromFormat, toFloat32, type WeightDtype } from './dtype.js'
+import { fillBytes } from './files.js'
 import { headerLength, invalidSafetensors, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js'
 
-/** Fills a new, and so aligned, buffer from a position of a file. */
-async function readAt(handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length)
-  for (let done = 0; done < length; ) {
-    // One read of the system takes at most 2 GiB.
-    const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, 1 << 30), position + done)
-    if (bytesRead === 0) throw invalidSafetensors(file, `it ends at byte ${position + done}: it was cut while open`)
-    done += bytesRead
-  }
-  return bytes
-}
+const fill = (handle: FileHandle, bytes: Uint8Array, position: number, file: string): Promise<Uint8Array> =>
+  fillBytes(handle, bytes, position, (end) => invalidSafetensors(file, `it ends at byte ${end}: it was cut while open`))
+
+/** A new, and so aligned, buffer. */
+const readAt = (handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> =>
+  fill(handle, new Uint8Array(length), position, file)
 
 /** An open safetensors file: its header in memory, its tensors read when asked for. Needs no LibTorch. */
 export class SafetensorsFile {
@@ -87,6 +84,20 @@ export class SafetensorsFile {
     return readAt(this.handle, offset + start * row, (end - start) * row, this.path)
   }
 
+  /** Reads pieces of `length` bytes from `offsets` of the file to `positions` of the destination. */
+  async gather(
+    offsets: readonly number[],
+    positions: readonly number[],
+    length: number,
+    destination: Uint8Array
+  ): Promise<void> {
+    const read = (offset: number, i: number) => {
+      const position = positions[i] as number
+      return fill(this.handle, destination.subarray(position, position + length), offset, this.path)
+    }
+    await Promise.all(offsets.map(read))
+  }
+
   /** A floating-point tensor's elements as float32. */
   async float32(name: string): Promise<Float32Array> {
     return toFloat32(await this.bytes(name), this.dtype(name))
@@ -106,4 +117,7 @@ export class SafetensorsFile {
  * Opens a safetensors file and checks its header; tensors are read when asked for.
  * @throws MactokError `ERR_FORMAT` naming the file and the tensor that break the format
  */
-export const readSafetensors = (path: string): Promise<SafetensorsFile> => SafetensorsFile.open(path)
+export async function readSafetensors(path: string): Promise<SafetensorsFile> {
+  pathTo('path', path)
+  return SafetensorsFile.open(path)
+}

@@ -30,6 +30,13 @@ export function disposeState(state: NativeState): void {
   for (const tensor of Object.values(state)) tensor.dispose()
 }
 
+/** The number of elements of all tensors, which are disposed. */
+export function countElements(state: NativeState): number {
+  const sizes = Object.values(state).map(({ shape }) => shape.reduce((product, length) => product * length, 1))
+  disposeState(state)
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
 /** Loads weights into a network; every parameter must be there in its shape. */
 export async function loadWeights(
   network: { load(state: NativeState): Promise<void> },

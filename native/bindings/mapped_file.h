@@ -17,6 +17,7 @@ class MappedFileHandle : public Napi::ObjectWrap<MappedFileHandle> {
  private:
   Napi::Value size(const Napi::CallbackInfo& info);
   Napi::Value tensor(const Napi::CallbackInfo& info);
+  Napi::Value gather(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   MappedFile& alive(Napi::Env env) const;

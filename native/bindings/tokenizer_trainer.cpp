@@ -8,7 +8,6 @@
 #include "bindings/promise.h"
 #include "bindings/teacher.h"
 #include "bindings/tensor.h"
-#include "bindings/tokenizer.h"
 
 namespace mactok {
 namespace {
@@ -19,16 +18,6 @@ double number(const Napi::Object& object, const char* key) {
 
 bool boolean(const Napi::Object& object, const char* key) {
   return convert::boolean(object.Get(key), key);
-}
-
-OptimizerOptions optimizer_options(const Napi::Value& value) {
-  const auto optimizer = convert::object(value, "optimizer");
-  const auto betas = convert::array(optimizer.Get("betas"), "betas");
-  return {.beta1 = convert::number(betas.Get(0U), "betas"),
-          .beta2 = convert::number(betas.Get(1U), "betas"),
-          .eps = number(optimizer, "eps"),
-          .weight_decay = number(optimizer, "weightDecay"),
-          .clip_norm = number(optimizer, "clipNorm")};
 }
 
 GeneratorLossOptions loss_options(const Napi::Object& config, const Tokenizer& tokenizer,
@@ -52,12 +41,11 @@ GeneratorLossOptions loss_options(const Napi::Object& config, const Tokenizer& t
 
 TokenizerStepOptions step_options(const Napi::Object& config, const Tokenizer& tokenizer,
                                   const Teacher* teacher) {
-  const auto ema = convert::object(config.Get("ema"), "ema");
   return {
       .precision = convert::precision(config.Get("precision"), "precision"),
       .loss = loss_options(config, tokenizer, teacher),
-      .optimizer = optimizer_options(config.Get("optimizer")),
-      .ema = {.decay = number(ema, "decay"), .warmup = boolean(ema, "warmup")},
+      .optimizer = optimizer_options(config.Get("optimizer"), "optimizer"),
+      .ema = ema_options(config.Get("ema"), "ema"),
   };
 }
 
@@ -72,7 +60,7 @@ DiscriminatorStepOptions discriminator_options(const Napi::Object& config) {
       .consistency_weight = number(discriminator, "consistency"),
       .lecam_weight = number(discriminator, "lecam"),
       .lecam_decay = number(discriminator, "lecamDecay"),
-      .optimizer = optimizer_options(config.Get("optimizer")),
+      .optimizer = optimizer_options(config.Get("optimizer"), "optimizer"),
   };
 }
 
@@ -114,8 +102,6 @@ std::shared_ptr<Tokenizer> copy_of(const Tokenizer& source, at::Device device) {
   return copy;
 }
 
-using Trainer = TokenizerTrainerHandle::Trainer;
-
 /** A network among the fourth argument's, or null. */
 template <typename Handle>
 typename Handle::Pointer network(const Napi::Value& networks, const char* name) {
@@ -148,117 +134,37 @@ Napi::Value create(const Napi::CallbackInfo& info) {
                                                                         .perceptual = perceptual,
                                                                         .discriminator = adversary},
                                                       ema, options);
-          return Trainer{tokenizer, ema, step, device};
+          return TokenizerTrainerHandle::Trainer{tokenizer, ema, step, device};
         },
-        [](Napi::Env env, const Trainer& trainer) -> Napi::Value {
-          auto copy = trainer;
-          return Environment::of(env)
-              .constructor(TokenizerTrainerHandle::kClass)
-              .New({Napi::External<Trainer>::New(env, &copy)});
-        });
+        TokenizerTrainerHandle::wrap);
   });
 }
 
 }  // namespace
 
 void TokenizerTrainerHandle::define(Napi::Env env, Napi::Object exports) {
-  using Self = TokenizerTrainerHandle;
-  Environment::of(env).define(kClass,
-                              DefineClass(env, kClass,
-                                          {
-                                              InstanceAccessor<&Self::tokenizer>("tokenizer"),
-                                              InstanceAccessor<&Self::ema>("ema"),
-                                              InstanceMethod<&Self::step>("step"),
-                                              InstanceMethod<&Self::metrics>("metrics"),
-                                              InstanceMethod<&Self::gradients>("gradients"),
-                                              InstanceMethod<&Self::state>("state"),
-                                              InstanceMethod<&Self::load>("load"),
-                                              InstanceMethod<&Self::dispose>("dispose"),
-                                          }));
+  define_class(env);
   exports.Set("createTokenizerTrainer", Napi::Function::New(env, create, "createTokenizerTrainer"));
-}
-
-TokenizerTrainerHandle::TokenizerTrainerHandle(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<TokenizerTrainerHandle>(info) {
-  if (!info[0].IsExternal()) convert::invalid(info.Env(), "trainer", "a trainer made by the addon");
-  trainer_ = std::make_unique<Trainer>(*info[0].As<Napi::External<Trainer>>().Data());
-}
-
-const Trainer& TokenizerTrainerHandle::alive(Napi::Env env) const {
-  if (!trainer_) throw Napi::TypeError::New(env, "This trainer is disposed");
-  return *trainer_;
-}
-
-Napi::Value TokenizerTrainerHandle::tokenizer(const Napi::CallbackInfo& info) {
-  return TokenizerHandle::wrap(info.Env(), alive(info.Env()).tokenizer);
-}
-
-Napi::Value TokenizerTrainerHandle::ema(const Napi::CallbackInfo& info) {
-  return TokenizerHandle::wrap(info.Env(), alive(info.Env()).ema);
 }
 
 Napi::Value TokenizerTrainerHandle::step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto& trainer = alive(info.Env());
     const auto batches = tensors(info[0], "microBatches");
     const auto schedule = step_schedule(info[1]);
-    return run(
-        info.Env(), trainer.device,
-        [step = trainer.step, batches, schedule] { step->step(batches, schedule); }, to_undefined);
+    const auto features = info[2].IsUndefined() || info[2].IsNull() ? std::vector<at::Tensor>()
+                                                                    : tensors(info[2], "features");
+    return run_step(info.Env(),
+                    [=](TokenizerStep& step) { step.step(batches, schedule, features); });
   });
-}
-
-Napi::Value TokenizerTrainerHandle::metrics(const Napi::CallbackInfo& info) {
-  const auto& trainer = alive(info.Env());
-  return run(
-      info.Env(), trainer.device, [step = trainer.step] { return step->metrics(); },
-      [](Napi::Env env, const std::map<std::string, double>& metrics) -> Napi::Value {
-        auto result = Napi::Object::New(env);
-        for (const auto& [name, value] : metrics) result.Set(name, value);
-        return result;
-      });
 }
 
 Napi::Value TokenizerTrainerHandle::gradients(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto& trainer = alive(info.Env());
     const auto batches = tensors(info[0], "microBatches");
     const auto schedule = step_schedule(info[1]);
-    return run(
-        info.Env(), trainer.device,
-        [step = trainer.step, batches, schedule] { return step->gradients(batches, schedule); },
-        [](Napi::Env env, const NamedTensors& gradients) -> Napi::Value {
-          return to_state(env, gradients);
-        });
+    return run_gradients(info.Env(),
+                         [=](TokenizerStep& step) { return step.gradients(batches, schedule); });
   });
 }
-
-Napi::Value TokenizerTrainerHandle::state(const Napi::CallbackInfo& info) {
-  auto result = Napi::Object::New(info.Env());
-  for (const auto& [group, tensors] : alive(info.Env()).step->state()) {
-    result.Set(group, to_state(info.Env(), tensors));
-  }
-  return result;
-}
-
-Napi::Value TokenizerTrainerHandle::load(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const auto& trainer = alive(info.Env());
-    const auto given = convert::object(info[0], "state");
-    std::vector<std::function<void()>> assignments;
-    for (const auto& [group, targets] : trainer.step->state()) {
-      if (targets.empty() && given.Get(group).IsUndefined()) continue;
-      assignments.push_back(assignment(targets, from_state(given.Get(group), group), group));
-    }
-    return run(
-        info.Env(), trainer.device,
-        [assignments] {
-          for (const auto& assign : assignments) assign();
-        },
-        to_undefined);
-  });
-}
-
-void TokenizerTrainerHandle::dispose(const Napi::CallbackInfo&) { trainer_.reset(); }
 
 }  // namespace mactok

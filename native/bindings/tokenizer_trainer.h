@@ -1,41 +1,23 @@
 #pragma once
 
-#include <napi.h>
-
-#include <memory>
-
+#include "bindings/tokenizer.h"
+#include "bindings/trainer_handle.h"
 #include "train/tokenizer_step.h"
 
 namespace mactok {
 
 /** NativeTokenizerTrainer in lib/native/addon.ts. */
-class TokenizerTrainerHandle : public Napi::ObjectWrap<TokenizerTrainerHandle> {
+class TokenizerTrainerHandle
+    : public TrainerHandle<TokenizerTrainerHandle, TokenizerHandle, TokenizerStep> {
  public:
   static constexpr const char* kClass = "TokenizerTrainer";
+  static constexpr const char* kNetwork = "tokenizer";
 
   static void define(Napi::Env env, Napi::Object exports);
-  explicit TokenizerTrainerHandle(const Napi::CallbackInfo& info);
+  using TrainerHandle::TrainerHandle;
 
-  /** What the handle holds: the step and the two models that it writes. */
-  struct Trainer {
-    std::shared_ptr<Tokenizer> tokenizer, ema;
-    std::shared_ptr<TokenizerStep> step;
-    at::Device device;
-  };
-
- private:
-  Napi::Value tokenizer(const Napi::CallbackInfo& info);
-  Napi::Value ema(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
-  Napi::Value metrics(const Napi::CallbackInfo& info);
   Napi::Value gradients(const Napi::CallbackInfo& info);
-  Napi::Value state(const Napi::CallbackInfo& info);
-  Napi::Value load(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
-
-  const Trainer& alive(Napi::Env env) const;
-
-  std::unique_ptr<Trainer> trainer_;
 };
 
 }  // namespace mactok

@@ -19,10 +19,11 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
   if (file < 0) fail(std::strerror(errno));
   struct stat status{};
   const bool regular = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
-  // A private writable mapping: LibTorch may be handed the pages as mutable, and the file never changes by it.
-  void* data = regular
-                   ? ::mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0)
-                   : MAP_FAILED;
+  // A private writable mapping: LibTorch may be handed the pages as mutable, and the file never changes by it. No swap is set aside
+  // for the writes that never come, so that folders larger than memory can be mapped.
+  void* data = regular ? ::mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_NORESERVE, file, 0)
+                       : MAP_FAILED;
   const int error = errno;
   ::close(file);
   if (!regular) fail("not a regular file with content");
@@ -48,6 +49,26 @@ at::Tensor MappedFile::tensor(int64_t offset, at::ScalarType dtype, at::IntArray
     return copy;
   }
   return at::from_blob(start, shape, [self = shared_from_this()](void*) {}, options);
+}
+
+void MappedFile::check(const std::vector<Copy>& copies, int64_t length, int64_t capacity) const {
+  const auto inside = [length](int64_t offset, int64_t size) {
+    return length >= 0 && offset >= 0 && offset <= size && length <= size - offset;
+  };
+  for (const auto& [from, to] : copies) {
+    if (inside(from, size_) && inside(to, capacity)) continue;
+    throw std::invalid_argument("Expected pieces inside the file's " + std::to_string(size_) +
+                                " bytes and the destination's " + std::to_string(capacity) +
+                                " but received " + std::to_string(length) + " bytes from " +
+                                std::to_string(from) + " to " + std::to_string(to));
+  }
+}
+
+void MappedFile::gather(const std::vector<Copy>& copies, int64_t length,
+                        uint8_t* destination) const {
+  for (const auto& [from, to] : copies) {
+    std::memcpy(destination + to, static_cast<const char*>(data_) + from, length);
+  }
 }
 
 }  // namespace mactok

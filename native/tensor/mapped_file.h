@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace mactok {
 
@@ -20,6 +21,16 @@ class MappedFile : public std::enable_shared_from_this<MappedFile> {
 
   /** A view of the bytes from `offset`; throws std::invalid_argument when it would leave the file or is not aligned to the dtype. */
   at::Tensor tensor(int64_t offset, at::ScalarType dtype, at::IntArrayRef shape);
+
+  struct Copy {
+    int64_t from, to;  // in bytes: where a piece lies in the file, and where it goes
+  };
+
+  /** Throws std::invalid_argument unless every piece of `length` bytes lies inside the file and in a destination of `capacity`. */
+  void check(const std::vector<Copy>& copies, int64_t length, int64_t capacity) const;
+
+  /** Copies pieces of `length` bytes each, which `check` has passed; pages that are not in memory are waited for. */
+  void gather(const std::vector<Copy>& copies, int64_t length, uint8_t* destination) const;
 
  private:
   MappedFile(void* data, int64_t size) : data_(data), size_(size) {}

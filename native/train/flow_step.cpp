@@ -43,7 +43,10 @@ FlowStep::FlowStep(std::shared_ptr<Denoiser> model, std::shared_ptr<Denoiser> em
       ema_model_(std::move(ema)),
       parameters_(trained(*model_)),
       optimizer_(options_.optimizer, parameters_),
-      ema_(options_.ema, values(parameters_), values(trained(*ema_model_))) {
+      ema_(options_.ema, values(parameters_), values(trained(*ema_model_))),
+      broken_(
+          at::zeros({}, at::TensorOptions(parameters_.at(0).second.device()).dtype(at::kFloat))),
+      skipped_in_row_(at::zeros_like(broken_)) {
   for (auto& [name, parameter] : parameters_) parameter.set_requires_grad(true);
   for (auto& parameter : ema_model_->parameters()) parameter.set_requires_grad(false);
 }
@@ -78,12 +81,13 @@ at::Tensor FlowStep::loss(const FlowBatch& batch, uint64_t step, uint64_t first_
 }
 
 void FlowStep::backward(const std::vector<FlowBatch>& micro_batches, uint64_t step) {
-  const auto device = parameters_.at(0).second.device();
+  const auto device = broken_.device();
   const at::AutoGradMode with_gradients(true);
   int64_t batch = 0;
   for (const auto& part : micro_batches) batch += part.latents.size(0);
 
   const Autocast autocast(device.type(), options_.precision);
+  broken_.zero_();
   const Meter kept = meter_;
   uint64_t first_index = 0;
   try {
@@ -91,7 +95,9 @@ void FlowStep::backward(const std::vector<FlowBatch>& micro_batches, uint64_t st
       const double share = static_cast<double>(part.latents.size(0)) / static_cast<double>(batch);
       const FlowBatch moved{part.latents.to(device, at::kFloat, true),
                             part.labels.to(device, true)};
-      (loss(moved, step, first_index, share) * share).backward();
+      const auto total = loss(moved, step, first_index, share);
+      (total * share).backward();
+      broken_ = at::max(broken_, total.detach().isfinite().logical_not().to(at::kFloat));
       first_index += static_cast<uint64_t>(part.latents.size(0));
     }
   } catch (...) {  // a failed step leaves neither gradients nor metrics behind
@@ -103,12 +109,19 @@ void FlowStep::backward(const std::vector<FlowBatch>& micro_batches, uint64_t st
 
 void FlowStep::step(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr) {
   backward(micro_batches, step);
-  const auto outcome = optimizer_.step(lr);
+  const auto outcome = optimizer_.step(lr, broken_);
   optimizer_.zero_grad();
   ema_.update(outcome.skipped);
+  skipped_in_row_ = (skipped_in_row_ + 1) * outcome.skipped;
   meter_.add("gradNorm", outcome.norm);
-  meter_.add("skipped", outcome.skipped);
+  meter_.count("skipped", outcome.skipped);
   meter_.end_step();
+}
+
+std::map<std::string, double> FlowStep::metrics() {
+  auto result = meter_.read();
+  result["skippedInARow"] = skipped_in_row_.item<double>();
+  return result;
 }
 
 NamedTensors FlowStep::gradients(const std::vector<FlowBatch>& micro_batches, uint64_t step) {

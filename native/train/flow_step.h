@@ -61,8 +61,11 @@ class FlowStep {
   /** The gradients of that step by name, without an update. */
   NamedTensors gradients(const std::vector<FlowBatch>& micro_batches, uint64_t step);
 
-  /** Means since the last call: total, flow, direction, gradNorm; skipped and steps are counts. */
-  std::map<std::string, double> metrics() { return meter_.read(); }
+  /**
+   * See Meter: total, flow, direction, gradNorm; `skippedInARow` is the number of steps up to now that changed nothing because
+   * something was not finite.
+   */
+  std::map<std::string, double> metrics();
 
   /** Groups of a checkpoint: model, ema, optimizer. Live tensors. */
   std::map<std::string, NamedTensors> state() const;
@@ -77,6 +80,8 @@ class FlowStep {
   AdamW optimizer_;
   Ema ema_;
   Meter meter_;
+  at::Tensor broken_;          // float scalar: whether a loss of this step was not finite
+  at::Tensor skipped_in_row_;  // float scalar
 };
 
 }  // namespace mactok

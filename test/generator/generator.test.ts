@@ -50,6 +50,50 @@ describe('a generator', () => {
     await expect(aborted).rejects.toMatchObject({ code: 'ERR_ABORTED' })
   })
 
+  test('is awaited, or looped over and then awaited, with the same result', async () => {
+    using generator = await Generator.create(config, { device, seed: 1 })
+    using tokenizer = await Tokenizer.create('tiny-32', { device })
+    const options = { count: 2, steps: 3, seed: 9, tokenizer }
+    const seen: number[] = []
+    const expected = await generator.sample({ ...options, onStep: ({ step }) => seen.push(step) })
+    expect(seen).toEqual([1, 2, 3])
+    const sampling = generator.sample(options)
+    const shapes: unknown[] = []
+    for await (const { preview, previewPictures } of sampling) {
+      using latents = await preview()
+      using pictures = await previewPictures()
+      shapes.push([latents.shape, pictures?.shape])
+    }
+    expect(shapes).toEqual(
+      Array(3).fill([
+        [2, 32, 16],
+        [2, 3, 32, 32]
+      ])
+    )
+    const { latents, pictures, labels } = await sampling
+    expect(await latents.data()).toEqual(await expected.latents.data())
+    expect(await pictures?.data()).toEqual(await expected.pictures?.data())
+    expect(labels).toEqual(expected.labels)
+    expect(await sampling.then(({ latents }) => latents)).toBe(latents)
+    await expect(sampling[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+  })
+
+  test('left early, it rejects whoever awaits it', async () => {
+    using generator = await Generator.create(config, { device })
+    const sampling = generator.sample({ steps: 5 })
+    for await (const { step } of sampling) if (step === 2) break
+    await expect(sampling).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    const wrong = generator.sample({ steps: 0 })
+    await expect(wrong.catch((error) => (error as Error).message)).resolves.toMatch(/at least|above/)
+    let last = false
+    await expect(
+      generator.sample({ classes: 7 }).finally(() => {
+        last = true
+      })
+    ).rejects.toThrow(/labels from 0 to 2/)
+    expect(last).toBe(true)
+  })
+
   test('decodes with its tokenizer alone, unless forced', async () => {
     using generator = await Generator.create(config, { device })
     using tokenizer = await Tokenizer.create('tiny-32', { device })

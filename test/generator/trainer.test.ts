@@ -144,8 +144,20 @@ describe('a flow step', () => {
     await trainer.metrics()
     const before = await everything(trainer)
     const broken = native().tensor(new Float32Array(2 * 96).fill(Number.NaN), 'float32', [2, 12, 8], device)
-    await trainer.step([{ latents: broken, labels: labels([0, 1]) }], { step: 2, lr: 1e-3 })
+    const part = { latents: broken, labels: labels([0, 1]) }
+    await trainer.step([part], { step: 2, lr: 1e-3 })
+    await trainer.step([batch(6, 4), part], { step: 3, lr: 1e-3 })
     expect(await everything(trainer)).toEqual(before)
-    expect((await trainer.metrics()).skipped).toBe(1)
+    const metrics = await trainer.metrics()
+    expect(metrics).toMatchObject({
+      skipped: 2,
+      skippedInARow: 2,
+      steps: 2,
+      'nonFinite.flow': 2,
+      'nonFinite.gradNorm': 2
+    })
+    expect(Number.isFinite(metrics.flow)).toBe(true)
+    await run(trainer, 4, 5, [batch(6, 4)])
+    expect(await trainer.metrics()).toMatchObject({ skipped: 0, skippedInARow: 0 })
   })
 })

@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs'
+import { chmod, cp } from 'node:fs/promises'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { Generator } from '../../lib/generator/generator.js'
-import { openLatents } from '../../lib/latents/index.js'
+import { LatentShards, openLatents } from '../../lib/latents/index.js'
+import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import { newestCheckpoint } from '../../lib/training/checkpoint.js'
 import { trainGenerator } from '../../lib/training/generator-builder.js'
 import type { GeneratorStepEvent } from '../../lib/training/generator-events.js'
 import { type GeneratorTrainingInput, resolveGeneratorTraining } from '../../lib/training/generator-schema.js'
 import { latentBatches } from '../../lib/training/latent-batches.js'
 import { readSafetensors } from '../../lib/weights/index.js'
 import { twoClassShards } from '../support/latents.js'
-import { device } from '../support/native.js'
+import { device, native } from '../support/native.js'
 import { Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
@@ -84,6 +87,52 @@ describe('a generator run', () => {
     ).rejects.toMatchObject({ code: 'ERR_FORMAT' })
   })
 
+  test('draws grids of decoded samples on the way, always of the same noise', async () => {
+    using tokenizer = await Tokenizer.create('tiny-32', { device })
+    await tokenizer.save(place.path('tokenizer'))
+    const [tokens, channels] = [32, 16]
+    const decoded = await twoClassShards(place.path('tiny'), {
+      tokens,
+      channels,
+      tokenizer: await tokenizer.identity()
+    })
+    const files: [number, string][] = []
+    const run = (dir: string) =>
+      trainGenerator({ ...settings, optimizer: { lr: 0 } })
+        .grid({ every: 4, pictures: 4, steps: 2 })
+        .latents(decoded, { tokenizer: place.path('tokenizer') })
+        .on('grid', ({ step, file }) => files.push([step, file]))
+        .run({ dir: place.path(dir), device, steps: 8 })
+    await run('grids')
+    expect(files).toEqual([4, 8].map((step) => [step, place.path(`grids/grids/step-000000${step}.png`)]))
+    const [one, other] = files.map(([, file]) => readFileSync(file)) as [Buffer, Buffer]
+    expect(one.subarray(1, 4).toString()).toBe('PNG')
+    expect(other.equals(one)).toBe(true)
+
+    const stranger = await twoClassShards(place.path('strange'), { tokens, channels })
+    const refused = trainGenerator({ ...settings, grid: { every: 4 } })
+      .latents(stranger, { tokenizer: place.path('tokenizer') })
+      .run({ dir: place.path('refused'), device })
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+
+  test('stops with a checkpoint when nothing is finite any more', async () => {
+    const huge = await twoClassShards(place.path('huge'), { scale: 1e30 })
+    const events: GeneratorStepEvent[] = []
+    const run = trainGenerator({ ...settings, steps: 100, maxSkipped: 5, latents: { normalise: 'none' } })
+      .latents(huge)
+      .on('step', (event) => events.push(event))
+      .run({ dir: place.path('diverged'), device })
+    await expect(run).rejects.toMatchObject({
+      code: 'ERR_DIVERGED',
+      message: expect.stringMatching(/^Stopped at step 6: the last 6 steps .+ \(flow, gradNorm, total\)/)
+    })
+    expect(events.at(-1)).toMatchObject({ step: 6, skippedInARow: 6, nonFinite: { flow: 2 } })
+    expect((await newestCheckpoint(place.path('diverged')))?.state.step).toBe(6)
+    using generator = await Generator.load(place.path('diverged'), { device })
+    expect((await generator.sample({ steps: 1 })).latents.shape).toEqual([1, 4, 3])
+  })
+
   test('learns the classes: samples of each lie where its latents do', async () => {
     await train('learned', {}, { steps: 400, ema: { decay: 0.99 }, latents: { flip: false }, log: { every: 100 } })
     using generator = await Generator.load(place.path('learned'), { device })
@@ -123,6 +172,25 @@ describe('latent batches', () => {
 
   test('begin anywhere as if they had run up to there', async () => {
     expect((await take(1, { startStep: 5 }))[0]).toEqual((await take(6))[5])
+  })
+
+  test('are the same from mapped files as from read ones, whoever may write them', async () => {
+    await using read = await openLatents(shards)
+    await using mapped = await LatentShards.open(shards, native())
+    const mixed = place.path('mixed')
+    await cp(shards, mixed, { recursive: true })
+    await chmod(`${mixed}/latents_rank00_shard001.safetensors`, 0o666)
+    await using partly = await LatentShards.open(mixed, native())
+    const first = async (latents: LatentShards) => (await latentBatches(latents, options).next()).value
+    const expected = await first(read)
+    expect(await first(mapped)).toEqual(expected)
+    expect(await first(partly)).toEqual(expected)
+    if (process.platform !== 'linux') return
+    const maps = readFileSync('/proc/self/maps', 'utf8').split('\n')
+    const names = (folder: string) =>
+      new Set(maps.filter((line) => line.includes(`${folder}/`)).map((line) => line.split('_').at(-1)))
+    expect(names(shards)).toEqual(new Set([0, 1, 2].map((i) => `shard00${i}.safetensors`)))
+    expect(names(mixed)).toEqual(new Set([0, 2].map((i) => `shard00${i}.safetensors`)))
   })
 
   test('take about half of the rows from mirrored pictures', async () => {

@@ -1,0 +1,162 @@
+// CIFAR-10 from a trained tokenizer to pictures of a class that is asked for, and how often a classifier recognises it. See README.md.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { encodeImages, Generator, samplePictures, Tokenizer, trainGenerator, webDataset } from '../../dist/index.js'
+import { lineChart } from '../../dist/plot/line-chart.js'
+import { Classifier, pictures, Score } from './classifier.mjs'
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    data: { type: 'string' },
+    out: { type: 'string', default: 'cifar10' },
+    preset: { type: 'string', default: 'sit-tiny' },
+    minutes: { type: 'string', default: '10' },
+    checkpoints: { type: 'string', default: '8' },
+    count: { type: 'string', default: '1000' },
+    guidance: { type: 'string', default: '2' }
+  }
+})
+const tokenizers = positionals.map((text) => /^([^=]+)=(.+)$/.exec(text)?.slice(1))
+if (!options.data || tokenizers.length === 0 || tokenizers.includes(undefined)) {
+  console.error(
+    'Usage: node examples/cifar10/experiment.mjs --data <cifar10> [--out <folder>] <name>=<tokenizer run> …'
+  )
+  process.exit(2)
+}
+const [minutes, checkpoints, count, guidance] = ['minutes', 'checkpoints', 'count', 'guidance'].map((name) =>
+  Number(options[name])
+)
+const trainPictures = join(options.data, 'train-{00000..00001}.tar')
+const testPictures = join(options.data, 'test-00000.tar')
+const labels = Array.from({ length: 10 }, (_, label) => label)
+
+const began = performance.now()
+const clock = () => {
+  const seconds = Math.round((performance.now() - began) / 1000)
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}
+const say = (line) => console.log(`[${clock()}] ${line}`)
+const percent = ({ total, pictures }) => `${total} % of ${pictures}`
+
+say('Training the classifier on real pictures')
+const classifier = await Classifier.train(trainPictures)
+const real = new Score()
+for await (const batch of pictures(testPictures)) real.add(batch.labels, await classifier.name(batch.images))
+say(`It names ${percent(real.result())} test pictures`)
+
+/** How it names what the tokenizer makes of test pictures: the most that a generator can hope for. */
+async function reconstructions(tokenizer) {
+  const score = new Score()
+  for await (const batch of pictures(testPictures)) {
+    const latents = await tokenizer.encode(batch.images)
+    const decoded = await tokenizer.decode(latents)
+    score.add(batch.labels, await classifier.name(decoded))
+    for (const one of [latents, decoded]) one.dispose()
+  }
+  return score.result()
+}
+
+/** How it names samples, the classes in turn. */
+async function samples(folder, tokenizer, total, scale) {
+  const generator = await Generator.load(folder)
+  const score = new Score()
+  for (let firstIndex = 0; firstIndex < total; firstIndex += 100) {
+    const drawn = await generator.sample({
+      ...{ classes: labels, count: Math.min(100, total - firstIndex), firstIndex, tokenizer },
+      ...{ steps: 20, guidance: scale, precision: 'bf16' }
+    })
+    score.add(drawn.labels, await classifier.name(drawn.pictures))
+    for (const one of [drawn.latents, drawn.pictures]) one.dispose()
+  }
+  generator.dispose()
+  return score.result()
+}
+
+const place = (...names) => join(options.out, ...names)
+const runs = []
+let steps
+for (const [name, run] of tokenizers) {
+  say(`${name}: encoding the pictures and their mirror images by ${run}`)
+  const tokenizer = await Tokenizer.load(run)
+  await encodeImages(tokenizer, webDataset(trainPictures), place(name, 'latents'))
+  const decoded = await reconstructions(tokenizer)
+  say(`${name}: reconstructions of test pictures: ${percent(decoded)}`)
+
+  const training = () => trainGenerator(options.preset).latents(place(name, 'latents'), { tokenizer: run })
+  if (steps === undefined) {
+    // The first run tells how many steps fit; the others take as many, to be compared.
+    let perSecond = 0
+    await training()
+      .set({ log: { every: 15 }, grid: { every: null } })
+      .on('step', ({ latentsPerSecond }) => {
+        perSecond = latentsPerSecond / training().config.batch
+      })
+      .run({ dir: place(name, 'warm-up'), steps: 30 })
+    rmSync(place(name, 'warm-up'), { recursive: true })
+    steps = Math.round((minutes * 60 * perSecond) / checkpoints) * checkpoints
+  }
+  const every = steps / checkpoints
+  say(`${name}: training ${options.preset} for ${steps} steps`)
+  const folders = []
+  const dir = place(name, 'generator')
+  rmSync(dir, { recursive: true, force: true })
+  await training()
+    .set({ checkpoint: { every, keep: checkpoints }, grid: { every }, log: { every: Math.ceil(every / 4) } })
+    .on('step', ({ step, loss }) => say(`${name}: step ${step} of ${steps}, loss ${loss.total.toFixed(3)}`))
+    .on('checkpoint', ({ step, folder }) => folders.push({ step, folder }))
+    .run({ dir, steps })
+
+  const curve = []
+  for (const { step, folder } of folders) {
+    const { total } = await samples(folder, tokenizer, Math.min(count, 500), guidance)
+    say(`${name}: step ${step}: ${total} % of samples are what was asked for`)
+    curve.push({ step, total })
+  }
+  const guided = await samples(dir, tokenizer, count, guidance)
+  const plain = await samples(dir, tokenizer, count, 1)
+  say(`${name}: ${percent(guided)} samples with guidance ${guidance}, ${percent(plain)} without`)
+  const generator = await Generator.load(dir)
+  const grid = place(`${name}.png`)
+  await samplePictures(generator, tokenizer, { grid, columns: 10, count: 100, classes: labels, steps: 20, guidance })
+  for (const one of [generator, tokenizer]) one.dispose()
+  runs.push({ name, tokenizer: run, steps, reconstructions: decoded, guided, plain, curve, grid })
+}
+
+const results = { preset: options.preset, guidance, classifier: real.result(), runs }
+mkdirSync(options.out, { recursive: true })
+writeFileSync(place('results.json'), `${JSON.stringify(results, null, 2)}\n`)
+
+const row = (cells) => `| ${cells.join(' | ')} |`
+const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
+const cells = (what, { total, perClass }) => [what, `${total} %`, ...perClass]
+const names = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
+const recognised = table(
+  ['pictures', 'recognised', ...names],
+  [
+    cells('test pictures', real.result()),
+    ...runs.flatMap((run) => [
+      cells(`${run.name}: reconstructions`, run.reconstructions),
+      cells(`${run.name}: samples, guidance ${guidance}`, run.guided),
+      cells(`${run.name}: samples, no guidance`, run.plain)
+    ])
+  ]
+)
+const [first] = runs
+const convergence = table(
+  ['step', ...runs.map(({ name }) => name)],
+  first.curve.map(({ step }, i) => [step, ...runs.map(({ curve }) => `${curve[i].total} %`)])
+)
+writeFileSync(place('results.md'), `${recognised}\n\n${convergence}\n`)
+writeFileSync(
+  place('convergence.svg'),
+  lineChart({
+    title: 'Samples that a classifier takes for the class asked for',
+    xLabel: 'steps of the generator',
+    yLabel: '%',
+    series: runs.map(({ name, curve }) => ({ name, points: curve.map(({ step, total }) => ({ x: step, y: total })) })),
+    rules: [{ y: 10, name: 'chance' }]
+  })
+)
+console.log(`\n${recognised}\n\n${convergence}\n\n${options.out}: results.json, results.md, convergence.svg, grids`)

@@ -1,0 +1,24 @@
+#include "bindings/trainer_handle.h"
+
+namespace mactok {
+
+OptimizerOptions optimizer_options(const Napi::Value& value, const std::string& name) {
+  const auto optimizer = convert::object(value, name);
+  const auto betas = convert::array(optimizer.Get("betas"), name + ".betas");
+  const auto number = [&](const char* key) {
+    return convert::number(optimizer.Get(key), name + "." + key);
+  };
+  return {.beta1 = convert::number(betas.Get(0U), name + ".betas"),
+          .beta2 = convert::number(betas.Get(1U), name + ".betas"),
+          .eps = number("eps"),
+          .weight_decay = number("weightDecay"),
+          .clip_norm = number("clipNorm")};
+}
+
+EmaOptions ema_options(const Napi::Value& value, const std::string& name) {
+  const auto ema = convert::object(value, name);
+  return {.decay = convert::number(ema.Get("decay"), name + ".decay"),
+          .warmup = convert::boolean(ema.Get("warmup"), name + ".warmup")};
+}
+
+}  // namespace mactok
