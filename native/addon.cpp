@@ -18,6 +18,7 @@
 #include "bindings/tensor.h"
 #include "bindings/tokenizer.h"
 #include "bindings/tokenizer_trainer.h"
+#include "bindings/torch_archive.h"
 
 namespace {
 
@@ -29,6 +30,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   mactok::TensorHandle::define(env);
   mactok::define_tensor_functions(env, exports);
   mactok::MappedFileHandle::define(env, exports);
+  mactok::define_torch_archive_functions(env, exports);
   mactok::define_mask_functions(env, exports);
   mactok::define_resample_functions(env, exports);
   mactok::TokenizerHandle::define(env, exports);

@@ -27,7 +27,11 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
   },
   inspect: { summary: 'describe a run, a shard folder or a weights file', load: () => import('./inspect.js') },
   'weights pull': { summary: 'fetch published weights', load: () => import('./weights-pull.js') },
-  'weights import': { summary: "convert another project's weights", load: () => import('./weights-import.js') }
+  'weights import': { summary: "convert another project's weights", load: () => import('./weights-import.js') },
+  'weights export': {
+    summary: "write a model under another project's names",
+    load: () => import('./weights-export.js')
+  }
 }
 
 const groups: Record<string, string> = { train: 'train a model', weights: 'fetch and convert weights' }

@@ -5,7 +5,10 @@ import { openLatents } from '../latents/index.js'
 import { newestCheckpoint } from '../training/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../training/metrics.js'
 import { type RunRecord, readRun } from '../training/run.js'
-import { detectDinov2, readSafetensors, type TensorInfo } from '../weights/index.js'
+import { formatSize, toFormat } from '../weights/dtype.js'
+import { detectGenerator } from '../weights/generator-layouts.js'
+import { detectDinov2, isContinuousTokenizer, readSafetensors, type TensorInfo } from '../weights/index.js'
+import { chooseGroup, isTorchFile, openWeightsFile } from '../weights/weights-file.js'
 
 export interface InspectedRun {
   kind: 'run'
@@ -45,7 +48,7 @@ export interface InspectedWeights {
 export type Inspected = InspectedRun | InspectedShards | InspectedWeights
 
 /**
- * Describes a run folder, a shard folder, or a weights file or folder. Reads headers and JSON files; never loads LibTorch.
+ * Describes a run folder, a shard folder, or a weights file or folder. Reads headers and JSON files; only a file of torch.save takes LibTorch.
  * @throws {MactokError} `ERR_FORMAT` when it is none of them
  */
 export async function inspect(path: string): Promise<Inspected> {
@@ -82,7 +85,38 @@ async function inspectShards(path: string): Promise<InspectedShards> {
   return { kind: 'shards', path, samples, sampleShape, dtype, moments, flips, classes, tokenizer, mean, std }
 }
 
+/** A file of torch.save: its state dicts, and what it tells besides as metadata. Reading its directory takes LibTorch. */
+async function inspectTorch(path: string): Promise<InspectedWeights> {
+  const file = await openWeightsFile(path)
+  try {
+    const { groups, record, unsupported } = file
+    const tensors = [...groups].flatMap(([group, weights]) =>
+      [...weights].map(([name, { dtype, shape }]) => {
+        return { name: group === '' ? name : `${group}.${name}`, format: toFormat(dtype), shape }
+      })
+    )
+    const sizes = tensors.map(({ shape }) => shape.reduce((product, length) => product * length, 1))
+    const { weights } = chooseGroup(file)
+    const told = Object.entries(record).map(([name, value]) => [name, JSON.stringify(value)])
+    const other = unsupported.length > 0 ? [['of other types', unsupported.join(', ')]] : []
+    return {
+      ...{
+        kind: 'weights',
+        path,
+        layout: layoutOf([...weights.keys()]),
+        metadata: Object.fromEntries([...told, ...other])
+      },
+      parameters: sizes.reduce((sum, size) => sum + size, 0),
+      bytes: tensors.reduce((sum, { format }, i) => sum + (sizes[i] as number) * formatSize(format), 0),
+      tensors
+    }
+  } finally {
+    await file.close()
+  }
+}
+
 async function inspectWeights(path: string): Promise<InspectedWeights> {
+  if (isTorchFile(path)) return inspectTorch(path)
   await using file = await readSafetensors(path)
   const tensors = [...file.tensors.values()]
   const size = ({ shape }: TensorInfo) => shape.reduce((product, length) => product * length, 1)
@@ -95,7 +129,10 @@ async function inspectWeights(path: string): Promise<InspectedWeights> {
 }
 
 function layoutOf(names: string[]): string {
+  if (isContinuousTokenizer(names)) return 'tokenizer (continuous_tokenizer)'
   if (names.includes('encoder.latent_tokens')) return 'mactok tokenizer'
+  const generator = detectGenerator(names)
+  if (generator) return `generator (${generator})`
   const dinov2 = detectDinov2(names)
   return dinov2 ? `DINOv2 (${dinov2})` : 'unknown'
 }

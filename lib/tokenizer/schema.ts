@@ -23,6 +23,14 @@ export const vitSchema = z.strictObject({
   ropeTheta: z.number().positive().default(10).describe('base of the RoPE frequencies')
 })
 
+/** The bottleneck of SoftVQ: each of K runs of tokens has a codebook of its own. */
+export const softvqSchema = z.strictObject({
+  codebooks: positive.describe('K, a divisor of the latent tokens'),
+  codebookSize: positive.describe('codes in each'),
+  temperature: z.number().positive().describe('of the softmax over codes (SoftVQ: 0.07)'),
+  normalise: z.boolean().describe('tokens and codes at length 1')
+})
+
 /** The tokenizer's architecture (method.md §1 in the sources' terms: p, L, Z, D). */
 export const tokenizerSchema = z
   .strictObject({
@@ -31,9 +39,13 @@ export const tokenizerSchema = z
     latentTokens: positive.default(128).describe('L, the number of latent tokens'),
     latentChannels: positive.default(32).describe('Z, the channels of a latent token'),
     bottleneck: z
-      .enum(['kl', 'ae'])
+      .enum(['kl', 'ae', 'softvq'])
       .default('kl')
-      .describe('kl: a Gaussian posterior (MacTok); ae: latents without one (imported MAETok)'),
+      .describe(
+        'kl: a Gaussian posterior (MacTok); ae: latents without one (MAETok); softvq: mixed from codes (SoftVQ)'
+      ),
+    // Absent otherwise: a default would change the identity of every tokenizer without it.
+    softvq: softvqSchema.optional(),
     logvarRange: z
       .tuple([z.number(), z.number()])
       .default([-30, 20])
@@ -56,6 +68,13 @@ export const tokenizerSchema = z
       else if (positions === 'rope' && (width / heads) % 4 !== 0) {
         issue([part, 'width'], `expected a multiple of 4 per head for rope but received ${width / heads}`)
       }
+    }
+    const { bottleneck, softvq, latentTokens } = config
+    if ((bottleneck === 'softvq') !== (softvq !== undefined)) {
+      issue(['softvq'], `expected ${softvq ? 'nothing' : 'the codebooks'} with the bottleneck ${bottleneck}`)
+    } else if (softvq && latentTokens % softvq.codebooks !== 0) {
+      const message = `expected a divisor of latentTokens (${latentTokens}) but received ${softvq.codebooks}`
+      issue(['softvq', 'codebooks'], message)
     }
     const [low, high] = config.logvarRange
     if (low >= high) issue(['logvarRange'], `expected [low, high] with low < high but received [${low}, ${high}]`)

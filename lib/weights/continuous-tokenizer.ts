@@ -1,8 +1,8 @@
 /** Tokenizers of continuous_tokenizer (SoftVQ, MAETok, and its KL model), brought to MacTok's parameter names. */
 
 import { MactokError } from '../errors.js'
-import type { TokenizerConfigInput } from '../tokenizer/schema.js'
-import { type Weights, type WeightTensor, zeros } from './tensors.js'
+import type { TokenizerConfig, TokenizerConfigInput } from '../tokenizer/schema.js'
+import { float32, type Weights, type WeightTensor, zeros } from './tensors.js'
 
 /** Whether the names are those of a continuous_tokenizer checkpoint with ViT encoder and decoder. */
 export function isContinuousTokenizer(names: Iterable<string>): boolean {
@@ -32,20 +32,30 @@ export function continuousTokenizerName(name: string): string | undefined {
 
 export interface ImportedTokenizer {
   weights: Weights
-  config: Omit<TokenizerConfigInput, 'bottleneck'> & { bottleneck: 'kl' | 'ae' | 'softvq' }
+  config: TokenizerConfigInput
   /** Tensors of the checkpoint that were left out. */
   ignored: string[]
+  /** Parameters of ours that the checkpoint lacks, and that are zeros. */
+  filled: string[]
+}
+
+/** What shapes do not tell. */
+export interface GivenTokenizer {
+  /** Attention heads; default: width / 64, as in all published models. */
+  heads?: { encoder?: number; decoder?: number }
+  /** Of SoftVQ: default 0.07 and true. */
+  temperature?: number
+  normalise?: boolean
 }
 
 /**
  * Tensors under MacTok's names, and the configuration that their shapes tell.
  * With RoPE the reference's decoder adds no learned positions, so its `pos_embed` is left out; its encoder adds both, so it stays.
  * An encoder trained without masks has no mask token and gets zeros.
- * @param heads number of attention heads, which shapes do not tell (default: width / 64, as in all published models)
  */
 export function mapContinuousTokenizer(
   weights: Weights,
-  heads: { encoder?: number; decoder?: number } = {}
+  { heads = {}, temperature = 0.07, normalise = true }: GivenTokenizer = {}
 ): ImportedTokenizer {
   const mapped = new Map<string, WeightTensor>()
   const ignored: string[] = []
@@ -60,18 +70,15 @@ export function mapContinuousTokenizer(
     return tensor.shape
   }
   const rope = mapped.has('decoder.rope_freqs')
-  if (rope) mapped.delete('decoder.pos_embed')
-  if (!mapped.has('encoder.mask_token'))
-    mapped.set('encoder.mask_token', zeros([1, 1, shape('encoder.pos_embed')[2] as number]))
+  if (rope && mapped.delete('decoder.pos_embed')) ignored.push('decoder.model.pos_embed')
+  const filled = mapped.has('encoder.mask_token') ? [] : ['encoder.mask_token']
+  for (const name of filled) mapped.set(name, zeros([1, 1, shape('encoder.pos_embed')[2] as number]))
 
   const vit = (part: 'encoder' | 'decoder') => {
     const [hidden, width] = shape(`${part}.blocks.0.mlp.fc1.weight`) as [number, number]
     const count = heads[part] ?? width / 64
     if (!Number.isInteger(count)) {
-      throw new MactokError(
-        'ERR_FORMAT',
-        `The number of heads for width ${width} is unknown: a config.json must tell num_attention_heads`
-      )
+      throw new MactokError('ERR_FORMAT', `The number of heads for width ${width} is unknown: tell it by heads`)
     }
     let depth = 0
     while (mapped.has(`${part}.blocks.${depth}.norm1.weight`)) depth++
@@ -90,7 +97,15 @@ export function mapContinuousTokenizer(
   const [, , patchSize] = shape('encoder.patch_embed.proj.weight') as [number, number, number, number]
   const encoder = vit('encoder')
   const grid = Math.sqrt((shape('encoder.pos_embed')[1] as number) - (encoder.cls ? 1 : 0))
-  const bottleneck = posterior === 2 * latentChannels ? 'kl' : mapped.has('quantize.embedding') ? 'softvq' : 'ae'
+  const codes = mapped.get('quantize.embedding')?.shape
+  if (codes && codes.length !== 3) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `"quantize.embedding" of shape [${codes}] is not SoftVQ's: that one has three sizes`
+    )
+  }
+  const [codebooks, codebookSize] = (codes ?? []) as [number, number]
+  const bottleneck = codes ? 'softvq' : posterior === 2 * latentChannels ? 'kl' : 'ae'
   return {
     weights: mapped,
     config: {
@@ -99,9 +114,49 @@ export function mapContinuousTokenizer(
       latentTokens: shape('encoder.latent_tokens')[1] as number,
       latentChannels,
       bottleneck,
+      ...(codes ? { softvq: { codebooks, codebookSize, temperature, normalise } } : {}),
       encoder,
       decoder: vit('decoder')
     },
-    ignored
+    ignored,
+    filled
   }
+}
+
+/** Their name of a parameter of ours: the rules backwards. */
+export const continuousTokenizerOriginal = (name: string): string =>
+  name
+    .replace(/^to_posterior\./, 'quant_conv.')
+    .replace(/^from_latents\./, 'post_quant_conv.')
+    .replace(/^to_pixels\./, 'decoder.to_pixel.model.')
+    .replace(/^decoder\.reconstruction_token$/, 'decoder.mask_token')
+    .replace(/^(encoder|decoder)\.rope_freqs$/, '$1.freqs')
+    .replace(/^(encoder|decoder)\.(cls_token|pos_embed|blocks\.|norm\.|patch_embed\.)/, '$1.model.$2')
+
+/** What their networks hold besides and do not compute with, or can tell from the grid: needed to load with strict keys. */
+export function continuousTokenizerFillers({ imageSize, patchSize, encoder, decoder }: TokenizerConfig): Weights {
+  const grid = imageSize / patchSize
+  const fillers = new Map<string, WeightTensor>([
+    ['decoder.model.patch_embed.proj.weight', zeros([decoder.width, 3, patchSize, patchSize])],
+    ['decoder.model.patch_embed.proj.bias', zeros([decoder.width])]
+  ])
+  const raster = (coordinate: (i: number) => number) =>
+    float32(
+      Float32Array.from({ length: grid * grid }, (_, i) => coordinate(i)),
+      [grid * grid]
+    )
+  for (const [part, { positions, width }] of Object.entries({ encoder, decoder })) {
+    if (positions !== 'rope') continue
+    fillers.set(
+      `${part}.freqs_t_x`,
+      raster((i) => i % grid)
+    )
+    fillers.set(
+      `${part}.freqs_t_y`,
+      raster((i) => Math.floor(i / grid))
+    )
+    // timm's positions without `cls` have room for it all the same.
+    if (part === 'decoder') fillers.set('decoder.model.pos_embed', zeros([1, grid * grid + 1, width]))
+  }
+  return fillers
 }

@@ -10,11 +10,10 @@ export { detectLpips, type LpipsCheckpoint, type LpipsNetwork, mapLpips, openLpi
 export {
   type Dinov2Checkpoint,
   findWeights,
-  type ImportedWeights,
-  importWeights,
   locateWeights,
   openDinov2
 } from './named.js'
 export { readSafetensors, SafetensorsFile } from './reader.js'
 export { fileWeights, type Weights, type WeightTensor } from './tensors.js'
+export { openWeightsFile, type WeightsFile } from './weights-file.js'
 export { type TensorData, writeSafetensors } from './writer.js'

@@ -76,3 +76,9 @@ export const zeros = (shape: readonly number[]): WeightTensor => ({
   shape,
   bytes: async () => new Uint8Array(4 * count(shape))
 })
+
+export const float32 = (values: Float32Array, shape: readonly number[]): WeightTensor => ({
+  dtype: 'float32',
+  shape,
+  bytes: async () => asBytes(values)
+})

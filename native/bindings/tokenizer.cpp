@@ -7,6 +7,16 @@
 namespace mactok {
 namespace {
 
+std::optional<SoftQuantizerOptions> softvq_options(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const auto config = convert::object(value, "softvq");
+  return SoftQuantizerOptions{
+      .codebooks = convert::count(config.Get("codebooks"), "softvq.codebooks", 1),
+      .codebook_size = convert::count(config.Get("codebookSize"), "softvq.codebookSize", 1),
+      .temperature = convert::number(config.Get("temperature"), "softvq.temperature"),
+      .normalise = convert::boolean(config.Get("normalise"), "softvq.normalise")};
+}
+
 TokenizerOptions tokenizer_options(const Napi::Value& value) {
   const auto config = convert::object(value, "config");
   const auto count = [&](const char* key) { return convert::count(config.Get(key), key, 1); };
@@ -24,6 +34,7 @@ TokenizerOptions tokenizer_options(const Napi::Value& value) {
       .bottleneck = convert::string(config.Get("bottleneck"), "bottleneck"),
       .logvar_min = convert::number(range.Get(0U), "logvarRange"),
       .logvar_max = convert::number(range.Get(1U), "logvarRange"),
+      .softvq = softvq_options(config.Get("softvq")),
       .encoder = vit_options(config.Get("encoder"), "encoder", patch, image / patch),
       .decoder = vit_options(config.Get("decoder"), "decoder", patch, image / patch),
       .prune = convert::boolean(config.Get("prune"), "prune"),

@@ -41,8 +41,10 @@ at::Tensor Decoder::forward(const at::Tensor& latents) const {
 }
 
 Tokenizer::Tokenizer(const TokenizerOptions& options) : options_(options) {
-  TORCH_CHECK(options.bottleneck == "kl" || options.bottleneck == "ae",
-              "bottleneck: expected kl or ae but received ", options.bottleneck);
+  const bool softvq = options.bottleneck == "softvq";
+  TORCH_CHECK(softvq || options.bottleneck == "kl" || options.bottleneck == "ae",
+              "bottleneck: expected kl, ae or softvq but received ", options.bottleneck);
+  TORCH_CHECK(softvq == options.softvq.has_value(), "softvq: expected with that bottleneck alone");
   for (const VitOptions* vit : {&options.encoder, &options.decoder}) {
     TORCH_CHECK(vit->patch == options.patch && vit->grid * vit->patch == options.image,
                 "tokenizer: a grid of ", vit->grid, " patches of ", vit->patch,
@@ -52,6 +54,13 @@ Tokenizer::Tokenizer(const TokenizerOptions& options) : options_(options) {
   encoder_ = register_module("encoder", std::make_shared<Encoder>(options.encoder, options.tokens));
   to_posterior_ = register_module(
       "to_posterior", std::make_shared<Linear>(options.encoder.width, moments * options.channels));
+  if (softvq) {
+    TORCH_CHECK(options.tokens % options.softvq->codebooks == 0,
+                "codebooks: expected a divisor of ", options.tokens, " tokens but received ",
+                options.softvq->codebooks);
+    quantize_ = register_module("quantize",
+                                std::make_shared<SoftQuantizer>(*options.softvq, options.channels));
+  }
   from_latents_ = register_module(
       "from_latents", std::make_shared<Linear>(options.channels, options.decoder.width));
   decoder_ = register_module("decoder", std::make_shared<Decoder>(options.decoder, options.tokens));
@@ -68,6 +77,7 @@ Posterior Tokenizer::encode(const at::Tensor& images, const at::Tensor& mask) co
   // In float32 even under autocast: latents and KL must not be rounded to bfloat16.
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const auto moments = to_posterior_->forward(tokens);  // [B, L, 2Z or Z]
+  if (quantize_) return {.mean = quantize_->forward(moments), .logvar = {}};
   if (options_.bottleneck == "ae") return {.mean = moments, .logvar = {}};
   const auto parts = moments.chunk(2, -1);
   return {.mean = parts[0], .logvar = parts[1].clamp(options_.logvar_min, options_.logvar_max)};
@@ -91,6 +101,10 @@ void initialize(Tokenizer& tokenizer, uint64_t seed) {
     } else if (const auto* linear = child.value()->as<Linear>()) {
       init::normal(linear->weight, seed, child.key() + ".weight", .02);
       init::constant(linear->bias, 0);
+    } else if (const auto* quantizer = child.value()->as<SoftQuantizer>()) {
+      const auto& codes = quantizer->embedding;
+      init::uniform(codes, seed, child.key() + ".embedding",
+                    1 / static_cast<double>(codes.size(1)));
     }
   }
 }

@@ -4,25 +4,29 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "models/vit.h"
 #include "nn/linear.h"
 #include "nn/patch_embed.h"
+#include "nn/soft_quantizer.h"
 
 namespace mactok {
 
 struct TokenizerOptions {
   int64_t image, patch;      ///< pixels a side of the picture and of a patch
   int64_t tokens, channels;  ///< L, Z
-  std::string bottleneck;    ///< "kl": a Gaussian posterior; "ae": latents as they are
+  std::string
+      bottleneck;  ///< "kl": a Gaussian posterior; "ae": latents as they are; "softvq": mixed from codes
   double logvar_min, logvar_max;
-  VitOptions encoder, decoder;  ///< their grid and patch are the picture's
-  bool prune;                   ///< compute only the needed tokens in the last blocks
+  std::optional<SoftQuantizerOptions> softvq;  ///< of a "softvq" bottleneck
+  VitOptions encoder, decoder;                 ///< their grid and patch are the picture's
+  bool prune;  ///< compute only the needed tokens in the last blocks
   bool checkpointing;
 };
 
-/** Gaussian over latents, float32 [B, L, Z] each; for "ae" `logvar` is undefined. */
+/** Gaussian over latents, float32 [B, L, Z] each; without "kl" `logvar` is undefined. */
 struct Posterior {
   at::Tensor mean, logvar;
 };
@@ -80,6 +84,7 @@ class Tokenizer : public torch::nn::Module {
   TokenizerOptions options_;
   std::shared_ptr<Encoder> encoder_;
   std::shared_ptr<Linear> to_posterior_, from_latents_;
+  std::shared_ptr<SoftQuantizer> quantize_;  // softvq
   std::shared_ptr<Decoder> decoder_;
   std::shared_ptr<Linear> to_pixels_;
 };

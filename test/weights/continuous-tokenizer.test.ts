@@ -62,7 +62,7 @@ describe('tokenizers of continuous_tokenizer', () => {
   test('its KL model, with cls in the decoder', async () => {
     const source = await weightsOf('tokenizer_kl')
     expect(isContinuousTokenizer(source.keys())).toBe(true)
-    const { weights, config, ignored } = mapContinuousTokenizer(source, { encoder: 2, decoder: 2 })
+    const { weights, config, ignored } = mapContinuousTokenizer(source, { heads: { encoder: 2, decoder: 2 } })
     const decoder = under('decoder', ['cls_token', 'pos_embed', 'reconstruction_token', ...vit])
     expect([...weights.keys()].sort()).toEqual([...encoder, ...decoder, ...heads].sort())
     expect(ignored.sort()).toEqual(linear('decoder.model.patch_embed.proj').sort())
@@ -81,8 +81,7 @@ describe('tokenizers of continuous_tokenizer', () => {
 
   test('MAETok with RoPE: positions stay in the encoder alone, index buffers go', async () => {
     const { weights, config, ignored } = mapContinuousTokenizer(await weightsOf('tokenizer_maetok'), {
-      encoder: 2,
-      decoder: 2
+      heads: { encoder: 2, decoder: 2 }
     })
     const decoder = under('decoder', ['reconstruction_token', 'rope_freqs', ...vit])
     expect([...weights.keys()].sort()).toEqual([...encoder, 'encoder.rope_freqs', ...decoder, ...heads].sort())
@@ -97,7 +96,7 @@ describe('tokenizers of continuous_tokenizer', () => {
   })
 
   test('an encoder that never saw masks gets a mask token of zeros', async () => {
-    const { weights } = mapContinuousTokenizer(await weightsOf('tokenizer_kl'), { encoder: 2, decoder: 2 })
+    const { weights } = mapContinuousTokenizer(await weightsOf('tokenizer_kl'), { heads: { encoder: 2, decoder: 2 } })
     const token = weights.get('encoder.mask_token')
     expect(token?.shape).toEqual([1, 1, 32])
     expect(await token?.bytes()).toEqual(new Uint8Array(128))
@@ -105,7 +104,7 @@ describe('tokenizers of continuous_tokenizer', () => {
 
   test('values are those of the file', async () => {
     const source = await weightsOf('tokenizer_kl')
-    const { weights } = mapContinuousTokenizer(source, { encoder: 2, decoder: 2 })
+    const { weights } = mapContinuousTokenizer(source, { heads: { encoder: 2, decoder: 2 } })
     for (const [ours, theirs] of [
       ['to_posterior.weight', 'quant_conv.weight'],
       ['decoder.reconstruction_token', 'decoder.mask_token'],

@@ -4,10 +4,10 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { tokenizerSchema } from '../../lib/tokenizer/schema.js'
+import { importWeights } from '../../lib/weights/import.js'
 import {
   cacheFolder,
   findWeights,
-  importWeights,
   locateWeights,
   openDinov2,
   readSafetensors,
@@ -128,7 +128,7 @@ describe('importing', () => {
   test('other files are refused', async () => {
     await empty(folder)
     await expect(importWeights(folder, { name: 'x' })).rejects.toThrow(
-      'is neither a DINOv2 nor a continuous_tokenizer checkpoint'
+      'is neither a DINOv2, nor a continuous_tokenizer'
     )
     await expect(importWeights(folder, { name: '../x' })).rejects.toThrow(RangeError)
   })

@@ -1,0 +1,182 @@
+/** Files of `torch.save`, of both formats, read without running what their pickles ask for. */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { MactokError } from '../errors.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { isWeightDtype } from './dtype.js'
+import { fillBytes } from './files.js'
+import { invalidPickle, type PickleOptions, unpickle } from './pickle.js'
+import type { WeightTensor } from './tensors.js'
+import { elementSize, storageDtype, TorchStorage, type TorchTensor, torchConstructors } from './torch-tensor.js'
+
+/** Of the pickles in a file; a checkpoint's are a few hundred kilobytes. */
+const maxPickleBytes = 64 * 2 ** 20
+
+/** Reads into a new, and so aligned, buffer. */
+type Read = (position: number, length: number) => Promise<Uint8Array>
+
+const reader =
+  (handle: FileHandle, file: string): Read =>
+  (position, length) =>
+    fillBytes(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was cut while open'))
+
+const zipMagic = 0x04034b50
+const oldMagic = '119547037146038801333356' // 0x1950a86a20f9469cfc6c
+
+/** An open file of `torch.save`: its structure in memory, its tensors read when asked for. */
+export class TorchFile {
+  private constructor(
+    readonly path: string,
+    private readonly handle: FileHandle,
+    private readonly read: Read,
+    /** The saved object: Maps, arrays, Sets, TorchTensors, PickleRecords, and plain values. It may contain itself. */
+    readonly root: unknown
+  ) {}
+
+  /** @throws MactokError `ERR_FORMAT` for other and for broken files; the system's error when it cannot be read. */
+  static async open(path: string): Promise<TorchFile> {
+    const handle = await open(path)
+    try {
+      const { size } = await handle.stat()
+      const read = reader(handle, path)
+      const first = Buffer.from(await read(0, Math.min(4, size)))
+      const zip = size >= 4 && first.readUInt32LE() === zipMagic
+      return new TorchFile(path, handle, read, zip ? await readZip(path) : await readOld(path, size, read))
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  /**
+   * A tensor of this file; its bytes are read, and strided ones put in order, when asked for.
+   * @throws MactokError `ERR_FORMAT` for types that mactok has no tensors of
+   */
+  weight(name: string, tensor: TorchTensor): WeightTensor {
+    const { dtype, shape, offset, storage, contiguous, count } = tensor
+    if (!isWeightDtype(dtype))
+      throw new MactokError('ERR_FORMAT', `Tensor "${name}" of ${this.path} has dtype ${dtype}`)
+    const start = storage.start()
+    if (start === undefined) throw invalidPickle(this.path, `the storage of tensor "${name}" is missing`)
+    const size = elementSize(dtype)
+    const position = start + offset * size
+    if (contiguous) {
+      const bytes = () => this.read(position, count * size)
+      return { dtype, shape, bytes, place: { path: this.path, offset: position } }
+    }
+    return { dtype, shape, bytes: () => this.gather(tensor, position) }
+  }
+
+  /** Row-major bytes of a strided tensor. */
+  private async gather({ dtype, shape, strides, count }: TorchTensor, position: number): Promise<Uint8Array> {
+    const size = elementSize(dtype)
+    const result = new Uint8Array(count * size)
+    if (count === 0) return result
+    const span = shape.reduce((sum, length, axis) => sum + (length - 1) * (strides[axis] as number), 1)
+    const source = await this.read(position, span * size)
+    const index = shape.map(() => 0)
+    for (let done = 0, from = 0; ; ) {
+      for (let byte = 0; byte < size; byte++) result[done + byte] = source[from * size + byte] as number
+      done += size
+      if (done === result.length) return result
+      let axis = shape.length - 1
+      while ((index[axis] as number) + 1 === shape[axis]) {
+        from -= (index[axis] as number) * (strides[axis] as number)
+        index[axis--] = 0
+      }
+      index[axis] = (index[axis] as number) + 1
+      from += strides[axis] as number
+    }
+  }
+
+  /** Closes the file; harmless when repeated. */
+  close(): Promise<void> {
+    return this.handle.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** `('storage', type, key, location, count, …)` */
+function storageId(id: unknown, file: string): { dtype: string; key: string; count: number; view: unknown } {
+  const [kind, type, key, , count, view] = Array.isArray(id) ? id : []
+  const dtype = storageDtype(type)
+  if (kind !== 'storage' || typeof key !== 'string' || !isSize(count) || dtype === undefined) {
+    throw invalidPickle(file, 'it refers to an object of an unknown kind')
+  }
+  if (!Number.isSafeInteger(count * elementSize(dtype))) throw invalidPickle(file, `storage ${key} is impossibly large`)
+  return { dtype, key, count, view }
+}
+
+async function readZip(file: string): Promise<unknown> {
+  const { records, pickle } = await native(addon().readTorchArchive(file, maxPickleBytes)).catch((cause: Error) => {
+    if (cause instanceof MactokError && cause.code !== 'ERR_LIBTORCH') throw cause
+    throw new MactokError('ERR_FORMAT', `${file} is not a valid PyTorch file: ${cause.message}`, { cause })
+  })
+  const byName = new Map(records.map((record) => [record.name, record]))
+  const order = byName.get('byteorder')
+  if (order && order.size !== 'little'.length) throw invalidPickle(file, 'it was written on a big-endian machine')
+  const persistent = (id: unknown): TorchStorage => {
+    const { dtype, key, count } = storageId(id, file)
+    const record = byName.get(`data/${key}`)
+    const storage = new TorchStorage(dtype, count)
+    if (!record) throw invalidPickle(file, `storage ${key} is missing`)
+    if (record.size < storage.byteLength) {
+      throw invalidPickle(file, `storage ${key} needs ${storage.byteLength} bytes and has ${record.size}`)
+    }
+    storage.position = record.offset
+    return storage
+  }
+  return unpickle(pickle, { file, constructors: torchConstructors(file), persistent }).value
+}
+
+/** Before PyTorch 1.6: magic number, protocol, system, object and storage keys as pickles in a row; then count and bytes of each storage. */
+async function readOld(file: string, size: number, read: Read): Promise<unknown> {
+  const bytes = await read(0, Math.min(size, maxPickleBytes))
+  const storages = new Map<string, TorchStorage>()
+  const persistent = (id: unknown): unknown => {
+    // Source code of a saved module, told for comparison: ('module', class, file, source).
+    if (Array.isArray(id) && id[0] === 'module') return id[1]
+    const { dtype, key, count, view } = storageId(id, file)
+    const root = storages.get(key) ?? new TorchStorage(dtype, count)
+    storages.set(key, root)
+    if (!Array.isArray(view)) return root
+    const [, offset, length] = view
+    if (!isSize(offset) || !isSize(length) || offset + length > root.count) {
+      throw invalidPickle(file, `a view reaches beyond storage ${key}`)
+    }
+    return new TorchStorage(root.dtype, length, { storage: root, offset })
+  }
+  const options: PickleOptions = { file, constructors: torchConstructors(file), persistent }
+  let position = 0
+  const next = (): unknown => {
+    const { value, end } = unpickle(bytes, options, position)
+    position = end
+    return value
+  }
+  if (bytes[0] !== 0x80 || String(next()) !== oldMagic) throw invalidPickle(file, 'it has neither format of torch.save')
+  next() // 1001
+  const system = next()
+  if (system instanceof Map && system.get('little_endian') === false) {
+    throw invalidPickle(file, 'it was written on a big-endian machine')
+  }
+  const root = next()
+  const keys = next()
+  if (!Array.isArray(keys)) throw invalidPickle(file, 'it has no list of storages')
+  for (const key of keys) {
+    const storage = storages.get(key)
+    if (!storage || storage.position !== undefined) throw invalidPickle(file, 'its list of storages is wrong')
+    if (position + 8 > size) throw invalidPickle(file, 'it is cut short')
+    const head = Buffer.from(await read(position, 8))
+    if (head.readBigInt64LE() !== BigInt(storage.count)) throw invalidPickle(file, `storage ${key} has another size`)
+    storage.position = position + 8
+    position = storage.position + storage.byteLength
+    if (position > size) throw invalidPickle(file, 'it is cut short')
+  }
+  return root
+}

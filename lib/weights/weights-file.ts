@@ -1,0 +1,131 @@
+/** Files of weights of any kind: safetensors, and checkpoints of `torch.save`. */
+
+import { MactokError, outOfRange } from '../errors.js'
+import { isWeightDtype } from './dtype.js'
+import { PickleRecord } from './pickle.js'
+import { readSafetensors } from './reader.js'
+import { fileWeights, type Weights, type WeightTensor } from './tensors.js'
+import { TorchFile } from './torch-reader.js'
+import { TorchTensor } from './torch-tensor.js'
+
+/** What a checkpoint tells besides its tensors; values that are neither plain nor small are left out. */
+export type CheckpointRecord = Readonly<Record<string, unknown>>
+
+export interface WeightsFile {
+  readonly path: string
+  /** State dicts by their key in the checkpoint, `ema`; one of the name '' where the file is a state dict itself. */
+  readonly groups: ReadonlyMap<string, Weights>
+  /** Tensors of types that mactok has none of; they are in no group. */
+  readonly unsupported: readonly string[]
+  /** Plain entries, and those of `args` and `config` under these names. */
+  readonly record: CheckpointRecord
+  /** Of a safetensors file. */
+  readonly metadata: Readonly<Record<string, string>>
+  close(): Promise<void>
+}
+
+/** By name, because telling from the content would read a gigabyte of a wrong file for nothing. */
+export const isTorchFile = (path: string): boolean => /\.(pt|pth|ckpt|bin)$/i.test(path)
+
+/** @throws MactokError `ERR_FORMAT` for broken files and for checkpoints without tensors */
+export async function openWeightsFile(path: string): Promise<WeightsFile> {
+  if (isTorchFile(path)) return openTorchFile(path)
+  const file = await readSafetensors(path)
+  try {
+    const { metadata } = file
+    const groups = new Map([['', fileWeights(file)]])
+    return { path, groups, unsupported: [], record: {}, metadata, close: () => file.close() }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function openTorchFile(path: string): Promise<WeightsFile> {
+  const file = await TorchFile.open(path)
+  try {
+    const groups = new Map<string, Weights>()
+    const unsupported: string[] = []
+    for (const [name, value] of [['', file.root] as const, ...entries(file.root).slice(0, maxGroups)]) {
+      const tensors = stateDict(value)
+      const usable = tensors.filter(([, { dtype }]) => isWeightDtype(dtype))
+      if (usable.length > 0) groups.set(name, new Map(usable.map(([key, each]) => [key, file.weight(key, each)])))
+      for (const [key, { dtype }] of tensors) {
+        if (!isWeightDtype(dtype)) unsupported.push(`${name === '' ? key : `${name}.${key}`} (${dtype})`)
+      }
+    }
+    if (groups.size === 0) throw new MactokError('ERR_FORMAT', `${path} has no tensors by name`)
+    return { path, groups, unsupported, record: plainRecord(file.root), metadata: {}, close: () => file.close() }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** Far more than any state dict has. */
+const maxEntries = 50_000
+const maxGroups = 100
+
+/** The entries with a text as key of a dict, or of an object's attributes; none of an unreasonably large one. */
+function entries(value: unknown): [string, unknown][] {
+  const map = value instanceof PickleRecord ? (value.state ?? value.entries) : value
+  if (!(map instanceof Map) || map.size > maxEntries) return []
+  return [...map].filter((entry): entry is [string, unknown] => typeof entry[0] === 'string')
+}
+
+/** The tensors of a dict by their names. */
+const stateDict = (value: unknown): [string, TorchTensor][] =>
+  value instanceof Map
+    ? entries(value).filter((entry): entry is [string, TorchTensor] => entry[1] instanceof TorchTensor)
+    : []
+
+const maxText = 1000
+/** Values looked at: objects that contain themselves would have no end. */
+const maxValues = 100_000
+
+/** The plain values of a dict as JSON could hold them, without what is large. Dicts within dicts are followed to `depth`. */
+function plainRecord(root: unknown): Record<string, unknown> {
+  let left = maxValues
+  const record = (value: unknown, depth: number): Record<string, unknown> => {
+    const found = left > 0 ? entries(value).slice(0, left) : []
+    left -= found.length
+    const plain = found.map(([name, each]) => [name, plainValue(each, depth)] as const)
+    return Object.fromEntries(plain.filter(([, each]) => each !== undefined))
+  }
+  const plainValue = (value: unknown, depth: number): unknown => {
+    if (value === null || typeof value === 'boolean' || typeof value === 'number') return value
+    if (typeof value === 'string') return value.length <= maxText ? value : undefined
+    if (depth < 0) return undefined
+    if (Array.isArray(value)) {
+      const items = value.length <= 16 ? value.map((item) => plainValue(item, -1)) : [undefined]
+      return items.includes(undefined) ? undefined : items
+    }
+    if (depth === 0 || left <= 0) return undefined
+    const inner = record(value, depth - 1)
+    return Object.keys(inner).length > 0 ? inner : undefined
+  }
+  return record(root, 2)
+}
+
+/** Averaged weights first, as everywhere. */
+const preferred = ['ema', 'model_ema', 'ema_model', 'model', 'state_dict', '']
+
+/** The state dict to use: the wanted one, or the first of the usual names. Prefixes of wrappers (`module.`, `_orig_mod.`) go. */
+export function chooseGroup(
+  { path, groups }: WeightsFile,
+  wanted?: string | null
+): { group: string; weights: Weights } {
+  const names = [...groups.keys()]
+  const group = wanted ?? preferred.find((name) => groups.has(name)) ?? (names[0] as string)
+  const weights = groups.get(group)
+  if (!weights) throw outOfRange('group', `one of ${names.join(', ')} of ${path}`, group)
+  return { group, weights: unwrapped(weights) }
+}
+
+function unwrapped(weights: Weights): Weights {
+  const prefix = ['module.', '_orig_mod.'].find((each) => [...weights.keys()].every((name) => name.startsWith(each)))
+  if (prefix === undefined || weights.size === 0) return weights
+  return unwrapped(
+    new Map([...weights].map(([name, tensor]): [string, WeightTensor] => [name.slice(prefix.length), tensor]))
+  )
+}

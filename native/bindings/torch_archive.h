@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace mactok {
+
+/** readTorchArchive of lib/native/addon.ts. */
+void define_torch_archive_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace mactok

@@ -1,0 +1,222 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { NativeTensor } from '../../lib/native/addon.js'
+import { readSafetensors } from '../../lib/weights/reader.js'
+import { toState } from '../../lib/weights/state.js'
+import { chooseGroup, openWeightsFile } from '../../lib/weights/weights-file.js'
+import { GOLDEN } from '../support/golden.js'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'mactok-torch-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const golden = (name: string) => path.join(GOLDEN, 'torch', name)
+
+// Written by PyTorch 2.15.0: test/golden/torch_files.py.
+const files = ['zip', 'old'].flatMap((format) => [2, 3, 4, 5].map((protocol) => `${format}${protocol}.pt`))
+
+describe('files of torch.save', () => {
+  test.each(files)('%s: every dtype, views, strides and shared storages', async (name) => {
+    const file = await openWeightsFile(golden(name))
+    await using expected = await readSafetensors(golden('expected.safetensors'))
+    const { group, weights } = chooseGroup(file)
+    expect(group).toBe('ema')
+    expect([...weights.keys()].sort()).toEqual(expected.names().sort())
+    for (const key of expected.names()) {
+      const tensor = weights.get(key)
+      expect([key, tensor?.dtype, tensor?.shape]).toEqual([key, expected.dtype(key), expected.info(key).shape])
+      expect([key, await tensor?.bytes()]).toEqual([key, await expected.bytes(key)])
+    }
+    await file.close()
+  })
+
+  test.each(['zip2.pt', 'old4.pt'])('%s: contiguous tensors of both formats can be mapped', async (name) => {
+    const file = await openWeightsFile(golden(name))
+    const { weights } = chooseGroup(file)
+    expect(weights.get('matrix')?.place?.path).toBe(golden(name))
+    expect(weights.get('transposed')?.place).toBeUndefined()
+    const state = await toState(weights)
+    await using expected = await readSafetensors(golden('expected.safetensors'))
+    for (const key of ['columns', 'matrix', 'tail', 'flags']) {
+      expect(new Uint8Array(await (state[key] as NativeTensor).read())).toEqual(await expected.bytes(key))
+    }
+    for (const tensor of Object.values(state)) tensor.dispose()
+    await file.close()
+  })
+
+  test.each(files)('%s: what stands beside the tensors', async (name) => {
+    const file = await openWeightsFile(golden(name))
+    expect([...file.groups.keys()]).toEqual(['ema', 'model'])
+    expect(file.unsupported).toEqual(['complex.freqs (complex64)'])
+    expect(file.record).toEqual({
+      args: { model: 'SiT-XL/2', image_size: 256, cfg: null, sizes: [1, 2] },
+      size: [2, 3],
+      ...{ device: 'cpu', steps: 1234 }
+    })
+    await file.close()
+  })
+
+  test('prefixes of wrappers go, groups can be chosen', async () => {
+    const file = await openWeightsFile(golden('zip4.pt'))
+    const { weights } = chooseGroup(file, 'model')
+    expect(weights.has('matrix')).toBe(true)
+    expect(() => chooseGroup(file, 'other')).toThrow('Expected one of ema, model of')
+    await file.close()
+  })
+
+  test.each(['zip2.pt', 'old2.pt'])(
+    '%s: no cut and no changed byte of it ends in anything but an error or a value',
+    async (name) => {
+      const whole = await readFile(golden(name))
+      const target = path.join(folder, `cut-${name}`)
+      const attempt = async (bytes: Uint8Array) => {
+        await writeFile(target, bytes)
+        try {
+          const file = await openWeightsFile(target)
+          for (const weights of file.groups.values()) for (const tensor of weights.values()) await tensor.bytes()
+          await file.close()
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'MactokError', code: 'ERR_FORMAT' })
+        }
+      }
+      for (let length = 0; length < whole.length; length += 61) await attempt(whole.subarray(0, length))
+      for (let at = 0; at < whole.length; at += 13) {
+        const changed = Buffer.from(whole)
+        changed[at] = (changed[at] as number) ^ (1 << (at % 8))
+        await attempt(changed)
+      }
+    }
+  )
+})
+
+/** An old file whose object is made by the given pickle, without storages. */
+async function old(pickle: Buffer): Promise<string> {
+  const magic = Buffer.from('80028a0a6cfc9c46f9206aa850192e', 'hex')
+  const version = Buffer.from('80024de9032e', 'hex')
+  const system = Buffer.from('80027d2e', 'hex')
+  const keys = Buffer.from('80025d2e', 'hex')
+  const file = path.join(folder, 'hostile.pt')
+  await writeFile(file, Buffer.concat([magic, version, system, Buffer.from([0x80, 2]), pickle, keys]))
+  return file
+}
+
+const text = (value: string) => Buffer.concat([Buffer.from([0x8c, value.length]), Buffer.from(value)])
+const ascii = (value: string) => Buffer.from(value, 'latin1')
+const reject = (pickle: Buffer, message: string) => async () =>
+  expect(openWeightsFile(await old(pickle))).rejects.toThrow(message)
+
+/** A state dict of one tensor, `x`, on a storage of four floats that the list of storages has not. */
+const tensor = (shape: Buffer, strides: Buffer) =>
+  Buffer.concat([
+    ascii('}'),
+    text('x'),
+    ascii('ctorch._utils\n_rebuild_tensor_v2\n(('),
+    text('storage'),
+    ascii('ctorch\nFloatStorage\n'),
+    text('0'),
+    text('cpu'),
+    ascii('K\x04NtQK\x00'),
+    shape,
+    strides,
+    ascii('\x89NtRs.')
+  ])
+
+describe('hostile files', () => {
+  test('a call of os.system stays a record: nothing runs', async () => {
+    const victim = path.join(folder, 'ran')
+    const pickle = Buffer.concat([ascii('cos\nsystem\n'), text(`touch ${victim}`), ascii('\x85R.')])
+    await reject(pickle, 'has no tensors by name')()
+    expect(existsSync(victim)).toBe(false)
+  })
+
+  test('so does what builtins would do', async () => {
+    for (const name of ['eval', 'exec', 'getattr', '__import__']) {
+      await reject(
+        Buffer.concat([ascii(`cbuiltins\n${name}\n`), text('1'), ascii('\x85R.')]),
+        'has no tensors by name'
+      )()
+    }
+  })
+
+  test('objects that contain themselves', reject(ascii(']q\x00h\x00a.'), 'has no tensors by name'))
+  test(
+    'a dict that contains itself as arguments',
+    reject(Buffer.concat([ascii('}q\x00'), text('args'), ascii('h\x00s.')]), 'has no tensors by name')
+  )
+  test(
+    'a list that contains itself as arguments',
+    reject(Buffer.concat([ascii('}'), text('args'), ascii(']q\x00h\x00as.')]), 'has no tensors by name')
+  )
+  test('a text longer than the file', reject(ascii('X\xff\xff\xff\x7f.'), 'its pickle is cut short'))
+  test(
+    'a text of 2^63 bytes',
+    reject(Buffer.concat([Buffer.from([0x8d]), Buffer.alloc(8, 0x7f)]), 'its pickle is cut short')
+  )
+  test('an integer of a million digits', reject(ascii('\x8b\x00\x00\x10\x00'), 'an integer of 1048576 bytes'))
+  test('objects that were never made', reject(ascii('j\xff\xff\xff\xff.'), 'asks for object 4294967295'))
+  test('an empty stack', reject(ascii('0.'), 'takes what it never put'))
+  test('marks that were never set', reject(ascii('t.'), 'takes what it never put'))
+  test('a pickle without end', reject(ascii('}}}}'), 'is not a valid PyTorch file'))
+  test('text operations of protocol 0', reject(ascii("S'x'\n."), 'the unknown operation 0x53'))
+  test('extension codes', reject(ascii('\x82\x01.'), 'an extension code'))
+  test('a name of a megabyte', reject(Buffer.concat([ascii('c'), Buffer.alloc(2 ** 20, 97)]), 'a name without end'))
+
+  test('ten million objects are refused before they are made', async () => {
+    await reject(Buffer.concat([Buffer.alloc(10_000_000, '}'), ascii('.')]), 'more than 2000000 operations')()
+  })
+
+  test('so are a million copies of one large set', async () => {
+    const large = Buffer.concat([ascii('(]q\x00('), Buffer.alloc(200_000, 'N'), ascii('e')])
+    const copy = ascii('c__builtin__\nset\nh\x00\x85R')
+    const pickle = Buffer.concat([large, ...Array.from({ length: 1000 }, () => copy), ascii('t.')])
+    await reject(pickle, 'more than 2000000 operations')()
+  })
+
+  test('lists in lists that would be 10^30 elements written out', async () => {
+    const levels = Array.from({ length: 100 }, (_, i) =>
+      Buffer.concat([
+        ascii(']('),
+        Buffer.concat(Array.from({ length: 2 }, () => Buffer.from([0x68, i]))),
+        ascii('eq'),
+        Buffer.from([i + 1])
+      ])
+    )
+    const pickle = Buffer.concat([
+      ascii('}('),
+      text('args'),
+      ascii(']q\x00'),
+      ...levels.map((each) => Buffer.concat([each])),
+      ascii('\x86.')
+    ])
+    await expect(openWeightsFile(await old(pickle))).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+
+  test(
+    'tensors beyond their storage',
+    reject(tensor(ascii('K\x05\x85'), ascii('K\x01\x85')), 'reaches beyond its storage')
+  )
+  test(
+    'tensors that repeat four elements a billion times',
+    reject(tensor(ascii('J\x00\x00\x00\x40\x85'), ascii('K\x00\x85')), 'repeats the 4 elements')
+  )
+  test('negative strides', reject(tensor(ascii('K\x02\x85'), ascii('J\xff\xff\xff\xff\x85')), 'an impossible shape'))
+  test(
+    'storages that are not there',
+    reject(tensor(ascii('K\x04\x85'), ascii('K\x01\x85')), 'the storage of tensor "x"')
+  )
+
+  test('files of neither format', async () => {
+    const file = path.join(folder, 'text.pt')
+    await writeFile(file, 'hello')
+    await expect(openWeightsFile(file)).rejects.toThrow('it has neither format of torch.save')
+    await writeFile(file, '')
+    await expect(openWeightsFile(file)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+    await writeFile(file, Buffer.from([0x50, 0x4b, 3, 4, 0, 0]))
+    await expect(openWeightsFile(file)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+})
