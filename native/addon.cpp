@@ -7,10 +7,13 @@
 #include "bindings/flow_trainer.h"
 #include "bindings/generator.h"
 #include "bindings/image.h"
+#include "bindings/inception.h"
 #include "bindings/info.h"
 #include "bindings/mapped_file.h"
 #include "bindings/masking.h"
+#include "bindings/metrics.h"
 #include "bindings/perceptual.h"
+#include "bindings/probe.h"
 #include "bindings/random.h"
 #include "bindings/resample.h"
 #include "bindings/sampler.h"
@@ -36,7 +39,11 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   mactok::TokenizerHandle::define(env, exports);
   mactok::TeacherHandle::define(env, exports);
   mactok::PerceptualHandle::define(env, exports);
+  mactok::InceptionHandle::define(env, exports);
+  mactok::MomentsHandle::define(env, exports);
+  mactok::define_metric_functions(env, exports);
   mactok::define_adversarial_functions(env, exports);
+  mactok::define_probe_functions(env, exports);
   mactok::DiscriminatorHandle::define(env, exports);
   mactok::TokenizerTrainerHandle::define(env, exports);
   mactok::GeneratorHandle::define(env, exports);

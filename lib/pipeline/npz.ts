@@ -1,6 +1,6 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { crc32 } from '../latents/crc32.js'
-import { writeFully } from '../weights/atomic.js'
+import { writeAtomically, writeFully } from '../weights/atomic.js'
 
 const localHeader = 0x04034b50
 const centralHeader = 0x02014b50
@@ -60,6 +60,36 @@ function zipEnd(entries: number, start: number, size: number): Buffer {
   for (const at of [84, 86]) end.writeUInt16LE(0xffff, at)
   for (const at of [88, 92]) end.writeUInt32LE(0xffffffff, at)
   return end
+}
+
+/** Arrays that `writeNpz` takes, and what NumPy calls their elements. */
+export type NpzData = Float64Array | Float32Array | Int32Array
+
+const dtypeOf = (data: NpzData): string =>
+  data instanceof Float64Array ? '<f8' : data instanceof Float32Array ? '<f4' : '<i4'
+
+/** Writes `numpy.savez(file, **arrays)`: complete, or not at all. */
+export async function writeNpz(
+  file: string,
+  arrays: Readonly<Record<string, { shape: readonly number[]; data: NpzData }>>
+): Promise<void> {
+  await writeAtomically(file, async (handle) => {
+    const entries: Entry[] = []
+    let offset = 0
+    for (const [name, { shape, data }] of Object.entries(arrays)) {
+      const header = npyHeader(dtypeOf(data), shape)
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      const size = header.length + bytes.length
+      const entry = { name: `${name}.npy`, offset, crc: crc32(bytes, crc32(header)), size }
+      const local = zipHeader(entry, false)
+      for (const part of [local, header, bytes]) await writeFully(handle, part)
+      entries.push(entry)
+      offset += local.length + size
+    }
+    const directory = Buffer.concat(entries.map((entry) => zipHeader(entry, true)))
+    await writeFully(handle, directory)
+    await writeFully(handle, zipEnd(entries.length, offset, directory.length))
+  })
 }
 
 /**

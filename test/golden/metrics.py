@@ -1,14 +1,72 @@
-"""PSNR of decoded pictures on 256 levels by scikit-image."""
+"""Metrics by their references: PSNR and SSIM by scikit-image, Fréchet distances by pytorch-fid, precision and recall by brute force."""
 
+import numpy as np
 import torch
-from skimage.metrics import peak_signal_noise_ratio
+from pytorch_fid.fid_score import calculate_frechet_distance
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from golden import normal, pixels, save, signed
 
 
-def make() -> None:
+def quality() -> dict[str, torch.Tensor]:
     originals = pixels(700, 3, 8, 8)
     decoded = (signed(originals) + 0.2 * normal(701, 3, 3, 8, 8)).float()  # some values beyond [-1, 1]
     levels = ((decoded + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
     psnr = [peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=255) for a, b in zip(originals, levels)]
-    save("metrics", {"originals": originals, "decoded": decoded, "psnr": torch.tensor(psnr)}, "skimage.metrics.peak_signal_noise_ratio")
+    return {"originals": originals, "decoded": decoded, "psnr": torch.tensor(psnr)}
+
+
+def structure() -> dict[str, torch.Tensor]:
+    """The convention of Wang et al. 2004, as scikit-image's documentation tells how to get it."""
+    first = pixels(702, 3, 24, 19)
+    noisy = first.double() + 25 * normal(703, 3, 24, 19, 3) * torch.tensor([0.2, 1, 3]).view(3, 1, 1, 1)
+    second = noisy.round().clamp(0, 255).byte()
+    wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
+    ssim = [structural_similarity(a.numpy(), b.numpy(), **wang) for a, b in zip(first, second)]
+    return {"ssim.a": first, "ssim.b": second, "ssim": torch.tensor(ssim)}
+
+
+def statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return features.mean(0), np.cov(features, rowvar=False)
+
+
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return ((a[:, None] - b[None]) ** 2).sum(-1)
+
+
+def inside(queries: np.ndarray, points: np.ndarray, k: int = 3) -> float:
+    """The part of the queries within the k-th neighbour's distance of one of the points."""
+    radii = np.sort(squared_distances(points, points), axis=1)[:, k]
+    return float((squared_distances(queries, points) <= radii).any(1).mean())
+
+
+def distributions() -> dict[str, torch.Tensor]:
+    mix = normal(704, 12, 12)
+    real = (normal(705, 60, 12) @ mix).float().double()
+    generated = (normal(706, 45, 12) @ mix * 1.1 + 0.4).float().double()
+    tensors = {"real": real, "generated": generated}
+    a, b = real.numpy(), generated.numpy()
+    tensors["frechet"] = torch.tensor(calculate_frechet_distance(*statistics(a), *statistics(b)))
+    # Fewer rows than dimensions.
+    tensors["frechet.deficient"] = torch.tensor(calculate_frechet_distance(*statistics(a[:7]), *statistics(b[:9])))
+    tensors["precision"] = torch.tensor(inside(b, a))
+    tensors["recall"] = torch.tensor(inside(a, b))
+    return tensors
+
+
+def score() -> dict[str, torch.Tensor]:
+    """Inception score of 40 predictions in splits of 15: 15, 15 and 10, as ADM's evaluator does."""
+    predictions = (3 * normal(707, 40, 6)).softmax(1).float().double()
+    scores = []
+    for part in predictions.split(15):
+        kl = part * (part.log() - part.mean(0, keepdim=True).log())
+        scores.append(kl.sum(1).mean().exp())
+    return {"predictions": predictions, "score": torch.stack(scores).mean()}
+
+
+def make() -> None:
+    save(
+        "metrics",
+        quality() | structure() | distributions() | score(),
+        "skimage.metrics (peak_signal_noise_ratio, structural_similarity); pytorch-fid 0.3.0 (calculate_frechet_distance); definitions",
+    )

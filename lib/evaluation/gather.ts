@@ -1,0 +1,51 @@
+import { rm } from 'node:fs/promises'
+import { MactokError } from '../errors.js'
+import { tensor } from '../tensor/tensor.js'
+import type { Inception } from './inception.js'
+import { PictureStatistics, type StatisticsOptions } from './picture-statistics.js'
+import type { PictureStream } from './picture-stream.js'
+
+export interface GatherOptions extends StatisticsOptions {
+  /** Pictures in one pass. Default 64. */
+  batch?: number
+  /** Where to keep what was gathered, to go on after an interruption; removed at the end. */
+  partial?: { file: string; key: string; every?: number } | null
+  onProgress?: ((done: number, total: number) => void) | undefined
+  /** Stops between two batches with ERR_ABORTED, after writing `partial`. */
+  signal?: AbortSignal | undefined
+}
+
+/** The statistics of a stream of pictures. */
+export async function gather(
+  inception: Inception,
+  pictures: PictureStream,
+  options: GatherOptions = {}
+): Promise<PictureStatistics> {
+  const { batch = 64, partial, onProgress, signal, ...wanted } = options
+  const statistics = await PictureStatistics.create(inception, wanted)
+  const every = partial?.every ?? 5_000
+  try {
+    let done = partial ? await statistics.resume(partial.file, partial.key) : 0
+    let saved = done
+    onProgress?.(done, pictures.total)
+    if (done < pictures.total) {
+      for await (const { images, count, next } of pictures.batches(done, batch)) {
+        using input = tensor(images, [count, pictures.height, pictures.width, 3], { dtype: 'uint8' })
+        await statistics.add(input)
+        done = next
+        onProgress?.(done, pictures.total)
+        const stops = signal?.aborted && done < pictures.total
+        if (partial && (stops || done - saved >= every)) {
+          await statistics.save(partial.file, partial.key, done)
+          saved = done
+        }
+        if (stops) throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${pictures.total} pictures`)
+      }
+    }
+    if (partial) await rm(partial.file, { force: true })
+    return statistics
+  } catch (error) {
+    statistics.dispose()
+    throw error
+  }
+}

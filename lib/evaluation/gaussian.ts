@@ -1,0 +1,107 @@
+import { MactokError } from '../errors.js'
+import type { NativeMoments } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import type { NpzData } from '../pipeline/npz.js'
+import { Tensor, tensor } from '../tensor/tensor.js'
+
+/** Mean [D] and unbiased covariance [D, D] of features, float64: what Fréchet distances compare. */
+export interface Gaussian extends Disposable {
+  mean: Tensor<'float64'>
+  covariance: Tensor<'float64'>
+}
+
+export const gaussian = (mean: Tensor<'float64'>, covariance: Tensor<'float64'>): Gaussian => ({
+  mean,
+  covariance,
+  [Symbol.dispose]: () => {
+    mean.dispose()
+    covariance.dispose()
+  }
+})
+
+/** |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)); works with fewer pictures than dimensions. */
+export const frechetDistance = (a: Gaussian, b: Gaussian): Promise<number> =>
+  native(addon().frechetDistance(a.mean.native, a.covariance.native, b.mean.native, b.covariance.native))
+
+/** Arrays by name, as `.npz` files hold them. */
+export type Arrays = Record<string, { shape: readonly number[]; data: NpzData }>
+
+/** Mean and covariance of rows that come batch by batch, in float64; can be merged, kept and taken up again. */
+export class Moments implements Disposable {
+  readonly #native: NativeMoments
+
+  private constructor(
+    moments: NativeMoments,
+    /** D */
+    readonly width: number
+  ) {
+    this.#native = moments
+  }
+
+  static async create(width: number, device = 'cpu'): Promise<Moments> {
+    return new Moments(await native(addon().createMoments(width, device)), width)
+  }
+
+  /** rows: [B, D] */
+  add(rows: Tensor<'float32'> | Tensor<'float64'>): Promise<void> {
+    return native(this.#native.add(rows.native))
+  }
+
+  /** Adds what another one has gathered. */
+  merge(other: Moments): Promise<void> {
+    return native(this.#native.merge(other.#native))
+  }
+
+  /** The number of rows so far. */
+  async count(): Promise<number> {
+    return Number((await this.#read('count'))[0])
+  }
+
+  /** @throws {MactokError} ERR_FORMAT for fewer than two rows */
+  async gaussian(): Promise<Gaussian> {
+    const count = await this.count()
+    if (count < 2) throw new MactokError('ERR_FORMAT', `A covariance needs at least 2 pictures, but there are ${count}`)
+    const mean = tensor(await this.#read('mean'))
+    return gaussian(mean, Tensor.wrap(await native(this.#native.covariance())))
+  }
+
+  async #read(name: string): Promise<Float64Array> {
+    const state = this.#native.state()
+    const values = state[name] as NonNullable<(typeof state)[string]>
+    const buffer = await native(values.read())
+    for (const one of Object.values(state)) one.dispose()
+    return new Float64Array(buffer)
+  }
+
+  /** `count`, `mean` and `scatter`, with a prefix. */
+  async state(prefix: string): Promise<Arrays> {
+    const { width } = this
+    const shapes = { count: [1], mean: [width], scatter: [width, width] }
+    const entries = Object.entries(shapes).map(async ([name, shape]) => [
+      `${prefix}${name}`,
+      { shape, data: await this.#read(name) }
+    ])
+    return Object.fromEntries(await Promise.all(entries))
+  }
+
+  async load(values: { count: Float64Array; mean: Float64Array; scatter: Float64Array }): Promise<void> {
+    const { width } = this
+    const state = {
+      count: addon().tensor(values.count, 'float64', [1], 'cpu'),
+      mean: addon().tensor(values.mean, 'float64', [width], 'cpu'),
+      scatter: addon().tensor(values.scatter, 'float64', [width, width], 'cpu')
+    }
+    await native(this.#native.load(state)).finally(() => {
+      for (const one of Object.values(state)) one.dispose()
+    })
+  }
+
+  dispose(): void {
+    this.#native.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}

@@ -1,0 +1,70 @@
+import { MactokError, outOfRange } from '../errors.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { concatenate, Tensor } from '../tensor/tensor.js'
+
+export interface PrecisionRecallOptions {
+  /** The neighbour whose distance is a picture's radius. Default 3. */
+  k?: number
+  /** Rows whose distances to all others are in memory at once. Default 512. */
+  block?: number
+  onProgress?: (done: number, total: number) => void
+  signal?: AbortSignal
+}
+
+export interface PrecisionRecall {
+  /** The part of the generated pictures that lie within the manifold of the real ones. */
+  precision: number
+  /** The part of the real pictures that lie within the manifold of the generated ones. */
+  recall: number
+}
+
+/**
+ * Improved precision and recall (Kynkäänniemi et al. 2019) of features [N, D] and [M, D], with ADM's definitions: squared Euclidean
+ * distances, the third neighbour.
+ * @throws {RangeError} too few pictures for k neighbours
+ */
+export async function precisionRecall(
+  real: Tensor<'float32'>,
+  generated: Tensor<'float32'>,
+  options: PrecisionRecallOptions = {}
+): Promise<PrecisionRecall> {
+  const { k = 3, block = 512, onProgress, signal } = options
+  for (const [name, value] of Object.entries({ k, block })) {
+    if (!Number.isInteger(value) || value < 1) throw outOfRange(name, 'a positive integer', value)
+  }
+  const rows = ({ shape }: Tensor) => shape[0] as number
+  for (const [name, features] of Object.entries({ real, generated })) {
+    if (rows(features) <= k) throw outOfRange(name, `features of more than ${k} pictures`, rows(features))
+  }
+  const total = 2 * (rows(real) + rows(generated))
+  let done = 0
+  const byBlocks = async (features: Tensor<'float32'>, work: (part: Tensor<'float32'>) => Promise<void>) => {
+    for (let first = 0; first < rows(features); first += block) {
+      if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Precision and recall were stopped')
+      using part = features.slice(first, Math.min(rows(features), first + block))
+      await work(part)
+      done += rows(part)
+      onProgress?.(done, total)
+    }
+  }
+  const radii = async (features: Tensor<'float32'>): Promise<Tensor<'float32'>> => {
+    const parts: Tensor<'float32'>[] = []
+    await byBlocks(features, async (part) => {
+      parts.push(Tensor.wrap(await native(addon().neighbourRadii(part.native, features.native, k))))
+    })
+    return concatenate(parts).finally(() => {
+      for (const part of parts) part.dispose()
+    })
+  }
+  const partInside = async (queries: Tensor<'float32'>, features: Tensor<'float32'>): Promise<number> => {
+    using around = await radii(features)
+    let inside = 0
+    await byBlocks(queries, async (part) => {
+      using found = Tensor.wrap<'bool'>(await native(addon().inManifold(part.native, features.native, around.native)))
+      inside += (await found.data()).reduce((sum, one) => sum + one, 0)
+    })
+    return inside / rows(queries)
+  }
+  return { precision: await partInside(generated, real), recall: await partInside(real, generated) }
+}

@@ -1,0 +1,45 @@
+/** Files of reference statistics: `mu` and `sigma` as pytorch-fid has them, `mu_s` and `sigma_s` beside them as ADM's evaluator. */
+
+import { MactokError } from '../errors.js'
+import { writeNpz } from '../pipeline/npz.js'
+import type { NpzFile } from '../pipeline/npz-reader.js'
+import { tensor } from '../tensor/tensor.js'
+import { type Arrays, type Gaussian, gaussian } from './gaussian.js'
+import { POOL, SPATIAL } from './inception.js'
+
+export interface Gaussians {
+  pool: Gaussian
+  spatial: Gaussian | null
+}
+
+async function readGaussian(file: NpzFile, [mu, sigma]: [string, string], width: number): Promise<Gaussian> {
+  const [mean, covariance] = [await file.numbers(mu), await file.numbers(sigma)]
+  if (`${mean.shape}` !== `${width}` || `${covariance.shape}` !== `${[width, width]}`) {
+    const found = `[${mean.shape}] and [${covariance.shape}]`
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${mu} and ${sigma} of ${file.path} are ${found} instead of [${width}] and [${width}, ${width}]`
+    )
+  }
+  return gaussian(tensor(mean.data, mean.shape), tensor(covariance.data, covariance.shape))
+}
+
+/** The statistics in an archive; null where it has none. */
+export async function readStatistics(file: NpzFile): Promise<Gaussians | null> {
+  if (!file.has('mu') || !file.has('sigma')) return null
+  const pool = await readGaussian(file, ['mu', 'sigma'], POOL)
+  const spatial = file.has('mu_s') && file.has('sigma_s')
+  return { pool, spatial: spatial ? await readGaussian(file, ['mu_s', 'sigma_s'], SPATIAL) : null }
+}
+
+/** Writes `mu`, `sigma` (and `mu_s`, `sigma_s`), readable by pytorch-fid and ADM's evaluator. */
+export async function writeStatistics(file: string, { pool, spatial }: Gaussians): Promise<void> {
+  const arrays = async (names: [string, string], { mean, covariance }: Gaussian): Promise<Arrays> => ({
+    [names[0]]: { shape: mean.shape, data: await mean.data() },
+    [names[1]]: { shape: covariance.shape, data: await covariance.data() }
+  })
+  await writeNpz(file, {
+    ...(await arrays(['mu', 'sigma'], pool)),
+    ...(spatial && (await arrays(['mu_s', 'sigma_s'], spatial)))
+  })
+}
