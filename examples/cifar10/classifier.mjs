@@ -1,6 +1,7 @@
 // Names the class of a CIFAR-10 picture: a multinomial logistic regression on the features of a frozen DINOv2-small.
 
 import { evaluationBatches } from '../../dist/data/evaluation-batches.js'
+import { fitProbe } from '../../dist/evaluation/probe.js'
 import { Teacher, tensor, webDataset } from '../../dist/index.js'
 
 const classes = 10
@@ -26,10 +27,11 @@ export class Classifier {
   #teacher
   #mean
   #deviation
-  /** A row of weights a class, the bias last. */
-  #weights
+  /** [classes, D] and [classes] */
+  #weight
+  #bias
 
-  /** Trains on the pictures of tar files: they pass through the teacher once, their features many times. */
+  /** Trains on the pictures of tar files. */
   static async train(pattern) {
     const classifier = new Classifier()
     classifier.#teacher = await Teacher.load('dinov2-small', { grid })
@@ -39,10 +41,12 @@ export class Classifier {
       labels.push(...batch.labels)
     }
     classifier.#measure(rows)
-    classifier.#fit(
-      rows.map((row) => classifier.#standardised(row)),
-      labels
-    )
+    const features = new Float32Array(rows.length * rows[0].length)
+    for (const [i, row] of rows.entries()) features.set(classifier.#standardised(row), i * row.length)
+    const training = { features, labels: Int32Array.from(labels) }
+    const { weight, bias } = await fitProbe(training, training, { l2: 1e-2 })
+    classifier.#weight = weight
+    classifier.#bias = bias
     return classifier
   }
 
@@ -50,8 +54,11 @@ export class Classifier {
   async name(images) {
     const rows = await this.#features(images)
     return rows.map((row) => {
-      const odds = this.#odds(this.#standardised(row))
-      return odds.indexOf(Math.max(...odds))
+      const known = this.#standardised(row)
+      const scores = Array.from(this.#bias, (bias, label) =>
+        known.reduce((sum, value, i) => sum + value * this.#weight[label * known.length + i], bias)
+      )
+      return scores.indexOf(Math.max(...scores))
     })
   }
 
@@ -81,39 +88,6 @@ export class Classifier {
 
   #standardised(row) {
     return row.map((value, i) => (value - this.#mean[i]) / this.#deviation[i])
-  }
-
-  /** The probability of each class: softmax of the scores. */
-  #odds(row) {
-    const scores = this.#weights.map((weights) => {
-      let score = weights[row.length]
-      for (let i = 0; i < row.length; i++) score += weights[i] * row[i]
-      return score
-    })
-    const highest = Math.max(...scores)
-    const raised = scores.map((score) => Math.exp(score - highest))
-    const sum = raised.reduce((total, value) => total + value, 0)
-    return raised.map((value) => value / sum)
-  }
-
-  /** Gradient descent on the cross-entropy, picture by picture in a shuffled order, with a falling rate and weight decay. */
-  #fit(rows, labels, { epochs = 10, rate = 1e-3, decay = 1e-3 } = {}) {
-    this.#weights = Array.from({ length: classes }, () => new Float64Array(rows[0].length + 1))
-    // Every order is a fixed one: steps of a prime through the rows.
-    const strides = [7919, 104729, 1299709]
-    for (let epoch = 0; epoch < epochs; epoch++) {
-      const step = rate * (1 - epoch / epochs)
-      for (let n = 0; n < rows.length; n++) {
-        const at = (n * strides[epoch % strides.length]) % rows.length
-        const row = rows[at]
-        this.#odds(row).forEach((odds, label) => {
-          const error = odds - (label === labels[at] ? 1 : 0)
-          const weights = this.#weights[label]
-          for (let i = 0; i < row.length; i++) weights[i] -= step * (error * row[i] + decay * weights[i])
-          weights[row.length] -= step * error
-        })
-      }
-    }
   }
 }
 

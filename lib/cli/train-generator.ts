@@ -63,7 +63,7 @@ async function run(argument: string | undefined, options: Options & Record<strin
   const { trainGenerator } = await import('../training/generator-builder.js')
   const { readGeneratorRun } = await import('../training/generator-record.js')
   // What a resumed run is not told again stays as it was.
-  const earlier = options.resume ? await readGeneratorRun(options.out) : null
+  const earlier = options.resume ? await usage(() => readGeneratorRun(options.out)) : null
   const latents = options.latents ?? earlier?.data.from
   const tokenizer = options.tokenizer ?? earlier?.data.tokenizerFrom ?? null
   if (latents === undefined) throw new UsageError('Expected --latents <folder>, the latent shards to train on')

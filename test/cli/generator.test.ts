@@ -206,7 +206,7 @@ describe('sample', () => {
 
   test.each<[string, () => string[], string, number]>([
     ['no place to write to', () => [], 'Expected --out <folder>, --grid <file> or --npz <file>', 2],
-    ['an unknown class', () => ['--classes', 'rigth', '--grid', 'x.png'], 'did you mean right?', 2],
+    ['an unknown class', () => ['--classes', 'rigt', '--grid', 'x.png'], 'did you mean right?', 2],
     ['a label that is none', () => ['--classes', '2', '--grid', 'x.png'], 'labels from 0 to 1 for classes', 2],
     ['no number of samples', () => ['--count', '0', '--grid', 'x.png'], 'Expected a positive integer.', 2],
     ['an unknown sampler', () => ['--sampler', 'heum', '--grid', 'x.png'], 'Expected one of euler, heun', 2],
