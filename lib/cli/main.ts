@@ -25,6 +25,8 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     summary: 'write a grid of pictures, their masks and their reconstructions',
     load: () => import('./reconstruct.js')
   },
+  ui: { summary: 'serve a live page of a run', load: () => import('./ui.js') },
+  report: { summary: 'write a report of a run, one HTML file', load: () => import('./report.js') },
   inspect: { summary: 'describe a run, a shard folder or a weights file', load: () => import('./inspect.js') },
   'weights pull': { summary: 'fetch published weights', load: () => import('./weights-pull.js') },
   'weights import': { summary: "convert another project's weights", load: () => import('./weights-import.js') },

@@ -3,8 +3,9 @@ import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
 import { addComputeOptions, addExamples, type ComputeOptions, positiveInteger, prepare, usage } from './context.js'
 import { addSettings, givenSettings } from './settings.js'
 import { runTraining } from './train-tokenizer.js'
+import { addUiOptions, type UiOptions } from './ui.js'
 
-interface Options extends ComputeOptions {
+interface Options extends ComputeOptions, UiOptions {
   data?: string
   heldOut?: string
   out: string
@@ -23,6 +24,7 @@ export function define(command: Command): void {
     .option('--held-out <path>', 'other pictures, to evaluate on')
     .option('--resume', "go on from the new run's newest checkpoint")
     .option('--stop-at <step>', 'stop after this step with a checkpoint', positiveInteger)
+  addUiOptions(command)
   addComputeOptions(command)
   addSettings(command, trainingSchema, (name) => fixed.some((field) => name === field || name.startsWith(`${field}.`)))
   addExamples(command, {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { TokenizerTraining } from '../training/builder.js'
+import { TrainingControl } from '../training/control.js'
 import { resolveConfig } from '../training/presets.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
 import type { StepEvent } from '../training/training-events.js'
@@ -15,10 +16,11 @@ import {
   usage,
   writeJson
 } from './context.js'
-import { ProgressLine } from './progress.js'
+import { counter, ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
+import { addUiOptions, type UiOptions, withPage } from './ui.js'
 
-interface Options extends ComputeOptions {
+interface Options extends ComputeOptions, UiOptions {
   data?: string
   heldOut?: string
   out: string
@@ -41,6 +43,7 @@ export function define(command: Command): void {
       positiveInteger
     )
     .option('--strict', 'stop at a broken picture instead of leaving it out')
+  addUiOptions(command)
   addComputeOptions(command)
   addSettings(command, trainingSchema, ['preset', 'data.strict'])
   addExamples(command, {
@@ -49,6 +52,7 @@ export function define(command: Command): void {
       "the paper's, 32 pictures at a time",
     'mactok train tokenizer tiny-64 --data photos/ --out runs/half --masking.max 0.5 --steps 2000':
       'with other settings',
+    'mactok train tokenizer tiny-64 --data photos/ --out runs/seen --ui': 'with a live page',
     'mactok train tokenizer --out runs/b128 --resume': 'go on after an interruption'
   })
   command.action(run)
@@ -81,14 +85,16 @@ async function run(preset: string | undefined, options: Options & Record<string,
 /** Runs, showing what happens; `again` is the command that goes on after an interruption. */
 export async function runTraining(
   training: TokenizerTraining,
-  { out: dir, stopAt, resume, json = false }: Pick<Options, 'out' | 'stopAt' | 'resume' | 'json'>,
+  options: Pick<Options, 'out' | 'stopAt' | 'resume' | 'json'> & UiOptions,
   device: string,
   again: string
 ): Promise<void> {
+  const { out: dir, stopAt, resume, json = false } = options
+  const control = new TrainingControl()
   const stopReport = report(training, json)
-  const result = await usage(() => training.run({ dir, device, stopAt, resume, signal: interruption() })).finally(
-    stopReport
-  )
+  const result = await withPage(dir, options, { control, device, json }, () =>
+    usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))
+  ).finally(stopReport)
   if (json) writeJson({ event: 'end', ...result })
   const { step, steps } = result
   if (result.interrupted) throw new Interrupted(`Stopped at step ${step} of ${steps}; go on by: ${again}`)

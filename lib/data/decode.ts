@@ -15,11 +15,15 @@ export interface Picture {
  */
 const INPUT = { ignoreIcc: true, autoOrient: true, failOn: 'error' } as const
 
-/** Decodes the first frame of a JPEG, PNG, WebP, AVIF, TIFF or GIF. Throws ERR_FORMAT with what is wrong. */
-export function decode(bytes: Buffer): Promise<Picture> {
+/**
+ * Decodes the first frame of a JPEG, PNG, WebP, AVIF, TIFF or GIF. Throws ERR_FORMAT with what is wrong.
+ * @param maxPixels - refuse larger pictures. Default: sharp's 268 million
+ */
+export function decode(bytes: Buffer, { maxPixels }: { maxPixels?: number } = {}): Promise<Picture> {
+  const input = maxPixels === undefined ? INPUT : { ...INPUT, limitInputPixels: maxPixels }
   return attempt(bytes, async (sharp) => {
-    const { space } = await sharp(bytes).metadata()
-    return space === 'cmyk' ? inked(sharp(bytes, INPUT)) : pixels(sharp(bytes, INPUT))
+    const { space } = await sharp(bytes, input).metadata()
+    return space === 'cmyk' ? inked(sharp(bytes, input)) : pixels(sharp(bytes, input))
   })
 }
 

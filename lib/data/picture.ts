@@ -10,6 +10,14 @@ export async function writePng(path: string, { data, width, height }: Picture): 
     .toFile(path)
 }
 
+/** The bytes of a PNG. */
+export async function encodePng({ data, width, height }: Picture): Promise<Buffer> {
+  const sharp = await loadSharp()
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer()
+}
+
 export interface GridOptions {
   /** Whole-number enlargement of each picture, by repeating pixels. Default 1. */
   zoom?: number

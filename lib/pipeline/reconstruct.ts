@@ -81,8 +81,38 @@ export async function reconstruct(
   }
 }
 
-/** The training's masks at one ratio, random and (with a teacher) semantic: each gives the mask of picture i. */
-async function drawMasks(
+/** @internal What `reconstruct` writes, of pictures spread over a set. */
+export async function reconstructionGrid(
+  tokenizer: Tokenizer,
+  set: ImageSet,
+  { teacher, count, ratio, seed, precision, zoom }: Required<ReconstructOptions>
+): Promise<Omit<Reconstructed, 'file'> & { sheet: Picture }> {
+  const { imageSize: size } = tokenizer.config
+  const chosen = Math.min(count, set.size)
+  const spread = Array.from({ length: chosen }, (_, i) => Math.floor((i * set.size) / chosen))
+  const rows: Picture[][] = []
+  const qualities: number[] = []
+  for await (const { images, indices } of evaluationBatches(subset(set, spread), { size, batch: 32 })) {
+    using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
+    using latents = await tokenizer.encode(input, { precision })
+    using decoded = await tokenizer.decode(latents, { precision })
+    const values = await decoded.toFloat32()
+    qualities.push(...psnr(images, values, indices.length))
+    const masks = await drawMasks(tokenizer, teacher, input, { ratio, seed, firstIndex: rows.length })
+    const reconstructions = toPictures(values, decoded.shape)
+    for (const [i, original] of slicePictures(images, size).entries()) {
+      const masked = masks.map((of) => maskPicture(original, of(i)))
+      rows.push([original, ...masked, reconstructions[i] as Picture])
+    }
+  }
+  const columns = ['original', 'random mask', ...(teacher ? ['semantic mask'] : []), 'reconstruction']
+  const sheet = await grid(rows.flat(), columns.length, { zoom, captions: columns })
+  const mean = qualities.reduce((sum, quality) => sum + quality, 0) / qualities.length
+  return { sheet, pictures: rows.length, psnr: mean, columns }
+}
+
+/** @internal The training's masks at one ratio, random and (with a teacher) semantic: each gives the mask of picture i. */
+export async function drawMasks(
   { config }: Tokenizer,
   teacher: Teacher | null,
   images: Tensor<'uint8'>,

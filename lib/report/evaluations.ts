@@ -1,0 +1,36 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MetricsRecord } from '../training/metrics.js'
+
+/** One evaluation: its numbers by name. */
+export interface EvaluationTable {
+  name: string
+  values: Record<string, number>
+}
+
+/** `{ a: { b: 1 } }` as `{ 'a.b': 1 }`; what is no number is left out, and long lists are too. */
+function numbers(value: unknown, path: string[] = []): [string, number][] {
+  if (typeof value === 'number') return [[path.join('.'), value]]
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return []
+  return Object.entries(value).flatMap(([key, inner]) => numbers(inner, [...path, key]))
+}
+
+/** The evaluations that lie in a run folder as `evaluation*.json`, and the last one of the training itself. */
+export async function readEvaluations(run: string, lines: readonly MetricsRecord[]): Promise<EvaluationTable[]> {
+  const names = (await readdir(run)).filter((name) => /^evaluation.*\.json$/.test(name)).sort()
+  const files = await Promise.all(
+    names.map(async (name) => {
+      try {
+        const values = Object.fromEntries(numbers(JSON.parse(await readFile(join(run, name), 'utf8'))))
+        return { name: name.replace('.json', ''), values }
+      } catch {
+        return { name, values: {} }
+      }
+    })
+  )
+  const last = lines.findLast((line) => typeof line.evaluation === 'object')
+  const own = last
+    ? [{ name: `in training, step ${last.step}`, values: last.evaluation as Record<string, number> }]
+    : []
+  return [...files, ...own].filter(({ values }) => Object.keys(values).length > 0)
+}

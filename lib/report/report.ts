@@ -1,0 +1,236 @@
+import { writeFile } from 'node:fs/promises'
+import { arch, cpus, release, totalmem, type } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+import { instance, pathTo } from '../checks.js'
+import { MactokError } from '../errors.js'
+import { newestCheckpoint } from '../training/checkpoint.js'
+import { type MetricsRecord, readMetrics } from '../training/metrics.js'
+import { pageFile } from '../ui/files.js'
+import { type EvaluationTable, readEvaluations } from './evaluations.js'
+import { embedded, Html, html, table } from './html.js'
+import { paperRows } from './paper.js'
+import { gridsOverTime, maskedPictures, plotsIn, type ReportPicture } from './pictures.js'
+import { type AnyRunRecord, readAnyRun } from './run-folder.js'
+import { commandsOf, settingsOf } from './settings.js'
+
+export interface ReportOptions {
+  /** Default: `report.html` in the run folder. */
+  out?: string | undefined
+  /** Pictures to show masks and reconstructions of. Default: the run's own where they still are; null: none. */
+  data?: string | null | undefined
+  /** Of the reconstructions. Default `auto`. */
+  device?: string | undefined
+}
+
+export interface Report {
+  file: string
+  bytes: number
+  /** What the report lacks, and why. */
+  missing: string[]
+}
+
+/** Points of a curve that a report shows at most. */
+const mostLines = 4000
+const mostGrids = 12
+
+/**
+ * Writes what there is to know about a run as one HTML file that needs nothing else: curves, pictures, numbers beside the paper's,
+ * settings and the commands that repeat it.
+ * @param run - the folder of a tokenizer's, decoder's or generator's run
+ * @throws {TypeError} wrong options
+ * @throws {MactokError} ERR_FORMAT when the folder holds no run
+ */
+export async function writeReport(run: string, options: ReportOptions = {}): Promise<Report> {
+  pathTo('run', run)
+  instance('options', 'an object', Object, options)
+  const { out = join(run, 'report.html'), data, device } = options
+  pathTo('out', out)
+  const record = await readAnyRun(run)
+  if (!record) throw new MactokError('ERR_FORMAT', `There is no run in ${run}`)
+  const lines = readMetrics(run)
+  const step = (await newestCheckpoint(run))?.state.step ?? lines.at(-1)?.step ?? 0
+  const missing: string[] = []
+  const masks = data === null ? null : await maskedPictures(run, record, { data, device }).catch(noted(missing))
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${basename(resolve(run))} · mactok</title>
+<link rel="icon" href="${await asset('icon.svg', 'image/svg+xml')}">
+<style>${await text('uplot.css')}
+${await text('style.css')}</style>
+</head>
+<body>
+${heading(run, record)}
+<main>
+${tiles(record, lines, step)}
+${evaluations(record, await readEvaluations(run, lines))}
+${curves()}
+${overTime(record, await gridsOverTime(run, mostGrids))}
+${masks && section('Masks', figures([masks]))}
+${figuresOf('Latent space', await plotsIn(run, 'latents'))}
+${section('Again', html`${commandsOf(record, run).map(({ what, command }) => html`<h3>${what}</h3><pre><code>${command}</code></pre>`)}`)}
+${settings(record)}
+${environment(record)}
+</main>
+<script type="application/json" id="lines">${embedded(thinned(lines))}</script>
+<script>${await text('uplot.js')}</script>
+<script type="module">${await text('charts.js')}
+${withoutImports((await text('report.js')).text)}</script>
+</body>
+</html>
+`.text
+  await writeFile(out, page)
+  return { file: out, bytes: Buffer.byteLength(page), missing }
+}
+
+const noted =
+  (missing: string[]) =>
+  (error: unknown): null => {
+    if (!(error instanceof Error)) throw error
+    missing.push(`masks: ${error.message}`)
+    return null
+  }
+
+async function asset(name: string, type: string): Promise<string> {
+  return `data:${type};base64,${Buffer.from((await text(name)).text).toString('base64')}`
+}
+
+/** A file of the page, which may hold no end of a script element. */
+async function text(name: string): Promise<Html> {
+  const file = await pageFile(name)
+  return new Html((file?.content ?? '').replaceAll('</script', '<\\/script'))
+}
+
+/** What it imports stands before it in the same module. */
+const withoutImports = (code: string): Html => new Html(code.replaceAll(/^import .*$/gm, ''))
+
+const section = (title: string, content: Html, options: Html = html``): Html => html`<section>
+<div class="head"><h2>${title}</h2>${options}</div>
+${content}
+</section>`
+
+const figures = (pictures: readonly ReportPicture[]): Html =>
+  html`${pictures.map(({ url, caption }) => html`<figure class="card grid"><img src="${url}" alt="${caption}"><figcaption>${caption}</figcaption></figure>\n`)}`
+
+const figuresOf = (title: string, pictures: readonly ReportPicture[]): Html | null =>
+  pictures.length > 0 ? section(title, figures(pictures)) : null
+
+const partOf = (record: AnyRunRecord) =>
+  record.kind === 'tokenizer' && record.settled.part === 'decoder' ? 'decoder of a tokenizer' : record.kind
+
+function heading(run: string, record: AnyRunRecord): Html {
+  const { preset } = record.config
+  return html`<header class="bar"><div class="title">
+<h1>${basename(resolve(run))}</h1>
+<p>${[partOf(record), preset, `written ${new Date().toISOString().slice(0, 10)}`].filter(Boolean).join(' · ')}</p>
+</div></header>`
+}
+
+const short = (value: number) => String(Number(value.toPrecision(4)))
+
+function tiles(record: AnyRunRecord, lines: readonly MetricsRecord[], step: number): Html {
+  const last = lines.findLast((line) => 'loss' in line)
+  const evaluated = lines.findLast((line) => typeof line.evaluation === 'object')?.evaluation as Record<string, number>
+  const total = (last?.loss as Record<string, number> | undefined)?.total
+  const rows: [string, string, string][] = [
+    ['Steps', step.toLocaleString('en'), ` of ${record.settled.steps.toLocaleString('en')}`]
+  ]
+  if (total !== undefined) rows.push(['Loss', short(total), ''])
+  if (evaluated?.psnr !== undefined) rows.push(['Held-out PSNR', evaluated.psnr.toFixed(2), ' dB'])
+  if (record.kind === 'generator') {
+    const { model, width, depth } = record.settled.generator
+    rows.push(['Latents', record.data.latents.toLocaleString('en'), ''])
+    rows.push(['Network', `${depth} × ${width}`, ` ${model}`])
+  } else {
+    const { imageSize, latentTokens, latentChannels } = record.settled.tokenizer
+    rows.push(['Pictures', record.data.pictures.toLocaleString('en'), ` ${imageSize} px`])
+    rows.push(['Latents', `${latentTokens} × ${latentChannels}`, ' tokens × channels'])
+  }
+  return html`<dl class="tiles" aria-label="Summary">${rows.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}<small>${unit}</small></dd></div>\n`)}</dl>`
+}
+
+/** Names under which evaluations may hold the paper's numbers. */
+const paperNames = { rfid: 'rFID', gfid: 'gFID', is: 'IS' } as const
+
+function evaluations(record: AnyRunRecord, found: readonly EvaluationTable[]): Html | null {
+  const paper = record.kind === 'tokenizer' ? paperRows[record.config.preset ?? ''] : undefined
+  if (found.length === 0 && !paper) return null
+  const names = [...new Set(found.flatMap(({ values }) => Object.keys(values)))]
+  const missing = paper
+    ? Object.keys(paperNames).filter((name) => !names.some((one) => one.toLowerCase() === name))
+    : []
+  const rows = [...names, ...missing].map((name) => {
+    const key = name.toLowerCase() as keyof typeof paperNames
+    const cells = found
+      .map(({ values }) => values[name])
+      .map((value) => (value === undefined ? '–' : Number(short(value))))
+    return [paperNames[key] ?? name, ...cells, ...(paper ? [paper[key] ?? '–'] : [])]
+  })
+  const headings = ['', ...found.map(({ name }) => name), ...(paper ? ['paper, full training'] : [])]
+  return section('Numbers', html`<div class="card">${table(headings, rows)}</div>`)
+}
+
+const curves = (): Html =>
+  section(
+    'Curves',
+    html`<div id="curves"><p class="empty">No metrics were logged, or this viewer runs no scripts.</p></div>`,
+    html`<div class="options">
+<label><input type="checkbox" id="log"> Logarithmic losses</label>
+<label><input type="checkbox" id="smooth"> Smooth</label>
+</div>`
+  )
+
+/** The newest grid is shown, the others by a slider. */
+function overTime(record: AnyRunRecord, grids: readonly ReportPicture[]): Html | null {
+  if (grids.length === 0) return null
+  const last = grids.length - 1
+  const title = record.kind === 'generator' ? 'Samples over time' : 'Reconstructions over time'
+  const scrub = html`<label class="scrub">step <output id="grid-step">${grids[last]?.step}</output>
+<input type="range" id="grid-choice" min="0" max="${last}" value="${last}" aria-label="Which grid, from the oldest to the newest"${last === 0 ? html` hidden` : ''}></label>`
+  const images = grids.map(
+    ({ url, caption, step }, i) =>
+      html`<img data-grid="${i}" data-step="${step}" src="${url}" alt="${caption}"${i === last ? '' : html` hidden`}>\n`
+  )
+  return section(title, html`<figure class="card grid">${images}</figure>`, scrub)
+}
+
+function settings(record: AnyRunRecord): Html {
+  const all = settingsOf(record)
+  const changed = all.filter(({ preset }) => preset !== null)
+  const row = ({ name, value, preset, description }: (typeof all)[number]) => [
+    html`<code>${name}</code>`,
+    html`<code>${value}</code>${preset !== null && html` <small class="note">instead of ${preset}</small>`}`,
+    description
+  ]
+  const settled = Object.fromEntries((['steps', 'precision'] as const).map((name) => [name, record.settled[name]]))
+  return section(
+    'Settings',
+    html`${changed.length > 0 && html`<div class="card">${table(['otherwise than the preset', '', ''], changed.map(row))}</div>`}
+<details><summary>All settings</summary><div class="card">${table(['', '', ''], all.map(row))}</div></details>
+<p class="constants">Settled on this machine: ${Object.entries(settled)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')}.</p>`
+  )
+}
+
+function environment(record: AnyRunRecord): Html {
+  const [cpu] = cpus()
+  const rows = [
+    ...Object.entries(record.versions),
+    ['data', record.data.from],
+    [
+      'report written on',
+      `${type()} ${release()}, ${arch()}, ${cpus().length} × ${cpu?.model ?? 'CPU'}, ${(totalmem() / 1e9).toFixed(0)} GB`
+    ]
+  ]
+  return section('Environment', html`<div class="card">${table(['', ''], rows)}</div>`)
+}
+
+/** Every k-th line with losses, and all evaluations. */
+function thinned(lines: readonly MetricsRecord[]): MetricsRecord[] {
+  const every = Math.ceil(lines.length / mostLines)
+  return lines.filter((line, i) => i % every === 0 || 'evaluation' in line || i === lines.length - 1)
+}

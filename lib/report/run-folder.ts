@@ -1,0 +1,42 @@
+/** What lies in a run folder, whatever was trained. */
+
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MactokError } from '../errors.js'
+import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator-record.js'
+import { type RunRecord, readRun } from '../training/run.js'
+
+export type AnyRunRecord = RunRecord | GeneratorRunRecord
+
+/**
+ * The record of a tokenizer's or a generator's run, or null when the folder holds none.
+ * @throws {MactokError} ERR_FORMAT for a broken `run.json`
+ */
+export async function readAnyRun(folder: string): Promise<AnyRunRecord | null> {
+  const path = join(folder, 'run.json')
+  let kind: unknown
+  try {
+    kind = JSON.parse(await readFile(path, 'utf8')).kind
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw new MactokError('ERR_FORMAT', `${path} cannot be read as JSON`, { cause })
+  }
+  return kind === 'generator' ? readGeneratorRun(folder) : readRun(folder)
+}
+
+export interface GridFile {
+  /** In the folder `grids`. */
+  name: string
+  step: number
+}
+
+/** The grids that training wrote, reconstructions of held-out pictures or samples, oldest first. */
+export async function listGrids(folder: string): Promise<GridFile[]> {
+  const files = await readdir(join(folder, 'grids')).catch(() => [])
+  return files
+    .flatMap((name): GridFile[] => {
+      const digits = /^step-(\d+)\.png$/.exec(name)?.[1]
+      return digits === undefined ? [] : [{ name, step: Number(digits) }]
+    })
+    .sort((a, b) => a.step - b.step)
+}

@@ -1,0 +1,103 @@
+import { z } from 'zod'
+import { MactokError } from '../errors.js'
+import { Generator } from '../generator/generator.js'
+import { toPictures } from '../pipeline/pictures.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Newest, pictureUrl } from './newest.js'
+
+export const sampleRequest = z.strictObject({
+  /** Used in turn; none: drawn from all. */
+  classes: z.array(z.number().int().nonnegative()).max(1000),
+  count: z.number().int().min(1).max(64),
+  steps: z.number().int().min(1).max(250),
+  guidance: z.number().min(0).max(20),
+  seed: z.number().int().nonnegative()
+})
+export type SampleRequest = z.output<typeof sampleRequest>
+
+/** One line of the answer: how far it is, now and then with what the samples will be about, at the end with the samples. */
+export interface SampleProgress {
+  step: number
+  steps: number | null
+  done: boolean
+  /** PNG files as data URLs. */
+  pictures?: string[]
+  labels?: number[]
+}
+
+/** Milliseconds between two looks at unfinished samples. */
+const previewEvery = 600
+
+/** Samples of the newest checkpoint of a generator run. Loaded when they are first asked for. */
+export class GeneratorPlayground implements Disposable {
+  readonly kind = 'generator'
+  readonly #newest: Newest<Generator>
+  readonly #device: string
+  readonly #tokenizerFolder: string | null
+  #tokenizer: Tokenizer | undefined
+
+  /** @param tokenizer - the folder of the tokenizer that decodes */
+  constructor(run: string, device: string, tokenizer: string | null) {
+    this.#newest = new Newest(run, (folder) => Generator.load(folder, { device }))
+    this.#device = device
+    this.#tokenizerFolder = tokenizer
+  }
+
+  /** @throws {MactokError} ERR_FORMAT before the first checkpoint */
+  async describe(): Promise<{ kind: 'generator'; decodes: boolean; classes: number; names: readonly string[] | null }> {
+    const { model } = await this.#newest.get()
+    const decodes = this.#tokenizerFolder !== null
+    return { kind: 'generator', decodes, classes: model.config.classes, names: model.classNames }
+  }
+
+  /** @throws {MactokError} without a tokenizer, or before the first checkpoint */
+  async *sample(request: SampleRequest, signal: AbortSignal): AsyncGenerator<SampleProgress> {
+    const { model: generator } = await this.#newest.get()
+    const tokenizer = await this.#loadTokenizer()
+    const { classes, ...settings } = request
+    const steps = generator.steps({
+      ...settings,
+      ...{ sampler: 'heun', tokenizer, signal },
+      ...(classes.length > 0 ? { classes } : {})
+    })
+    let last = performance.now()
+    for (;;) {
+      const { value, done } = await steps.next()
+      if (done) {
+        using _ = value.latents
+        using pictures = value.pictures as Tensor<'float32'>
+        const { steps: total } = request
+        yield { step: total, steps: total, done: true, pictures: await urls(pictures), labels: [...value.labels] }
+        return
+      }
+      const { step, steps: total } = value
+      if (performance.now() - last < previewEvery) {
+        yield { step, steps: total, done: false }
+        continue
+      }
+      using preview = await value.preview()
+      using pictures = await tokenizer.decode(preview)
+      yield { step, steps: total, done: false, pictures: await urls(pictures) }
+      last = performance.now()
+    }
+  }
+
+  async #loadTokenizer(): Promise<Tokenizer> {
+    if (this.#tokenizerFolder === null) {
+      const how = 'mactok ui <run> --tokenizer <folder>'
+      throw new MactokError('ERR_FORMAT', `Samples need the tokenizer that decodes them: ${how}`)
+    }
+    this.#tokenizer ??= await Tokenizer.load(this.#tokenizerFolder, { device: this.#device })
+    return this.#tokenizer
+  }
+
+  [Symbol.dispose](): void {
+    this.#newest[Symbol.dispose]()
+    this.#tokenizer?.dispose()
+  }
+}
+
+async function urls(pictures: Tensor<'float32'>): Promise<string[]> {
+  return Promise.all(toPictures(await pictures.data(), pictures.shape).map(pictureUrl))
+}

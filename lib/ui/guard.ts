@@ -1,0 +1,61 @@
+/** Who may talk to the live page. */
+
+import { timingSafeEqual } from 'node:crypto'
+import { hostname, networkInterfaces } from 'node:os'
+import type { MiddlewareHandler } from 'hono'
+
+/** Only what this server sends, and nothing inline. */
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data: blob:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'"
+].join('; ')
+
+const headers = {
+  'content-security-policy': policy,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
+  'cache-control': 'no-store'
+}
+
+const loopback = ['127.0.0.1', 'localhost', '[::1]']
+
+/** Names under which a server on `host` may be asked for. Another one is a foreign name that was pointed here (DNS rebinding). */
+export function hostNames(host: string): string[] {
+  const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address)
+  const everywhere = host === '0.0.0.0' || host === '::'
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])
+  const names = everywhere ? [hostname(), ...addresses] : [host]
+  return [...loopback, ...names.map((name) => bracketed(name.toLowerCase()))]
+}
+
+/** `localhost` of `localhost:8080` */
+const nameOf = (host: string) => host.toLowerCase().replace(/:\d+$/, '')
+
+const equal = (a: string, b: string) => {
+  const [one, other] = [Buffer.from(a), Buffer.from(b)]
+  return one.length === other.length && timingSafeEqual(one, other)
+}
+
+/** Lets through who knows the token and asks by one of the names; what changes anything must come from the page itself. */
+export function guard(token: string, names: readonly string[]): MiddlewareHandler {
+  return async (context, next) => {
+    const refuse = (status: 403 | 404, text: string) => context.text(text, status, headers)
+    const host = context.req.header('host') ?? ''
+    if (!names.includes(nameOf(host))) return refuse(403, 'Not under this name')
+    const [, given = ''] = context.req.path.split('/')
+    if (!equal(given, token)) return refuse(404, 'Not found')
+    const origin = context.req.header('origin')
+    const foreign = origin !== undefined && origin !== `http://${host}`
+    if (context.req.method !== 'GET' && foreign) return refuse(403, 'Not from this origin')
+    await next()
+    for (const [name, value] of Object.entries(headers)) context.res.headers.set(name, value)
+  }
+}

@@ -1,0 +1,55 @@
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MetricsRecord } from '../training/metrics.js'
+
+export interface NewLines {
+  /** The log began anew (a resumed run cuts it): what was read before no longer holds. */
+  reset: boolean
+  lines: MetricsRecord[]
+}
+
+/** Reads what is added to a run's `metrics.jsonl`. */
+export class MetricsTail {
+  readonly #path: string
+  #inode: number | undefined
+  #position = 0
+  #rest = ''
+  /** The newest line with a loss. */
+  last: MetricsRecord | undefined
+
+  constructor(folder: string) {
+    this.#path = join(folder, 'metrics.jsonl')
+  }
+
+  async read(): Promise<NewLines> {
+    const file = await open(this.#path).catch(() => null)
+    if (!file) return { reset: false, lines: [] }
+    try {
+      const { ino, size } = await file.stat()
+      const reset = ino !== this.#inode || size < this.#position
+      if (reset) {
+        this.#inode = ino
+        this.#position = 0
+        this.#rest = ''
+        this.last = undefined
+      }
+      const bytes = Buffer.alloc(size - this.#position)
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, this.#position)
+      this.#position += bytesRead
+      const lines = (this.#rest + bytes.toString('utf8', 0, bytesRead)).split('\n')
+      // The last line may not be complete yet.
+      this.#rest = lines.pop() as string
+      const records = lines.flatMap((line): MetricsRecord[] => {
+        try {
+          return [JSON.parse(line)]
+        } catch {
+          return []
+        }
+      })
+      this.last = records.findLast((record) => 'loss' in record) ?? this.last
+      return { reset, lines: records }
+    } finally {
+      await file.close()
+    }
+  }
+}

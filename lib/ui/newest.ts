@@ -1,0 +1,34 @@
+import type { Picture } from '../data/decode.js'
+import { encodePng } from '../data/picture.js'
+import { MactokError } from '../errors.js'
+import { newestCheckpoint } from '../training/checkpoint.js'
+
+/** The model of a run's newest checkpoint, loaded when it is asked for and again when there is a newer one. */
+export class Newest<Model extends Disposable> implements Disposable {
+  #loaded: { model: Model; step: number } | undefined
+
+  constructor(
+    private readonly run: string,
+    private readonly load: (folder: string) => Promise<Model>
+  ) {}
+
+  /** @throws {MactokError} ERR_FORMAT before the first checkpoint */
+  async get(): Promise<{ model: Model; step: number }> {
+    const checkpoint = await newestCheckpoint(this.run)
+    if (!checkpoint) throw new MactokError('ERR_FORMAT', 'There is no checkpoint yet')
+    const { step } = checkpoint.state
+    if (this.#loaded?.step === step) return this.#loaded
+    const model = await this.load(checkpoint.folder)
+    this.#loaded?.model[Symbol.dispose]()
+    this.#loaded = { model, step }
+    return this.#loaded
+  }
+
+  [Symbol.dispose](): void {
+    this.#loaded?.model[Symbol.dispose]()
+  }
+}
+
+/** A picture as the data URL of a PNG. */
+export const pictureUrl = async (picture: Picture): Promise<string> =>
+  `data:image/png;base64,${(await encodePng(picture)).toString('base64')}`

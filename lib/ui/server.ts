@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { basename, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { serve } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { streamSSE } from 'hono/streaming'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { listGrids } from '../report/run-folder.js'
+import { TrainingControl } from '../training/control.js'
+import { pageFile } from './files.js'
+import { guard, hostNames } from './guard.js'
+import { MetricsTail } from './metrics-tail.js'
+import { playgroundRoutes } from './playground-routes.js'
+import { runState } from './state.js'
+import { UPLOAD_BYTES } from './upload.js'
+
+export interface ServeRunOptions {
+  /** Address to listen on. Default 127.0.0.1: nobody but this machine. */
+  host?: string
+  /** Default 0: a free one. */
+  port?: number
+  /** Of the training that runs in this process; without one the page only watches. */
+  control?: TrainingControl | undefined
+  /** Of the playground. Default `auto`. */
+  device?: string
+  /** The tokenizer that decodes a generator's samples. Default: the one that the run was told of. */
+  tokenizer?: string | undefined
+}
+
+export interface LivePage {
+  /** With the token, without which nothing is served. */
+  url: string
+  /** Tells the open pages, and stops listening. */
+  close(): Promise<void>
+}
+
+/** Milliseconds between two looks at the run folder, for an open page. */
+const interval = 500
+
+/**
+ * Serves the live page of a run folder: curves, grids, a playground, and with a `control` buttons to pause, save and stop. The folder
+ * may still be empty.
+ * @throws {TypeError | RangeError} wrong options
+ */
+export async function serveRun(run: string, options: ServeRunOptions = {}): Promise<LivePage> {
+  const { host = '127.0.0.1', port = 0, control, device, tokenizer } = options
+  if (typeof run !== 'string' || run === '') throw invalidParameter('run', 'a run folder', run)
+  if (typeof host !== 'string' || host === '') throw invalidParameter('host', 'an address to listen on', host)
+  if (!Number.isInteger(port) || port < 0 || port > 65535) throw outOfRange('port', 'an integer from 0 to 65535', port)
+  if (control !== undefined && !(control instanceof TrainingControl))
+    throw invalidParameter('control', 'a TrainingControl', control)
+
+  const token = randomBytes(24).toString('base64url')
+  const closing = new AbortController()
+  const playground = playgroundRoutes(run, { device, tokenizer })
+  const app = new Hono()
+    .use(guard(token, hostNames(host)))
+    .use(bodyLimit({ maxSize: UPLOAD_BYTES, onError: (context) => failure(context, 413, 'Too large: at most 32 MB') }))
+    .onError((error, context) => failure(context, error instanceof MactokError ? 422 : 500, error.message))
+    .get(`/${token}/`, async (context) => respond(context, 'index.html'))
+    .get(`/${token}/assets/:name`, async (context) => respond(context, context.req.param('name')))
+    .get(`/${token}/grids/:name`, (context) => sendGrid(context, run, context.req.param('name')))
+    .get(`/${token}/events`, (context) => events(context, run, control ?? null, closing.signal))
+    .post(`/${token}/control/:action`, (context) => act(context, control))
+    .route(`/${token}/playground`, playground.routes)
+
+  const server = serve({ fetch: app.fetch, hostname: host, port })
+  const { port: chosen } = await new Promise<AddressInfo>((listening, failed) => {
+    server.once('listening', () => listening(server.address() as AddressInfo))
+    server.once('error', (cause) =>
+      failed(new MactokError('ERR_FORMAT', `Cannot listen on ${host}:${port}: ${cause.message}`, { cause }))
+    )
+  })
+  const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+  return {
+    url: `http://${shown}:${chosen}/${token}/`,
+    close: async () => {
+      closing.abort()
+      const closed = new Promise((done) => server.close(done))
+      // Open pages are told how it ended before their connections go.
+      await Promise.race([closed, sleep(interval)])
+      if ('closeAllConnections' in server) server.closeAllConnections()
+      await closed
+      playground.dispose()
+    }
+  }
+}
+
+export const failure = (context: Context, status: 400 | 404 | 409 | 413 | 422 | 500 | 503, message: string) =>
+  context.json({ error: message }, status)
+
+async function respond(context: Context, name: string): Promise<Response> {
+  const file = await pageFile(name)
+  return file ? context.body(file.content, 200, { 'content-type': file.type }) : failure(context, 404, 'Not found')
+}
+
+/** Only what the run's list of grids has: no other path is ever opened. */
+async function sendGrid(context: Context, run: string, wanted: string): Promise<Response> {
+  const grid = (await listGrids(run)).find(({ name }) => name === wanted)
+  if (!grid) return failure(context, 404, 'Not found')
+  return context.body(new Uint8Array(await readFile(resolve(run, 'grids', grid.name))), 200, {
+    'content-type': 'image/png'
+  })
+}
+
+/** Sends `lines`, what is new in the metrics log, and `state`, whenever it is another. */
+function events(context: Context, run: string, control: TrainingControl | null, closing: AbortSignal): Response {
+  return streamSSE(context, async (stream) => {
+    const tail = new MetricsTail(run)
+    let shown = ''
+    for (let first = true; !stream.aborted; first = false) {
+      const ends = closing.aborted
+      const { reset, lines } = await tail.read()
+      if (first || reset || lines.length > 0) {
+        await stream.writeSSE({ event: 'lines', data: JSON.stringify({ reset: first || reset, lines }) })
+      }
+      const state = JSON.stringify(await runState(run, basename(resolve(run)), tail.last, control))
+      if (state !== shown) await stream.writeSSE({ event: 'state', data: state })
+      shown = state
+      if (ends) return stream.writeSSE({ event: 'end', data: '' })
+      await sleep(interval, undefined, { signal: closing }).catch(() => {})
+    }
+  })
+}
+
+async function act(context: Context, control: TrainingControl | undefined): Promise<Response> {
+  if (!control || control.state === 'ended') return failure(context, 409, 'No training runs in this process')
+  switch (context.req.param('action')) {
+    case 'pause':
+      control.pause()
+      break
+    case 'resume':
+      control.resume()
+      break
+    case 'stop':
+      control.stop()
+      break
+    case 'checkpoint':
+      await control.checkpoint()
+      break
+    default:
+      return failure(context, 404, 'Not found')
+  }
+  return context.json({ state: control.state })
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import type { Picture } from '../data/decode.js'
+import { psnr } from '../evaluation/psnr.js'
+import { errorPicture, maskPicture, toPictures } from '../pipeline/pictures.js'
+import { drawMasks } from '../pipeline/reconstruct.js'
+import { Teacher } from '../teacher/teacher.js'
+import { tensor } from '../tensor/tensor.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { locateWeights } from '../weights/index.js'
+import { Newest, pictureUrl } from './newest.js'
+import { readUpload } from './upload.js'
+
+export const reconstructionRequest = z.strictObject({
+  ratio: z.coerce.number().min(0).max(1),
+  kind: z.enum(['random', 'semantic']),
+  seed: z.coerce.number().int().nonnegative()
+})
+export type ReconstructionRequest = z.output<typeof reconstructionRequest>
+
+export interface Reconstruction {
+  /** PNG files as data URLs; the mask is shown in grey, the error from dark to bright. */
+  pictures: Record<'original' | 'masked' | 'reconstruction' | 'error', string>
+  psnr: number
+  hidden: number
+  patches: number
+  /** Of the checkpoint that computed it. */
+  step: number
+}
+
+/** What the newest checkpoint of a tokenizer run makes of a picture. Loaded when it is first asked for. */
+export class TokenizerPlayground implements Disposable {
+  readonly kind = 'tokenizer'
+  readonly #newest: Newest<Tokenizer>
+  readonly #device: string
+  readonly #teacherName: string
+  #teacher: Teacher | undefined
+
+  /** @param teacher - DINOv2 for semantic masks, where it is found */
+  constructor(run: string, device: string, teacher: string) {
+    this.#newest = new Newest(run, (folder) => Tokenizer.load(folder, { device }))
+    this.#device = device
+    this.#teacherName = teacher
+  }
+
+  async describe(): Promise<{ kind: 'tokenizer'; semantic: boolean; teacher: string }> {
+    const teacher = this.#teacherName
+    return { kind: 'tokenizer', semantic: (await locateWeights(teacher)) !== undefined, teacher }
+  }
+
+  /** @throws {MactokError} ERR_FORMAT for what is no picture, and before the first checkpoint */
+  async reconstruct(upload: Buffer, { ratio, kind, seed }: ReconstructionRequest): Promise<Reconstruction> {
+    const { model: tokenizer, step } = await this.#newest.get()
+    const { imageSize: size, patchSize } = tokenizer.config
+    const original = await readUpload(upload, size)
+    using input = tensor(original.data, [1, size, size, 3], { dtype: 'uint8' })
+    const teacher = kind === 'semantic' ? await this.#loadTeacher(size / patchSize) : null
+    const masks = await drawMasks(tokenizer, teacher, input, { ratio, seed, firstIndex: 0 })
+    const hidden = (masks.at(-1) as (picture: number) => Uint8Array)(0)
+    using mask = tensor(hidden, [1, hidden.length], { dtype: 'uint8' })
+    using latents = await tokenizer.encode(input, { mask })
+    using decoded = await tokenizer.decode(latents)
+    const values = await decoded.toFloat32()
+    const [reconstruction] = toPictures(values, decoded.shape) as [Picture]
+    const pictures = {
+      original,
+      masked: maskPicture(original, hidden),
+      reconstruction,
+      error: errorPicture(original, reconstruction)
+    }
+    const urls = await Promise.all(Object.entries(pictures).map(async ([name, one]) => [name, await pictureUrl(one)]))
+    return {
+      pictures: Object.fromEntries(urls),
+      psnr: psnr(original.data, values, 1)[0] as number,
+      hidden: hidden.reduce((sum, one) => sum + one, 0),
+      patches: hidden.length,
+      step
+    }
+  }
+
+  async #loadTeacher(grid: number): Promise<Teacher> {
+    this.#teacher ??= await Teacher.load(this.#teacherName, { device: this.#device, grid })
+    return this.#teacher
+  }
+
+  [Symbol.dispose](): void {
+    this.#newest[Symbol.dispose]()
+    this.#teacher?.dispose()
+  }
+}
