@@ -62,6 +62,19 @@ export function interruption(): AbortSignal {
   return controller.signal
 }
 
+/** Runs what a signal may stop; then the command was interrupted. */
+export async function interruptible<T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  try {
+    return await body(interruption())
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string }
+    throw code === 'ERR_ABORTED' ? new Interrupted(message, { cause: error }) : error
+  }
+}
+
+/** `a, b` as its words. */
+export const words = (text: string): string[] => text.split(',').map((word) => word.trim())
+
 export function positiveInteger(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value <= 0) throw new InvalidArgumentError('Expected a positive integer.')

@@ -25,6 +25,20 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     summary: 'write a grid of pictures, their masks and their reconstructions',
     load: () => import('./reconstruct.js')
   },
+  'evaluate reconstruction': {
+    summary: "judge a tokenizer's reconstructions: PSNR, SSIM, LPIPS, rFID",
+    load: () => import('./evaluate-reconstruction.js')
+  },
+  'evaluate generation': {
+    summary: "judge a generator's samples: FID, sFID, Inception score, precision and recall; search the best guidance",
+    load: () => import('./evaluate-generation.js')
+  },
+  'evaluate statistics': {
+    summary: 'write the reference statistics of pictures',
+    load: () => import('./evaluate-statistics.js')
+  },
+  probe: { summary: 'say how much of the classes a linear map finds in latents', load: () => import('./probe.js') },
+  ablate: { summary: "run an ablation table's rows, and write table and plots", load: () => import('./ablate.js') },
   ui: { summary: 'serve a live page of a run', load: () => import('./ui.js') },
   report: { summary: 'write a report of a run, one HTML file', load: () => import('./report.js') },
   inspect: { summary: 'describe a run, a shard folder or a weights file', load: () => import('./inspect.js') },
@@ -36,7 +50,11 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
   }
 }
 
-const groups: Record<string, string> = { train: 'train a model', weights: 'fetch and convert weights' }
+const groups: Record<string, string> = {
+  evaluate: 'measure reconstructions and samples',
+  train: 'train a model',
+  weights: 'fetch and convert weights'
+}
 
 function program(): Command {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }

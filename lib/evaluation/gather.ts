@@ -24,9 +24,14 @@ export async function gather(
   const { batch = 64, partial, onProgress, signal, ...wanted } = options
   const statistics = await PictureStatistics.create(inception, wanted)
   const every = partial?.every ?? 5_000
+  let done = 0
+  let saved = 0
+  const save = async () => {
+    if (partial && done > saved) await statistics.save(partial.file, partial.key, done)
+    saved = done
+  }
   try {
-    let done = partial ? await statistics.resume(partial.file, partial.key) : 0
-    let saved = done
+    if (partial) done = saved = await statistics.resume(partial.file, partial.key)
     onProgress?.(done, pictures.total)
     if (done < pictures.total) {
       for await (const { images, count, next } of pictures.batches(done, batch)) {
@@ -34,17 +39,17 @@ export async function gather(
         await statistics.add(input)
         done = next
         onProgress?.(done, pictures.total)
-        const stops = signal?.aborted && done < pictures.total
-        if (partial && (stops || done - saved >= every)) {
-          await statistics.save(partial.file, partial.key, done)
-          saved = done
+        if (done - saved >= every) await save()
+        if (signal?.aborted && done < pictures.total) {
+          throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${pictures.total} pictures`)
         }
-        if (stops) throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${pictures.total} pictures`)
       }
     }
     if (partial) await rm(partial.file, { force: true })
     return statistics
   } catch (error) {
+    // Drawing may be stopped in the midst of a batch; those before it count.
+    if (error instanceof MactokError && error.code === 'ERR_ABORTED') await save()
     statistics.dispose()
     throw error
   }

@@ -12,7 +12,8 @@ import { loadWeights } from '../weights/state.js'
  * How pictures reach 299 × 299: `pytorch` as pytorch-fid does, `tensorflow` as ADM's evaluator (TensorFlow 1), whose published
  * statistics are only comparable with the latter.
  */
-export type InceptionInput = 'pytorch' | 'tensorflow'
+export type InceptionInput = (typeof inceptionInputs)[number]
+export const inceptionInputs = ['pytorch', 'tensorflow'] as const
 
 export interface InceptionOptions {
   /** A name or a path. Default `inception-fid`. */
@@ -54,7 +55,7 @@ export class Inception implements Disposable {
   /** @throws {MactokError} ERR_FORMAT when the weights are not found, with how to get them, or are another network's */
   static async load(options: InceptionOptions = {}): Promise<Inception> {
     const { weights = inceptionName, input = 'pytorch', precision = 'fp32' } = options
-    if (input !== 'pytorch' && input !== 'tensorflow') throw outOfRange('input', 'pytorch or tensorflow', input)
+    if (!inceptionInputs.includes(input)) throw outOfRange('input', 'pytorch or tensorflow', input)
     checkPrecision(precision)
     const device = resolveDevice(options.device)
     const checkpoint = await openInception(weights)

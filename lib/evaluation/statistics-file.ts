@@ -5,7 +5,7 @@ import { writeNpz } from '../pipeline/npz.js'
 import type { NpzFile } from '../pipeline/npz-reader.js'
 import { tensor } from '../tensor/tensor.js'
 import { type Arrays, type Gaussian, gaussian } from './gaussian.js'
-import { POOL, SPATIAL } from './inception.js'
+import { type InceptionInput, inceptionInputs, POOL, SPATIAL } from './inception.js'
 
 export interface Gaussians {
   pool: Gaussian
@@ -32,14 +32,22 @@ export async function readStatistics(file: NpzFile): Promise<Gaussians | null> {
   return { pool, spatial: spatial ? await readGaussian(file, ['mu_s', 'sigma_s'], SPATIAL) : null }
 }
 
-/** Writes `mu`, `sigma` (and `mu_s`, `sigma_s`), readable by pytorch-fid and ADM's evaluator. */
-export async function writeStatistics(file: string, { pool, spatial }: Gaussians): Promise<void> {
+/**
+ * Writes `mu`, `sigma` (and `mu_s`, `sigma_s`), readable by pytorch-fid and ADM's evaluator, and in `resize` how the pictures reached
+ * the network, by its number among `inceptionInputs`.
+ */
+export async function writeStatistics(
+  file: string,
+  { pool, spatial }: Gaussians,
+  input: InceptionInput
+): Promise<void> {
   const arrays = async (names: [string, string], { mean, covariance }: Gaussian): Promise<Arrays> => ({
     [names[0]]: { shape: mean.shape, data: await mean.data() },
     [names[1]]: { shape: covariance.shape, data: await covariance.data() }
   })
   await writeNpz(file, {
     ...(await arrays(['mu', 'sigma'], pool)),
-    ...(spatial && (await arrays(['mu_s', 'sigma_s'], spatial)))
+    ...(spatial && (await arrays(['mu_s', 'sigma_s'], spatial))),
+    resize: { shape: [1], data: Int32Array.of(inceptionInputs.indexOf(input)) }
   })
 }

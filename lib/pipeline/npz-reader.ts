@@ -163,8 +163,8 @@ export class NpzFile implements AsyncDisposable {
   }
 
   async #whole(name: string): Promise<{ rows: Buffer; array: NpzArray }> {
-    const { value } = await this.rows(name, Number.POSITIVE_INFINITY).next()
-    return value as NonNullable<typeof value>
+    for await (const whole of this.rows(name, Number.POSITIVE_INFINITY)) return whole
+    throw this.#failure(name, new RangeError('it is empty'))
   }
 
   /** The bytes of an array by so many rows of its first dimension at a time; an array without rows, or of one number, comes at once. */

@@ -1,29 +1,30 @@
 /** Checkpoints of other projects as folders of MacTok's. */
 
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { z } from 'zod'
 import { cacheFolder } from '../cache.mjs'
 import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
-import { LatentStatistics } from '../latents/index.js'
-import { modelFile, writeConfig } from '../model-folder.js'
+import type { LatentStatistics } from '../latents/index.js'
+import { findModel, modelFile, writeConfig } from '../model-folder.js'
 import { tokenizerSchema } from '../tokenizer/schema.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { writeJson } from './atomic.js'
 import { isContinuousTokenizer, mapContinuousTokenizer } from './continuous-tokenizer.js'
 import { type Dinov2Json, detectDinov2, dinov2Config, mapDinov2 } from './dinov2.js'
-import { toFloat32 } from './dtype.js'
 import { fileSize, isFolder } from './files.js'
 import {
   detectGenerator,
   type FoundGenerator,
   generatorConfigOf,
   type ImportedSampling,
+  joinBlocks,
   latentScale,
   samplingOf
 } from './generator-layouts.js'
+import { type ImportLayout, type ImportOptions, type ImportSettings, importSchema } from './import-schema.js'
+import { type ChannelValues, importedStatistics, readJson } from './import-statistics.js'
+import { isInception, mapInception } from './inception.js'
 import { isName } from './named.js'
 import { fitShapes, generatorShapes, tokenizerShapes } from './shapes.js'
 import type { Weights } from './tensors.js'
@@ -33,64 +34,9 @@ import { writeSafetensors } from './writer.js'
 /** Tensors of a checkpoint that the model has no use for, under their own names: what `export` gives back. */
 export const leftOverFile = 'left-over.safetensors'
 
-export type ImportLayout = 'dinov2' | 'continuous-tokenizer' | 'sit' | 'repa' | 'lightningdit'
-
-/** What shapes and the checkpoint's own record do not tell, or tell wrongly. Null: as they say. */
-export const importSchema = z.strictObject({
-  layout: z
-    .enum(['dinov2', 'continuous-tokenizer', 'sit', 'repa', 'lightningdit'])
-    .nullable()
-    .default(null)
-    .describe('whose checkpoint it is; none: told by its names'),
-  group: z
-    .string()
-    .nullable()
-    .default(null)
-    .describe('the state dict of a checkpoint that has several (ema, then model)'),
-  heads: z.number().int().positive().nullable().default(null).describe('attention heads'),
-  keep: z.boolean().default(false).describe('keep what the model has no use for beside it, for an export'),
-  path: z.enum(['linear', 'gvp', 'vp']).nullable().default(null).describe("a generator's path"),
-  prediction: z.enum(['velocity', 'noise', 'score']).nullable().default(null).describe('what a generator predicts'),
-  time: z
-    .enum(['data_at_1', 'data_at_0'])
-    .nullable()
-    .default(null)
-    .describe("direction of a generator's time: data_at_0 for REPA and continuous_tokenizer"),
-  statistics: z
-    .string()
-    .nullable()
-    .default(null)
-    .describe("what a generator's latents were normalised with: latents_stats.json or LightningDiT's latents_stats.pt"),
-  latentScale: z
-    .number()
-    .positive()
-    .nullable()
-    .default(null)
-    .describe("factor on a generator's latents (Stable Diffusion: 0.18215)"),
-  tokenizer: z.string().nullable().default(null).describe('folder of the tokenizer whose latents a generator makes'),
-  guidance: z
-    .strictObject({
-      scale: z.number().nullable().default(null).describe('recommended guidance scale'),
-      low: z.number().min(0).max(1).default(0).describe("guided from this time of the checkpoint's own on"),
-      high: z.number().min(0).max(1).default(1).describe("guided up to this time of the checkpoint's own"),
-      channels: z.number().int().positive().nullable().default(null).describe('guided channels; none: all')
-    })
-    .prefault({}),
-  temperature: z.number().positive().nullable().default(null).describe("of SoftVQ's softmax (0.07)"),
-  normalise: z.boolean().nullable().default(null).describe("whether SoftVQ's tokens and codes have length 1 (true)")
-})
-
-export type ImportSettings = z.output<typeof importSchema>
-export type ImportOptions = z.input<typeof importSchema> & {
-  /** Keeps it in the cache under this name. */
-  name?: string
-  /** Or the folder to write. */
-  out?: string
-}
-
 export interface ImportedWeights {
   folder: string
-  kind: 'dinov2' | 'tokenizer' | 'generator'
+  kind: 'dinov2' | 'inception' | 'tokenizer' | 'generator'
   layout: ImportLayout
   /** The state dict that was read, '' for a file that is one. */
   group: string
@@ -118,7 +64,7 @@ interface Found {
 type Result = Omit<ImportedWeights, 'folder' | 'group' | 'layout'>
 
 /**
- * Converts a checkpoint of another project into a folder of MacTok's: DINOv2, tokenizers of continuous_tokenizer (SoftVQ, MAETok),
+ * Converts a checkpoint of another project into a folder of MacTok's: DINOv2, FID's Inception, tokenizers of continuous_tokenizer (SoftVQ, MAETok),
  * and generators of SiT, REPA, LightningDiT and continuous_tokenizer, from safetensors or files of `torch.save`, of which nothing is run.
  * @throws {TypeError | RangeError} wrong options
  * @throws {MactokError} `ERR_FORMAT` for other layouts, and for missing tensors, by name
@@ -155,26 +101,20 @@ function target(name: unknown, out: unknown): string {
   return path.join(cacheFolder(), 'weights', ...name.split('/'))
 }
 
-async function readJson(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch(() => '{}')
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
-  }
-}
-
 function layoutOf({ file, weights, record }: Found): ImportLayout {
   const names = [...weights.keys()]
   if (isContinuousTokenizer(names)) return 'continuous-tokenizer'
+  if (isInception(names)) return 'inception'
   const layout = detectGenerator(names, record) ?? (detectDinov2(names) && 'dinov2')
   if (layout) return layout
-  const known = 'neither a DINOv2, nor a continuous_tokenizer, SiT, REPA or LightningDiT checkpoint'
+  const known =
+    "neither a DINOv2, nor FID's Inception, nor a continuous_tokenizer, SiT, REPA or LightningDiT checkpoint"
   throw new MactokError('ERR_FORMAT', `${file} is ${known}; it begins with ${names.slice(0, 3).join(', ')}`)
 }
 
 const importers: Record<ImportLayout, (found: Found, layout: ImportLayout) => Promise<Result>> = {
   dinov2: importDinov2,
+  inception: importInception,
   'continuous-tokenizer': importTokenizer,
   sit: importGenerator,
   repa: importGenerator,
@@ -202,6 +142,14 @@ async function importDinov2({ file, folder, weights, json }: Found): Promise<Res
   return { kind: 'dinov2', ignored: [], ...nothing }
 }
 
+async function importInception({ file, folder, weights }: Found): Promise<Result> {
+  const { classes, weights: mapped } = mapInception(weights)
+  await writeWeights(path.join(folder, modelFile), mapped, file)
+  await writeJson(path.join(folder, 'config.json'), { model_type: 'inception-fid', classes })
+  const ignored = [...weights.keys()].filter((name) => !mapped.has(name))
+  return { ...nothing, kind: 'inception', ignored }
+}
+
 async function importTokenizer({
   file,
   folder,
@@ -212,10 +160,10 @@ async function importTokenizer({
   json,
   settings
 }: Found): Promise<Result> {
-  const told = { ...json, ...(record.args as object), ...(record.config as object), ...metadata } as Record<
-    string,
-    unknown
-  >
+  const told: Record<string, unknown> = {
+    ...{ ...json, ...(json.config as object) },
+    ...{ ...(record.args as object), ...(record.config as object), ...metadata }
+  }
   const heads = settings.heads ?? numeric(told.num_attention_heads ?? told.num_heads)
   const temperature = settings.temperature ?? numeric(told.tau)
   const normalise = settings.normalise ?? truth(told.codebook_l2_norm ?? told.l2_norm)
@@ -230,7 +178,9 @@ async function importTokenizer({
   await writeWeights(path.join(folder, modelFile), fitted.weights, file)
   const leftOver = [...ignored, ...fitted.leftOver]
   await keepLeftOver(folder, weights, leftOver, settings.keep, file)
-  const origin = { layout: 'continuous-tokenizer', group, filled }
+  const [mean, std] = [numeric(told.vq_mean), numeric(told.vq_std)]
+  const latents = mean === undefined || std === undefined || std === 1 ? null : { mean: [mean], std: [std] }
+  const origin = { layout: 'continuous-tokenizer', group, filled, latents }
   await writeConfig(folder, 'tokenizer', { tokenizer, origin })
   return { ...nothing, kind: 'tokenizer', ignored: leftOver, filled }
 }
@@ -243,67 +193,34 @@ const truth = (value: unknown): boolean | undefined =>
   value === true || value === 'True' ? true : value === false || value === 'False' ? false : undefined
 
 async function importGenerator(found: Found, layout: ImportLayout): Promise<Result> {
-  const { file, folder, group, weights, settings } = found
-  const generatorFound: FoundGenerator = { ...found, layout: layout as FoundGenerator['layout'] }
+  const { file, folder, group, settings } = found
+  const weights = joinBlocks(found.weights)
+  const generatorFound: FoundGenerator = { ...found, weights, layout: layout as FoundGenerator['layout'] }
   const config = parseConfig(generatorSchema, generatorConfigOf(generatorFound, settings), 'generator')
   const { weights: own, leftOver } = fitShapes(weights, generatorShapes(config), file)
   // LightningDiT's rotary tables follow from the grid.
   const ignored = leftOver.filter((name) => !name.startsWith('feat_rope.'))
-  const statistics = await statisticsOf(generatorFound, config, settings)
+  const tokenizer = await tokenizerOf(settings.tokenizer)
+  const statistics = await importedStatistics(config.latentShape, settings, tokenizer.latents, {
+    scale: latentScale(generatorFound, config.latentShape),
+    factorAlone: layout !== 'lightningdit'
+  })
   const sampling = samplingFor(generatorFound, config, settings)
   await writeWeights(path.join(folder, modelFile), own, file)
   await keepLeftOver(folder, weights, leftOver, settings.keep, file)
   await writeConfig(folder, 'generator', {
-    ...{ generator: config, statistics, classNames: null, tokenizer: await tokenizerIdentity(settings.tokenizer) },
+    ...{ generator: config, statistics, classNames: null, tokenizer: tokenizer.identity },
     origin: { layout, group, filled: [], sampling }
   })
   return { kind: 'generator', ignored, filled: [], sampling, notes: notesOf(generatorFound, config, statistics) }
 }
 
-async function tokenizerIdentity(folder: string | null): Promise<string | null> {
-  if (folder === null) return null
+/** Identity of the tokenizer that was named, and the statistics of its latents where an import told them. */
+async function tokenizerOf(folder: string | null): Promise<{ identity: string | null; latents: ChannelValues | null }> {
+  if (folder === null) return { identity: null, latents: null }
   using tokenizer = await Tokenizer.load(folder)
-  return tokenizer.identity()
-}
-
-/** Statistics of the file that was named, of the factor on the latents, or none. */
-async function statisticsOf(
-  found: FoundGenerator,
-  { latentShape }: GeneratorConfig,
-  settings: ImportSettings
-): Promise<LatentStatistics | null> {
-  const shape = latentShape as unknown as LatentStatistics['sampleShape']
-  const scale = settings.latentScale ?? latentScale(found, latentShape)
-  const factor = scale ?? 1
-  if (settings.statistics !== null) {
-    const { mean, std } = await readStatistics(settings.statistics)
-    return new LatentStatistics(
-      mean,
-      std.map((value) => value / factor),
-      shape
-    )
-  }
-  return scale === undefined || found.layout === 'lightningdit' ? null : new LatentStatistics([0], [1 / factor], shape)
-}
-
-async function readStatistics(file: string): Promise<{ mean: number[]; std: number[] }> {
-  if (file.endsWith('.json')) {
-    const { mean, std } = (await readJson(file)) as { mean?: unknown; std?: unknown }
-    if (Array.isArray(mean) && Array.isArray(std)) return { mean, std }
-    throw new MactokError('ERR_FORMAT', `${file} has no mean and std`)
-  }
-  const opened = await openWeightsFile(file)
-  try {
-    const { weights } = chooseGroup(opened)
-    const read = async (name: string): Promise<number[]> => {
-      const tensor = weights.get(name)
-      if (!tensor) throw new MactokError('ERR_FORMAT', `${file} has no ${name}`)
-      return [...toFloat32(await tensor.bytes(), tensor.dtype)]
-    }
-    return { mean: await read('mean'), std: await read('std') }
-  } finally {
-    await opened.close()
-  }
+  const { origin } = (await findModel(folder, 'tokenizer', false)).config as { origin?: { latents?: ChannelValues } }
+  return { identity: await tokenizer.identity(), latents: origin?.latents ?? null }
 }
 
 /** The recommended guidance, its interval in MacTok's time: mirrored where the checkpoint's runs the other way. */

@@ -8,10 +8,11 @@ import { torchFile } from '../../lib/latents/torch-file.js'
 import { Tensor } from '../../lib/tensor/tensor.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { type ExportLayout, exportWeights } from '../../lib/weights/export.js'
-import { type ImportOptions, importWeights } from '../../lib/weights/import.js'
+import { importWeights } from '../../lib/weights/import.js'
+import type { ImportOptions } from '../../lib/weights/import-schema.js'
 import { readSafetensors } from '../../lib/weights/reader.js'
 import { writeSafetensors } from '../../lib/weights/writer.js'
-import { Golden, relativeError } from '../support/golden.js'
+import { GOLDEN, Golden, relativeError } from '../support/golden.js'
 import { device, tensor } from '../support/native.js'
 
 let folder: string
@@ -145,6 +146,48 @@ test('an imported network of the other direction of time gives the velocity at 1
   ).toBeLessThan(1e-5)
 })
 
+// Random weights in the projects' layouts: test/golden/torch_files.py.
+describe('checkpoints of torch.save', () => {
+  const place = (name: string) => path.join(GOLDEN, 'torch', `${name}.pt`)
+
+  test("SiT's: averaged weights, and the path from its arguments", async () => {
+    const out = path.join(folder, 'pt-sit')
+    const imported = await importWeights(place('sit'), { out, heads: 2 })
+    expect(imported).toMatchObject({ layout: 'sit', group: 'ema', ignored: [] })
+    const { config, statistics } = await findGenerator(out)
+    const flow = { path: 'gvp', prediction: 'velocity', time: 'data_at_1' }
+    expect(config).toMatchObject({ latentShape: [4, 4, 4], patchSize: 2, depth: 3, classes: 3, learnSigma: true, flow })
+    expect(statistics?.std[0]).toBeCloseTo(1 / 0.18215, 5)
+    using generator = await Generator.load(out, { device })
+    expect(generator.parameters).toBe(8 * 3 * 307 + 2960 + 8 * 33)
+    const zeros = await importWeights(place('sit'), { out: path.join(folder, 'pt-model'), heads: 2, group: 'model' })
+    expect(zeros.group).toBe('model')
+    const written = await contents(path.join(folder, 'pt-model', 'model.safetensors'))
+    expect(written.pos_embed?.bytes.every((byte) => byte === 0)).toBe(true)
+  })
+
+  test("REPA's: time and path the other way, and the first version's blocks in a row", async () => {
+    const out = path.join(folder, 'pt-repa')
+    const imported = await importWeights(place('repa'), { out, heads: 2 })
+    expect(imported).toMatchObject({ layout: 'repa', group: 'ema', ignored: ['projectors.0.0.weight'] })
+    const flow = { path: 'gvp', prediction: 'velocity', time: 'data_at_0' }
+    expect((await findGenerator(out)).config).toMatchObject({ depth: 3, learnSigma: false, flow })
+  })
+
+  test("LightningDiT's: sampling and the latents' factor from its configuration", async () => {
+    const out = path.join(folder, 'pt-dit')
+    const json = path.join(folder, 'dit-stats.json')
+    await writeFile(json, JSON.stringify({ mean: [0, 1, 2, 3], std: [1, 1, 2, 2] }))
+    const imported = await importWeights(place('lightningdit'), { out, heads: 2, statistics: json })
+    expect(imported).toMatchObject({ layout: 'lightningdit', ignored: [] })
+    const guidance = { scale: 6.7, low: 0.11, high: 1, channels: 3 }
+    expect(imported.sampling).toEqual({ steps: 249, shift: 0.3, guidance })
+    const { config, statistics } = await findGenerator(out)
+    expect(config).toMatchObject({ model: 'lightning-dit', mlpRatio: 4, flow: { time: 'data_at_1' } })
+    expect([...(statistics?.std ?? [])]).toEqual([2, 2, 4, 4])
+  })
+})
+
 test('guidance intervals are mirrored with time', async () => {
   const golden = new Golden('sit_1d')
   const source = await checkpoint(golden, 'interval')
@@ -244,7 +287,7 @@ describe('wrong use', () => {
       'The number of heads for width 48 is unknown'
     )
     await expect(importWeights(await write('none', { a: table }), { out })).rejects.toThrow(
-      'neither a DINOv2, nor a continuous_tokenizer, SiT, REPA or LightningDiT checkpoint'
+      "neither a DINOv2, nor FID's Inception, nor a continuous_tokenizer, SiT, REPA or LightningDiT checkpoint"
     )
   })
 

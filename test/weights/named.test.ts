@@ -128,7 +128,7 @@ describe('importing', () => {
   test('other files are refused', async () => {
     await empty(folder)
     await expect(importWeights(folder, { name: 'x' })).rejects.toThrow(
-      'is neither a DINOv2, nor a continuous_tokenizer'
+      "is neither a DINOv2, nor FID's Inception, nor a continuous_tokenizer"
     )
     await expect(importWeights(folder, { name: '../x' })).rejects.toThrow(RangeError)
   })

@@ -1,0 +1,190 @@
+import { outOfRange } from '../errors.js'
+import { NpzFile } from '../pipeline/npz-reader.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { type GatherOptions, gather } from './gather.js'
+import { frechetDistance } from './gaussian.js'
+import { type Inception, type InceptionInput, inceptionInputs } from './inception.js'
+import type { PictureStatistics } from './picture-statistics.js'
+import { openPictures, type PictureStream, pictureKey } from './picture-stream.js'
+import { precisionRecall } from './precision-recall.js'
+import { type Gaussians, readStatistics, writeStatistics } from './statistics-file.js'
+
+export const generationMetrics = ['fid', 'sfid', 'is', 'precision', 'recall'] as const
+export type GenerationMetric = (typeof generationMetrics)[number]
+
+/** What generated pictures are held against. */
+export interface Reference extends Disposable {
+  readonly name: string
+  readonly gaussians: Gaussians
+  /** [N, 2048]; null where only statistics are known. */
+  readonly features: Tensor<'float32'> | null
+  /** Of which the features are; null where only statistics are known. */
+  readonly pictures: number | null
+}
+
+export interface ReferenceOptions extends Pick<GatherOptions, 'batch' | 'onProgress' | 'signal'> {
+  /** Also what sFID, and precision and recall, need. Default: all. */
+  metrics?: readonly GenerationMetric[]
+  /** Side of the centre crops of a folder's pictures: that of the generated ones. */
+  size?: number | undefined
+  /** Keep what was gathered here, to go on after an interruption. */
+  partial?: string
+}
+
+/**
+ * How a reference wants pictures resized: as its statistics tell; those of ADM's evaluator (with `mu_s`) as TensorFlow; all else as
+ * pytorch-fid.
+ */
+export async function referenceInput(path: string): Promise<InceptionInput> {
+  if (!path.endsWith('.npz')) return 'pytorch'
+  await using file = await NpzFile.open(path)
+  if (file.has('resize')) return inceptionInputs[(await file.numbers('resize')).data[0] as number] ?? 'pytorch'
+  return file.has('mu_s') ? 'tensorflow' : 'pytorch'
+}
+
+const wants = (metrics: readonly GenerationMetric[]) => ({
+  spatial: metrics.includes('sfid'),
+  features: metrics.includes('precision') || metrics.includes('recall')
+})
+
+/**
+ * Reads a reference: statistics (`mu`, `sigma` of pytorch-fid; ADM's with pictures beside them), or gathers them from the pictures of
+ * an `.npz`, a folder or tars.
+ */
+export async function openReference(
+  inception: Inception,
+  path: string,
+  options: ReferenceOptions = {}
+): Promise<Reference> {
+  const { metrics = generationMetrics, size, partial, ...rest } = options
+  const wanted = wants(metrics)
+  if (path.endsWith('.npz')) {
+    await using file = await NpzFile.open(path)
+    const gaussians = await readStatistics(file)
+    if (gaussians && !(wanted.features && file.has('arr_0'))) {
+      return reference(path, gaussians, null, null)
+    }
+    if (gaussians) {
+      await using pictures = await openPictures(path)
+      using statistics = await gather(inception, pictures, { ...rest, features: true })
+      return reference(path, gaussians, await statistics.features(), statistics.pictures)
+    }
+  }
+  await using pictures = await openPictures(path, { size })
+  const key = partial === undefined ? '' : await gatherKey(inception, pictures, await pictureKey(path))
+  using statistics = await gather(inception, pictures, {
+    ...{ ...rest, ...wanted },
+    partial: partial === undefined ? null : { file: partial, key }
+  })
+  return reference(path, await statistics.gaussians(), await statistics.features(), statistics.pictures)
+}
+
+const reference = (
+  name: string,
+  gaussians: Gaussians,
+  features: Tensor<'float32'> | null,
+  pictures: number | null
+): Reference => ({
+  ...{ name, gaussians, features, pictures },
+  [Symbol.dispose]: () => {
+    gaussians.pool[Symbol.dispose]()
+    gaussians.spatial?.[Symbol.dispose]()
+    features?.dispose()
+  }
+})
+
+const gatherKey = async (inception: Inception, { total, width, height }: PictureStream, key: string): Promise<string> =>
+  JSON.stringify([key, inception.input, inception.precision, total, width, height])
+
+/**
+ * Writes the statistics of pictures as a reference file, resuming where an earlier call was stopped.
+ * @returns the number of pictures
+ */
+export async function referenceStatistics(
+  inception: Inception,
+  path: string,
+  file: string,
+  options: ReferenceOptions = {}
+): Promise<number> {
+  if (!file.endsWith('.npz')) throw outOfRange('file', 'a name that ends in .npz', file)
+  const metrics = ['fid', 'sfid'] as const
+  using made = await openReference(inception, path, { partial: `${file}.partial`, ...options, metrics })
+  if (made.pictures === null) throw outOfRange('path', 'pictures', `${path}, which holds statistics already`)
+  await writeStatistics(file, made.gaussians, inception.input)
+  return made.pictures
+}
+
+/** What is said of generated pictures; null: cannot be said, for a reason in `notices`. */
+export interface GenerationEvaluation {
+  pictures: number
+  fid?: number
+  sfid?: number | null
+  /** The Inception score. */
+  is?: number | null
+  precision?: number | null
+  recall?: number | null
+  notices: string[]
+}
+
+export interface GenerationOptions extends Omit<GatherOptions, 'spatial' | 'features'> {
+  /** Default: all. */
+  metrics?: readonly GenerationMetric[]
+}
+
+/**
+ * FID, sFID, Inception score, precision and recall of generated pictures, with the definitions of ADM's evaluator.
+ * @throws {RangeError} an unknown metric
+ */
+export async function evaluateGeneration(
+  inception: Inception,
+  generated: PictureStream,
+  against: Reference,
+  options: GenerationOptions = {}
+): Promise<GenerationEvaluation> {
+  const { metrics = generationMetrics, ...rest } = options
+  const unknown = metrics.find((name) => !generationMetrics.includes(name))
+  if (unknown !== undefined) throw outOfRange('metrics', `some of ${generationMetrics.join(', ')}`, unknown)
+  const partial = rest.partial && { ...rest.partial, key: await gatherKey(inception, generated, rest.partial.key) }
+  using statistics = await gather(inception, generated, {
+    ...{ ...rest, ...wants(metrics) },
+    ...(partial && { partial })
+  })
+  return compare(inception, statistics, against, metrics, rest.signal)
+}
+
+async function compare(
+  inception: Inception,
+  statistics: PictureStatistics,
+  against: Reference,
+  metrics: readonly GenerationMetric[],
+  signal: AbortSignal | undefined
+): Promise<GenerationEvaluation> {
+  const { pool, spatial } = await statistics.gaussians()
+  using _ = pool
+  using __ = spatial
+  const result: GenerationEvaluation = { pictures: statistics.pictures, notices: [] }
+  if (metrics.includes('fid')) result.fid = await frechetDistance(pool, against.gaussians.pool)
+  if (metrics.includes('sfid')) {
+    const other = against.gaussians.spatial
+    result.sfid = spatial && other ? await frechetDistance(spatial, other) : null
+    if (!other) result.notices.push(`no sFID: ${against.name} has no mu_s and sigma_s`)
+  }
+  if (metrics.includes('is')) {
+    result.is = statistics.inceptionScore
+    if (inception.classes === 0)
+      result.notices.push('no Inception score: the Inception weights lack the classifier, fc')
+  }
+  const judged = (['precision', 'recall'] as const).filter((name) => metrics.includes(name))
+  if (judged.length > 0) {
+    using features = await statistics.features()
+    const both =
+      features && against.features
+        ? await precisionRecall(against.features, features, signal ? { signal } : {})
+        : { precision: null, recall: null }
+    for (const name of judged) result[name] = both[name]
+    if (!against.features) {
+      result.notices.push(`no precision and recall: ${against.name} has statistics alone, and they need pictures`)
+    }
+  }
+  return result
+}

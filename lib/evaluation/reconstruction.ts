@@ -1,0 +1,221 @@
+import { evaluationBatches } from '../data/evaluation-batches.js'
+import type { ImageSet, ImageSource } from '../data/image-set.js'
+import type { Broken } from '../data/reader.js'
+import { MactokError, outOfRange } from '../errors.js'
+import type { NativePerceptual, Precision } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { Tensor, tensor } from '../tensor/tensor.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { loadPerceptual } from '../training/networks.js'
+import { inceptionName } from '../weights/inception.js'
+import { locateWeights } from '../weights/index.js'
+import { frechetDistance } from './gaussian.js'
+import { Inception } from './inception.js'
+import { PictureStatistics } from './picture-statistics.js'
+import { spread } from './picture-stream.js'
+import { PosteriorStatistics, type PosteriorSummary } from './posterior.js'
+import { levelsPsnr, toLevels } from './psnr.js'
+import { SSIM_WINDOW, ssim } from './ssim.js'
+
+/** What reconstructions are judged by, besides PSNR, active units and KL, which cost nothing. */
+export const reconstructionMetrics = ['ssim', 'lpips', 'rfid'] as const
+export type ReconstructionMetric = (typeof reconstructionMetrics)[number]
+
+export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
+  pictures: number
+  /** dB, mean over the pictures, on 256 levels. */
+  psnr: number
+  ssim?: number
+  /** The learned distance, mean over the pictures. */
+  lpips?: number
+  /** The Fréchet Inception distance between pictures and reconstructions. */
+  rfid?: number
+}
+
+export interface JudgeOptions {
+  metrics: readonly ReconstructionMetric[]
+  /** LPIPS weights: a name or a path. */
+  lpips: string
+  /** FID's Inception: a name or a path. */
+  inception: string
+  device: string
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** The networks and sums behind the metrics of reconstructions; pictures pass through in batches. */
+export class ReconstructionJudge implements Disposable {
+  readonly #perceptual: NativePerceptual | null
+  readonly #inception: Inception | null
+  readonly #structure: boolean
+
+  private constructor(perceptual: NativePerceptual | null, inception: Inception | null, structure: boolean) {
+    this.#perceptual = perceptual
+    this.#inception = inception
+    this.#structure = structure
+  }
+
+  /** @throws {MactokError} ERR_FORMAT when weights that a metric needs are missing, with how to get them */
+  static async load({ metrics, lpips, inception, device }: JudgeOptions): Promise<ReconstructionJudge> {
+    const perceptual = metrics.includes('lpips') ? await loadPerceptual(lpips, device) : null
+    try {
+      const network = metrics.includes('rfid') ? await Inception.load({ weights: inception, device }) : null
+      return new ReconstructionJudge(perceptual, network, metrics.includes('ssim'))
+    } catch (error) {
+      perceptual?.dispose()
+      throw error
+    }
+  }
+
+  /**
+   * Judges the reconstructions of centre crops, nothing masked, from posterior means.
+   * @param onBatch - told of the pictures done; may throw to stop
+   */
+  async judge(
+    tokenizer: Tokenizer,
+    batches: AsyncIterable<{ images: Uint8Array; indices: Int32Array }>,
+    { precision, onBatch }: { precision: Precision; onBatch?: (done: number) => void }
+  ): Promise<ReconstructionEvaluation> {
+    const { imageSize: size, latentTokens, latentChannels } = tokenizer.config
+    const posterior = new PosteriorStatistics(latentTokens, latentChannels)
+    const values = { psnr: [] as number[], ssim: [] as number[], lpips: [] as number[] }
+    const statistics = this.#inception && {
+      original: await PictureStatistics.create(this.#inception),
+      decoded: await PictureStatistics.create(this.#inception)
+    }
+    try {
+      for await (const { images, indices } of batches) {
+        const count = indices.length
+        const shape = [count, size, size, 3]
+        using original = tensor(images, shape, { dtype: 'uint8' })
+        const { mean: latents, logvar } = await tokenizer.posterior(original, { precision })
+        using _ = latents
+        using __ = logvar
+        using output = await tokenizer.decode(latents, { precision })
+        const levels = toLevels(await output.toFloat32(), count)
+        using decoded = tensor(levels, shape, { dtype: 'uint8' })
+        values.psnr.push(...levelsPsnr(images, levels, count))
+        if (logvar) posterior.add(await latents.toFloat32(), await logvar.toFloat32())
+        if (this.#structure && size >= SSIM_WINDOW) values.ssim.push(...(await ssim(original, decoded)))
+        if (this.#perceptual) {
+          using distance = Tensor.wrap<'float32'>(
+            await native(this.#perceptual.distance(decoded.native, original.native, 'fp32'))
+          )
+          values.lpips.push(...(await distance.toFloat32()))
+        }
+        await statistics?.original.add(original)
+        await statistics?.decoded.add(decoded)
+        onBatch?.(values.psnr.length)
+      }
+      if (values.psnr.length === 0) throw new MactokError('ERR_FORMAT', 'There is no picture to evaluate')
+      const result: ReconstructionEvaluation = { pictures: values.psnr.length, psnr: mean(values.psnr) }
+      if (values.ssim.length > 0) result.ssim = mean(values.ssim)
+      if (values.lpips.length > 0) result.lpips = mean(values.lpips)
+      if (statistics) result.rfid = await distanceBetween(statistics.original, statistics.decoded)
+      return { ...result, ...posterior.result() }
+    } finally {
+      statistics?.original.dispose()
+      statistics?.decoded.dispose()
+    }
+  }
+
+  dispose(): void {
+    this.#perceptual?.dispose()
+    this.#inception?.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+async function distanceBetween(a: PictureStatistics, b: PictureStatistics): Promise<number> {
+  const [one, other] = [await a.gaussians(), await b.gaussians()]
+  using _ = one.pool
+  using __ = other.pool
+  return frechetDistance(one.pool, other.pool)
+}
+
+export interface EvaluateReconstructionOptions {
+  /** Besides PSNR, active units and KL. Default: all whose weights are found; those named must be there. */
+  metrics?: readonly ReconstructionMetric[]
+  /** LPIPS weights. Default `lpips-alex`, the lpips package's own choice for measuring, else `lpips-vgg`. */
+  lpips?: string
+  /** FID's Inception. Default `inception-fid`. */
+  inception?: string
+  /** Only so many pictures, spread over the listing. Default: all. */
+  count?: number
+  /** Pictures in one pass. Default 64. */
+  batch?: number
+  /** Of the tokenizer. Default `fp32`. */
+  precision?: Precision
+  onBroken?: (broken: Broken) => void
+  onProgress?: (done: number, total: number) => void
+  /** Stops between two batches with ERR_ABORTED. */
+  signal?: AbortSignal
+}
+
+export interface ReconstructionReport extends ReconstructionEvaluation {
+  /** The weights that LPIPS came from. */
+  lpipsWeights?: string
+  /** Why a metric is missing. */
+  notices: string[]
+}
+
+/**
+ * Judges a tokenizer's reconstructions of pictures (centre crops, nothing masked, posterior means): PSNR, SSIM, LPIPS and rFID on 256
+ * levels, active units and KL.
+ * @throws {RangeError} an unknown metric
+ * @throws {MactokError} ERR_FORMAT when a metric was named whose weights are missing
+ */
+export async function evaluateReconstruction(
+  tokenizer: Tokenizer,
+  source: ImageSource,
+  options: EvaluateReconstructionOptions = {}
+): Promise<ReconstructionReport> {
+  const { metrics, count, batch = 64, precision = 'fp32', onBroken, onProgress, signal } = options
+  const unknown = metrics?.find((name) => !reconstructionMetrics.includes(name))
+  if (unknown !== undefined) throw outOfRange('metrics', `some of ${reconstructionMetrics.join(', ')}`, unknown)
+  const lpips = options.lpips ?? ((await locateWeights('lpips-alex')) ? 'lpips-alex' : 'lpips-vgg')
+  const inception = options.inception ?? inceptionName
+  const { chosen, notices } = await available(metrics, { lpips, inception, size: tokenizer.config.imageSize })
+  using judge = await ReconstructionJudge.load({ metrics: chosen, lpips, inception, device: tokenizer.device })
+  const set = await source.open()
+  try {
+    const pictures = count === undefined || count >= set.size ? set : spread(set, count)
+    onProgress?.(0, pictures.size)
+    const onBatch = (done: number) => {
+      onProgress?.(done, pictures.size)
+      if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${pictures.size} pictures`)
+    }
+    const result = await judge.judge(tokenizer, centreCrops(pictures, tokenizer, batch, onBroken), {
+      precision,
+      onBatch
+    })
+    return { ...result, ...(result.lpips !== undefined && { lpipsWeights: lpips }), notices }
+  } finally {
+    await set.close()
+  }
+}
+
+const centreCrops = (set: ImageSet, { config }: Tokenizer, batch: number, onBroken?: (broken: Broken) => void) =>
+  evaluationBatches(set, { size: config.imageSize, batch, ...(onBroken && { onBroken }) })
+
+/** The metrics that were named; or all that can be computed here, with what is missing. */
+async function available(
+  metrics: readonly ReconstructionMetric[] | undefined,
+  { lpips, inception, size }: { lpips: string; inception: string; size: number }
+): Promise<{ chosen: readonly ReconstructionMetric[]; notices: string[] }> {
+  if (metrics?.includes('ssim') && size < SSIM_WINDOW) {
+    throw outOfRange('metrics', `no ssim below ${SSIM_WINDOW} pixels`, `${size} pixels`)
+  }
+  if (metrics) return { chosen: metrics, notices: [] }
+  const needed = { lpips, rfid: inception }
+  const chosen: ReconstructionMetric[] = size < SSIM_WINDOW ? [] : ['ssim']
+  const notices: string[] = []
+  for (const [metric, weights] of Object.entries(needed) as ['lpips' | 'rfid', string][]) {
+    if (await locateWeights(weights)) chosen.push(metric)
+    else notices.push(`no ${metric}: the weights ${weights} were not found; --metrics ${metric} tells how to get them`)
+  }
+  return { chosen, notices }
+}
