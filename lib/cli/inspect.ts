@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import { type Inspected, inspect } from '../pipeline/inspect.js'
+import type { GeneratorRunRecord } from '../training/generator-record.js'
+import type { RunRecord } from '../training/run.js'
 import { addExamples, writeJson, writeTable } from './context.js'
 
 export function define(command: Command): void {
@@ -23,22 +25,40 @@ export function define(command: Command): void {
   })
 }
 
+function tokenizerRows({ settled, data }: RunRecord): [string, unknown][] {
+  const { tokenizer, batch, optimizer, precision, masking, align } = settled
+  const { imageSize, latentTokens, latentChannels } = tokenizer
+  const aligned = [align.local && 'local', align.global && 'global'].filter(Boolean).join(' and ')
+  return [
+    ['pictures', `${data.pictures} from ${data.from}, ${data.heldOut} held out`],
+    ['tokenizer', `${imageSize} px to ${latentTokens} tokens of ${latentChannels} channels`],
+    [
+      'settings',
+      `batch ${batch}, lr ${optimizer.lr}, ${precision}, masks up to ${masking.max} (${masking.semantic} semantic)`
+    ],
+    ['alignment', aligned || 'none']
+  ]
+}
+
+function generatorRows({ settled, data }: GeneratorRunRecord): [string, unknown][] {
+  const { generator, flow, batch, optimizer, precision } = settled
+  const { model, width, depth, heads } = generator
+  return [
+    ['latents', `${data.latents} from ${data.from}`],
+    ['generator', `${model}, width ${width}, depth ${depth}, ${heads} heads`],
+    ['settings', `batch ${batch}, lr ${optimizer.lr}, ${precision}, ${flow.path} path, predicts ${flow.prediction}`],
+    ['tokenizer', data.tokenizer ?? 'not said']
+  ]
+}
+
 function rows(found: Inspected): [string, unknown][] {
   switch (found.kind) {
     case 'run': {
       const { record, checkpoint, lastMetrics, lastEvaluation } = found
-      const { preset, tokenizer, steps, batch, optimizer, precision, masking, align } = record.settled
-      const { imageSize, latentTokens, latentChannels } = tokenizer
-      const aligned = [align.local && 'local', align.global && 'global'].filter(Boolean).join(' and ')
+      const { preset, steps } = record.settled
       return [
         ['run', `${found.path} (${record.kind}${preset ? `, preset ${preset}` : ''})`],
-        ['pictures', `${record.data.pictures} from ${record.data.from}, ${record.data.heldOut} held out`],
-        ['tokenizer', `${imageSize} px to ${latentTokens} tokens of ${latentChannels} channels`],
-        [
-          'settings',
-          `batch ${batch}, lr ${optimizer.lr}, ${precision}, masks up to ${masking.max} (${masking.semantic} semantic)`
-        ],
-        ['alignment', aligned || 'none'],
+        ...(record.kind === 'generator' ? generatorRows(record) : tokenizerRows(record)),
         ['checkpoint', checkpoint ? `step ${checkpoint.step} of ${steps}, ${checkpoint.folder}` : 'none yet'],
         ['metrics', lastMetrics ? JSON.stringify(lastMetrics) : 'none yet'],
         ['evaluation', lastEvaluation ? JSON.stringify(lastEvaluation) : 'none yet'],

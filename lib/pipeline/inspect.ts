@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { openLatents } from '../latents/index.js'
+import { type AnyRunRecord, readAnyRun } from '../report/run-folder.js'
 import { newestCheckpoint } from '../training/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../training/metrics.js'
-import { type RunRecord, readRun } from '../training/run.js'
 import { formatSize, toFormat } from '../weights/dtype.js'
 import { detectGenerator } from '../weights/generator-layouts.js'
 import { detectDinov2, isContinuousTokenizer, readSafetensors, type TensorInfo } from '../weights/index.js'
@@ -13,7 +14,7 @@ import { chooseGroup, isTorchFile, openWeightsFile } from '../weights/weights-fi
 export interface InspectedRun {
   kind: 'run'
   path: string
-  record: RunRecord
+  record: AnyRunRecord
   /** Of the newest complete checkpoint, if there is one. */
   checkpoint: { step: number; folder: string } | null
   lastMetrics: MetricsRecord | null
@@ -52,10 +53,11 @@ export type Inspected = InspectedRun | InspectedShards | InspectedWeights
  * @throws {MactokError} `ERR_FORMAT` when it is none of them
  */
 export async function inspect(path: string): Promise<Inspected> {
+  pathTo('path', path)
   const found = await stat(path).catch(() => null)
   if (!found) throw new MactokError('ERR_FORMAT', `There is nothing at ${path}`)
   if (found.isFile()) return inspectWeights(path)
-  const record = await readRun(path)
+  const record = await readAnyRun(path)
   if (record) return inspectRun(path, record)
   const has = (name: string) =>
     stat(join(path, name)).then(
@@ -66,7 +68,7 @@ export async function inspect(path: string): Promise<Inspected> {
   return inspectShards(path)
 }
 
-async function inspectRun(path: string, record: RunRecord): Promise<InspectedRun> {
+async function inspectRun(path: string, record: AnyRunRecord): Promise<InspectedRun> {
   const checkpoint = await newestCheckpoint(path)
   const metrics = readMetrics(path)
   return {

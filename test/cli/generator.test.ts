@@ -153,6 +153,16 @@ describe('train generator', () => {
   })
 })
 
+test('inspect describes the run', async () => {
+  const { code, stdout } = await mactok(['inspect', place.path('run')])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(
+    /run +.+run \(generator\)\nlatents +64 from .+shards\ngenerator +sit, width 16, depth 1, 2 heads\n/
+  )
+  const { record, checkpoint } = JSON.parse((await mactok(['inspect', place.path('run'), '--json'])).stdout)
+  expect([record.kind, checkpoint.step]).toEqual(['generator', 24])
+})
+
 describe('sample', () => {
   test('writes pictures, a grid and an archive of classes by label and name', async () => {
     const places = ['pictures', 'sheets/grid.png', 'samples.npz'].map((name) => place.path(name)) as [
