@@ -1,10 +1,14 @@
 /** The public API. */
 
+export { type AblationOptions, type AblationOutcome, type AblationProgress, runAblation } from './ablation/run.js'
+export type { AblationConfig, AblationConfigInput } from './ablation/schema.js'
+export { type Arm, ablationTables, armsOf } from './ablation/tables.js'
 export { type ImageFolderOptions, imageFolder } from './data/image-folder.js'
 export type { Ignored, ImageSet, ImageSource, Sample } from './data/image-set.js'
 export { imageSource } from './data/image-source.js'
 export { webDataset } from './data/web-dataset.js'
 export { MactokError, type MactokErrorCode } from './errors.js'
+export { type ProbeKind, type ProbeOptions, type ProbeResult, probe } from './evaluation/probe.js'
 export type { ClassChoice } from './generator/classes.js'
 export {
   Generator,
@@ -23,6 +27,8 @@ export { type EncodedImages, type EncodeImagesOptions, encodeImages } from './pi
 export { type Inspected, inspect } from './pipeline/inspect.js'
 export { type Reconstructed, type ReconstructOptions, reconstruct } from './pipeline/reconstruct.js'
 export { type SampledPictures, type SamplePicturesOptions, samplePictures } from './pipeline/sample.js'
+export { type LineChart, lineChart, type PlotPoint, type PlotRule, type PlotSeries } from './plot/line-chart.js'
+export { type Report, type ReportOptions, writeReport } from './report/report.js'
 export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/teacher.js'
 export type { DType, TypedArray, TypedArrays } from './tensor/dtype.js'
 export type { Images } from './tensor/images.js'
@@ -46,6 +52,8 @@ export type { GeneratorTrainingConfig, GeneratorTrainingInput } from './training
 export type { TrainingConfig, TrainingConfigInput } from './training/schema.js'
 export type { TokenizerRun } from './training/tokenizer-run.js'
 export type { StepEvent, TrainingEvents } from './training/training-events.js'
-export { type ExportLayout, type ExportedWeights, exportWeights } from './weights/export.js'
-export { type ImportedWeights, type ImportLayout, type ImportOptions, importWeights } from './weights/import.js'
+export { type LivePage, type ServeRunOptions, serveRun } from './ui/server.js'
+export { type ExportedWeights, type ExportLayout, exportWeights } from './weights/export.js'
+export { type ImportedWeights, importWeights } from './weights/import.js'
+export type { ImportLayout, ImportOptions } from './weights/import-schema.js'
 export * from './weights/index.js'

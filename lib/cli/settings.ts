@@ -16,12 +16,13 @@ function number(text: string): number {
 /** `--masking.max <number>`, which converts and checks its value. */
 function flag({ name, kind, choices, nullable, description }: ConfigField): Option {
   const words = kind === 'boolean' ? ['true', 'false'] : choices
-  const shown = words.length > 0 ? words.join('|') : kind === 'list' ? 'a,b' : kind
+  const shown = kind === 'words' ? words.join(',') : words.length > 0 ? words.join('|') : kind === 'list' ? 'a,b' : kind
   const option = new Option(`--${name} <${nullable ? `${shown}|none` : shown}>`, description)
   return option.argParser((text: string): unknown => {
     if (nullable && (text === 'none' || text === 'null')) return null
     if (kind === 'number') return number(text)
     if (kind === 'list') return text.split(',').map(number)
+    if (kind === 'words') return text === 'none' ? [] : text.split(',')
     if (words.length > 0 && !words.includes(text))
       throw new InvalidArgumentError(`Expected one of ${words.join(', ')}.`)
     return kind === 'boolean' ? text === 'true' : text
@@ -41,7 +42,8 @@ export function addSettings(
   }
 }
 
-function readConfig(file: string): Record<string, unknown> {
+/** Settings by name from a YAML file. */
+export function readConfig(file: string): Record<string, unknown> {
   let content: unknown
   try {
     content = parse(readFileSync(file, 'utf8'))

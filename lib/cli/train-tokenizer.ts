@@ -105,11 +105,14 @@ export async function runTraining(
 function report(training: TokenizerTraining, json: boolean): () => void {
   const line = new ProgressLine({ unit: 'pictures', quiet: json, seconds: 0 })
   const say = (text: string) => !json && line.note(text)
-  for (const event of ['start', 'step', 'evaluation', 'checkpoint', 'broken', 'notice'] as const) {
+  const features = new ProgressLine({ unit: 'pictures', quiet: json })
+  let count: ((done: number) => void) | undefined
+  for (const event of ['start', 'step', 'evaluation', 'checkpoint', 'grid', 'features', 'broken', 'notice'] as const) {
     if (json) training.on(event, (details) => writeJson({ event, ...details }))
   }
   training
     .on('start', ({ dir, step, steps, pictures, heldOut, device, config }) => {
+      features.stop()
       const held = heldOut ? `, ${heldOut} held out` : ''
       const { local, global } = config.align
       const aligned = local || global ? `, aligned with ${config.teacher.weights}` : ''
@@ -125,6 +128,11 @@ function report(training: TokenizerTraining, json: boolean): () => void {
       say(`step ${step}: ${psnr.toFixed(2)} dB on ${pictures} held-out pictures`)
     )
     .on('checkpoint', ({ step, folder }) => say(`step ${step}: ${folder}`))
+    .on('grid', ({ file }) => say(file))
+    .on('features', ({ done, total }) => {
+      count ??= counter(features, total)
+      count(done)
+    })
     .on('broken', ({ name, reason }) => say(`left out ${name}: ${reason}`))
     .on('notice', ({ message }) => say(message))
   return () => line.stop()

@@ -1,8 +1,9 @@
+import { natural } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { centreCrop, mirrored } from './crop.js'
 import { decode, decodeFast } from './decode.js'
 import type { ImageSet } from './image-set.js'
-import { type BatchOptions, completed, natural } from './options.js'
+import { type BatchOptions, completed } from './options.js'
 import { prefetched } from './prefetch.js'
 import { PictureReader } from './reader.js'
 
@@ -11,6 +12,8 @@ export interface EvaluationBatchOptions extends BatchOptions {
   preprocess?: 'adm' | 'fast'
   /** `both`: every picture mirrored as well. Default `none`. */
   flip?: 'none' | 'both'
+  /** Refuse pictures that are not square, of which the crop shows a part. Default false. */
+  whole?: boolean
   /** The first picture, in listing order. Default 0. */
   start?: number
   /** The one after the last picture. Default: the set's size. */
@@ -34,7 +37,16 @@ export function evaluationBatches(
   set: ImageSet,
   options: EvaluationBatchOptions
 ): AsyncGenerator<EvaluationBatch, void, undefined> {
-  const { size, batch, preprocess = 'adm', flip = 'none', start = 0, end = set.size, ...rest } = completed(options, 0)
+  const {
+    size,
+    batch,
+    preprocess = 'adm',
+    flip = 'none',
+    whole = false,
+    start = 0,
+    end = set.size,
+    ...rest
+  } = completed(options, 0)
   if (preprocess !== 'adm' && preprocess !== 'fast') throw invalidParameter('preprocess', "'adm' or 'fast'", preprocess)
   if (flip !== 'none' && flip !== 'both') throw invalidParameter('flip', "'none' or 'both'", flip)
   natural('start', start)
@@ -53,6 +65,10 @@ export function evaluationBatches(
       workers.run(async () => {
         const picture = await reader.picture(first + row)
         if (!picture) return false
+        if (whole && picture.width !== picture.height) {
+          const { name } = set.sample(first + row)
+          throw outOfRange('pictures', 'square ones', `${name} of ${picture.width} × ${picture.height}`)
+        }
         await centreCrop(picture, size, images.subarray(row * pixels, (row + 1) * pixels))
         return true
       })

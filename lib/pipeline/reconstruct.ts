@@ -1,17 +1,20 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { instance, natural, pathTo, positive } from '../checks.js'
 import type { Picture } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
-import { type ImageSource, subset } from '../data/image-set.js'
+import { type ImageSet, type ImageSource, subset } from '../data/image-set.js'
+import { asSource } from '../data/image-source.js'
 import { grid, writePng } from '../data/picture.js'
 import { outOfRange } from '../errors.js'
 import { psnr } from '../evaluation/psnr.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import type { Teacher } from '../teacher/teacher.js'
+import { Teacher } from '../teacher/teacher.js'
+import { checkPrecision } from '../tensor/images.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { maskPicture, slicePictures, toPictures } from './pictures.js'
 
 export interface ReconstructOptions {
@@ -43,39 +46,34 @@ export interface Reconstructed {
  */
 export async function reconstruct(
   tokenizer: Tokenizer,
-  source: ImageSource,
+  source: ImageSource | string,
   file: string,
   options: ReconstructOptions = {}
 ): Promise<Reconstructed> {
   const { teacher = null, count = 12, ratio = 0.5, seed = 0, precision = 'fp32' } = options
-  if (!Number.isInteger(count) || count < 1) throw outOfRange('count', 'a positive integer', count)
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  if (teacher !== null) instance('teacher', 'a Teacher', Teacher, teacher)
+  pathTo('file', file)
+  positive('count', count)
+  natural('seed', seed)
+  checkPrecision(precision)
   if (!(ratio >= 0 && ratio <= 1)) throw outOfRange('ratio', 'a number from 0 to 1', ratio)
   const { imageSize: size } = tokenizer.config
-  const set = await source.open()
+  const { zoom = Math.max(1, Math.floor(128 / size)) } = options
+  positive('zoom', zoom)
+  const set = await asSource('source', source).open()
   try {
-    const chosen = Math.min(count, set.size)
-    const spread = Array.from({ length: chosen }, (_, i) => Math.floor((i * set.size) / chosen))
-    const rows: Picture[][] = []
-    const qualities: number[] = []
-    for await (const { images, indices } of evaluationBatches(subset(set, spread), { size, batch: 32 })) {
-      using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
-      using latents = await tokenizer.encode(input, { precision })
-      using decoded = await tokenizer.decode(latents, { precision })
-      const values = await decoded.toFloat32()
-      qualities.push(...psnr(images, values, indices.length))
-      const masks = await drawMasks(tokenizer, teacher, input, { ratio, seed, firstIndex: rows.length })
-      const reconstructions = toPictures(values, decoded.shape)
-      for (const [i, original] of slicePictures(images, size).entries()) {
-        const masked = masks.map((of) => maskPicture(original, of(i)))
-        rows.push([original, ...masked, reconstructions[i] as Picture])
-      }
-    }
-    const columns = ['original', 'random mask', ...(teacher ? ['semantic mask'] : []), 'reconstruction']
-    const { zoom = Math.max(1, Math.floor(128 / size)) } = options
+    const { sheet, ...result } = await reconstructionGrid(tokenizer, set, {
+      teacher,
+      count,
+      ratio,
+      seed,
+      precision,
+      zoom
+    })
     await mkdir(dirname(file), { recursive: true })
-    await writePng(file, await grid(rows.flat(), columns.length, { zoom, captions: columns }))
-    const mean = qualities.reduce((sum, quality) => sum + quality, 0) / qualities.length
-    return { file, pictures: rows.length, psnr: mean, columns }
+    await writePng(file, sheet)
+    return { file, ...result }
   } finally {
     await set.close()
   }

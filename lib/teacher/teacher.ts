@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NativeTeacher, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
@@ -95,6 +96,17 @@ export class Teacher implements Disposable {
     checkPrecision(precision)
     if (!Number.isInteger(grid) || grid < 1) throw invalidParameter('grid', 'a positive integer', grid)
     return Tensor.wrap(await native(this.native.similarity(images.native, grid, precision)))
+  }
+
+  /** @internal SHA-256 of the weights, resampled as they are. */
+  async identity(): Promise<string> {
+    const hash = createHash('sha256')
+    const state = this.native.state()
+    for (const [name, tensor] of Object.entries(state).sort(([a], [b]) => (a < b ? -1 : 1))) {
+      hash.update(name).update(new Uint8Array(await native(tensor.read())))
+    }
+    disposeState(state)
+    return hash.digest('hex')
   }
 
   /** Frees the weights; may be called any number of times. */

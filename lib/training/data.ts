@@ -4,11 +4,15 @@ import { subset } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
 import { split } from '../data/split.js'
 import { type TrainBatch, trainBatches } from '../data/train-batches.js'
-import { PosteriorStatistics, type PosteriorSummary } from '../evaluation/posterior.js'
-import { psnr } from '../evaluation/psnr.js'
-import type { NativeTensor, NativeTokenizer, Precision } from '../native/addon.js'
-import { native } from '../native/errors.js'
+import { ProbeFeatures } from '../evaluation/probe.js'
+import {
+  type ReconstructionEvaluation,
+  ReconstructionJudge,
+  reconstructionWeights
+} from '../evaluation/reconstruction.js'
+import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { addon } from '../native/load.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { TrainingConfig } from './schema.js'
 
 interface Request {
@@ -18,13 +22,10 @@ interface Request {
   onBroken: (broken: Broken) => void
 }
 
-export interface Evaluation extends Partial<PosteriorSummary> {
-  /** dB */
-  psnr: number
-  pictures: number
+export interface Evaluation extends ReconstructionEvaluation {
+  /** Accuracy of the linear probe, where one is asked for and the pictures have classes. */
+  probe?: number
 }
-
-const floats = async (tensor: NativeTensor): Promise<Float32Array> => new Float32Array(await native(tensor.read()))
 
 /** The pictures of a run: those trained on, and those kept for evaluation, if any. */
 export class TrainingData implements AsyncDisposable {
@@ -32,6 +33,7 @@ export class TrainingData implements AsyncDisposable {
   readonly #training: ImageSet
   readonly #heldOut: ImageSet | null
   readonly #request: Request
+  #judge: Promise<ReconstructionJudge> | null = null
 
   private constructor(opened: ImageSet[], training: ImageSet, heldOut: ImageSet | null, request: Request) {
     this.#opened = opened
@@ -64,9 +66,29 @@ export class TrainingData implements AsyncDisposable {
     return this.#training.size
   }
 
+  /** The pictures trained on. */
+  get training(): ImageSet {
+    return this.#training
+  }
+
+  /** Pictures to look at: held-out ones, or where there are none those trained on. */
+  get shown(): ImageSet {
+    return this.#heldOut ?? this.#training
+  }
+
   /** The number of held-out pictures. */
   get heldOut(): number {
     return this.#heldOut?.size ?? 0
+  }
+
+  /** The held-out pictures of an evaluation, spread over the listing: a few of a sorted folder are not all of one class. */
+  get evaluated(): ImageSet {
+    const set = this.#heldOut as ImageSet
+    const count = Math.min(set.size, this.#request.config.evaluation.pictures)
+    return subset(
+      set,
+      Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
+    )
   }
 
   /** Batches from a step on. */
@@ -80,38 +102,26 @@ export class TrainingData implements AsyncDisposable {
   }
 
   /**
-   * The held-out pictures' centre crops, nothing masked: mean PSNR of the reconstructions from posterior means, and where there is
-   * a posterior its active units and KL.
+   * The held-out pictures' centre crops, nothing masked: mean PSNR of the reconstructions from posterior means, what
+   * `evaluation.metrics` asks for, and where there is a posterior its active units and KL.
    */
   async evaluate(tokenizer: NativeTokenizer, precision: Precision): Promise<Evaluation> {
     const { config, onBroken } = this.#request
-    const size = config.tokenizer.imageSize
-    const set = this.#heldOut as ImageSet
-    // Spread over the listing, so that a few pictures of a sorted folder are not all of one class.
-    const count = Math.min(set.size, config.evaluation.pictures)
-    const chosen = subset(
-      set,
-      Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
-    )
-    const values: number[] = []
-    const statistics = new PosteriorStatistics(config.tokenizer.latentTokens, config.tokenizer.latentChannels)
-    for await (const { images, indices } of evaluationBatches(chosen, {
-      size,
-      batch: config.evaluation.batch,
-      onBroken
-    })) {
-      const input = addon().tensor(images, 'uint8', [indices.length, size, size, 3], 'cpu')
-      const { mean, logvar } = await native(tokenizer.posterior(input, precision))
-      const decoded = await native(tokenizer.decode(mean, precision))
-      values.push(...psnr(images, new Float32Array(await native(decoded.read())), indices.length))
-      if (logvar) statistics.add(await floats(mean), await floats(logvar))
-      for (const tensor of [input, mean, logvar, decoded]) tensor?.dispose()
-    }
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-    return { psnr: mean, pictures: values.length, ...statistics.result() }
+    const { probe: pooling, batch, metrics } = config.evaluation
+    const probe = pooling === 'none' ? null : new ProbeFeatures(pooling, config.tokenizer)
+    this.#judge ??= ReconstructionJudge.load({ ...reconstructionWeights, metrics, device: tokenizer.device })
+    const judge = await this.#judge
+    const batches = evaluationBatches(this.evaluated, { size: config.tokenizer.imageSize, batch, onBroken })
+    const result = await judge.judge(Tokenizer.wrap(tokenizer, config.tokenizer), batches, {
+      precision,
+      ...(probe && { onLatents: (means, labels) => probe.add(means, labels) })
+    })
+    return { ...result, ...(await probe?.alternating()) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const judge = await this.#judge?.catch(() => null)
+    judge?.dispose()
     await Promise.all(this.#opened.map((set) => set.close()))
   }
 }

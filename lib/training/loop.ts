@@ -7,7 +7,7 @@ export interface LoopPlan<Batch> {
   start: number
   stop: number
   /** Steps between two of a kind; null: never. Checkpoints are also written when the loop ends. */
-  every: { log: number; checkpoint: number; evaluation: number | null }
+  every: { log: number; checkpoint: number; evaluation: number | null; grid?: number | null }
   /** Batches from step `start` on. */
   batches: AsyncIterator<Batch>
   /** Queues one optimiser step; resolves when the engine has run it. */
@@ -15,6 +15,8 @@ export interface LoopPlan<Batch> {
   /** Each is called with the number of steps done, never while a step runs. */
   log(done: number): Promise<void>
   evaluate(done: number): Promise<void>
+  /** Sample pictures. */
+  grid?(done: number): Promise<void>
   checkpoint(done: number): Promise<void>
   /** Acts between steps: what is running ends, a checkpoint is written, the loop returns. */
   signal?: AbortSignal | undefined
@@ -72,10 +74,12 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
 
       const saves = due(every.checkpoint, done) || done === stop || control.wantsCheckpoint
       const evaluates = due(every.evaluation, done)
+      const draws = due(every.grid ?? null, done)
       const logs = due(every.log, done) || saves
-      if (logs || evaluates) await running
+      if (logs || evaluates || draws) await running
       if (logs) await log()
       if (evaluates) await plan.evaluate(done)
+      if (draws) await plan.grid?.(done)
       if (saves) await save()
       if (control.holds && done < stop) await hold()
     }

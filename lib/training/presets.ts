@@ -23,7 +23,8 @@ const tiny: TrainingConfigInput = {
   ema: { decay: 0.999 },
   checkpoint: { every: 1_000 },
   log: { every: 20 },
-  evaluation: { every: 500, pictures: 512 }
+  evaluation: { every: 500, pictures: 512 },
+  grid: { every: 500 }
 }
 
 /** Training settings by the name of a tokenizer preset. */

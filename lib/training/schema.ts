@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { reconstructionMetrics } from '../evaluation/metric-names.js'
 import { tokenizerSchema } from '../tokenizer/schema.js'
 
 const count = z.number().int().nonnegative()
@@ -51,7 +52,15 @@ export const teacherSchema = z.strictObject({
   missing: z
     .enum(['error', 'skip'])
     .default('error')
-    .describe('without its weights: stop, or say so and train without semantic masks and alignment')
+    .describe('without its weights: stop, or say so and train without semantic masks and alignment'),
+  cache: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe(
+      'folder for its features (auto: in the run folder), so that it looks at each picture once; for square pictures that are always taken whole (data.minScale 1)'
+    )
 })
 
 /** Annealing of the KL weight: a baseline that the paper argues against. */
@@ -149,7 +158,26 @@ export const checkpointSchema = z.strictObject({
 export const evaluationSchema = z.strictObject({
   every: positive.default(5_000).describe('steps between evaluations on held-out pictures (EMA weights, never masked)'),
   pictures: positive.default(1_024).describe('largest number of held-out pictures in one evaluation'),
-  batch: positive.default(64).describe('pictures in one pass of an evaluation')
+  batch: positive.default(64).describe('pictures in one pass of an evaluation'),
+  metrics: z
+    .array(z.enum(reconstructionMetrics))
+    .default([])
+    .describe('besides PSNR, active units and KL: some of ssim, lpips and rfid, comma-separated'),
+  probe: z
+    .enum(['none', 'mean', 'flatten'])
+    .default('none')
+    .describe(
+      "also the accuracy of a linear probe, fitted on every other held-out picture's latents (their mean over the tokens, or all) and judged by the rest"
+    )
+})
+
+export const gridSchema = z.strictObject({
+  every: positive
+    .nullable()
+    .default(5_000)
+    .describe('steps between grids of pictures, their masks and their reconstructions; null: none'),
+  pictures: positive.default(8).describe('rows of a grid: held-out pictures, or where there are none those trained on'),
+  ratio: fraction.default(0.5).describe('part of the patches that its masks hide')
 })
 
 /** Everything that decides a tokenizer run, with the defaults of method.md §6 and §9. */
@@ -207,16 +235,21 @@ export const trainingSchema = z
     log: z
       .strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') })
       .prefault({}),
-    evaluation: evaluationSchema.prefault({})
+    evaluation: evaluationSchema.prefault({}),
+    grid: gridSchema.prefault({})
   })
   .superRefine((config, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
-    const { batch, microBatch, masking, part, init, align } = config
+    const { batch, microBatch, masking, part, init, align, teacher, data } = config
     if (microBatch !== null && batch % microBatch !== 0) {
       issue(['microBatch'], `expected a divisor of batch (${batch}) but received ${microBatch}`)
     }
     if (masking.min > masking.max) {
       issue(['masking', 'min'], `expected at most masking.max (${masking.max}) but received ${masking.min}`)
+    }
+    if (teacher.cache !== null && data.minScale < 1 && part === 'all') {
+      const expected = 'expected none where training crops at random, but for data.minScale 1'
+      issue(['teacher', 'cache'], `${expected}; data.minScale is ${data.minScale}`)
     }
     if (part === 'decoder') {
       if (init === null) issue(['init'], 'expected a trained tokenizer, of which the decoder is trained alone')

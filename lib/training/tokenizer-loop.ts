@@ -1,14 +1,21 @@
 /** What happens between the start of a tokenizer run and its last checkpoint. */
 
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { writePng } from '../data/picture.js'
 import type { TrainBatch } from '../data/train-batches.js'
-import { MactokError } from '../errors.js'
-import type { NativeStepOptions, NativeTokenizerTrainer } from '../native/addon.js'
+import type { NativeStepOptions, NativeTensor, NativeTokenizerTrainer } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { reconstructionGrid } from '../pipeline/reconstruct.js'
+import type { FeatureCache } from '../teacher/feature-cache.js'
+import type { Teacher } from '../teacher/teacher.js'
 import { writeModelConfig } from '../tokenizer/folder.js'
-import { writeCheckpoint } from './checkpoint.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { checkpointName, writeCheckpoint } from './checkpoint.js'
 import type { TrainingControl } from './control.js'
 import type { TrainingData } from './data.js'
+import { DivergenceGuard, isNonFinite, nonFinite } from './divergence.js'
 import type { Emitter } from './emitter.js'
 import { runLoop } from './loop.js'
 import { MetricsLog, type MetricsRecord } from './metrics.js'
@@ -23,6 +30,9 @@ interface Training {
   start: number
   stop: number
   data: TrainingData
+  teacher: Teacher | null
+  /** The teacher's features, where they are not computed anew each step. */
+  cache: FeatureCache | null
   trainer: NativeTokenizerTrainer
   events: Emitter<TrainingEvents>
   record: RunRecord
@@ -35,19 +45,19 @@ interface Training {
  * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
  */
 export async function train(training: Training): Promise<number> {
-  const { dir, start, stop, data, trainer, events, record, signal, control } = training
+  const { dir, start, stop, data, teacher, cache, trainer, events, record, signal, control } = training
   const config = record.settled
   const log = new MetricsLog(dir, start)
   let since = performance.now()
   let logged = start
   const write = (line: MetricsRecord) => log.write(line)
-  const diverged = new AbortController()
+  const guard = new DivergenceGuard(config.maxSkipped)
 
   try {
     const done = await runLoop({
       start,
       stop,
-      signal: signal ? AbortSignal.any([signal, diverged.signal]) : diverged.signal,
+      signal: guard.signalWith(signal),
       control,
       held: (duration) => {
         since += duration
@@ -56,9 +66,10 @@ export async function train(training: Training): Promise<number> {
       every: {
         log: config.log.every,
         checkpoint: config.checkpoint.every,
-        evaluation: data.heldOut > 0 ? config.evaluation.every : null
+        evaluation: data.heldOut > 0 ? config.evaluation.every : null,
+        grid: config.grid.every
       },
-      step: (batch, step) => runStep(trainer, batch, config, schedule(config, step)),
+      step: (batch, step) => runStep(trainer, batch, cache, config, schedule(config, step)),
       log: async (done) => {
         const metrics = await native(trainer.metrics())
         const picturesPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
@@ -68,10 +79,10 @@ export async function train(training: Training): Promise<number> {
         events.emit('step', { ...line, steps: config.steps, secondsLeft } as StepEvent)
         logged = done
         since = performance.now()
-        const inARow = metrics.skippedInARow ?? 0
-        if (inARow >= config.maxSkipped) diverged.abort(divergence(done, inARow, metrics))
+        guard.check(done, metrics)
       },
       evaluate: async (done) => {
+        const began = performance.now()
         const result = await data.evaluate(trainer.ema, config.precision)
         const { pictures: _, klPerChannel, ...evaluation } = result
         write({
@@ -80,9 +91,23 @@ export async function train(training: Training): Promise<number> {
           ...(klPerChannel && { klPerChannel: Object.fromEntries(klPerChannel.entries()) })
         })
         events.emit('evaluation', { step: done, ...result })
-        since = performance.now()
+        since += performance.now() - began
+      },
+      grid: async (done) => {
+        const began = performance.now()
+        const file = join(dir, 'grids', `${checkpointName(done)}.png`)
+        const { pictures: count, ratio } = config.grid
+        const { sheet } = await reconstructionGrid(Tokenizer.wrap(trainer.ema, config.tokenizer), data.shown, {
+          ...{ teacher, count, ratio, seed: config.seed, precision: config.precision },
+          zoom: Math.max(1, Math.floor(128 / config.tokenizer.imageSize))
+        })
+        await mkdir(dirname(file), { recursive: true })
+        await writePng(file, sheet)
+        events.emit('grid', { step: done, file })
+        since += performance.now() - began
       },
       checkpoint: async (done) => {
+        const began = performance.now()
         const state = { step: done, samples: done * config.batch, config, versions: record.versions }
         const save = async (folder: string) => {
           await saveTrainer(trainer, folder)
@@ -90,10 +115,10 @@ export async function train(training: Training): Promise<number> {
         }
         const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
         events.emit('checkpoint', { step: done, folder })
-        since = performance.now()
+        since += performance.now() - began
       }
     })
-    if (diverged.signal.aborted) throw diverged.signal.reason
+    guard.throwIfDiverged()
     return done
   } finally {
     log.close()
@@ -118,29 +143,25 @@ function schedule({ optimizer, steps, loss, discriminator }: SettledConfig, step
   }
 }
 
-/** Tells which terms were not finite. */
-function divergence(step: number, inARow: number, metrics: Record<string, number>): MactokError {
-  const terms = Object.keys(metrics).flatMap((name) => (name.startsWith(broken) ? [name.slice(broken.length)] : []))
-  return new MactokError(
-    'ERR_DIVERGED',
-    `Stopped at step ${step}: the last ${inARow} steps changed nothing, because they were not finite (${terms.join(', ')}). Their checkpoint has the last finite weights.`
-  )
-}
-
-/** Queues one step; the pictures are copied before this returns. */
+/** Queues one step. */
 async function runStep(
   trainer: NativeTokenizerTrainer,
-  { images }: TrainBatch,
+  { images, indices, release }: TrainBatch,
+  cache: FeatureCache | null,
   { batch, microBatch, tokenizer: { imageSize } }: SettledConfig,
   options: NativeStepOptions
 ): Promise<void> {
   const size = microBatch ?? batch
+  const features = await cache?.features({ images, indices })
   const pictures = addon().tensor(images, 'uint8', [batch, imageSize, imageSize, 3], 'cpu')
-  const parts = Array.from({ length: batch / size }, (_, i) => pictures.slice(i * size, (i + 1) * size))
+  release()
+  const parts = (tensor: NativeTensor) =>
+    Array.from({ length: batch / size }, (_, i) => tensor.slice(i * size, (i + 1) * size))
+  const [pictureParts, featureParts] = [parts(pictures), features ? parts(features) : null]
   try {
-    await native(trainer.step(parts, options))
+    await native(trainer.step(pictureParts, options, featureParts))
   } finally {
-    for (const tensor of [pictures, ...parts]) tensor.dispose()
+    for (const tensor of [pictures, features, ...pictureParts, ...(featureParts ?? [])]) tensor?.dispose()
   }
 }
 
@@ -157,8 +178,6 @@ const ofDiscriminator: Record<string, string> = {
   )
 }
 
-const broken = 'nonFinite.'
-
 /** A line of the metrics log. */
 function describe(
   metrics: Record<string, number>,
@@ -170,13 +189,17 @@ function describe(
   const groups: Record<'loss' | 'discriminator' | 'nonFinite', Record<string, number>> = {
     loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
     discriminator: {},
-    nonFinite: {}
+    nonFinite: nonFinite(values)
   }
   const others: Record<string, number> = {}
   for (const [name, value] of Object.entries(values)) {
-    if (name.startsWith(broken)) groups.nonFinite[name.slice(broken.length)] = value
-    else if (ofDiscriminator[name]) groups.discriminator[ofDiscriminator[name]] = value
+    if (isNonFinite(name)) continue
+    if (ofDiscriminator[name]) groups.discriminator[ofDiscriminator[name]] = value
     else if (!losses.includes(name)) others[name] = value
+  }
+  const { accuracyReal, accuracyFake } = groups.discriminator
+  if (accuracyReal !== undefined && accuracyFake !== undefined) {
+    groups.discriminator.accuracy = (accuracyReal + accuracyFake) / 2
   }
   const { lr, weights } = schedule(config, done - 1)
   return {
@@ -185,6 +208,7 @@ function describe(
     ...Object.fromEntries(Object.entries(groups).filter(([, group]) => Object.keys(group).length > 0)),
     ...others,
     lr,
-    klWeight: weights.kl
+    klWeight: weights.kl,
+    klPerDimension: (metrics.kl as number) / (config.tokenizer.latentTokens * config.tokenizer.latentChannels)
   }
 }

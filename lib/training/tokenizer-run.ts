@@ -1,53 +1,30 @@
 /** A tokenizer run from its configuration to its result. */
 
 import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { ImageSource } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
-import { invalidParameter, outOfRange } from '../errors.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { FeatureCache } from '../teacher/feature-cache.js'
 import { Teacher } from '../teacher/teacher.js'
 import { startFrom } from '../tokenizer/start-from.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { locateWeights } from '../weights/index.js'
 import { carryDiscriminator } from './carry-discriminator.js'
-import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
-import { TrainingControl } from './control.js'
 import { TrainingData } from './data.js'
 import type { Emitter } from './emitter.js'
 import { findBackbone, loadNetworks } from './networks.js'
-import { conflict, type RunRecord, readRun, versions, writeRun } from './run.js'
+import { openRun, type RunRecord, readRun, versions, writeRun } from './run.js'
+import { checkedRunOptions, type FinishedRun, type RunOptions } from './run-options.js'
 import { needsTeacher, type TrainingConfig } from './schema.js'
 import { type SettledConfig, settle, totalSteps, trainerConfig } from './settle.js'
 import { train } from './tokenizer-loop.js'
 import { loadTrainer } from './trainer-state.js'
 import type { TrainingEvents } from './training-events.js'
 
-export interface RunOptions {
-  /** The run folder. */
-  dir: string
-  /** Steps of the whole run, instead of the configuration's. */
-  steps?: number | undefined
-  /** Stop after this step with a checkpoint, as if interrupted; the schedules still span all steps. */
-  stopAt?: number | undefined
-  /** Go on from the folder's newest complete checkpoint; start anew where there is none. */
-  resume?: boolean | undefined
-  /** `auto` (default), `cpu`, `cuda`, `cuda:1`. */
-  device?: string | undefined
-  /** Stops between two steps, after a checkpoint. */
-  signal?: AbortSignal | undefined
-  /** Pauses, resumes, asks for checkpoints and stops, from outside. */
-  control?: TrainingControl | undefined
-}
-
-export interface TokenizerRun {
-  dir: string
-  /** Steps done; fewer than `steps` after an interruption or `stopAt`. */
-  step: number
-  steps: number
-  interrupted: boolean
-}
+export type TokenizerRun = FinishedRun
 
 interface Request {
   config: TrainingConfig
@@ -61,15 +38,23 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
   const { config, source, events } = request
   const { dir, signal, control, stopAt = config.steps, resume = false, device: wanted } = checkedRunOptions(options)
   const device = resolveDevice(wanted)
-  const { record: earlier, checkpoint } = await openRun(dir, config, resume)
+  const { record: earlier, checkpoint } = await openRun(dir, await readRun(dir), config, resume)
   const backbone = earlier ? earlier.settled.discriminator.weights : await findBackbone(config)
 
   await using data = await TrainingData.open({ ...request, onBroken: once((broken) => events.emit('broken', broken)) })
   using teacher = await loadTeacher(earlier ? mustHave(earlier.settled) : config, device, events)
   // A resumed run computes as it did before, even where `auto` would now choose otherwise.
-  const { checkpoint: saving, log, evaluation, maxSkipped } = config
+  const { checkpoint: saving, log, evaluation, grid, maxSkipped } = config
   const settled: SettledConfig = earlier
-    ? { ...earlier.settled, steps: totalSteps(config, data.pictures), checkpoint: saving, log, evaluation, maxSkipped }
+    ? {
+        ...earlier.settled,
+        steps: totalSteps(config, data.pictures),
+        checkpoint: saving,
+        log,
+        evaluation,
+        grid,
+        maxSkipped
+      }
     : settle(config, { pictures: data.pictures, device, teacher: teacher !== null, backbone })
   const { steps } = settled
   const record: RunRecord = {
@@ -83,6 +68,10 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
     },
     versions: versions()
   }
+
+  const cached = teacher ? await openCache(teacher, { settled, data, dir, events, signal }) : null
+  if (cached === 'interrupted') return { dir, step: checkpoint?.state.step ?? 0, steps, interrupted: true }
+  await using cache = cached
 
   using tokenizer = await Tokenizer.create(config.tokenizer, {
     device,
@@ -104,45 +93,11 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
     const stop = Math.max(start, Math.min(steps, stopAt))
     const { pictures, heldOut } = data
     events.emit('start', { dir, step: start, steps, device, config: settled, pictures, heldOut })
-    const step = await train({ dir, start, stop, data, trainer, events, record, signal, control })
+    const step = await train({ dir, start, stop, data, teacher, cache, trainer, events, record, signal, control })
     return { dir, step, steps, interrupted: step < stop }
   } finally {
     trainer.dispose()
   }
-}
-
-/** @internal */
-export function checkedRunOptions(options: RunOptions): RunOptions {
-  const { dir, stopAt, resume, signal, control } = options ?? {}
-  if (typeof dir !== 'string' || dir === '') throw invalidParameter('dir', 'a folder for the run', dir)
-  if (stopAt !== undefined && !(Number.isInteger(stopAt) && stopAt > 0))
-    throw outOfRange('stopAt', 'a positive integer', stopAt)
-  if (resume !== undefined && typeof resume !== 'boolean') throw invalidParameter('resume', 'a boolean', resume)
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidParameter('signal', 'an AbortSignal', signal)
-  if (control !== undefined && !(control instanceof TrainingControl))
-    throw invalidParameter('control', 'a TrainingControl', control)
-  return options
-}
-
-/** What a run folder holds already; refuses to mix two runs. */
-async function openRun(
-  dir: string,
-  config: TrainingConfig,
-  resume: boolean
-): Promise<{ record: RunRecord | null; checkpoint: Checkpoint | null }> {
-  const record = await readRun(dir)
-  const checkpoint = await newestCheckpoint(dir)
-  if (!resume) {
-    if (checkpoint)
-      throw outOfRange('dir', `a folder without a run (or resume: it has one at step ${checkpoint.state.step})`, dir)
-    return { record: null, checkpoint: null }
-  }
-  // A run that never reached a checkpoint starts anew.
-  if (!record || !checkpoint) return { record: null, checkpoint: null }
-  const difference = conflict(record.config, config)
-  if (difference) throw outOfRange('settings', `those of the run in ${dir}`, difference)
-  return { record, checkpoint }
 }
 
 /** Tells of each picture once, however often it is met. */
@@ -153,6 +108,34 @@ function once(listener: (broken: Broken) => void): (broken: Broken) => void {
     told.add(broken.name)
     listener(broken)
   }
+}
+
+/** The cache of the teacher's features that the settings ask for, complete; null without one. */
+async function openCache(
+  teacher: Teacher,
+  {
+    settled,
+    data,
+    dir,
+    events,
+    signal
+  }: Pick<Request, 'events'> & {
+    settled: SettledConfig
+    data: TrainingData
+    dir: string
+    signal: AbortSignal | undefined
+  }
+): Promise<FeatureCache | 'interrupted' | null> {
+  const { cache } = settled.teacher
+  if (cache === null) return null
+  const opened = await FeatureCache.open({
+    folder: cache === 'auto' ? join(dir, 'teacher') : cache,
+    ...{ set: data.training, teacher, signal, size: settled.tokenizer.imageSize },
+    ...{ flip: settled.data.flip, precision: settled.precision },
+    onProgress: (done, total) => events.emit('features', { done, total }),
+    onBroken: once((broken) => events.emit('broken', broken))
+  })
+  return opened ?? 'interrupted'
 }
 
 /** A run that began with a teacher goes on with it or not at all. */

@@ -17,6 +17,10 @@ export interface TrainingEvents {
   step: StepEvent
   evaluation: { step: number } & Evaluation
   checkpoint: { step: number; folder: string }
+  /** Sample pictures were written: originals, masks, reconstructions by the averaged weights. */
+  grid: { step: number; file: string }
+  /** Features of the teacher that lie in its cache; only while they are computed or opened. */
+  features: { done: number; total: number }
   /** A picture that could not be read and was left out; told once a picture. */
   broken: Broken
   /** Something that the user should know, such as a teacher that is missing. */

@@ -15,6 +15,14 @@ at::Tensor psnr(const at::Tensor& prediction, const at::Tensor& images) {
   return (10.0 * (4.0 / error.clamp_min(1e-10)).log10()).mean();
 }
 
+/** Features [B, 1 + N, D] that were computed before, in float32. */
+Features split_features(const at::Tensor& known, const at::Tensor& images) {
+  TORCH_CHECK(known.dim() == 3 && known.size(0) == images.size(0) && known.size(1) > 1,
+              "features: expected [", images.size(0), ", 1 + N, D] but received ", known.sizes());
+  const auto moved = known.to(images.device(), at::kFloat);
+  return {.cls = moved.select(1, 0), .patches = moved.narrow(1, 1, moved.size(1) - 1)};
+}
+
 }  // namespace
 
 GeneratorLoss::GeneratorLoss(GeneratorNetworks networks, GeneratorLossOptions options)
@@ -33,15 +41,18 @@ at::Tensor GeneratorLoss::mask(const std::optional<Features>& features, const at
                     images.size(0), grid * grid, images.device());  // bool [B, N]
 }
 
-GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const LossWeights& weights,
-                                             const Position& at, double share, Meter& meter) const {
+GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at::Tensor& known,
+                                             const LossWeights& weights, const Position& at,
+                                             double share, Meter& meter) const {
   const auto& [tokenizer, teacher, heads, perceptual_network, discriminator] = networks_;
   const auto& masking = options_.masking;
   const auto device = images.device();
 
   std::optional<Features> features;
   const bool semantic = masking.target == "image" && masking.semantic > 0;
-  if (teacher && (heads || semantic)) features = teacher->features(images);
+  if (teacher && (heads || semantic)) {
+    features = known.defined() ? split_features(known, images) : teacher->features(images);
+  }
 
   at::Tensor hidden;  // bool [B, N]
   if (masking.target == "image") {

@@ -49,9 +49,12 @@ class GeneratorLoss {
     at::Tensor prediction;  // float32 [B, 3, H, W]
   };
 
-  /** images: float32 [B, 3, H, W] in [−1, 1], `share` of the step's batch. Metrics go to the meter. */
-  Result forward(const at::Tensor& images, const LossWeights& weights, const Position& at,
-                 double share, Meter& meter) const;
+  /**
+   * images: float32 [B, 3, H, W] in [−1, 1], `share` of the step's batch. `known`: the teacher's features [B, 1 + N, D] with cls
+   * first, or undefined where the teacher is to be asked. Metrics go to the meter.
+   */
+  Result forward(const at::Tensor& images, const at::Tensor& known, const LossWeights& weights,
+                 const Position& at, double share, Meter& meter) const;
 
  private:
   at::Tensor mask(const std::optional<Features>& features, const at::Tensor& images,

@@ -85,7 +85,10 @@ TokenizerStep::TokenizerStep(GeneratorNetworks networks, std::shared_ptr<Tokeniz
 }
 
 std::vector<TokenizerStep::MicroBatch> TokenizerStep::backward(
-    const std::vector<at::Tensor>& micro_batches, const StepSchedule& schedule) {
+    const std::vector<at::Tensor>& micro_batches, const std::vector<at::Tensor>& features,
+    const StepSchedule& schedule) {
+  TORCH_CHECK(features.empty() || features.size() == micro_batches.size(),
+              "features: expected as many as micro-batches");
   const at::AutoGradMode with_grad(true);
   const auto device = broken_.device();
   int64_t batch = 0;
@@ -98,11 +101,13 @@ std::vector<TokenizerStep::MicroBatch> TokenizerStep::backward(
   std::vector<MicroBatch> done;
   Position position{.step = schedule.step, .first_index = 0};
   try {
-    for (const auto& pictures : micro_batches) {
+    for (size_t i = 0; i < micro_batches.size(); ++i) {
+      const auto& pictures = micro_batches[i];
+      const auto known = features.empty() ? at::Tensor() : features[i];
       const double share = static_cast<double>(pictures.size(0)) / static_cast<double>(batch);
       const auto images = to_network_images(pictures, device);
       const auto [total, prediction] =
-          loss_.forward(images, schedule.weights, position, share, meter_);
+          loss_.forward(images, known, schedule.weights, position, share, meter_);
       (total * share).backward();
       broken_ = at::max(broken_, total.detach().isfinite().logical_not().to(at::kFloat));
       if (adversarial) done.push_back({images, prediction, position, share});
@@ -135,9 +140,9 @@ at::Tensor TokenizerStep::train_discriminator(const std::vector<MicroBatch>& bat
   return networks_.discriminator->update(schedule.lr, meter_);
 }
 
-void TokenizerStep::step(const std::vector<at::Tensor>& micro_batches,
-                         const StepSchedule& schedule) {
-  const auto batches = backward(micro_batches, schedule);
+void TokenizerStep::step(const std::vector<at::Tensor>& micro_batches, const StepSchedule& schedule,
+                         const std::vector<at::Tensor>& features) {
+  const auto batches = backward(micro_batches, features, schedule);
   const auto outcome = optimizer_.step(schedule.lr, broken_);
   optimizer_.zero_grad();
   ema_.update(outcome.skipped);
@@ -155,7 +160,7 @@ void TokenizerStep::step(const std::vector<at::Tensor>& micro_batches,
 NamedTensors TokenizerStep::gradients(const std::vector<at::Tensor>& micro_batches,
                                       const StepSchedule& schedule) {
   const Meter kept = meter_;
-  if (!backward(micro_batches, schedule).empty()) networks_.discriminator->abandon();
+  if (!backward(micro_batches, {}, schedule).empty()) networks_.discriminator->abandon();
   meter_ = kept;
   NamedTensors result;
   for (const auto& [name, parameter] : parameters_) {

@@ -42,8 +42,12 @@ class TokenizerStep {
   TokenizerStep(GeneratorNetworks networks, std::shared_ptr<Tokenizer> ema,
                 TokenizerStepOptions options);
 
-  /** One update. Images uint8 [b, H, W, 3] or float32 [b, 3, H, W]. */
-  void step(const std::vector<at::Tensor>& micro_batches, const StepSchedule& schedule);
+  /**
+   * One update. Images uint8 [b, H, W, 3] or float32 [b, 3, H, W]; `features` is empty, or has the teacher's for each micro-batch
+   * (see GeneratorLoss).
+   */
+  void step(const std::vector<at::Tensor>& micro_batches, const StepSchedule& schedule,
+            const std::vector<at::Tensor>& features = {});
 
   /** The generator's gradients of that step by name, without an update. */
   NamedTensors gradients(const std::vector<at::Tensor>& micro_batches,
@@ -66,6 +70,7 @@ class TokenizerStep {
   };
 
   std::vector<MicroBatch> backward(const std::vector<at::Tensor>& micro_batches,
+                                   const std::vector<at::Tensor>& features,
                                    const StepSchedule& schedule);
   at::Tensor train_discriminator(const std::vector<MicroBatch>& batches,
                                  const StepSchedule& schedule);

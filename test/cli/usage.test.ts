@@ -33,6 +33,8 @@ describe('--help', () => {
     [['decode']],
     [['reconstruct']],
     [['inspect']],
+    [['probe']],
+    [['ablate']],
     [['weights', 'pull']],
     [['weights', 'import']]
   ])('%j has examples', async (command) => {
@@ -138,6 +140,6 @@ test('doctor names LibTorch, its place, the CPU and CUDA or why not', async () =
   const report = JSON.parse(stdout)
   expect(report.libtorch).toMatch(/^2\.\d+\.\d+ in .+ \(.+\)$/)
   expect(report.threads).toMatch(/^\d+$/)
-  expect(report.cuda).toMatch(/^(no: .+|\d+ devices?)$/)
+  expect(report.cuda).toMatch(/^(no: .+|\d+ devices?: cuda:0.*)$/)
   expect((await mactok(['doctor'])).stdout).toContain(`libtorch  ${report.libtorch}`)
 })

@@ -1,0 +1,65 @@
+/** What is measured of finished rows, and what is drawn over their steps. A metric that joins needs nothing but its place here. */
+
+import type { ImageSource } from '../data/image-set.js'
+import { probe } from '../evaluation/probe.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import type { TrainingData } from '../training/data.js'
+import type { MetricsRecord } from '../training/metrics.js'
+import type { AblationConfig } from './schema.js'
+
+/** A finished row, with its averaged weights. */
+export interface Finished {
+  tokenizer: Tokenizer
+  data: TrainingData
+  source: ImageSource
+  heldOut: ImageSource
+  config: AblationConfig
+}
+
+/** Numbers of a finished row by name. */
+export type Measurement = (finished: Finished) => Promise<Record<string, number>>
+
+export const measurements: readonly Measurement[] = [
+  async ({ tokenizer, data }) => {
+    const { psnr, kl, activeUnits } = await data.evaluate(tokenizer.native, 'fp32')
+    return { psnr, ...(kl !== undefined && { kl }), ...(activeUnits !== undefined && { activeUnits }) }
+  },
+  async ({ tokenizer, source, heldOut, config }): Promise<Record<string, number>> => {
+    if (!config.probe) return {}
+    const { features, pictures, l2 } = config.probe
+    const result = await probe(tokenizer, source, { features, pictures, l2, validation: heldOut })
+    return { probe: result.validationAccuracy }
+  }
+]
+
+/** A column of the table and a plot. */
+export interface Column {
+  name: string
+  label: string
+  /** As it stands in the table. */
+  show: (value: number) => string
+  /** As it is drawn, and on which axis. */
+  unit: string
+  scale: number
+  log?: boolean
+}
+
+const fixed = (digits: number) => (value: number) => value.toFixed(digits)
+const percent = (value: number) => (value * 100).toFixed(1)
+
+export const columns: readonly Column[] = [
+  { name: 'kl', label: 'KL (nats)', show: (value) => value.toPrecision(3), unit: 'nats', scale: 1, log: true },
+  { name: 'activeUnits', label: 'active units (%)', show: percent, unit: '%', scale: 100 },
+  { name: 'psnr', label: 'PSNR (dB)', show: fixed(2), unit: 'dB', scale: 1 },
+  { name: 'probe', label: 'linear probe (%)', show: percent, unit: '%', scale: 100 }
+]
+
+/** A column's value at an evaluation during training. */
+export function duringTraining(line: MetricsRecord, { name }: Column): number | undefined {
+  const group = line.evaluation
+  return typeof group === 'object' ? group[name] : undefined
+}
+
+/** Less than one unit in twenty says anything, and pictures come out as their mean. */
+export const collapsed = ({ activeUnits, psnr }: Record<string, number>, meanPicture: number): boolean =>
+  activeUnits !== undefined && psnr !== undefined && activeUnits < 0.05 && psnr - meanPicture <= 0.3

@@ -1,0 +1,35 @@
+import { z } from 'zod'
+
+const positive = z.number().int().positive()
+
+/** What an ablation's YAML file says: everything that its rows have in common. */
+export const ablationSchema = z.strictObject({
+  preset: z.string().default('tiny-32').describe('tokenizer preset of all rows'),
+  settings: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe(
+      'settings of training laid over the preset, as in a training file; teacher.cache auto is shared by all rows'
+    ),
+  data: z.string().min(1).describe('pictures to train on'),
+  heldOut: z.string().min(1).describe('other pictures, to evaluate on'),
+  steps: positive.default(1_000).describe('optimiser steps of each row'),
+  decoderSteps: positive.nullable().default(null).describe('steps of decoder fine-tuning; null: a fifth of steps'),
+  seeds: z.array(z.number().int().nonnegative()).min(1).default([0]).describe('runs of each row'),
+  probe: z
+    .strictObject({
+      features: z.enum(['mean', 'flatten']).default('flatten').describe('latents averaged over the tokens, or all'),
+      pictures: positive.default(5_000).describe('largest number of training, and of held-out pictures'),
+      l2: z.number().nonnegative().default(1e-3).describe('weight of the penalty')
+    })
+    .nullable()
+    .prefault({})
+    .describe('linear probe of the finished rows, fitted on training and judged on held-out pictures; null: none'),
+  rows: z
+    .record(z.string(), z.record(z.string(), z.unknown()))
+    .default({})
+    .describe('settings of single rows by their names')
+})
+
+export type AblationConfig = z.output<typeof ablationSchema>
+export type AblationConfigInput = z.input<typeof ablationSchema>

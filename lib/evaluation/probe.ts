@@ -1,0 +1,258 @@
+/** How much of a picture's class a linear map finds in its features. */
+
+import { evaluationBatches } from '../data/evaluation-batches.js'
+import { type ImageSet, type ImageSource, subset } from '../data/image-set.js'
+import type { Broken } from '../data/reader.js'
+import { invalidParameter, outOfRange } from '../errors.js'
+import type { NativeTensor, Precision } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { Teacher } from '../teacher/teacher.js'
+import { tensor } from '../tensor/tensor.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
+
+/** `mean`: latents averaged over the tokens; `flatten`: all of them; `cls` and `patches` (their mean): a teacher's. */
+export type ProbeKind = 'mean' | 'flatten' | 'cls' | 'patches'
+
+export interface FitOptions {
+  /** Weight of ½‖W‖² beside the mean cross-entropy. Default 1e-3. */
+  l2?: number
+  /** The most iterations of L-BFGS. Default 1,000. */
+  iterations?: number
+}
+
+export interface ProbeOptions extends FitOptions {
+  /** Default `mean` for a tokenizer, `cls` for a teacher. */
+  features?: ProbeKind
+  /** Pictures to judge by; without them every `fold`-th of the first is kept from fitting. */
+  validation?: ImageSource | undefined
+  /** Default 5. */
+  fold?: number
+  /** The most pictures of each source, spread over its listing. Default: all. */
+  pictures?: number
+  precision?: Precision
+  batch?: number
+  onProgress?: (done: number, total: number) => void
+  onBroken?: (broken: Broken) => void
+}
+
+/** Features and classes of pictures. */
+export interface LabelledFeatures {
+  /** [n, D] */
+  features: Float32Array
+  /** [n] */
+  labels: Int32Array
+}
+
+export interface ProbeResult {
+  features: ProbeKind
+  /** D */
+  dimensions: number
+  classes: number
+  training: number
+  validation: number
+  /** Parts of the pictures whose class is the likeliest one. */
+  trainingAccuracy: number
+  validationAccuracy: number
+}
+
+export interface FittedProbe {
+  trainingAccuracy: number
+  validationAccuracy: number
+  /** Mean cross-entropy and penalty at the end of the fit. */
+  loss: number
+  /** [classes, D] and [classes], of features standardised by the training ones' means and deviations. */
+  weight: Float64Array
+  bias: Float64Array
+}
+
+/**
+ * Multinomial logistic regression on features standardised by the training ones, fitted to the one optimum in double precision.
+ * @throws {RangeError} fewer than two classes, labels below 0, features of other lengths
+ */
+export async function fitProbe(
+  training: LabelledFeatures,
+  validation: LabelledFeatures,
+  { l2 = 1e-3, iterations = 1_000 }: FitOptions = {}
+): Promise<FittedProbe> {
+  if (!(l2 >= 0)) throw outOfRange('l2', 'a number from 0 on', l2)
+  if (!Number.isInteger(iterations) || iterations < 1) throw outOfRange('iterations', 'a positive integer', iterations)
+  const dimensions = training.features.length / training.labels.length
+  for (const [name, { features, labels }] of Object.entries({ training, validation })) {
+    if (labels.length === 0) throw outOfRange(name, 'one or more pictures', labels.length)
+    if (features.length !== labels.length * dimensions || !Number.isInteger(dimensions) || dimensions === 0) {
+      throw outOfRange(`${name} features`, `${dimensions} for each picture`, features.length / labels.length)
+    }
+    if (labels.some((label) => label < 0)) throw outOfRange(`${name} labels`, 'a class for each picture', -1)
+  }
+  const classes = 1 + [...training.labels, ...validation.labels].reduce((a, b) => Math.max(a, b), 0)
+  if (classes < 2) throw outOfRange('labels', 'two or more classes', classes)
+  const held = [training, validation].flatMap(({ features, labels }) => [
+    addon().tensor(features, 'float32', [labels.length, dimensions], 'cpu'),
+    addon().tensor(BigInt64Array.from(labels, BigInt), 'int64', [labels.length], 'cpu')
+  ])
+  try {
+    const [x, y, others, theirs] = held as [NativeTensor, NativeTensor, NativeTensor, NativeTensor]
+    const fitted = await native(addon().linearProbe(x, y, others, theirs, { classes, l2, iterations }))
+    const { weight, bias, mean, deviation } = fitted
+    held.push(weight, bias, mean, deviation)
+    const doubles = async (values: NativeTensor) => new Float64Array(await native(values.read()))
+    return {
+      trainingAccuracy: fitted.trainAccuracy,
+      validationAccuracy: fitted.validationAccuracy,
+      ...{ loss: fitted.loss, weight: await doubles(weight), bias: await doubles(bias) }
+    }
+  } finally {
+    for (const each of held) each.dispose()
+  }
+}
+
+/** Gathers latents [B, L, Z] batch by batch. */
+export class ProbeFeatures {
+  readonly #rows: Float32Array[] = []
+  readonly #labels: number[] = []
+
+  constructor(
+    private readonly kind: 'mean' | 'flatten',
+    private readonly shape: { latentTokens: number; latentChannels: number }
+  ) {}
+
+  add(latents: Float32Array, labels: ArrayLike<number>): void {
+    const { latentTokens: tokens, latentChannels: channels } = this.shape
+    const size = tokens * channels
+    for (let row = 0; row < labels.length; row++) {
+      const latent = latents.slice(row * size, (row + 1) * size)
+      this.#rows.push(this.kind === 'flatten' ? latent : meanOverTokens(latent, tokens, channels))
+      this.#labels.push(labels[row] as number)
+    }
+  }
+
+  result(keep: (row: number) => boolean = () => true): LabelledFeatures {
+    const rows = this.#rows.filter((_, row) => keep(row))
+    const width = rows[0]?.length ?? 0
+    const features = new Float32Array(rows.length * width)
+    for (const [i, row] of rows.entries()) features.set(row, i * width)
+    return { features, labels: Int32Array.from(this.#labels.filter((_, row) => keep(row))) }
+  }
+
+  /** Accuracy on every other picture of a probe fitted on the rest; nothing where the pictures have no classes. */
+  async alternating(): Promise<{ probe?: number }> {
+    const distinct = new Set(this.#labels)
+    if (distinct.has(-1) || distinct.size < 2) return {}
+    const [even, odd] = [this.result((row) => row % 2 === 0), this.result((row) => row % 2 === 1)]
+    return { probe: (await fitProbe(even, odd)).validationAccuracy }
+  }
+}
+
+function meanOverTokens(latent: Float32Array, tokens: number, channels: number): Float32Array {
+  const mean = new Float32Array(channels)
+  for (const [i, value] of latent.entries()) mean[i % channels] = (mean[i % channels] as number) + value / tokens
+  return mean
+}
+
+/**
+ * The accuracy of a linear probe on a tokenizer's latents (posterior means of whole pictures) or a teacher's features.
+ * @throws {RangeError} pictures without classes, features that the model has not
+ */
+export async function probe(
+  model: Tokenizer | Teacher,
+  source: ImageSource,
+  options: ProbeOptions = {}
+): Promise<ProbeResult> {
+  if (!(model instanceof Tokenizer || model instanceof Teacher)) {
+    throw invalidParameter('model', 'a tokenizer or a teacher', model)
+  }
+  const kinds: ProbeKind[] = model instanceof Tokenizer ? ['mean', 'flatten'] : ['cls', 'patches']
+  const { features: kind = kinds[0] as ProbeKind, validation, fold = 5 } = options
+  if (!kinds.includes(kind)) throw outOfRange('features', `one of ${kinds.join(', ')}`, kind)
+  if (!Number.isInteger(fold) || fold < 2) throw outOfRange('fold', 'an integer from 2 on', fold)
+  const all = await gather(model, kind, source, options)
+  const others = validation ? await gather(model, kind, validation, options) : null
+  const part = (keep: (row: number) => boolean) => (others ? all : select(all, keep))
+  const training = part((row) => row % fold !== fold - 1)
+  const judged = others ?? part((row) => row % fold === fold - 1)
+  const fitted = await fitProbe(training, judged, options)
+  return {
+    features: kind,
+    ...{ dimensions: all.features.length / all.labels.length, classes: new Set(all.labels).size },
+    ...{ training: training.labels.length, validation: judged.labels.length },
+    ...{ trainingAccuracy: fitted.trainingAccuracy, validationAccuracy: fitted.validationAccuracy }
+  }
+}
+
+function select({ features, labels }: LabelledFeatures, keep: (row: number) => boolean): LabelledFeatures {
+  const rows = Array.from(labels.keys()).filter(keep)
+  const width = features.length / labels.length
+  const chosen = new Float32Array(rows.length * width)
+  for (const [i, row] of rows.entries()) chosen.set(features.subarray(row * width, (row + 1) * width), i * width)
+  return { features: chosen, labels: Int32Array.from(rows, (row) => labels[row] as number) }
+}
+
+async function gather(
+  model: Tokenizer | Teacher,
+  kind: ProbeKind,
+  source: ImageSource,
+  { pictures, batch = 64, precision = 'fp32', onProgress, onBroken }: ProbeOptions
+): Promise<LabelledFeatures> {
+  const opened = await source.open()
+  try {
+    const count = Math.min(opened.size, pictures ?? opened.size)
+    const spread = Array.from({ length: count }, (_, i) => Math.floor((i * opened.size) / count))
+    const set: ImageSet = subset(opened, spread)
+    const size = model instanceof Tokenizer ? model.config.imageSize : model.config.grid * model.config.patchSize
+    const rows: Float32Array[] = []
+    const classes: number[] = []
+    for await (const { images, indices, labels } of evaluationBatches(set, {
+      size,
+      batch,
+      ...(onBroken && { onBroken })
+    })) {
+      using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
+      rows.push(await featuresOf(model, kind, input, precision))
+      classes.push(...labels)
+      onProgress?.(Math.min(count, (indices.at(-1) as number) + 1), count)
+    }
+    if (classes.includes(-1)) throw outOfRange('source', 'pictures with classes', opened.name)
+    const features = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0))
+    let at = 0
+    for (const row of rows) {
+      features.set(row, at)
+      at += row.length
+    }
+    return { features, labels: Int32Array.from(classes) }
+  } finally {
+    await opened.close()
+  }
+}
+
+/** [B, D], one row after another. */
+async function featuresOf(
+  model: Tokenizer | Teacher,
+  kind: ProbeKind,
+  input: Parameters<Tokenizer['encode']>[0],
+  precision: Precision
+): Promise<Float32Array> {
+  if (model instanceof Tokenizer) {
+    using latents = await model.encode(input, { precision })
+    const values = await latents.toFloat32()
+    return kind === 'flatten' ? values : pooled(values, latents.shape)
+  }
+  const { cls, patches } = await model.features(input, { precision })
+  try {
+    return kind === 'cls' ? await cls.toFloat32() : pooled(await patches.toFloat32(), patches.shape)
+  } finally {
+    cls.dispose()
+    patches.dispose()
+  }
+}
+
+/** [B, L, Z] averaged over L. */
+function pooled(values: Float32Array, shape: readonly number[]): Float32Array {
+  const [count, tokens, channels] = shape as [number, number, number]
+  const result = new Float32Array(count * channels)
+  for (let row = 0; row < count; row++) {
+    const one = values.subarray(row * tokens * channels, (row + 1) * tokens * channels)
+    result.set(meanOverTokens(one, tokens, channels), row * channels)
+  }
+  return result
+}

@@ -1,0 +1,234 @@
+/** A teacher's features on disk, for training that sees every picture in the same one or two views. */
+
+import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { mirrored } from '../data/crop.js'
+import { evaluationBatches } from '../data/evaluation-batches.js'
+import type { ImageSet } from '../data/image-set.js'
+import type { Broken } from '../data/reader.js'
+import { MactokError } from '../errors.js'
+import type { NativeTensor, Precision } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { fileSize } from '../weights/files.js'
+import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
+import { writeSafetensors } from '../weights/writer.js'
+import type { Teacher } from './teacher.js'
+
+export interface FeatureCacheOptions {
+  /** Where caches lie; each of them in a folder of its own, named by what decides its contents. */
+  folder: string
+  set: ImageSet
+  teacher: Teacher
+  /** Side of the square pictures, in pixels. */
+  size: number
+  /** Whether mirrored pictures are met too. */
+  flip: boolean
+  precision: Precision
+  onProgress?: ((done: number, total: number) => void) | undefined
+  onBroken?: ((broken: Broken) => void) | undefined
+  /** Ends the work after the pictures in hand; what is on disk by then stays. */
+  signal?: AbortSignal | undefined
+}
+
+const SHARD_BYTES = 32 * 2 ** 20
+const BATCH = 64
+/** Bytes of a picture's hash: enough to tell the views of one picture from each other and from other pixels. */
+const HASH = 8
+
+const hashOf = (pixels: Uint8Array): Buffer => createHash('sha256').update(pixels).digest().subarray(0, HASH)
+
+/**
+ * `cls` and patch features as float16, beside a hash of the pixels that they were computed from. Written in shards, each complete or
+ * not there, so that an interrupted computation goes on where it was.
+ */
+export class FeatureCache implements AsyncDisposable {
+  readonly #size: number
+  /** Views a picture. */
+  readonly #views: number
+  readonly #perShard: number
+  /** 1 + N and D. */
+  readonly #shape: readonly [number, number]
+  readonly #shards: SafetensorsFile[]
+  /** [pictures · views, HASH] by shard. */
+  readonly #hashes: Uint8Array[]
+
+  private constructor(layout: Layout, size: number, shards: SafetensorsFile[], hashes: Uint8Array[]) {
+    this.#size = size
+    this.#views = layout.views
+    this.#perShard = layout.perShard
+    this.#shape = layout.shape
+    this.#shards = shards
+    this.#hashes = hashes
+  }
+
+  /**
+   * Opens the cache of a set, after computing what is missing of it; null when the signal ended that.
+   * @throws {RangeError} for pictures that are not square, of which training would see changing parts
+   */
+  static async open(options: FeatureCacheOptions): Promise<FeatureCache | null> {
+    const layout = await layoutOf(options)
+    await mkdir(layout.folder, { recursive: true })
+    const { set, size, signal, onProgress } = options
+    const shards: SafetensorsFile[] = []
+    const hashes: Uint8Array[] = []
+    try {
+      for (let first = 0; first < set.size; first += layout.perShard) {
+        const file = join(layout.folder, `features-${String(shards.length).padStart(5, '0')}.safetensors`)
+        const end = Math.min(first + layout.perShard, set.size)
+        if ((await fileSize(file)) === undefined) {
+          const complete = await computeShard(file, first, end, layout, options)
+          if (!complete || signal?.aborted) {
+            await Promise.all(shards.map((shard) => shard.close()))
+            return null
+          }
+        }
+        const shard = await readSafetensors(file)
+        shards.push(shard)
+        if (
+          shard.metadata.identity !== layout.identity ||
+          shard.info('pixels').shape[0] !== (end - first) * layout.views
+        ) {
+          throw new MactokError('ERR_FORMAT', `${file} holds other features than its folder: delete it`)
+        }
+        hashes.push(await shard.bytes('pixels'))
+        onProgress?.(end, set.size)
+      }
+      return new FeatureCache(layout, size, shards, hashes)
+    } catch (error) {
+      await Promise.all(shards.map((shard) => shard.close()))
+      throw error
+    }
+  }
+
+  /**
+   * The features of a training batch, float16 [B, 1 + N, D] with `cls` first; the caller disposes it.
+   * @param images - uint8 [B, size, size, 3]: each must be one of the views of picture indices[i], pixel by pixel
+   * @throws {MactokError} ERR_FORMAT when it is not
+   */
+  async features({ images, indices }: { images: Uint8Array; indices: ArrayLike<number> }): Promise<NativeTensor> {
+    const [tokens, width] = this.#shape
+    const pixels = this.#size * this.#size * 3
+    const result = new Uint16Array(indices.length * tokens * width)
+    const bytes = new Uint8Array(result.buffer)
+    const stride = tokens * width * 2
+    await Promise.all(
+      Array.from(indices, async (index, row) => {
+        const { shard, view } = this.#find(index, images.subarray(row * pixels, (row + 1) * pixels))
+        bytes.set(await (this.#shards[shard] as SafetensorsFile).rows('features', view, view + 1), row * stride)
+      })
+    )
+    return addon().tensor(result, 'float16', [indices.length, tokens, width], 'cpu')
+  }
+
+  #find(index: number, pixels: Uint8Array): { shard: number; view: number } {
+    const shard = Math.floor(index / this.#perShard)
+    const first = (index % this.#perShard) * this.#views
+    const hash = hashOf(pixels)
+    for (let view = first; view < first + this.#views; view++) {
+      if (hash.equals((this.#hashes[shard] as Uint8Array).subarray(view * HASH, (view + 1) * HASH)))
+        return { shard, view }
+    }
+    throw new MactokError(
+      'ERR_FORMAT',
+      `Picture ${index} is not what the teacher's features were computed from: its file has changed, or training crops it. Delete the cache, or train without teacher.cache.`
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.close()))
+  }
+}
+
+interface Layout {
+  folder: string
+  identity: string
+  views: number
+  perShard: number
+  shape: readonly [tokens: number, width: number]
+}
+
+async function layoutOf({ folder, set, teacher, size, flip, precision }: FeatureCacheOptions): Promise<Layout> {
+  const { config } = teacher
+  const hash = createHash('sha256')
+  const [teacherHash, names] = [await teacher.identity(), createHash('sha256')]
+  for (let i = 0; i < set.size; i++) names.update(`${set.sample(i).name}\n`)
+  const { grid, patchSize } = config
+  hash.update(
+    JSON.stringify({
+      formatVersion: 1,
+      teacherHash,
+      grid,
+      patchSize,
+      size,
+      flip,
+      precision,
+      names: names.digest('hex')
+    })
+  )
+  const identity = hash.digest('hex')
+  const shape = [1 + grid ** 2, config.vit.width] as const
+  const views = flip ? 2 : 1
+  const perShard = Math.max(1, Math.floor(SHARD_BYTES / (views * shape[0] * shape[1] * 2)))
+  return { folder: join(folder, identity.slice(0, 16)), identity, views, perShard, shape }
+}
+
+/** Computes and writes the shard of pictures [first, end); broken ones have a hash that no picture has. False: interrupted. */
+async function computeShard(
+  file: string,
+  first: number,
+  end: number,
+  { identity, views, shape: [tokens, width] }: Layout,
+  { set, teacher, size, precision, onProgress, onBroken, signal }: FeatureCacheOptions
+): Promise<boolean> {
+  const rows = (end - first) * views
+  const features = new Uint16Array(rows * tokens * width)
+  const pixels = new Uint8Array(rows * HASH)
+  for await (const { images, indices } of evaluationBatches(set, {
+    ...{ size, batch: BATCH, start: first, end, whole: true },
+    ...(onBroken && { onBroken })
+  })) {
+    if (signal?.aborted) return false
+    for (const [view, shown] of (views === 2 ? [images, mirrored(images, size)] : [images]).entries()) {
+      const computed = await viewFeatures(teacher, shown, indices.length, size, precision)
+      for (const [row, index] of indices.entries()) {
+        const place = (index - first) * views + view
+        const bytes = size * size * 3
+        pixels.set(hashOf(shown.subarray(row * bytes, (row + 1) * bytes)), place * HASH)
+        features.set(computed.cls.subarray(row * width, (row + 1) * width), place * tokens * width)
+        const patches = (tokens - 1) * width
+        features.set(computed.patches.subarray(row * patches, (row + 1) * patches), (place * tokens + 1) * width)
+      }
+    }
+    onProgress?.((indices.at(-1) as number) + 1, set.size)
+  }
+  const tensors = [
+    { name: 'features', dtype: 'float16', shape: [rows, tokens, width], data: features },
+    { name: 'pixels', dtype: 'uint8', shape: [rows, HASH], data: pixels }
+  ] as const
+  await writeSafetensors(file, tensors, { identity })
+  return true
+}
+
+async function viewFeatures(
+  teacher: Teacher,
+  images: Uint8Array,
+  count: number,
+  size: number,
+  precision: Precision
+): Promise<{ cls: Uint16Array; patches: Uint16Array }> {
+  const input = addon().tensor(images, 'uint8', [count, size, size, 3], 'cpu')
+  const { cls, patches } = await native(teacher.native.features(input, precision))
+  try {
+    const halves = async (tensor: NativeTensor) => {
+      const half = await native(tensor.to('cpu', 'float16'))
+      const values = new Uint16Array(await native(half.read()))
+      half.dispose()
+      return values
+    }
+    return { cls: await halves(cls), patches: await halves(patches) }
+  } finally {
+    for (const tensor of [input, cls, patches]) tensor.dispose()
+  }
+}

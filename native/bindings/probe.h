@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace mactok {
+
+/** linearProbe of lib/native/addon.ts. */
+void define_probe_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace mactok

@@ -1,0 +1,169 @@
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { collapsed } from '../../lib/ablation/measures.js'
+import { chartOf, markdownTable } from '../../lib/ablation/report.js'
+import { runAblation } from '../../lib/ablation/run.js'
+import type { AblationConfigInput } from '../../lib/ablation/schema.js'
+import { type Arm, ablationTables, armsOf } from '../../lib/ablation/tables.js'
+import { writePng } from '../../lib/data/picture.js'
+import { addon } from '../../lib/native/load.js'
+import { trainTokenizer } from '../../lib/training/builder.js'
+import { readMetrics } from '../../lib/training/metrics.js'
+import { device } from '../support/native.js'
+import { Workplace } from '../support/pictures.js'
+
+describe('tables', () => {
+  test('have rows of names of their own, which all are settings', () => {
+    for (const [table, arms] of Object.entries(ablationTables) as [string, readonly Arm[]][]) {
+      expect(new Set(arms.map(({ name }) => name)).size).toBe(arms.length)
+      for (const arm of arms) {
+        expect(() => trainTokenizer('tiny-32').set(arm.settings(100))).not.toThrow()
+        if (arm.from) expect(armsOf(table, [arm.name]).map(({ name }) => name)).toEqual([arm.from, arm.name])
+      }
+    }
+  })
+
+  test('name what is unknown', () => {
+    expect(() => armsOf('component')).toThrow('Expected one of components, mask-ratio')
+    expect(() => armsOf('components', ['plain', 'nothing'])).toThrow(
+      "Expected some of plain, random, local, semantic, global for arms but received 'nothing'"
+    )
+  })
+})
+
+test('collapse is both: dead units and the mean picture', () => {
+  expect(collapsed({ activeUnits: 0.01, psnr: 10.2 }, 10)).toBe(true)
+  expect(collapsed({ activeUnits: 0.06, psnr: 10.2 }, 10)).toBe(false)
+  expect(collapsed({ activeUnits: 0.01, psnr: 10.4 }, 10)).toBe(false)
+})
+
+describe('results', () => {
+  const run = (seed: number, psnr: number) => ({
+    ...{ seed, dir: '', values: { psnr, kl: 10, activeUnits: 0.5 } },
+    metrics: [10, 20].map((step) => ({ step, evaluation: { psnr: psnr + step, kl: 1 } }))
+  })
+  const results = {
+    ...{ table: 'components', meanPicture: 12.5 },
+    config: { preset: 'tiny-32', steps: 20 } as Parameters<typeof markdownTable>[0]['config'],
+    rows: armsOf('components').map((arm, i) => ({ arm, runs: i === 1 ? [run(0, 14), run(1, 16)] : [] }))
+  }
+
+  test('become a table of means and deviations', () => {
+    const lines = markdownTable(results).split('\n')
+    expect(lines[2]).toBe('|  | KL (nats) | active units (%) | PSNR (dB) | collapsed | seeds | in the paper |')
+    expect(lines[4]).toBe(
+      '| + random masking | 10.0 ± 0.00 | 50.0 ± 0.0 | 15.00 ± 1.41 | no | 2 | rFID .58, gFID 6.01 |'
+    )
+    expect(lines.join('\n')).toContain('12.50 dB')
+    expect(lines.join('\n')).toContain('4 rows have no finished run yet.')
+  })
+
+  test('become charts with the mean picture as a rule', () => {
+    const column = { name: 'psnr', label: 'PSNR (dB)', show: String, unit: 'dB', scale: 1 }
+    expect(chartOf(results, column)).toContain('mean picture')
+    expect(chartOf(results, { ...column, name: 'rfid' })).toBeNull()
+  })
+})
+
+describe('an ablation', () => {
+  const workplace = new Workplace()
+  const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
+  let config: AblationConfigInput
+  beforeAll(async () => {
+    const photos = workplace.path('photos')
+    for (const label of [0, 1]) {
+      mkdirSync(join(photos, `${label}`), { recursive: true })
+      for (let i = 0; i < 6; i++) {
+        const noise = addon().uniform(i, 'test', label, 0, 1, 16 * 16 * 3)
+        const data = Uint8Array.from(noise, (value) => label * 150 + value * 100)
+        await writePng(join(photos, `${label}`, `${i}.png`), { data, width: 16, height: 16 })
+      }
+    }
+    config = {
+      settings: {
+        tokenizer: { imageSize: 16, patchSize: 8, latentTokens: 4, latentChannels: 3, encoder: vit, decoder: vit },
+        ...{ batch: 4, precision: 'fp32', log: { every: 2 }, evaluation: { every: 4 }, checkpoint: { every: 2 } }
+      },
+      ...{ data: photos, heldOut: photos, steps: 8, seeds: [0, 1] },
+      rows: { annealing: { loss: { weights: { kl: 0.01 } } } }
+    }
+  })
+  const arms = ['plain', 'annealing', 'latent-masking']
+
+  test('runs, goes on bit for bit after an interruption, and writes table and plots', async () => {
+    const [whole, parts] = [workplace.path('whole'), workplace.path('parts')]
+    const outcome = await runAblation('collapse', config, { out: whole, arms, device })
+    expect(outcome).toMatchObject({ interrupted: false, table: 'collapse' })
+    expect(outcome.rows.map(({ runs }) => runs.length)).toEqual([2, 2, 2, 0])
+
+    const stop = new AbortController()
+    const cut = await runAblation('collapse', config, {
+      ...{ out: parts, arms, device, signal: stop.signal },
+      onProgress: ({ arm, step }) => arm === 'annealing' && step?.step === 4 && stop.abort()
+    })
+    expect(cut).toMatchObject({ interrupted: true })
+    const finished = join(parts, 'runs/plain/seed-0/measured.json')
+    const { mtimeMs } = statSync(finished)
+    const progress: [string, number][] = []
+    await runAblation('collapse', config, {
+      ...{ out: parts, arms, device },
+      onProgress: ({ arm, done, total }) => {
+        expect(total).toBe(48)
+        progress.push([arm, done])
+      }
+    })
+    expect(progress[0]).toEqual(['annealing', 8])
+    expect(progress.at(-1)).toEqual(['latent-masking', 48])
+    expect(statSync(finished).mtimeMs).toBe(mtimeMs)
+    for (const file of ['table.md', 'table.csv']) {
+      expect(readFileSync(join(parts, file), 'utf8')).toBe(readFileSync(join(whole, file), 'utf8'))
+    }
+    for (const file of ['psnr.svg', 'kl.svg', 'activeUnits.svg', 'probe.svg', 'table.json']) {
+      expect(existsSync(join(whole, file))).toBe(true)
+    }
+    const lines = (dir: string) =>
+      readMetrics(join(dir, 'runs/annealing/seed-0')).map(({ picturesPerSecond: _, ...line }) => line)
+    expect(lines(parts)).toEqual(lines(whole))
+    expect(lines(whole).map(({ klWeight }) => klWeight)).toEqual([
+      0.01 * 0.25,
+      0.01 * 0.75,
+      undefined,
+      0.01,
+      0.01,
+      undefined
+    ])
+  })
+
+  test('refuses a folder of other settings, and wrong ones', async () => {
+    const out = workplace.path('whole')
+    await expect(runAblation('collapse', { ...config, steps: 9 }, { out, device })).rejects.toThrow(
+      'ablation.steps is 8 there but 9 here'
+    )
+    await expect(runAblation('components', { ...config, rows: {} }, { out, device })).rejects.toThrow(
+      'Expected a folder of its own'
+    )
+    const wrong = { ...config, rows: { nothing: {} } }
+    await expect(runAblation('collapse', wrong, { out: workplace.path('x'), device })).rejects.toThrow(
+      "Expected names among plain, annealing, latent-masking, mactok for rows but received 'nothing'"
+    )
+    const typo = { ...config, settings: { masking: { maximum: 1 } } }
+    await expect(runAblation('collapse', typo, { out: workplace.path('x'), device })).rejects.toThrow(
+      'Unknown setting masking.maximum'
+    )
+    expect(existsSync(workplace.path('x'))).toBe(false)
+  })
+
+  test('fine-tunes the decoder of a finished row', async () => {
+    const out = workplace.path('decoder')
+    const rows = { trained: { masking: { semantic: 0 }, align: { local: false, global: false } } }
+    const outcome = await runAblation(
+      'decoder-finetuning',
+      { ...config, rows, seeds: [0], decoderSteps: 4 },
+      { out, device, arms: ['fine-tuned'] }
+    )
+    const [trained, tuned] = outcome.rows.map(({ runs }) => runs[0]?.values as Record<string, number>)
+    expect(tuned?.kl).toBe(trained?.kl)
+    expect(tuned?.psnr).not.toBe(trained?.psnr)
+  })
+})

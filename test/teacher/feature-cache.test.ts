@@ -1,0 +1,156 @@
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { imageFolder } from '../../lib/data/image-folder.js'
+import { writePng } from '../../lib/data/picture.js'
+import { type TrainBatch, trainBatches } from '../../lib/data/train-batches.js'
+import { addon } from '../../lib/native/load.js'
+import { FeatureCache, type FeatureCacheOptions } from '../../lib/teacher/feature-cache.js'
+import { Teacher } from '../../lib/teacher/teacher.js'
+import { tensor } from '../../lib/tensor/tensor.js'
+import { trainTokenizer } from '../../lib/training/builder.js'
+import { readMetrics } from '../../lib/training/metrics.js'
+import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { device } from '../support/native.js'
+import { describeWith, WEIGHTS } from '../support/paths.js'
+import { Workplace } from '../support/pictures.js'
+
+const weights = join(WEIGHTS, 'dinov2-small')
+const size = 16
+const workplace = new Workplace()
+let photos: string
+
+const draw = (name: string, seed: number, width = 20, height = 20) => {
+  const data = Uint8Array.from(addon().uniform(seed, 'test', 0, 0, 1, width * height * 3), (value) => value * 256)
+  return writePng(join(photos, name), { data, width, height })
+}
+
+beforeAll(async () => {
+  photos = workplace.path('photos')
+  mkdirSync(photos)
+  for (let i = 0; i < 6; i++) await draw(`${i}.png`, i)
+})
+
+describeWith(weights, "a teacher's features on disk", () => {
+  let teacher: Teacher
+  beforeAll(async () => {
+    teacher = await Teacher.load(weights, { grid: 4, device })
+  })
+
+  const open = async (changes: Partial<FeatureCacheOptions> = {}) => {
+    const set = await imageFolder(photos).open()
+    const cache = await FeatureCache.open({
+      ...{ folder: workplace.path('cache'), set, teacher, size, flip: true, precision: 'fp32' },
+      ...changes
+    })
+    return { set, cache: cache as FeatureCache }
+  }
+
+  test('are those that it finds in the same pictures, mirrored or not, to float16', async () => {
+    const { set, cache } = await open()
+    const batches = trainBatches(set, { size, batch: 8, seed: 3, uniform: addon().uniform, minScale: 1 })
+    const { value: batch } = await batches.next()
+    await batches.return()
+    const { images, indices } = batch as TrainBatch
+    const cached = await cache.features({ images, indices })
+    expect(cached.shape).toEqual([8, 17, 384])
+    const half = await cached.to('cpu', 'float32')
+    const found = new Float32Array(await half.read())
+    using input = tensor(images, [8, size, size, 3], { dtype: 'uint8' })
+    const { cls, patches } = await teacher.features(input)
+    const [ofCls, ofPatches] = [await cls.toFloat32(), await patches.toFloat32()]
+    let largest = 0
+    for (let row = 0; row < 8; row++) {
+      for (let i = 0; i < 17 * 384; i++) {
+        const expected = i < 384 ? ofCls[row * 384 + i] : ofPatches[row * 16 * 384 + i - 384]
+        largest = Math.max(largest, Math.abs((found[row * 17 * 384 + i] as number) - (expected as number)))
+      }
+    }
+    // Half a unit in the last place of values up to 16, and what another batch size changes.
+    expect(largest).toBeLessThan(5e-3)
+    for (const each of [cached, half, cls, patches]) each.dispose()
+    await cache[Symbol.asyncDispose]()
+    await set.close()
+  })
+
+  test('are computed once: what is complete stays, what is missing or half written is made anew', async () => {
+    const folder = workplace.path('again')
+    const { cache } = await open({ folder })
+    await cache[Symbol.asyncDispose]()
+    const place = join(folder, readdirSync(folder)[0] as string)
+    const file = join(place, readdirSync(place)[0] as string)
+    const { mtimeMs } = statSync(file)
+    writeFileSync(join(place, '.features-00001.safetensors.0badcafe.tmp'), 'cut')
+    await (await open({ folder })).cache[Symbol.asyncDispose]()
+    expect(statSync(file).mtimeMs).toBe(mtimeMs)
+    rmSync(file)
+    const stop = new AbortController()
+    stop.abort()
+    expect((await open({ folder, signal: stop.signal })).cache).toBeNull()
+    await (await open({ folder })).cache[Symbol.asyncDispose]()
+    expect(readdirSync(place).filter((name) => name.endsWith('.safetensors'))).toHaveLength(1)
+  })
+
+  test('of other settings lie elsewhere; those of other pictures are refused', async () => {
+    const folder = workplace.path('others')
+    for (const changes of [{}, { flip: false }, { size: 8 }]) {
+      await (await open({ folder, ...changes })).cache[Symbol.asyncDispose]()
+    }
+    expect(readdirSync(folder)).toHaveLength(3)
+    const { cache } = await open({ folder })
+    const images = new Uint8Array(size * size * 3)
+    await expect(cache.features({ images, indices: [2] })).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringContaining("Picture 2 is not what the teacher's features were computed from")
+    })
+    await cache[Symbol.asyncDispose]()
+  })
+
+  test('need square pictures', async () => {
+    await draw('wide.png', 9, 30, 20)
+    try {
+      await expect(open({ folder: workplace.path('wide') })).rejects.toThrow('Expected square ones for pictures')
+    } finally {
+      rmSync(join(photos, 'wide.png'))
+    }
+  })
+
+  test('train with the losses that the teacher itself gives', async () => {
+    const vit = { width: 16, depth: 2, heads: 2, layerScale: 1 }
+    const settings: TrainingConfigInput = {
+      tokenizer: { imageSize: size, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
+      ...{ batch: 4, microBatch: 2, steps: 6, precision: 'fp32' },
+      align: { hidden: 8 },
+      // Semantic masks rank similarities, where rounding may turn two of them round.
+      masking: { semantic: 0 },
+      teacher: { weights },
+      data: { minScale: 1 },
+      log: { every: 1 }
+    }
+    const [plain, cached] = [workplace.path('plain'), workplace.path('cached')]
+    await trainTokenizer(settings).data(photos).run({ dir: plain, device })
+    const progress: number[] = []
+    await trainTokenizer(settings)
+      .set({ teacher: { cache: 'auto' } })
+      .data(photos)
+      .on('features', ({ done }) => progress.push(done))
+      .run({ dir: cached, device })
+    expect(progress.at(-1)).toBe(6)
+    expect(readdirSync(cached)).toContain('teacher')
+    const terms = (dir: string) => readMetrics(dir).map(({ loss }) => loss as Record<string, number>)
+    for (const [step, loss] of terms(plain).entries()) {
+      for (const [name, value] of Object.entries(loss)) {
+        expect(Math.abs((terms(cached)[step]?.[name] as number) - value)).toBeLessThan(2e-4)
+      }
+    }
+  })
+})
+
+describe('teacher.cache', () => {
+  test('is refused where training crops at random', () => {
+    expect(() => trainTokenizer({ preset: 'tiny-64', teacher: { cache: 'auto' } })).toThrow(
+      'teacher.cache: expected none where training crops at random, but for data.minScale 1; data.minScale is 0.8'
+    )
+    expect(() => trainTokenizer({ preset: 'tiny-32', teacher: { cache: 'auto' } })).not.toThrow()
+  })
+})
