@@ -97,6 +97,9 @@ export function mapContinuousTokenizer(
   const [, , patchSize] = shape('encoder.patch_embed.proj.weight') as [number, number, number, number]
   const encoder = vit('encoder')
   const grid = Math.sqrt((shape('encoder.pos_embed')[1] as number) - (encoder.cls ? 1 : 0))
+  if (weights.has('quantize.embedding.weight')) {
+    throw new MactokError('ERR_FORMAT', 'The tokenizer checkpoint has a VQ bottleneck: expected KL, AE or SoftVQ')
+  }
   const codes = mapped.get('quantize.embedding')?.shape
   if (codes && codes.length !== 3) {
     throw new MactokError(

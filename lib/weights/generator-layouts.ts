@@ -13,8 +13,19 @@ export function detectGenerator(names: Iterable<string>, record: CheckpointRecor
   const transformer = ['t_embedder.mlp.0.weight', 'y_embedder.embedding_table.weight', 'final_layer.linear.weight']
   if (!transformer.every((name) => all.has(name))) return undefined
   if (all.has('blocks.0.mlp.w12.weight')) return 'lightningdit'
-  const projectors = [...all].some((name) => name.startsWith('projectors.'))
+  // continuous_tokenizer's SiT on tokens has REPA's settings, but nothing else of it.
+  if (!all.has('x_embedder.proj.weight')) return 'sit'
+  const projectors = [...all].some((name) => /^(projectors|decoder_blocks)\./.test(name))
   return projectors || 'enc_type' in settings(record) ? 'repa' : 'sit'
+}
+
+/** REPA's first checkpoints count the blocks after its alignment anew: `decoder_blocks`. */
+export function joinBlocks(weights: Weights): Weights {
+  let first = 0
+  while (weights.has(`blocks.${first}.attn.qkv.weight`)) first++
+  const rename = (name: string) =>
+    name.replace(/^decoder_blocks\.(\d+)\./, (_, index: string) => `blocks.${first + Number(index)}.`)
+  return new Map([...weights].map(([name, tensor]) => [rename(name), tensor]))
 }
 
 /** What training was told: `args` of SiT, REPA and continuous_tokenizer. */
@@ -125,7 +136,10 @@ const stableDiffusionScale = 0.18215
 
 /** What latents are multiplied by before the network sees them, where the checkpoint tells; LightningDiT's comes after normalisation. */
 export function latentScale({ layout, record }: FoundGenerator, latentShape: readonly number[]): number | undefined {
-  if (layout === 'lightningdit') return number(section(record, 'data').latent_multiplier)
+  const data = section(record, 'data')
+  if (layout === 'lightningdit') {
+    return number(data.latent_multiplier) ?? (Object.keys(data).length > 0 ? stableDiffusionScale : undefined)
+  }
   return latentShape.length === 3 && latentShape[0] === 4 ? stableDiffusionScale : undefined
 }
 

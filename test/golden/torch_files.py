@@ -1,6 +1,9 @@
-"""Files of torch.save in both formats and several pickle protocols, and what they hold as safetensors."""
+"""Files of torch.save in both formats and several pickle protocols, and what they hold as safetensors; checkpoints of random
+weights in the layouts of SiT, REPA and LightningDiT (their names and shapes, and what else those projects' train.py saves)."""
 
 import argparse
+import io
+import zipfile
 from collections import OrderedDict
 
 import torch
@@ -48,6 +51,53 @@ def checkpoint() -> dict[str, object]:
     }
 
 
+def transformer(seed: int, lightning: bool, outputs: int) -> OrderedDict[str, torch.Tensor]:
+    """A transformer of width 8 and depth 3 on 4x4 latents of 4 channels in patches of 2 (LightningDiT: 1), for 3 classes."""
+    width, patch = 8, 1 if lightning else 2
+    shapes = {"x_embedder.proj.weight": (width, 4, patch, patch), "pos_embed": (1, (4 // patch) ** 2, width)}
+    shapes |= {"t_embedder.mlp.0.weight": (width, 256), "t_embedder.mlp.2.weight": (width, width)}
+    shapes |= {"y_embedder.embedding_table.weight": (4, width)}
+    mlp = {"w12": (42, width), "w3": (width, 21)} if lightning else {"fc1": (4 * width, width), "fc2": (width, 4 * width)}
+    for i in range(3):
+        layers = {"attn.qkv": (3 * width, width), "attn.proj": (width, width), "adaLN_modulation.1": (6 * width, width)}
+        layers |= {f"mlp.{name}": shape for name, shape in mlp.items()}
+        shapes |= {f"blocks.{i}.{name}.weight": shape for name, shape in layers.items()}
+        if lightning:
+            shapes |= {f"blocks.{i}.norm{k}.weight": (width,) for k in (1, 2)}
+    shapes |= {"final_layer.linear.weight": (outputs, width), "final_layer.adaLN_modulation.1.weight": (2 * width, width)}
+    if lightning:
+        shapes |= {"final_layer.norm_final.weight": (width,)}
+        shapes |= {f"feat_rope.freqs_{kind}": (16, 4) for kind in ("cos", "sin")}
+    for name, shape in list(shapes.items()):
+        if name.endswith(".weight") and "norm" not in name and "embedding_table" not in name:
+            shapes[name.removesuffix("weight") + "bias"] = shape[:1]
+    return OrderedDict((name, normal(seed + k, *shape).float()) for k, (name, shape) in enumerate(sorted(shapes.items())))
+
+
+def projects() -> dict[str, dict[str, object]]:
+    sit = transformer(100, lightning=False, outputs=32)
+    repa = OrderedDict(
+        # Its first version: the blocks after the aligned one counted anew.
+        (name.replace("blocks.2.", "decoder_blocks.0."), value)
+        for name, value in transformer(200, lightning=False, outputs=16).items()
+    )
+    repa["projectors.0.0.weight"] = normal(300, 3, 8).float()
+    lightning = transformer(400, lightning=True, outputs=4)
+    config = {
+        "data": {"image_size": 256, "num_classes": 3, "latent_norm": True, "latent_multiplier": 0.5},
+        "transport": {"path_type": "Linear", "prediction": "velocity", "loss_weight": None, "use_cosine_loss": True},
+        "sample": {"num_sampling_steps": 250, "cfg_scale": 6.7, "cfg_interval_start": 0.11, "timestep_shift": 0.3},
+    }
+    train = argparse.Namespace(model="SiT-XL/2", num_classes=3, path_type="GVP", prediction="velocity", vae="ema")
+    align = argparse.Namespace(model="SiT-XL/2", path_type="cosine", prediction="v", enc_type="dinov2-vit-b")
+    zeros = {f"module.{name}": torch.zeros_like(value) for name, value in sit.items()}
+    return {
+        "sit": {"model": zeros, "ema": sit, "opt": {"state": {}}, "args": train},
+        "repa": {"ema": repa, "args": align, "steps": 400000},
+        "lightningdit": {"ema": {f"module.{name}": value for name, value in lightning.items()}, "config": config},
+    }
+
+
 def make() -> None:
     PLACE.mkdir(exist_ok=True)
     content = checkpoint()
@@ -61,3 +111,12 @@ def make() -> None:
     values = {name: value.detach().contiguous().clone() for name, value in content["ema"].items()}
     save_file(values, PLACE / "expected.safetensors")
     (PLACE / "expected.safetensors").chmod(0o644)
+    with zipfile.ZipFile(PLACE / "zip2.pt") as source, zipfile.ZipFile(PLACE / "compressed.pt", "w") as target:
+        for record in source.infolist():
+            target.writestr(zipfile.ZipInfo(record.filename), source.read(record), zipfile.ZIP_DEFLATED)
+    (PLACE / "compressed.pt").chmod(0o644)
+    for name, saved in projects().items():
+        buffer = io.BytesIO()
+        torch.save(saved, buffer, _use_new_zipfile_serialization=name != "repa")
+        (PLACE / f"{name}.pt").write_bytes(buffer.getvalue())
+        (PLACE / f"{name}.pt").chmod(0o644)

@@ -158,8 +158,6 @@ describe('checkpoints of torch.save', () => {
     const flow = { path: 'gvp', prediction: 'velocity', time: 'data_at_1' }
     expect(config).toMatchObject({ latentShape: [4, 4, 4], patchSize: 2, depth: 3, classes: 3, learnSigma: true, flow })
     expect(statistics?.std[0]).toBeCloseTo(1 / 0.18215, 5)
-    using generator = await Generator.load(out, { device })
-    expect(generator.parameters).toBe(8 * 3 * 307 + 2960 + 8 * 33)
     const zeros = await importWeights(place('sit'), { out: path.join(folder, 'pt-model'), heads: 2, group: 'model' })
     expect(zeros.group).toBe('model')
     const written = await contents(path.join(folder, 'pt-model', 'model.safetensors'))

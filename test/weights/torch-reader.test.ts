@@ -210,6 +210,10 @@ describe('hostile files', () => {
     reject(tensor(ascii('K\x04\x85'), ascii('K\x01\x85')), 'the storage of tensor "x"')
   )
 
+  test('archives with compressed records, which could be bombs', async () => {
+    await expect(openWeightsFile(golden('compressed.pt'))).rejects.toThrow('is compressed')
+  })
+
   test('files of neither format', async () => {
     const file = path.join(folder, 'text.pt')
     await writeFile(file, 'hello')
