@@ -13,13 +13,16 @@ function number(text: string): number {
   return value
 }
 
+/** Stands for null, which Commander would turn into an empty text. */
+const nothing = Symbol('null')
+
 /** `--masking.max <number>`, which converts and checks its value. */
 function flag({ name, kind, choices, nullable, description }: ConfigField): Option {
   const words = kind === 'boolean' ? ['true', 'false'] : choices
   const shown = kind === 'words' ? words.join(',') : words.length > 0 ? words.join('|') : kind === 'list' ? 'a,b' : kind
   const option = new Option(`--${name} <${nullable ? `${shown}|none` : shown}>`, description)
   return option.argParser((text: string): unknown => {
-    if (nullable && (text === 'none' || text === 'null')) return null
+    if (nullable && (text === 'none' || text === 'null')) return nothing
     if (kind === 'number') return number(text)
     if (kind === 'list') return text.split(',').map(number)
     if (kind === 'words') return text === 'none' ? [] : text.split(',')
@@ -62,7 +65,8 @@ export function givenSettings(options: Record<string, unknown>, schema: z.core.$
   for (const { name } of configFields(schema)) {
     // Commander keeps the dots of a name and joins its dashes, of which there are none.
     if (options[name] === undefined) continue
-    const nested = name.split('.').reduceRight<unknown>((value, key) => ({ [key]: value }), options[name])
+    const value = options[name] === nothing ? null : options[name]
+    const nested = name.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value)
     given = mergeConfig(given, nested)
   }
   return given

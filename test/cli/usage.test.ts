@@ -57,6 +57,15 @@ describe('--help', () => {
     }
   })
 
+  test('takes none for a setting that may be nothing', async () => {
+    const args = ['train', 'tokenizer', 'tiny-32', '--out', join(folder, 'none'), '--data', join(folder, 'nowhere')]
+    // It is the folder that is refused, not the settings.
+    const { code, stderr } = await mactok([...args, '--optimizer.lr', 'none', '--grid.every', 'none'])
+    expect(stderr).toContain('There is neither a folder nor a tar')
+    expect(code).toBe(1)
+    expect((await mactok([...args, '--steps', 'none'])).stderr).toContain('Expected a number')
+  })
+
   test('--version', async () => expect((await mactok(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/))
 })
 
