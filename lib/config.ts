@@ -53,7 +53,8 @@ function shapeOf(schema: z.core.$ZodType): Record<string, z.core.$ZodType> | und
 export interface ConfigField {
   /** Its dotted name, `masking.max`. */
   name: string
-  kind: 'number' | 'boolean' | 'string' | 'choice' | 'list'
+  /** `list`: numbers; `words`: some of the choices. */
+  kind: 'number' | 'boolean' | 'string' | 'choice' | 'list' | 'words'
   choices: string[]
   nullable: boolean
   description: string
@@ -76,7 +77,8 @@ export function configFields(schema: z.core.$ZodType, where = ''): ConfigField[]
     if (shapeOf(field)) return configFields(field, name)
     const { schema: leaf, nullable } = unwrap(field)
     const { def } = (leaf as z.core.$ZodTypes)._zod
-    const choices = def.type === 'enum' ? Object.values(def.entries).map(String) : []
+    const element = def.type === 'array' ? (def.element as z.core.$ZodTypes)._zod.def : def
+    const choices = element.type === 'enum' ? Object.values(element.entries).map(String) : []
     const kind =
       def.type === 'number' || def.type === 'boolean'
         ? def.type
@@ -84,7 +86,9 @@ export function configFields(schema: z.core.$ZodType, where = ''): ConfigField[]
           ? 'choice'
           : def.type === 'tuple'
             ? 'list'
-            : 'string'
+            : def.type === 'array' && choices.length > 0
+              ? 'words'
+              : 'string'
     return [{ name, kind, choices, nullable, description: description(field) }]
   })
 }

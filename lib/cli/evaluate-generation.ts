@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { GenerationEvaluation, GenerationMetric } from '../evaluation/generation.js'
+import type { GenerationEvaluation } from '../evaluation/generation.js'
 import type { InceptionInput } from '../evaluation/inception.js'
+import { type GenerationMetric, generationMetrics } from '../evaluation/metric-names.js'
 import type { Guidance, Sweep, SweepAxis } from '../evaluation/sweep.js'
 import { samplingSchema } from '../generator/sampling.js'
 import {
@@ -88,11 +89,7 @@ export function define(command: Command): void {
     .option('--sweep <axes>', 'guidance, interval, or guidance,interval: the best scale, then the best interval', axes)
     .option('--scales <list>', 'guidance scales to try (default: 1 to 4)', numbers)
     .option('--intervals <list>', 'guidance intervals to try, such as 0:1,0.1:0.9 (default: 12 of them)', pairs)
-    .addOption(
-      new Option('--by <metric>', 'what the best is chosen by')
-        .choices(['fid', 'sfid', 'is', 'precision', 'recall'])
-        .default('fid')
-    )
+    .addOption(new Option('--by <metric>', 'what the best is chosen by').choices(generationMetrics).default('fid'))
     .option('--out <folder>', 'keeps results, curves, and what an interrupted call has done')
   addComputeOptions(command)
   addSettings(command, samplingSchema)

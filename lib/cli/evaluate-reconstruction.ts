@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import type { ReconstructionMetric, ReconstructionReport } from '../evaluation/reconstruction.js'
+import type { ReconstructionMetric } from '../evaluation/metric-names.js'
+import type { ReconstructionReport } from '../evaluation/reconstruction.js'
 import type { Precision } from '../native/addon.js'
 import {
   addComputeOptions,

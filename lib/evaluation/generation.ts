@@ -4,13 +4,11 @@ import type { Tensor } from '../tensor/tensor.js'
 import { type GatherOptions, gather } from './gather.js'
 import { frechetDistance } from './gaussian.js'
 import { type Inception, type InceptionInput, inceptionInputs } from './inception.js'
+import { type GenerationMetric, generationMetrics } from './metric-names.js'
 import type { PictureStatistics } from './picture-statistics.js'
 import { openPictures, type PictureStream, pictureKey } from './picture-stream.js'
 import { precisionRecall } from './precision-recall.js'
 import { type Gaussians, readStatistics, writeStatistics } from './statistics-file.js'
-
-export const generationMetrics = ['fid', 'sfid', 'is', 'precision', 'recall'] as const
-export type GenerationMetric = (typeof generationMetrics)[number]
 
 /** What generated pictures are held against. */
 export interface Reference extends Disposable {

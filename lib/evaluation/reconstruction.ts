@@ -1,4 +1,4 @@
-import { evaluationBatches } from '../data/evaluation-batches.js'
+import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
 import { MactokError, outOfRange } from '../errors.js'
@@ -11,15 +11,12 @@ import { inceptionName } from '../weights/inception.js'
 import { locateWeights } from '../weights/index.js'
 import { frechetDistance } from './gaussian.js'
 import { Inception } from './inception.js'
+import { type ReconstructionMetric, reconstructionMetrics } from './metric-names.js'
 import { PictureStatistics } from './picture-statistics.js'
 import { spread } from './picture-stream.js'
 import { PosteriorStatistics, type PosteriorSummary } from './posterior.js'
 import { levelsPsnr, toLevels } from './psnr.js'
 import { SSIM_WINDOW, ssim } from './ssim.js'
-
-/** What reconstructions are judged by, besides PSNR, active units and KL, which cost nothing. */
-export const reconstructionMetrics = ['ssim', 'lpips', 'rfid'] as const
-export type ReconstructionMetric = (typeof reconstructionMetrics)[number]
 
 export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
   pictures: number
@@ -40,6 +37,17 @@ export interface JudgeOptions {
   inception: string
   device: string
 }
+
+export interface JudgingOptions {
+  precision: Precision
+  /** Told of the pictures done; may throw to stop. */
+  onBatch?: (done: number) => void
+  /** Shown the posterior means [B, L, Z] of each batch and the pictures' labels. */
+  onLatents?: (means: Float32Array, labels: Int32Array) => void
+}
+
+/** Whose weights metrics use unless told otherwise. */
+export const reconstructionWeights = { lpips: 'lpips-vgg', inception: inceptionName }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
@@ -69,12 +77,11 @@ export class ReconstructionJudge implements Disposable {
 
   /**
    * Judges the reconstructions of centre crops, nothing masked, from posterior means.
-   * @param onBatch - told of the pictures done; may throw to stop
    */
   async judge(
     tokenizer: Tokenizer,
-    batches: AsyncIterable<{ images: Uint8Array; indices: Int32Array }>,
-    { precision, onBatch }: { precision: Precision; onBatch?: (done: number) => void }
+    batches: AsyncIterable<EvaluationBatch>,
+    { precision, onBatch, onLatents }: JudgingOptions
   ): Promise<ReconstructionEvaluation> {
     const { imageSize: size, latentTokens, latentChannels } = tokenizer.config
     const posterior = new PosteriorStatistics(latentTokens, latentChannels)
@@ -84,7 +91,7 @@ export class ReconstructionJudge implements Disposable {
       decoded: await PictureStatistics.create(this.#inception)
     }
     try {
-      for await (const { images, indices } of batches) {
+      for await (const { images, indices, labels } of batches) {
         const count = indices.length
         const shape = [count, size, size, 3]
         using original = tensor(images, shape, { dtype: 'uint8' })
@@ -95,7 +102,9 @@ export class ReconstructionJudge implements Disposable {
         const levels = toLevels(await output.toFloat32(), count)
         using decoded = tensor(levels, shape, { dtype: 'uint8' })
         values.psnr.push(...levelsPsnr(images, levels, count))
-        if (logvar) posterior.add(await latents.toFloat32(), await logvar.toFloat32())
+        const means = logvar || onLatents ? await latents.toFloat32() : null
+        if (logvar && means) posterior.add(means, await logvar.toFloat32())
+        if (means) onLatents?.(means, labels)
         if (this.#structure && size >= SSIM_WINDOW) values.ssim.push(...(await ssim(original, decoded)))
         if (this.#perceptual) {
           using distance = Tensor.wrap<'float32'>(

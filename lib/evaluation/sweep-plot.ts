@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { lineChart } from '../plot/line-chart.js'
 import { writeAtomically, writeFully } from '../weights/atomic.js'
-import { type GenerationMetric, generationMetrics } from './generation.js'
+import { type GenerationMetric, generationMetrics } from './metric-names.js'
 import type { Sweep, SweepPoint } from './sweep.js'
 
 const names: Record<GenerationMetric, string> = {

@@ -2,7 +2,8 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../weights/atomic.js'
-import type { GenerationEvaluation, GenerationMetric } from './generation.js'
+import type { GenerationEvaluation } from './generation.js'
+import type { GenerationMetric } from './metric-names.js'
 
 /** A guidance scale and the times between which it acts, 0 noise and 1 data. */
 export interface Guidance {
