@@ -14,7 +14,8 @@ import {
   Teacher,
   Tokenizer,
   trainGenerator,
-  trainTokenizer
+  trainTokenizer,
+  writeReport
 } from '../../dist/index.js'
 
 const short = process.argv.includes('--short')
@@ -105,8 +106,12 @@ await samplePictures(generator, tokenizer, {
   ...{ grid: `${out}/samples.png`, count: 24, columns: 8, steps: short ? 10 : 40 }
 })
 
+say('7. Writing the reports')
+for (const run of ['run', 'generator']) await writeReport(`${out}/${run}`)
+
 say(`
 Done: ${grid.psnr.toFixed(1)} dB.
+  ${out}/run/report.html, ${out}/generator/report.html   what there is to see and to know about both runs
   ${out}/grid.png      ${grid.columns.join(', ')}
   ${out}/samples.png   pictures that the generator made
   ${out}/latents/      latent shards, with their statistics
@@ -115,6 +120,7 @@ Done: ${grid.psnr.toFixed(1)} dB.
   ${out}/generator/    the generator's
 
 Try next:
+  npx mactok ui ${out}/run
   npx mactok inspect ${out}/run
   npx mactok train tokenizer tiny-64 --data <your pictures> --out runs/first
   npx mactok encode runs/first --data <your pictures> --out latents/first

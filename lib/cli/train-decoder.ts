@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { fixedOfDecoder } from '../training/presets.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
 import { addComputeOptions, addExamples, type ComputeOptions, positiveInteger, prepare, usage } from './context.js'
 import { addSettings, givenSettings } from './settings.js'
@@ -13,9 +14,6 @@ interface Options extends ComputeOptions, UiOptions {
   stopAt?: number
 }
 
-/** What the encoder's training decided. */
-const fixed = ['preset', 'part', 'init', 'encoderInit', 'masking', 'align', 'teacher', 'tokenizer']
-
 export function define(command: Command): void {
   command
     .argument('<run>', 'the run folder of a trained tokenizer; its averaged weights are the start')
@@ -26,7 +24,9 @@ export function define(command: Command): void {
     .option('--stop-at <step>', 'stop after this step with a checkpoint', positiveInteger)
   addUiOptions(command)
   addComputeOptions(command)
-  addSettings(command, trainingSchema, (name) => fixed.some((field) => name === field || name.startsWith(`${field}.`)))
+  addSettings(command, trainingSchema, (name) =>
+    fixedOfDecoder.some((field) => name === field || name.startsWith(`${field}.`))
+  )
   addExamples(command, {
     'mactok train decoder runs/b128 --out runs/b128-decoder': 'ten epochs on the same pictures',
     'mactok train decoder runs/tiny --out runs/sharp --discriminator.weights auto --epochs 2': 'with a discriminator'

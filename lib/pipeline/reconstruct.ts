@@ -111,7 +111,7 @@ export async function reconstructionGrid(
 
 /** @internal The training's masks at one ratio, random and (with a teacher) semantic: each gives the mask of picture i. */
 export async function drawMasks(
-  { config }: Tokenizer,
+  { config }: Pick<Tokenizer, 'config'>,
   teacher: Teacher | null,
   images: Tensor<'uint8'>,
   { ratio, seed, firstIndex }: { ratio: number; seed: number; firstIndex: number }

@@ -12,7 +12,8 @@ export interface EvaluationTable {
 function numbers(value: unknown, path: string[] = []): [string, number][] {
   if (typeof value === 'number') return [[path.join('.'), value]]
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return []
-  return Object.entries(value).flatMap(([key, inner]) => numbers(inner, [...path, key]))
+  const entries = Object.entries(value).filter(([key]) => key !== 'formatVersion')
+  return entries.flatMap(([key, inner]) => numbers(inner, [...path, key]))
 }
 
 /** The evaluations that lie in a run folder as `evaluation*.json`, and the last one of the training itself. */

@@ -8,17 +8,18 @@ import { type MetricsRecord, readMetrics } from '../training/metrics.js'
 import { pageFile } from '../ui/files.js'
 import { type EvaluationTable, readEvaluations } from './evaluations.js'
 import { embedded, Html, html, table } from './html.js'
-import { paperRows } from './paper.js'
-import { gridsOverTime, maskedPictures, plotsIn, type ReportPicture } from './pictures.js'
+import { drawMaskSheet } from './masks.js'
+import { type PaperRow, paperRows } from './paper.js'
+import { gridsOverTime, plotsIn, type ReportPicture } from './pictures.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
 import { commandsOf, settingsOf } from './settings.js'
 
 export interface ReportOptions {
   /** Default: `report.html` in the run folder. */
   out?: string | undefined
-  /** Pictures to show masks and reconstructions of. Default: the run's own where they still are; null: none. */
+  /** Pictures to show the masks of training on. Default: the run's own where they still are; null: none. */
   data?: string | null | undefined
-  /** Of the reconstructions. Default `auto`. */
+  /** Of the teacher that finds what matters. Default `auto`. */
   device?: string | undefined
 }
 
@@ -50,7 +51,10 @@ export async function writeReport(run: string, options: ReportOptions = {}): Pro
   const lines = readMetrics(run)
   const step = (await newestCheckpoint(run))?.state.step ?? lines.at(-1)?.step ?? 0
   const missing: string[] = []
-  const masks = data === null ? null : await maskedPictures(run, record, { data, device }).catch(noted(missing))
+  const masks =
+    data === null || record.kind === 'generator'
+      ? null
+      : await drawMaskSheet(record, { data, device }).catch(noted(missing))
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -66,12 +70,13 @@ ${await text('style.css')}</style>
 ${heading(run, record)}
 <main>
 ${tiles(record, lines, step)}
-${evaluations(record, await readEvaluations(run, lines))}
+${await evaluations(record, await readEvaluations(run, lines))}
 ${curves()}
 ${overTime(record, await gridsOverTime(run, mostGrids))}
 ${masks && section('Masks', figures([masks]))}
 ${figuresOf('Latent space', await plotsIn(run, 'latents'))}
-${section('Again', html`${commandsOf(record, run).map(({ what, command }) => html`<h3>${what}</h3><pre><code>${command}</code></pre>`)}`)}
+${figuresOf('Plots', await plotsIn(run, '.'))}
+${section('Commands', html`${commandsOf(record, run).map(({ what, command }) => html`<h3>${what}</h3><pre><code>${command}</code></pre>`)}`)}
 ${settings(record)}
 ${environment(record)}
 </main>
@@ -147,30 +152,53 @@ function tiles(record: AnyRunRecord, lines: readonly MetricsRecord[], step: numb
   } else {
     const { imageSize, latentTokens, latentChannels } = record.settled.tokenizer
     rows.push(['Pictures', record.data.pictures.toLocaleString('en'), ` ${imageSize} px`])
-    rows.push(['Latents', `${latentTokens} × ${latentChannels}`, ' tokens × channels'])
+    rows.push(['Tokens × channels', `${latentTokens} × ${latentChannels}`, ''])
   }
   return html`<dl class="tiles" aria-label="Summary">${rows.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}<small>${unit}</small></dd></div>\n`)}</dl>`
 }
 
-/** Names under which evaluations may hold the paper's numbers. */
-const paperNames = { rfid: 'rFID', gfid: 'gFID', is: 'IS' } as const
+/** Under which names evaluations hold the paper's numbers. */
+const paperNames: Record<AnyRunRecord['kind'], Record<string, keyof PaperRow>> = {
+  tokenizer: { rfid: 'rfid' },
+  generator: { fid: 'gfid', is: 'is' }
+}
+const titles: Record<string, string> = {
+  activeUnits: 'active units',
+  kl: 'KL',
 
-function evaluations(record: AnyRunRecord, found: readonly EvaluationTable[]): Html | null {
-  const paper = record.kind === 'tokenizer' ? paperRows[record.config.preset ?? ''] : undefined
+  rfid: 'rFID',
+  fid: 'FID',
+  sfid: 'sFID',
+  is: 'IS',
+  psnr: 'PSNR',
+  ssim: 'SSIM',
+  lpips: 'LPIPS'
+}
+
+/** The paper's row for the run's tokenizer preset. */
+async function paperRow(record: AnyRunRecord): Promise<PaperRow | undefined> {
+  if (record.kind === 'tokenizer') return paperRows[record.config.preset ?? '']
+  const { tokenizerFrom } = record.data
+  const of = tokenizerFrom === null ? null : await readAnyRun(tokenizerFrom).catch(() => null)
+  return paperRows[of?.config.preset ?? '']
+}
+
+async function evaluations(record: AnyRunRecord, found: readonly EvaluationTable[]): Promise<Html | null> {
+  const paper = await paperRow(record)
   if (found.length === 0 && !paper) return null
-  const names = [...new Set(found.flatMap(({ values }) => Object.keys(values)))]
-  const missing = paper
-    ? Object.keys(paperNames).filter((name) => !names.some((one) => one.toLowerCase() === name))
-    : []
-  const rows = [...names, ...missing].map((name) => {
-    const key = name.toLowerCase() as keyof typeof paperNames
+  const reported = paperNames[record.kind]
+  const names = [
+    ...new Set([...found.flatMap(({ values }) => Object.keys(values)), ...(paper ? Object.keys(reported) : [])])
+  ]
+  const rows = names.map((name) => {
     const cells = found
       .map(({ values }) => values[name])
       .map((value) => (value === undefined ? '–' : Number(short(value))))
-    return [paperNames[key] ?? name, ...cells, ...(paper ? [paper[key] ?? '–'] : [])]
+    const key = reported[name]
+    return [titles[name] ?? name, ...cells, ...(paper ? [key ? paper[key] : '–'] : [])]
   })
   const headings = ['', ...found.map(({ name }) => name), ...(paper ? ['paper, full training'] : [])]
-  return section('Numbers', html`<div class="card">${table(headings, rows)}</div>`)
+  return section('Numbers', html`<div class="card narrow">${table(headings, rows)}</div>`)
 }
 
 const curves = (): Html =>

@@ -2,8 +2,8 @@
 
 import { configFields } from '../config.js'
 import { generatorTrainingSchema, resolveGeneratorTraining } from '../training/generator-schema.js'
-import { decoderTraining, resolveConfig } from '../training/presets.js'
-import { type TrainingConfig, trainingSchema } from '../training/schema.js'
+import { decoderTraining, fixedOfDecoder, resolveConfig } from '../training/presets.js'
+import { trainingSchema } from '../training/schema.js'
 import type { AnyRunRecord } from './run-folder.js'
 
 export interface Setting {
@@ -27,7 +27,7 @@ function base(record: AnyRunRecord): unknown {
   const input = preset === null ? {} : { preset }
   try {
     if (record.kind === 'generator') return resolveGeneratorTraining(input)
-    const { part, init } = record.config as TrainingConfig
+    const { part, init } = record.config
     return part === 'decoder' && init !== null ? resolveConfig(decoderTraining(input, init)) : resolveConfig(input)
   } catch {
     return record.kind === 'generator' ? resolveGeneratorTraining({}) : resolveConfig({})
@@ -52,7 +52,10 @@ const unsaid = ['preset', 'part', 'init', 'flow.time']
 
 /** The commands that repeat a run in another folder and use what it made. */
 export function commandsOf(record: AnyRunRecord, folder: string): { what: string; command: string }[] {
-  const changed = settingsOf(record).filter(({ name, preset }) => preset !== null && !unsaid.includes(name))
+  const decoding = record.kind === 'tokenizer' && record.config.part === 'decoder'
+  const said = decoding ? fixedOfDecoder : unsaid
+  const isSaid = (name: string) => said.some((one) => name === one || name.startsWith(`${one}.`))
+  const changed = settingsOf(record).filter(({ name, preset }) => preset !== null && !isSaid(name))
   const flags = changed.flatMap(({ name, value }) =>
     name === 'data.strict' ? (value === 'true' ? ['--strict'] : []) : [`--${name}`, quoted(value)]
   )
@@ -73,12 +76,10 @@ export function commandsOf(record: AnyRunRecord, folder: string): { what: string
     ]
   }
   const { from, heldOutFrom } = record.data
-  const config = record.config as TrainingConfig
-  const start =
-    config.part === 'decoder' ? `decoder ${quoted(config.init as string)}` : `tokenizer ${preset ?? ''}`.trim()
+  const start = decoding ? `decoder ${quoted(record.config.init as string)}` : `tokenizer ${preset ?? ''}`.trim()
   const heldOut = heldOutFrom !== null && `--held-out ${quoted(heldOutFrom)}`
   const data = `--data ${quoted(from)}`
-  const resumed = config.part === 'decoder' ? start : 'tokenizer'
+  const resumed = decoding ? start : 'tokenizer'
   return [
     { what: 'train the same again', command: line('mactok train', start, data, heldOut, '--out', again, ...flags) },
     { what: 'go on where it stopped', command: `mactok train ${resumed} --out ${run} --resume` },

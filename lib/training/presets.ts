@@ -38,6 +38,9 @@ export const trainingPresets: Record<TokenizerPreset, TrainingConfigInput> = {
   'tiny-64': tiny
 }
 
+/** Settings, or groups of them, that the encoder's training decided. */
+export const fixedOfDecoder = ['preset', 'part', 'init', 'encoderInit', 'masking', 'align', 'teacher', 'tokenizer']
+
 /**
  * Settings for the fine-tuning of a trained tokenizer's decoder (method.md §6), laid over those that it was trained with: ten epochs
  * of reconstruction, perceptual and adversarial loss from the first step on.

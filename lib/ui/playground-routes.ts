@@ -17,7 +17,7 @@ interface Options {
 const mostWaiting = 4
 
 /** `GET /` tells what can be tried; `POST /reconstruct` and `POST /sample` try it. One at a time. */
-export function playgroundRoutes(run: string, options: Options): { routes: Hono; dispose(): void } {
+export function playgroundRoutes(run: string, options: Options): { routes: Hono; dispose(): Promise<void> } {
   let playground: TokenizerPlayground | GeneratorPlayground | undefined
   let queue: Promise<unknown> = Promise.resolve()
   let waiting = 0
@@ -56,7 +56,11 @@ export function playgroundRoutes(run: string, options: Options): { routes: Hono;
       if (place.kind !== 'generator') return context.json({ error: 'This run trains a tokenizer' }, 409)
       return sendSamples(context, (signal) => place.sample(request, signal), alone)
     })
-  return { routes, dispose: () => playground?.[Symbol.dispose]() }
+  const dispose = async () => {
+    await queue
+    playground?.[Symbol.dispose]()
+  }
+  return { routes, dispose }
 }
 
 /** A line of JSON for each step; who leaves stops it. */

@@ -14,7 +14,7 @@ import { pageFile } from './files.js'
 import { guard, hostNames } from './guard.js'
 import { MetricsTail } from './metrics-tail.js'
 import { playgroundRoutes } from './playground-routes.js'
-import { runState } from './state.js'
+import { type OwnTraining, runState } from './state.js'
 import { UPLOAD_BYTES } from './upload.js'
 
 export interface ServeRunOptions {
@@ -63,7 +63,7 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
     .get(`/${token}/`, async (context) => respond(context, 'index.html'))
     .get(`/${token}/assets/:name`, async (context) => respond(context, context.req.param('name')))
     .get(`/${token}/grids/:name`, (context) => sendGrid(context, run, context.req.param('name')))
-    .get(`/${token}/events`, (context) => events(context, run, control ?? null, closing.signal))
+    .get(`/${token}/events`, (context) => events(context, run, control ? { control, device } : null, closing.signal))
     .post(`/${token}/control/:action`, (context) => act(context, control))
     .route(`/${token}/playground`, playground.routes)
 
@@ -84,7 +84,7 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
       await Promise.race([closed, sleep(interval)])
       if ('closeAllConnections' in server) server.closeAllConnections()
       await closed
-      playground.dispose()
+      await playground.dispose()
     }
   }
 }
@@ -107,7 +107,7 @@ async function sendGrid(context: Context, run: string, wanted: string): Promise<
 }
 
 /** Sends `lines`, what is new in the metrics log, and `state`, whenever it is another. */
-function events(context: Context, run: string, control: TrainingControl | null, closing: AbortSignal): Response {
+function events(context: Context, run: string, own: OwnTraining | null, closing: AbortSignal): Response {
   return streamSSE(context, async (stream) => {
     const tail = new MetricsTail(run)
     let shown = ''
@@ -117,7 +117,7 @@ function events(context: Context, run: string, control: TrainingControl | null, 
       if (first || reset || lines.length > 0) {
         await stream.writeSSE({ event: 'lines', data: JSON.stringify({ reset: first || reset, lines }) })
       }
-      const state = JSON.stringify(await runState(run, basename(resolve(run)), tail.last, control))
+      const state = JSON.stringify(await runState(run, basename(resolve(run)), tail.last, own))
       if (state !== shown) await stream.writeSSE({ event: 'state', data: state })
       shown = state
       if (ends) return stream.writeSSE({ event: 'end', data: '' })

@@ -35,6 +35,8 @@ describe('--help', () => {
     [['inspect']],
     [['probe']],
     [['ablate']],
+    [['ui']],
+    [['report']],
     [['weights', 'pull']],
     [['weights', 'import']]
   ])('%j has examples', async (command) => {

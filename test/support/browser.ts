@@ -1,23 +1,17 @@
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import { describe } from '@jest/globals'
+import type { Browser } from 'playwright-core'
+import { findChromium, howToGetChromium, launchChromium } from '../../scripts/chromium.mjs'
 
-const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+const path = findChromium()
 
-/** An installed Chromium: `$MACTOK_CHROMIUM`, or one of the usual names on the path. */
-export function findChromium(): string | null {
-  const { MACTOK_CHROMIUM: named, PATH = '' } = process.env
-  const places = PATH.split(delimiter).flatMap((folder) => names.map((name) => join(folder, name)))
-  return [named ?? '', ...places].find((path) => path !== '' && existsSync(path)) ?? null
+/** `describe` where there is a Chromium; elsewhere skipped, and the reason printed. */
+export function describeInBrowser(name: string, tests: () => void): void {
+  if (path !== null) {
+    describe(name, tests)
+    return
+  }
+  process.stderr.write(`skipped: ${name} (${howToGetChromium})\n`)
+  describe.skip(name, tests)
 }
 
-export const chromiumPath = findChromium()
-if (chromiumPath === null) {
-  console.warn(
-    'Skipping tests in a browser: no Chromium on the path (on Debian: apt-get install chromium), nor named by MACTOK_CHROMIUM'
-  )
-}
-
-/** Headless; without a sandbox, which root may not have. */
-export const launch = (): Promise<Browser> =>
-  chromium.launch({ executablePath: chromiumPath as string, args: ['--no-sandbox', '--disable-gpu'] })
+export const launch = (): Promise<Browser> => launchChromium(path as string)

@@ -41,7 +41,8 @@ describe('the server', () => {
     const { hostname, port, pathname } = new URL(page.url)
     return new Promise<{ status: number; text: string; headers: Record<string, unknown> }>((resolve, reject) => {
       const whole = path.startsWith('/') ? path : `${pathname}${path}`
-      const sent = request({ hostname, port, path: whole, method, headers }, (answer) => {
+      // Each on a connection of its own: one that was refused is closed.
+      const sent = request({ hostname, port, path: whole, method, headers, agent: false }, (answer) => {
         let text = ''
         answer.on('data', (part) => {
           text += part

@@ -4,7 +4,7 @@ import { Playground } from './playground.js'
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id)
 
-const charts = new Charts($('curves'))
+const charts = new Charts($('curves'), { folds: true })
 chartOptions(charts)
 const playground = new Playground()
 
@@ -57,11 +57,9 @@ function show(state) {
     state.rate === null ? '–' : short(Number(state.rate.toPrecision(3))),
     state.rate === null ? '' : ` ${unit}`
   )
-  tile(
-    'memory',
-    state.memory ? gigabytes(state.memory.process) : '–',
-    state.memory ? ` of ${(state.memory.machine / 1e9).toFixed(0)} GB` : ''
-  )
+  const { used, total, where } = state.memory ?? {}
+  const whole = where ? ` of ${(total / 1e9).toFixed(0)} GB${where === 'GPU' ? ', GPU' : ''}` : ''
+  tile('memory', where ? gigabytes(used) : '–', whole)
   tile('saved', state.checkpoint === null ? 'none yet' : `step ${state.checkpoint.toLocaleString('en')}`)
   showGrids(state.grids)
   playground.update(state)

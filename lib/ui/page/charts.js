@@ -22,12 +22,20 @@ const words = {
   fid: 'FID',
   klWeight: 'KL weight',
   klPerToken: 'KL per token',
+  klPerDimension: 'KL per dimension',
+  gradNorm: 'gradient norm',
+  picturesPerSecond: 'pictures per second',
   klPerChannel: 'KL per channel',
   lecam: 'LeCAM'
 }
 
 /** `alignLocal` as `align local` @param {string} name */
-const readable = (name) => words[name] ?? name.replace(/([a-z])([A-Z])/g, (_, a, b) => `${a} ${b.toLowerCase()}`)
+const readable = (name) =>
+  words[name] ??
+  name
+    .split(/(?=[A-Z])/)
+    .map((word) => word.toLowerCase())
+    .join(' ')
 
 /** @param {number} value */
 export const short = (value) => {
@@ -36,6 +44,10 @@ export const short = (value) => {
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2)
   return size >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(4)))
 }
+
+/** Groups in the order of their interest; the live page opens the first. */
+const order = ['loss', 'evaluation', '', 'discriminator']
+const unfolded = 2
 
 /** More parts than this share one chart: they are numbered channels or tokens, not terms. */
 const manyParts = 12
@@ -138,7 +150,7 @@ class Chart {
     const values = (_, ticks) => ticks.map((tick) => (tick === null ? '' : short(tick)))
     return new uPlot(
       {
-        ...{ width: this.#width(), height: 170, legend: { show: false }, padding: [8, 8, 0, 0] },
+        ...{ width: this.#width(), height: 170, legend: { show: false }, padding: [8, 16, 0, 0] },
         scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
         axes: [
           { ...axis, size: 28, values },
@@ -191,10 +203,14 @@ export class Charts {
   /** @type {Map<string, Chart>} */
   #charts = new Map()
   #options = { log: false, smooth: false }
+  #folds
+  /** @type {Map<string, boolean>} whether a group was opened or folded by hand */
+  #open = new Map()
 
-  /** @param {HTMLElement} root */
-  constructor(root) {
+  /** @param {HTMLElement} root @param {{ folds?: boolean }} [options] whether all but the first groups begin folded */
+  constructor(root, { folds = false } = {}) {
     this.#root = root
+    this.#folds = folds
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
       for (const chart of this.#charts.values()) chart.redraw()
     })
@@ -222,16 +238,18 @@ export class Charts {
       const [group] = name.includes('/') ? name.split('/') : curves.size > 1 ? ['evaluation'] : ['']
       const constant =
         curves.size === 1 && first.values.length > 1 && first.values.every((value) => value === first.values[0])
-      if (constant && group !== 'evaluation')
+      if (constant)
         constants.push(
           `${group ? `${readable(group)} ` : ''}${readable(name.split('/').at(-1))} ${short(first.values[0])}`
         )
       else groups.set(group, [...(groups.get(group) ?? []), name])
     }
     if (groups.size === 0 && constants.length === 0) return
-    const order = ['loss', 'evaluation', '', 'discriminator']
-    const place = (group) => (order.includes(group) ? order.indexOf(group) : order.length)
-    const sorted = [...groups.keys()].sort((a, b) => place(a) - place(b))
+    const rank = (names, name) => (names.includes(name) ? names.indexOf(name) : names.length)
+    const sorted = [...groups.keys()].sort((a, b) => rank(order, a) - rank(order, b))
+    // What only grows is the least news.
+    const least = (name) => Number(name === 'epoch' || name.endsWith('PerSecond'))
+    for (const names of groups.values()) names.sort((a, b) => least(a) - least(b))
     const wanted = new Set([...groups.values()].flat())
     for (const [name, chart] of this.#charts) {
       if (wanted.has(name)) continue
@@ -245,22 +263,23 @@ export class Charts {
     }
   }
 
-  /** Headings and places of the charts; touched only when there is another chart. */
+  /** Groups and places of the charts; touched only when there is another chart. */
   #arrange(sorted, groups, constants) {
     const said = constants.length > 0 ? `Constant: ${constants.join(', ')}` : ''
     const plan = JSON.stringify(sorted.map((group) => [group, groups.get(group)]))
     if (this.#root.dataset.plan !== plan) {
       this.#root.dataset.plan = plan
-      const parts = sorted.flatMap((group) => {
-        const title = document.createElement('h3')
-        title.textContent = groupTitles[group] ?? readable(group)
-        const charts = document.createElement('div')
-        charts.className = 'charts'
+      const parts = sorted.map((group, rank) => {
+        const part = document.createElement('details')
+        part.open = this.#open.get(group) ?? (!this.#folds || rank < unfolded)
+        part.addEventListener('toggle', () => this.#open.set(group, part.open))
+        part.innerHTML = '<summary></summary><div class="charts"></div>'
+        part.querySelector('summary').textContent = groupTitles[group] ?? readable(group)
         for (const name of groups.get(group)) {
           if (!this.#charts.has(name)) this.#charts.set(name, new Chart(name))
-          charts.append(this.#charts.get(name).element)
+          part.querySelector('div').append(this.#charts.get(name).element)
         }
-        return [title, charts]
+        return part
       })
       const last = document.createElement('p')
       last.className = 'constants'

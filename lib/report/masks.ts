@@ -1,0 +1,70 @@
+import { stat } from 'node:fs/promises'
+import type { Picture } from '../data/decode.js'
+import { evaluationBatches } from '../data/evaluation-batches.js'
+import { subset } from '../data/image-set.js'
+import { imageSource } from '../data/image-source.js'
+import { grid } from '../data/picture.js'
+import { loadSharp } from '../data/sharp.js'
+import { maskPicture, slicePictures } from '../pipeline/pictures.js'
+import { drawMasks } from '../pipeline/reconstruct.js'
+import { Teacher } from '../teacher/teacher.js'
+import { tensor } from '../tensor/tensor.js'
+import type { RunRecord } from '../training/run.js'
+import { locateWeights } from '../weights/index.js'
+import { type ReportPicture, webp } from './pictures.js'
+
+const rows = 4
+/** Of the largest ratio that training draws. */
+const parts = [1 / 3, 2 / 3, 1]
+
+interface Options {
+  data: string | undefined
+  device: string | undefined
+}
+
+/**
+ * What training hides of the run's pictures, from few patches to the most, at random and where the teacher is found by importance.
+ * Null where nothing is masked or the pictures are no longer there.
+ */
+export async function drawMaskSheet(record: RunRecord, { data, device }: Options): Promise<ReportPicture | null> {
+  const { masking, teacher: wanted, tokenizer } = record.settled
+  if (masking.target !== 'image' || masking.max === 0) return null
+  const from = data ?? record.data.heldOutFrom ?? record.data.from
+  if (data === undefined && !(await stat(from).catch(() => null))) return null
+  const { imageSize: size, patchSize } = tokenizer
+  const found = masking.semantic > 0 && (await locateWeights(wanted.weights)) !== undefined
+  const place = device === undefined ? {} : { device }
+  using teacher = found ? await Teacher.load(wanted.weights, { ...place, grid: size / patchSize }) : null
+  const set = await imageSource(from).open()
+  try {
+    const count = Math.min(rows, set.size)
+    const spread = Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
+    const sheet: Picture[] = []
+    for await (const { images } of evaluationBatches(subset(set, spread), { size, batch: 1 })) {
+      const [original] = slicePictures(images, size) as [Picture]
+      using input = tensor(images, [1, size, size, 3], { dtype: 'uint8' })
+      const ratios = parts.map((part) => part * masking.max)
+      const drawn = await Promise.all(
+        ratios.map((ratio) =>
+          drawMasks({ config: tokenizer }, teacher, input, { ratio, seed: 0, firstIndex: sheet.length })
+        )
+      )
+      // All random masks, then all semantic ones.
+      const kinds = teacher ? [0, 1] : [0]
+      sheet.push(
+        original,
+        ...kinds.flatMap((kind) => drawn.map((masks) => maskPicture(original, masks[kind]?.(0) ?? [])))
+      )
+    }
+    const captions = ['random', ...(teacher ? ['semantic'] : [])].flatMap((kind) =>
+      parts.map((part) => `${kind} ${Math.round(100 * part * masking.max)} %`)
+    )
+    const zoom = Math.max(1, Math.floor(128 / size))
+    const picture = await grid(sheet, captions.length + 1, { zoom, captions: ['original', ...captions] })
+    const raw = { width: picture.width, height: picture.height, channels: 3 } as const
+    const most = `at most ${Math.round(100 * masking.max)} % of the patches, ${Math.round(100 * masking.semantic)} % of the pictures by importance`
+    return { url: await webp((await loadSharp())(picture.data, { raw })), caption: `Training hides ${most}.` }
+  } finally {
+    await set.close()
+  }
+}

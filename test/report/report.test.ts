@@ -1,0 +1,134 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { writePng } from '../../lib/data/picture.js'
+import { embedded, html, table } from '../../lib/report/html.js'
+import { writeReport } from '../../lib/report/report.js'
+import { listGrids, readAnyRun } from '../../lib/report/run-folder.js'
+import { commandsOf, settingsOf } from '../../lib/report/settings.js'
+import { trainTokenizer } from '../../lib/training/builder.js'
+import { mactok } from '../support/cli.js'
+import { device } from '../support/native.js'
+
+const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
+let folder: string
+const at = (...names: string[]) => join(folder, ...names)
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'mactok-report-'))
+  mkdirSync(at('my photos'))
+  const data = Uint8Array.from({ length: 24 * 20 * 3 }, (_, j) => (j * 37) % 256)
+  for (const name of ['a', 'b', 'c', 'd'])
+    await writePng(at('my photos', `${name}.png`), { data, width: 24, height: 20 })
+  await trainTokenizer({
+    tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
+    ...{ preset: 'mactok-b-256-128', encoderInit: null, batch: 4, steps: 4, precision: 'fp32', grid: { every: 2 } },
+    ...{ align: { local: false, global: false }, masking: { max: 0.6, semantic: 0 } },
+    ...{ loss: { perceptual: { weights: null } }, discriminator: { weights: null }, log: { every: 1 } }
+  })
+    .data(at('my photos'))
+    .run({ dir: at('run'), device })
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('a report', () => {
+  test('holds curves, pictures, settings, numbers beside the paper, and needs no other file', async () => {
+    writeFileSync(at('run', 'evaluation.json'), '{"psnr":21.456,"rfid":12.3456,"notices":["<b>"]}')
+    mkdirSync(at('run', 'latents'))
+    cpSync(at('my photos', 'a.png'), at('run', 'latents', 'pca-of-classes.png'))
+    const { file, bytes, missing } = await writeReport(at('run'), { device })
+    expect([file, missing]).toEqual([at('run', 'report.html'), []])
+    const page = readFileSync(file, 'utf8')
+    expect(Buffer.byteLength(page)).toBe(bytes)
+    for (const text of [
+      '<h1>run</h1>',
+      'mactok-b-256-128',
+      '<td>rFID</td><td class="number">12.35</td><td class="number">0.43</td>'
+    ]) {
+      expect(page).toContain(text)
+    }
+    expect(page).toContain('alt="pca of classes"')
+    expect(page.match(/data-grid="/g)).toHaveLength((await listGrids(at('run'))).length)
+    expect(page).toContain('alt="Training hides at most 60 % of the patches, 0 % of the pictures by importance."')
+    const lines = /<script type="application\/json" id="lines">(.*)<\/script>/.exec(page)?.[1] as string
+    expect(JSON.parse(lines)).toHaveLength(4)
+    // Addresses that a browser would load; those in commands and in the licence of uPlot are text.
+    expect(page.match(/(src|href)="(?!data:)[^"]*"/g)).toBeNull()
+    expect(page).not.toMatch(/@import|url\((?!["']?data:)/)
+  })
+
+  test('goes without pictures that are no longer there', async () => {
+    const moved = at('moved')
+    cpSync(at('run'), moved, { recursive: true })
+    const record = JSON.parse(readFileSync(join(moved, 'run.json'), 'utf8'))
+    record.data.from = at('gone')
+    writeFileSync(join(moved, 'run.json'), JSON.stringify(record))
+    const { missing } = await writeReport(moved, { out: at('moved.html') })
+    expect(missing).toEqual([])
+    expect(readFileSync(at('moved.html'), 'utf8')).not.toContain('<h2>Masks</h2>')
+    const told = await writeReport(moved, { out: at('moved.html'), data: at('gone') })
+    expect(told.missing).toEqual([expect.stringContaining('masks: ')])
+  })
+
+  test('wrong arguments are refused by name, on the command line too', async () => {
+    await expect(writeReport('')).rejects.toThrow("Expected a path for run but received '' of type string")
+    await expect(writeReport(folder)).rejects.toThrow(`There is no run in ${folder}`)
+    await expect(writeReport(at('run'), { out: '' })).rejects.toThrow('Expected a path for out')
+    expect((await mactok(['report'])).code).toBe(2)
+    expect(await mactok(['report', folder])).toMatchObject({ code: 1, stderr: `error: There is no run in ${folder}\n` })
+  })
+})
+
+describe('the command that repeats a run', () => {
+  test('names what differs from the preset, quoted for a shell', async () => {
+    const record = await readAnyRun(at('run'))
+    if (!record) throw new Error('no run')
+    const [first, second] = commandsOf(record, at('run'))
+    expect(first?.command).toContain(
+      `mactok train tokenizer mactok-b-256-128 --data '${at('my photos')}' --out ${at('run')}-again`
+    )
+    for (const flag of [
+      '--encoderInit none',
+      '--masking.max 0.6',
+      '--align.local false',
+      '--batch 4',
+      '--tokenizer.encoder.width 16'
+    ]) {
+      expect(first?.command).toContain(flag)
+    }
+    expect(first?.command).not.toContain('--masking.min')
+    expect(second?.command).toBe(`mactok train tokenizer --out ${at('run')} --resume`)
+    const changed = settingsOf(record).find(({ name }) => name === 'masking.max')
+    expect(changed).toMatchObject({
+      value: '0.6',
+      preset: '0.7',
+      description: 'M, the upper end of the drawn mask ratio'
+    })
+  })
+
+  test("a decoder's says what its own command takes", async () => {
+    const record = await readAnyRun(at('run'))
+    if (record?.kind !== 'tokenizer') throw new Error('no run')
+    const config = { ...record.config, part: 'decoder' as const, init: 'runs/first', epochs: 3 }
+    const [first, second] = commandsOf({ ...record, config }, 'runs/second/')
+    expect(first?.command).toMatch(/^mactok train decoder runs\/first --data '.*' --out runs\/second-again /)
+    expect(first?.command).toContain('--epochs 3')
+    expect(first?.command).not.toMatch(/--(masking|align|tokenizer|encoderInit)/)
+    expect(second?.command).toBe('mactok train decoder runs/first --out runs/second/ --resume')
+  })
+})
+
+describe('html', () => {
+  test('escapes values, not templates', () => {
+    const { text } = html`<p title="${'"'}">${'<b>&'}${null}${html`<i>${"it's"}</i>`}${[1, html`<hr>`]}</p>`
+    expect(text).toBe('<p title="&quot;">&lt;b&gt;&amp;<i>it&#39;s</i>1<hr></p>')
+  })
+
+  test('data cannot end the script that holds it', () => {
+    expect(embedded({ name: '</script><script>' }).text).toBe('{"name":"\\u003c/script>\\u003cscript>"}')
+  })
+
+  test('tables put numbers to the right', () => {
+    expect(table(['a', 'b'], [['x', 1]]).text).toContain('<td>x</td><td class="number">1</td>')
+  })
+})
