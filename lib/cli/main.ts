@@ -42,6 +42,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
   ui: { summary: 'serve a live page of a run', load: () => import('./ui.js') },
   report: { summary: 'write a report of a run, one HTML file', load: () => import('./report.js') },
   inspect: { summary: 'describe a run, a shard folder or a weights file', load: () => import('./inspect.js') },
+  'inspect latents': {
+    summary: 'plot latents: PCA, UMAP, KL, what tokens control, interpolation',
+    load: () => import('./inspect-latents.js')
+  },
   'weights pull': { summary: 'fetch published weights', load: () => import('./weights-pull.js') },
   'weights import': { summary: "convert another project's weights", load: () => import('./weights-import.js') },
   'weights export': {
@@ -64,20 +68,21 @@ function program(): Command {
     .showHelpAfterError('(add --help for usage)')
     .exitOverride()
   const loaders = new Map<Command, () => Promise<void>>()
-  const group = (parent: Command, name: string) => {
-    const found = parent.commands.find((command) => command.name() === name)
-    return (
-      found ??
-      lazy(
-        parent
-          .command(name)
-          .summary(groups[name] as string)
-          .description(groups[name] as string)
-      )
-    )
+  const parents = new Set<Command>()
+  /** A command with commands of its own; flags after their names are theirs. */
+  const lazy = (command: Command) => {
+    if (parents.has(command)) return command
+    parents.add(command)
+    return command
+      .helpCommand(false)
+      .enablePositionalOptions()
+      .hook('preSubcommand', (_, called) => loaders.get(called)?.() ?? Promise.resolve())
   }
-  const lazy = (command: Command) =>
-    command.helpCommand(false).hook('preSubcommand', (_, called) => loaders.get(called)?.() ?? Promise.resolve())
+  const group = (parent: Command, name: string) => {
+    const summary = groups[name] ?? ''
+    const found = parent.commands.find((command) => command.name() === name)
+    return lazy(found ?? parent.command(name).summary(summary).description(summary))
+  }
   lazy(root)
   for (const [path, { summary, load }] of Object.entries(commands)) {
     const names = path.split(' ')

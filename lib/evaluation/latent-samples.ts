@@ -1,0 +1,94 @@
+import { evaluationBatches } from '../data/evaluation-batches.js'
+import type { ImageSource } from '../data/image-set.js'
+import { MactokError } from '../errors.js'
+import type { LatentShards } from '../latents/index.js'
+import type { Precision } from '../native/addon.js'
+import { tensor } from '../tensor/tensor.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { spread } from './picture-stream.js'
+
+/** Posterior means of many pictures, in memory. */
+export interface LatentSamples {
+  count: number
+  tokens: number
+  channels: number
+  /** [count, tokens, channels] */
+  means: Float32Array
+  /** The same shape; null where nothing is known of the posterior. */
+  logvars: Float32Array | null
+  /** -1: none. */
+  labels: Int32Array
+  classes: readonly string[] | null
+}
+
+export interface LatentSampleOptions {
+  /** The most pictures, spread over the listing. */
+  count: number
+  batch?: number
+  precision?: Precision
+  onProgress?: ((done: number, total: number) => void) | undefined
+  signal?: AbortSignal | undefined
+}
+
+const stopped = (signal: AbortSignal | undefined) => {
+  if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Reading latents was stopped')
+}
+
+/** Encodes pictures, centre crops, nothing masked. */
+export async function encodeSamples(
+  tokenizer: Tokenizer,
+  source: ImageSource,
+  { count, batch = 64, precision = 'fp32', onProgress, signal }: LatentSampleOptions
+): Promise<LatentSamples> {
+  const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
+  const set = await source.open()
+  try {
+    const chosen = spread(set, Math.min(count, set.size))
+    const means = new Float32Array(chosen.size * tokens * channels)
+    const logvars = new Float32Array(means.length)
+    const labels: number[] = []
+    let certain = false
+    for await (const { images, indices, labels: some } of evaluationBatches(chosen, { size, batch })) {
+      stopped(signal)
+      using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
+      const { mean, logvar } = await tokenizer.posterior(input, { precision })
+      using _ = mean
+      using __ = logvar
+      const at = labels.length * tokens * channels
+      means.set(await mean.toFloat32(), at)
+      if (logvar) logvars.set(await logvar.toFloat32(), at)
+      else certain = true
+      labels.push(...some)
+      onProgress?.(labels.length, chosen.size)
+    }
+    const length = labels.length * tokens * channels
+    return {
+      ...{ count: labels.length, tokens, channels, means: means.subarray(0, length) },
+      logvars: certain ? null : logvars.subarray(0, length),
+      ...{ labels: Int32Array.from(labels), classes: set.classes }
+    }
+  } finally {
+    await set.close()
+  }
+}
+
+/**
+ * Reads latents of tokens from shards.
+ * @throws {MactokError} ERR_FORMAT for shards of two-dimensional latents
+ */
+export async function readSamples(shards: LatentShards, { count }: LatentSampleOptions): Promise<LatentSamples> {
+  const [tokens, channels, ...more] = shards.sampleShape
+  if (more.length > 0) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${shards.folder} holds latents [${shards.sampleShape}] instead of tokens [L, Z]`
+    )
+  }
+  const total = Math.min(count, shards.count)
+  const rows = Array.from({ length: total }, (_, i) => Math.floor((i * shards.count) / total))
+  const { latents, logvar, labels } = await shards.rows(rows)
+  return {
+    ...{ count: total, tokens, channels, means: latents, logvars: logvar ?? null, labels },
+    classes: shards.classes ?? null
+  }
+}

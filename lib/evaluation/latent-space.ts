@@ -1,0 +1,204 @@
+/** What latents are like: where pictures lie, which units carry something, and what each token does to the picture. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UMAP } from 'umap-js'
+import type { ImageSource } from '../data/image-set.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
+import { lineChart } from '../plot/line-chart.js'
+import { scatterPlot } from '../plot/scatter-plot.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { writeAtomically, writeFully, writeJson } from '../weights/atomic.js'
+import { drawControls, drawInterpolation, type TokenControl } from './latent-pictures.js'
+import type { LatentSamples } from './latent-samples.js'
+
+export interface LatentSpaceOptions {
+  /** Whose decoder shows what tokens do; with `pictures`. Default: no such pictures. */
+  decoder?: { tokenizer: Tokenizer; pictures: ImageSource }
+  /** Tokens to perturb, spread over all. Default 12. */
+  tokens?: number
+  /** Neighbours of UMAP; 0: no UMAP. Default 15. */
+  neighbours?: number
+  /** Of UMAP. Default 0. */
+  seed?: number
+  /** What is being done. */
+  onStage?: (stage: string) => void
+}
+
+export interface LatentSpace {
+  pictures: number
+  tokens: number
+  channels: number
+  /** Part of the units whose mean varies: Var_x(μ) > .01. */
+  activeUnits: number
+  /** The variance of the means over pictures, mean over the units of a token, and of a channel. */
+  variancePerToken: number[]
+  variancePerChannel: number[]
+  /** Nats, mean over the pictures; absent where nothing is known of the posterior. */
+  klPerToken?: number[]
+  klPerChannel?: number[]
+  /** Mean-pooled latents on their first two principal axes, and the part of the variance that each axis has. */
+  pca: { points: [number, number][]; explained: number[] }
+  umap: [number, number][] | null
+  labels: number[]
+  classes: readonly string[] | null
+  /** What the perturbed tokens do, one list a picture; absent without a decoder. */
+  controls?: TokenControl[][]
+  files: string[]
+}
+
+/**
+ * Describes latents in a folder: `latents.json`, plots of PCA, UMAP and KL, and with a decoder grids of what single tokens control and of
+ * the way from one picture to another.
+ */
+export async function describeLatents(
+  samples: LatentSamples,
+  folder: string,
+  options: LatentSpaceOptions = {}
+): Promise<LatentSpace> {
+  const { decoder, tokens: shown = 12, neighbours = 15, seed = 0, onStage } = options
+  const { count, tokens, channels, labels, classes } = samples
+  await mkdir(folder, { recursive: true })
+  const files: string[] = []
+  const write = async (name: string, svg: string) => {
+    await writeAtomically(join(folder, name), (handle) => writeFully(handle, Buffer.from(svg)))
+    files.push(name)
+  }
+
+  onStage?.('variance and KL')
+  const variance = unitVariance(samples)
+  const kl = unitKl(samples)
+  const units = { tokens, channels }
+  const points = pooled(samples)
+  const pca = await principal(points, count, channels)
+  const numbers = Array.from(labels)
+  const plot = (title: string, places: readonly [number, number][], axes: [string, string]) =>
+    scatterPlot({
+      ...{ title, classes, xLabel: axes[0], yLabel: axes[1] },
+      points: places.map(([x, y], i) => ({ x, y, label: numbers[i] as number }))
+    })
+  const [first, second] = pca.explained.map((part) => `${(100 * part).toFixed(0)} % of the variance`)
+  await write('pca.svg', plot('Mean latents, principal components', pca.points, [first ?? '', second ?? '']))
+
+  let umap: [number, number][] | null = null
+  if (neighbours > 0 && count > neighbours + 1) {
+    onStage?.('UMAP')
+    umap = project(points, count, channels, neighbours, seed)
+    await write('umap.svg', plot('Mean latents, UMAP', umap, ['', '']))
+  }
+  const curve = (title: string, yLabel: string, xLabel: string, values: readonly number[]) =>
+    lineChart({ title, xLabel, yLabel, series: [{ name: yLabel, points: values.map((y, x) => ({ x, y })) }] })
+  const variancePerToken = over('token', variance, units).map((value) => value / channels)
+  const variancePerChannel = over('channel', variance, units).map((value) => value / tokens)
+  const klPerToken = kl && over('token', kl, units)
+  const klPerChannel = kl && over('channel', kl, units)
+  if (klPerToken && klPerChannel) {
+    if (tokens > 1) await write('kl-tokens.svg', curve('KL by token', 'nats', 'token', klPerToken))
+    if (channels > 1) await write('kl-channels.svg', curve('KL by channel', 'nats', 'channel', klPerChannel))
+  }
+
+  let controls: TokenControl[][] | undefined
+  if (decoder) {
+    onStage?.('what tokens control')
+    const drawn = await drawControls(decoder.tokenizer, decoder.pictures, samples, folder, Math.min(shown, tokens))
+    controls = drawn.controls
+    onStage?.('interpolation')
+    files.push(...drawn.files, ...(await drawInterpolation(decoder.tokenizer, decoder.pictures, folder)))
+  }
+  const result: LatentSpace = {
+    ...{ pictures: count, tokens, channels },
+    activeUnits: variance.filter((value) => value > 0.01).length / variance.length,
+    ...{ variancePerToken, variancePerChannel },
+    ...(klPerToken && klPerChannel && { klPerToken, klPerChannel }),
+    ...{ pca, umap, labels: numbers, classes },
+    ...(controls && { controls }),
+    files: [...files, 'latents.json']
+  }
+  await writeJson(join(folder, 'latents.json'), { formatVersion: 1, ...result })
+  return result
+}
+
+/** Variance of each unit's mean over the pictures, [tokens · channels]. */
+function unitVariance({ means, count, tokens, channels }: LatentSamples): Float64Array {
+  const units = tokens * channels
+  const sum = new Float64Array(units)
+  for (let i = 0; i < means.length; i++) sum[i % units] = (sum[i % units] as number) + (means[i] as number)
+  const squares = new Float64Array(units)
+  for (let i = 0; i < means.length; i++) {
+    const unit = i % units
+    squares[unit] = (squares[unit] as number) + ((means[i] as number) - (sum[unit] as number) / count) ** 2
+  }
+  return squares.map((value) => value / count)
+}
+
+/** KL of each unit from N(0, 1), mean over the pictures; null where nothing is known of the posterior. */
+function unitKl({ means, logvars, count, tokens, channels }: LatentSamples): Float64Array | null {
+  if (!logvars) return null
+  const kl = new Float64Array(tokens * channels)
+  for (let i = 0; i < means.length; i++) {
+    const [mean, logvar] = [means[i] as number, logvars[i] as number]
+    const unit = i % kl.length
+    kl[unit] = (kl[unit] as number) + (mean * mean + Math.exp(logvar) - 1 - logvar) / 2
+  }
+  return kl.map((value) => value / count)
+}
+
+/** Sums over the units of each token, or of each channel. */
+function over(
+  what: 'token' | 'channel',
+  values: Float64Array,
+  { tokens, channels }: { tokens: number; channels: number }
+): number[] {
+  const sums = new Array<number>(what === 'token' ? tokens : channels).fill(0)
+  for (const [unit, value] of values.entries()) {
+    const index = what === 'token' ? Math.floor(unit / channels) : unit % channels
+    sums[index] = (sums[index] as number) + value
+  }
+  return sums
+}
+
+/** The mean over the tokens, [count, channels]. */
+function pooled({ means, count, tokens, channels }: LatentSamples): Float32Array {
+  const result = new Float32Array(count * channels)
+  for (let i = 0; i < means.length; i++) {
+    const to = Math.floor(i / (tokens * channels)) * channels + (i % channels)
+    result[to] = (result[to] as number) + (means[i] as number) / tokens
+  }
+  return result
+}
+
+const rounded = (value: number) => Number(value.toPrecision(5))
+
+async function principal(points: Float32Array, count: number, channels: number): Promise<LatentSpace['pca']> {
+  const input = addon().tensor(points, 'float32', [1, count, channels], 'cpu')
+  const { mean, axes, deviations, scores } = await native(addon().principalComponents(input, channels))
+  const values = new Float32Array(await native(scores.read()))
+  const variances = Array.from(new Float32Array(await native(deviations.read())), (value) => value ** 2)
+  for (const tensor of [input, mean, axes, deviations, scores]) tensor.dispose()
+  const total = variances.reduce((sum, value) => sum + value, 0) || 1
+  const score = (i: number, k: number) => (k < channels ? rounded(values[i * channels + k] as number) : 0)
+  return {
+    points: Array.from({ length: count }, (_, i) => [score(i, 0), score(i, 1)]),
+    explained: variances.slice(0, 2).map((value) => rounded(value / total))
+  }
+}
+
+/** UMAP in two dimensions; the same for the same seed. */
+function project(
+  points: Float32Array,
+  count: number,
+  channels: number,
+  neighbours: number,
+  seed: number
+): [number, number][] {
+  let drawn = 0
+  let draws: Float32Array = new Float32Array(0)
+  const random = () => {
+    if (drawn % 4_096 === 0) draws = addon().uniform(seed, 'umap', 0, drawn / 4_096, 1, 4_096)
+    return draws[drawn++ % 4_096] as number
+  }
+  const rows = Array.from({ length: count }, (_, i) => [...points.subarray(i * channels, (i + 1) * channels)])
+  const places = new UMAP({ nComponents: 2, nNeighbors: neighbours, random }).fit(rows)
+  return places.map(([x, y]) => [rounded(x as number), rounded(y as number)])
+}
