@@ -11,12 +11,12 @@ const lightning = (width: number, depth: number, heads: number) =>
 
 /** Networks by name; latents and classes come from the shards, so that each fits every tokenizer. The tiny ones train on a CPU. */
 export const generatorPresets = {
-  'sit-tiny': size(192, 6, 6),
+  'sit-tiny': size(128, 6, 4),
   'sit-s': size(384, 12, 6),
   'sit-b': size(768, 12, 12),
   'sit-l': size(1024, 24, 16),
   'sit-xl': size(1152, 28, 16),
-  'lightningdit-tiny': lightning(192, 6, 6),
+  'lightningdit-tiny': lightning(128, 6, 4),
   'lightningdit-s': lightning(384, 12, 6),
   'lightningdit-b': lightning(768, 12, 12),
   'lightningdit-l': lightning(1024, 24, 16),
