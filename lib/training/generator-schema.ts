@@ -119,7 +119,7 @@ const lightning: GeneratorTrainingInput = {
 const tiny: GeneratorTrainingInput = {
   steps: 6_000,
   batch: 64,
-  optimizer: { lr: 1.5e-3, warmup: 100, final: 0.1 },
+  optimizer: { lr: 2e-3, warmup: 100, final: 0.1 },
   ema: { decay: 0.999 },
   checkpoint: { every: 1_000 },
   log: { every: 20 },
