@@ -13,6 +13,7 @@ import { type PaperRow, paperRows } from './paper.js'
 import { gridsOverTime, plotsIn, type ReportPicture } from './pictures.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
 import { commandsOf, settingsOf } from './settings.js'
+import { thinned } from './thin.js'
 
 export interface ReportOptions {
   /** Default: `report.html` in the run folder. */
@@ -30,8 +31,6 @@ export interface Report {
   missing: string[]
 }
 
-/** Points of a curve that a report shows at most. */
-const mostLines = 4000
 const mostGrids = 12
 
 /**
@@ -255,10 +254,4 @@ function environment(record: AnyRunRecord): Html {
     ]
   ]
   return section('Environment', html`<div class="card">${table(['', ''], rows)}</div>`)
-}
-
-/** Every k-th line with losses, and all evaluations. */
-function thinned(lines: readonly MetricsRecord[]): MetricsRecord[] {
-  const every = Math.ceil(lines.length / mostLines)
-  return lines.filter((line, i) => i % every === 0 || 'evaluation' in line || i === lines.length - 1)
 }

@@ -9,6 +9,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { streamSSE } from 'hono/streaming'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { listGrids } from '../report/run-folder.js'
+import { thinned } from '../report/thin.js'
 import { TrainingControl } from '../training/control.js'
 import { pageFile } from './files.js'
 import { guard, hostNames } from './guard.js'
@@ -115,7 +116,10 @@ function events(context: Context, run: string, own: OwnTraining | null, closing:
       const ends = closing.aborted
       const { reset, lines } = await tail.read()
       if (first || reset || lines.length > 0) {
-        await stream.writeSSE({ event: 'lines', data: JSON.stringify({ reset: first || reset, lines }) })
+        await stream.writeSSE({
+          event: 'lines',
+          data: JSON.stringify({ reset: first || reset, lines: thinned(lines) })
+        })
       }
       const state = JSON.stringify(await runState(run, basename(resolve(run)), tail.last, own))
       if (state !== shown) await stream.writeSSE({ event: 'state', data: state })

@@ -7,7 +7,9 @@ import { embedded, html, table } from '../../lib/report/html.js'
 import { writeReport } from '../../lib/report/report.js'
 import { listGrids, readAnyRun } from '../../lib/report/run-folder.js'
 import { commandsOf, settingsOf } from '../../lib/report/settings.js'
+import { thinned } from '../../lib/report/thin.js'
 import { trainTokenizer } from '../../lib/training/builder.js'
+import type { MetricsRecord } from '../../lib/training/metrics.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
 
@@ -116,6 +118,18 @@ describe('the command that repeats a run', () => {
     expect(first?.command).not.toMatch(/--(masking|align|tokenizer|encoderInit)/)
     expect(second?.command).toBe('mactok train decoder runs/first --out runs/second/ --resume')
   })
+})
+
+test('a long log is thinned, but keeps its evaluations and its end', () => {
+  const lines = Array.from(
+    { length: 10_001 },
+    (_, step): MetricsRecord => (step % 100 === 7 ? { step, evaluation: { psnr: 1 } } : { step })
+  )
+  const few = thinned(lines)
+  expect(few.length).toBeLessThan(4000)
+  expect(few.filter((line) => 'evaluation' in line)).toHaveLength(100)
+  expect(few.at(-1)).toEqual({ step: 10_000 })
+  expect(thinned(lines.slice(0, 50))).toEqual(lines.slice(0, 50))
 })
 
 describe('html', () => {
