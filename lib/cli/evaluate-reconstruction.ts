@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { ReconstructionMetric } from '../evaluation/metric-names.js'
 import type { ReconstructionReport } from '../evaluation/reconstruction.js'
@@ -53,6 +54,8 @@ async function run(model: string, options: Options): Promise<void> {
   const { imageSource } = await import('../data/image-source.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { evaluateReconstruction } = await import('../evaluation/reconstruction.js')
+  const { readRun } = await import('../training/run.js')
+  const { writeJson: saveJson } = await import('../weights/atomic.js')
   using tokenizer = await Tokenizer.load(model, { device, raw })
   const line = new ProgressLine({ unit: 'pictures', quiet: json })
   let update: ReturnType<typeof counter> | undefined
@@ -72,6 +75,8 @@ async function run(model: string, options: Options): Promise<void> {
       })
     )
   ).finally(() => line.stop())
+  // Where the run's report finds it.
+  if (await readRun(model)) await saveJson(join(model, 'evaluation-reconstruction.json'), result)
   if (json) return writeJson(result)
   for (const notice of result.notices) process.stderr.write(`${notice}\n`)
   writeTable(rows(result))

@@ -147,7 +147,7 @@ export async function evaluateGeneration(
     ...{ ...rest, ...wants(metrics) },
     ...(partial && { partial })
   })
-  return compare(inception, statistics, against, metrics, rest.signal)
+  return await compare(inception, statistics, against, metrics, rest.signal)
 }
 
 async function compare(

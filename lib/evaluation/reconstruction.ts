@@ -142,7 +142,7 @@ async function distanceBetween(a: PictureStatistics, b: PictureStatistics): Prom
   const [one, other] = [await a.gaussians(), await b.gaussians()]
   using _ = one.pool
   using __ = other.pool
-  return frechetDistance(one.pool, other.pool)
+  return await frechetDistance(one.pool, other.pool)
 }
 
 export interface EvaluateReconstructionOptions {
@@ -210,6 +210,9 @@ export async function evaluateReconstruction(
 const centreCrops = (set: ImageSet, { config }: Tokenizer, batch: number, onBroken?: (broken: Broken) => void) =>
   evaluationBatches(set, { size: config.imageSize, batch, ...(onBroken && { onBroken }) })
 
+/** Below which a metric's windows and poolings do not fit. */
+const leastSide: Record<ReconstructionMetric, number> = { ssim: SSIM_WINDOW, lpips: 32, rfid: 1 }
+
 /** The metrics that were named; or all that can be computed here, with what is missing. */
 async function available(
   metrics: readonly ReconstructionMetric[] | undefined,
@@ -219,11 +222,13 @@ async function available(
     throw outOfRange('metrics', `no ssim below ${SSIM_WINDOW} pixels`, `${size} pixels`)
   }
   if (metrics) return { chosen: metrics, notices: [] }
-  const needed = { lpips, rfid: inception }
-  const chosen: ReconstructionMetric[] = size < SSIM_WINDOW ? [] : ['ssim']
+  const chosen: ReconstructionMetric[] = []
   const notices: string[] = []
-  for (const [metric, weights] of Object.entries(needed) as ['lpips' | 'rfid', string][]) {
-    if (await locateWeights(weights)) chosen.push(metric)
+  for (const metric of reconstructionMetrics) {
+    const weights = metric === 'lpips' ? lpips : metric === 'rfid' ? inception : null
+    const least = leastSide[metric]
+    if (size < least) notices.push(`no ${metric}: it needs pictures of ${least} pixels or more`)
+    else if (weights === null || (await locateWeights(weights))) chosen.push(metric)
     else notices.push(`no ${metric}: the weights ${weights} were not found; --metrics ${metric} tells how to get them`)
   }
   return { chosen, notices }

@@ -5,7 +5,7 @@ import torch
 from pytorch_fid.fid_score import calculate_frechet_distance
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from golden import normal, pixels, save, signed
+from golden import FOLDER, normal, pixels, save, signed
 
 
 def quality() -> dict[str, torch.Tensor]:
@@ -64,7 +64,15 @@ def score() -> dict[str, torch.Tensor]:
     return {"predictions": predictions, "score": torch.stack(scores).mean()}
 
 
+def archive() -> None:
+    """Statistics as pytorch-fid writes them, compressed, and pictures as ADM's reference batches have them."""
+    generator = np.random.Generator(np.random.PCG64(708))
+    arrays = {"mu": generator.standard_normal(3), "sigma": np.eye(3) / 3, "arr_0": np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)}
+    np.savez_compressed(FOLDER / "statistics.npz", **arrays)
+
+
 def make() -> None:
+    archive()
     save(
         "metrics",
         quality() | structure() | distributions() | score(),

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { libtorchOrigin } from '../../lib/native/load.js'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
@@ -32,3 +33,10 @@ export function mactok(args: string[], { env = {}, node = [], onOutput }: CallOp
     child.on('close', (code) => resolve({ ...finished, code }))
   })
 }
+
+/** An environment in which no weights are found, but LibTorch is. */
+export const withoutWeights = (place: { path(name: string): string }): NodeJS.ProcessEnv => ({
+  MACTOK_WEIGHTS: place.path('empty'),
+  MACTOK_CACHE: place.path('cache'),
+  LIBTORCH: libtorchOrigin().folder
+})

@@ -1,0 +1,144 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { imageFolder } from '../../lib/data/image-folder.js'
+import { writePng } from '../../lib/data/picture.js'
+import { encodeSamples } from '../../lib/evaluation/latent-samples.js'
+import { describeLatents } from '../../lib/evaluation/latent-space.js'
+import { evaluateReconstruction } from '../../lib/evaluation/reconstruction.js'
+import { reconstruct } from '../../lib/pipeline/reconstruct.js'
+import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import { mactok, withoutWeights } from '../support/cli.js'
+import { device } from '../support/native.js'
+import { describeWith, WEIGHTS } from '../support/paths.js'
+import { gradient, Workplace } from '../support/pictures.js'
+
+const place = new Workplace()
+const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
+const config = { imageSize: 32, patchSize: 8, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit }
+let tokenizer: Tokenizer
+let photos: string
+let model: string
+
+beforeAll(async () => {
+  tokenizer = await Tokenizer.create(config, { device, seed: 3 })
+  model = place.path('model')
+  await tokenizer.save(model)
+  photos = place.path('photos')
+  for (const name of ['left', 'right']) await mkdir(join(photos, name), { recursive: true })
+  for (let i = 0; i < 12; i++) {
+    await writePng(join(photos, i % 2 ? 'right' : 'left', `${i}.png`), gradient(32 + i, 32 + 2 * i, 20 * i))
+  }
+})
+afterAll(() => tokenizer.dispose())
+
+describe('the metrics of reconstructions', () => {
+  test('need no weights for PSNR, SSIM, active units and KL, and do not depend on batches', async () => {
+    const one = await evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: ['ssim'], batch: 5 })
+    const two = await evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: ['ssim'], batch: 64 })
+    expect(one).toMatchObject({ pictures: 12, notices: [] })
+    expect(one.psnr).toBeCloseTo(two.psnr, 2)
+    expect(one.ssim).toBeCloseTo(two.ssim as number, 3)
+    expect(one.kl).toBeCloseTo(two.kl as number, 3)
+    expect(one.activeUnits).toBe(two.activeUnits)
+    expect('rfid' in one || 'lpips' in one).toBe(false)
+    const grid = await reconstruct(tokenizer, imageFolder(photos), place.path('grid.png'))
+    expect(one.psnr).toBeCloseTo(grid.psnr, 2)
+  })
+
+  test('take pictures spread over the listing, and stop when told', async () => {
+    const progress: number[] = []
+    const options = { metrics: [], count: 4, batch: 2, onProgress: (done: number) => progress.push(done) }
+    expect((await evaluateReconstruction(tokenizer, imageFolder(photos), options)).pictures).toBe(4)
+    expect(progress).toEqual([0, 2, 4])
+    const stopped = evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: [], signal: AbortSignal.abort() })
+    await expect(stopped).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+  })
+
+  test('refuse an unknown metric', async () => {
+    const wrong = evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: ['fid' as never] })
+    await expect(wrong).rejects.toThrow('Expected some of ssim, lpips, rfid for metrics')
+  })
+
+  test('without weights say what is missing; a metric that was named is an error', async () => {
+    const env = withoutWeights(place)
+    const args = ['evaluate', 'reconstruction', model, '--data', photos, '--device', device]
+    const all = await mactok(args, { env })
+    expect(all.code).toBe(0)
+    expect(all.stdout).toMatch(/^pictures +12\nPSNR +[\d.]+ dB\nSSIM +[\d.-]+\nactive units/)
+    expect(all.stderr).toContain('no rfid: the weights inception-fid were not found')
+    const named = await mactok([...args, '--metrics', 'rfid'], { env })
+    expect([named.code, named.stderr]).toEqual([1, expect.stringContaining('mactok weights import')])
+    const wrong = await mactok([...args, '--metrics', 'x'], { env })
+    expect(wrong.code).toBe(2)
+  })
+
+  describeWith(join(WEIGHTS, 'inception-fid'), 'with weights', () => {
+    test('include LPIPS and rFID', async () => {
+      const lpips = join(WEIGHTS, 'lpips-alex')
+      const metrics = existsSync(lpips) ? (['lpips', 'rfid'] as const) : (['rfid'] as const)
+      const inception = join(WEIGHTS, 'inception-fid')
+      const result = await evaluateReconstruction(tokenizer, imageFolder(photos), {
+        metrics,
+        lpips,
+        inception,
+        count: 6
+      })
+      expect(result.rfid).toBeGreaterThan(1)
+      if (metrics.length > 1) expect(result.lpips).toBeGreaterThan(0.01)
+    })
+  })
+})
+
+describe('latent space', () => {
+  test('is described in plots, grids and numbers, the same for the same seed', async () => {
+    const samples = await encodeSamples(tokenizer, imageFolder(photos), { count: 100 })
+    expect(samples).toMatchObject({ count: 12, tokens: 4, channels: 4, classes: ['left', 'right'] })
+    const options = { decoder: { tokenizer, pictures: imageFolder(photos) }, tokens: 2, neighbours: 3 }
+    const folder = place.path('latents')
+    const found = await describeLatents(samples, folder, options)
+    expect(found.files.sort()).toEqual(
+      [
+        'controls-0.png',
+        'controls-1.png',
+        'interpolation.png',
+        'kl-channels.svg',
+        'kl-tokens.svg',
+        'latents.json'
+      ].concat(['pca.svg', 'umap.svg'])
+    )
+    for (const file of found.files) expect(existsSync(join(folder, file))).toBe(true)
+    const { kl, activeUnits } = await evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: [] })
+    const sum = (values: number[] = []) => values.reduce((total, value) => total + value, 0)
+    expect(sum(found.klPerToken)).toBeCloseTo(kl as number, 3)
+    expect(sum(found.klPerChannel)).toBeCloseTo(kl as number, 3)
+    expect(found.activeUnits).toBeCloseTo(activeUnits as number, 6)
+    expect(found.controls?.map((tokens) => tokens.map(({ token }) => token))).toEqual([
+      [0, 2],
+      [0, 2]
+    ])
+    expect(found.pca.explained[0]).toBeGreaterThanOrEqual(found.pca.explained[1] as number)
+    const again = await describeLatents(samples, place.path('again'), { neighbours: 3 })
+    expect(again.umap).toEqual(found.umap)
+    expect(JSON.parse(readFileSync(join(folder, 'latents.json'), 'utf8'))).toMatchObject({
+      pictures: 12,
+      formatVersion: 1
+    })
+  })
+
+  test('is written by the command, of pictures and of shards', async () => {
+    const out = place.path('command')
+    const args = ['inspect', 'latents', model, '--out', out, '--device', device, '--neighbours', '3']
+    const missing = await mactok(args)
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('Expected --data <path>')])
+    const { code, stdout } = await mactok([...args, '--data', photos, '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ folder: out, pictures: 12, tokens: 4 })
+    const shards = place.path('shards')
+    expect((await mactok(['encode', model, '--data', photos, '--out', shards, '--device', device])).code).toBe(0)
+    const ofShards = await mactok(['inspect', 'latents', shards, '--out', `${out}-2`, '--neighbours', '0'])
+    expect(ofShards.code).toBe(0)
+    expect(ofShards.stdout).toMatch(/written +.*: pca\.svg, latents\.json/)
+  })
+})
