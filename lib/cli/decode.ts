@@ -10,6 +10,7 @@ import {
   positiveInteger,
   precisionOption,
   prepare,
+  usage,
   writeJson
 } from './context.js'
 import { counter, ProgressLine } from './progress.js'
@@ -52,14 +53,15 @@ async function run(model: string, options: Options): Promise<void> {
   using tokenizer = await Tokenizer.load(model, { device, raw })
   const line = new ProgressLine({ unit: 'pictures', quiet: json })
   let update: ReturnType<typeof counter> | undefined
-  const result = await decodeShards(tokenizer, latents, out, {
+  const work = decodeShards(tokenizer, latents, out, {
     ...rest,
     signal: interruption(),
     onProgress: (done, total) => {
       update ??= counter(line, total)
       update(done)
     }
-  }).finally(() => line.stop())
+  })
+  const result = await usage(() => work).finally(() => line.stop())
   if (json) writeJson(result)
   if (result.interrupted) throw new Interrupted(`Stopped after ${result.pictures} pictures in ${out}`)
   if (!json) process.stdout.write(`${out}: ${result.pictures} pictures\n`)

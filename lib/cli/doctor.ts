@@ -28,12 +28,23 @@ async function examine(): Promise<Record<string, string>> {
     mactok: version,
     node: `${process.versions.node} on ${process.platform} ${process.arch}`,
     libtorch: `${libtorch} in ${folder} (${origin})`,
-    cpu: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
+    cpu: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${gibibytes(totalmem())} GiB`,
     kernels: `${cpuCapability}, bf16 ${cpuBf16 ? 'in hardware' : 'in software (fp32 is faster)'}`,
     threads: String(threads),
-    cuda:
-      cuda.devices > 0 ? `${cuda.devices} device${cuda.devices > 1 ? 's' : ''}` : `no: ${withoutCuda || cuda.reason}`,
+    cuda: cuda.devices > 0 ? await devices(cuda.devices) : `no: ${withoutCuda || cuda.reason}`,
     cache: cacheFolder(),
     weights: weights.join(', ') || 'none; `mactok weights pull facebook/dinov2-small` fetches a teacher'
   }
+}
+
+const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(0)
+
+/** `2 devices: cuda:0 70 of 80 GiB free, cuda:1 80 of 80 GiB free` */
+async function devices(count: number): Promise<string> {
+  const { deviceMemory } = await import('../tensor/tensor.js')
+  const told = Array.from({ length: count }, async (_, index) => {
+    const memory = await deviceMemory(`cuda:${index}`)
+    return `cuda:${index}${memory ? ` ${gibibytes(memory.free)} of ${gibibytes(memory.total)} GiB free` : ''}`
+  })
+  return `${count} device${count > 1 ? 's' : ''}: ${(await Promise.all(told)).join(', ')}`
 }

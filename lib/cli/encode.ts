@@ -11,6 +11,7 @@ import {
   positiveInteger,
   precisionOption,
   prepare,
+  usage,
   writeJson
 } from './context.js'
 import { counter, ProgressLine } from './progress.js'
@@ -45,7 +46,8 @@ export function define(command: Command): void {
     .option('--moments', 'store posterior means and log-variances')
     .option('--sample', 'store a sample of the posterior instead of its mean')
     .option('--seed <number>', 'of --sample', naturalNumber, 0)
-    .option('--no-flip', 'leave the mirrored pictures out')
+    .option('--flip', 'encode the mirrored pictures too', true)
+    .option('--no-flip', 'leave them out')
     .option('--shard-size <count>', 'pictures in a shard', positiveInteger, 10_000)
     .option('--batch <count>', 'pictures in one pass', positiveInteger, 64)
     .addOption(precisionOption())
@@ -73,7 +75,7 @@ async function run(model: string, options: Options): Promise<void> {
   using tokenizer = await Tokenizer.load(model, { device, raw })
   const line = new ProgressLine({ unit: 'pictures', quiet: json })
   let update: ReturnType<typeof counter> | undefined
-  const result = await encodeImages(tokenizer, imageSource(data), out, {
+  const work = encodeImages(tokenizer, imageSource(data), out, {
     ...rest,
     signal: interruption(),
     onBroken: ({ name, reason }) => json || line.note(`left out ${name}: ${reason}`),
@@ -81,7 +83,8 @@ async function run(model: string, options: Options): Promise<void> {
       update ??= counter(line, total)
       update(done)
     }
-  }).finally(() => line.stop())
+  })
+  const result = await usage(() => work).finally(() => line.stop())
   if (json) writeJson(result)
   const { pictures, shards, skipped, interrupted } = result
   if (interrupted) throw new Interrupted(`Stopped with ${shards} shards in ${out}; the same command goes on after them`)

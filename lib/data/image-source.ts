@@ -13,6 +13,15 @@ export function imageSource(path: string): ImageSource {
   return { name: path, open: async () => (await kind(path))(path).open() }
 }
 
+/** @internal A source, or the path of one; `name` is the parameter's. */
+export function asSource(name: string, source: unknown): ImageSource {
+  if (typeof source === 'string') return imageSource(source)
+  if (typeof source === 'object' && source !== null && 'open' in source && typeof source.open === 'function') {
+    return source as ImageSource
+  }
+  throw invalidParameter(name, 'an image source such as imageFolder(path), or a path', source)
+}
+
 async function kind(path: string): Promise<(path: string) => ImageSource> {
   const found = await stat(path).catch(() => null)
   if (found?.isDirectory()) return (await holdsTars(path)) ? webDataset : imageFolder

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { invalidParameter, outOfRange } from '../errors.js'
+import { natural, positive } from '../checks.js'
 import type { PrefetchOptions } from './prefetch.js'
 import type { Broken, ReaderOptions } from './reader.js'
 
@@ -29,15 +29,5 @@ export function completed<T extends BatchOptions>(options: T, cacheBytes: number
 }
 
 export const TRAINING_CACHE = 512 * MEGABYTE
-
-export function positive(name: string, value: unknown): void {
-  if (typeof value !== 'number') throw invalidParameter(name, 'a positive integer', value)
-  if (!Number.isSafeInteger(value) || value < 1) throw outOfRange(name, 'a positive integer', value)
-}
-
-export function natural(name: string, value: unknown): void {
-  if (typeof value !== 'number') throw invalidParameter(name, 'a non-negative integer', value)
-  if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, 'a non-negative integer', value)
-}
 
 const warn = ({ name, reason }: Broken) => process.emitWarning(`${name}: ${reason}`, 'BrokenPicture')

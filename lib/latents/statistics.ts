@@ -138,6 +138,9 @@ export class LatentStatistics {
     std: ArrayLike<number>,
     readonly sampleShape: SampleShape
   ) {
+    if (![2, 3].includes(sampleShape.length) || !sampleShape.every((size) => Number.isSafeInteger(size) && size > 0)) {
+      throw outOfRange('sampleShape', '[L, Z] or [C, H, W], positive integers', sampleShape)
+    }
     const { channels } = channelLayout(sampleShape)
     if (mean.length !== 1 && mean.length !== channels) throw outOfRange('mean', `1 or ${channels} values`, mean.length)
     if (std.length !== mean.length) throw outOfRange('std', `${mean.length} values, as many as means`, std.length)

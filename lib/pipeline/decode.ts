@@ -1,11 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
+import { callbacks, flag, instance, natural, pathTo, positive } from '../checks.js'
 import { writePng } from '../data/picture.js'
-import { MactokError } from '../errors.js'
+import { MactokError, outOfRange } from '../errors.js'
 import { openLatents } from '../latents/index.js'
 import type { Precision } from '../native/addon.js'
+import { checkPrecision } from '../tensor/images.js'
 import { tensor } from '../tensor/tensor.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { toPictures } from './pictures.js'
 
 export interface DecodeShardsOptions {
@@ -31,6 +33,7 @@ export interface DecodedShards {
 
 /**
  * Decodes latent shards into PNG files under the names of the pictures that were encoded (or numbers).
+ * @throws {TypeError | RangeError} wrong options
  * @throws {MactokError} `ERR_FORMAT` for shards of another shape, or of another tokenizer without `force`
  */
 export async function decodeShards(
@@ -40,6 +43,13 @@ export async function decodeShards(
   options: DecodeShardsOptions = {}
 ): Promise<DecodedShards> {
   const { batch = 64, precision = 'fp32', force = false, signal, onProgress } = options
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  pathTo('shardFolder', shardFolder)
+  pathTo('folder', folder)
+  positive('batch', batch)
+  checkPrecision(precision)
+  flag('force', force)
+  callbacks(options)
   await using shards = await openLatents(shardFolder)
   const { latentTokens, latentChannels } = tokenizer.config
   const shape = [latentTokens, latentChannels]
@@ -56,6 +66,11 @@ export async function decodeShards(
     )
   }
   const { start = 0, end = shards.count } = options
+  natural('start', start)
+  natural('end', end)
+  if (start >= Math.min(end, shards.count)) {
+    throw outOfRange('start and end', `a range within the ${shards.count} pictures`, [start, end])
+  }
   const names = shards.names()
   const total = Math.min(end, shards.count) - start
   const made = new Set<string>()

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { callbacks, flag, instance, natural, oneOf, pathTo, positive } from '../checks.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
+import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import {
   type LatentDtype,
@@ -10,8 +12,9 @@ import {
   type ShardRange
 } from '../latents/index.js'
 import type { Precision } from '../native/addon.js'
+import { checkPrecision } from '../tensor/images.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 
 export interface EncodeImagesOptions {
   /** Default `float32`. */
@@ -59,16 +62,19 @@ type Settings = Required<Pick<EncodeImagesOptions, keyof typeof defaults>> & Enc
 /**
  * Encodes pictures (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
  * earlier call with the same settings stopped.
+ * @throws {TypeError | RangeError} wrong options
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of other settings
  */
 export async function encodeImages(
   tokenizer: Tokenizer,
-  source: ImageSource,
+  source: ImageSource | string,
   folder: string,
   options: EncodeImagesOptions = {}
 ): Promise<EncodedImages> {
-  const settings: Settings = { ...defaults, ...options }
-  const set = await source.open()
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  pathTo('folder', folder)
+  const settings = complete(options)
+  const set = await asSource('source', source).open()
   try {
     const writer = await openLatentWriter(folder, await plan(tokenizer, set, settings))
     const interrupted = !(await writeShards(tokenizer, set, writer, settings))
@@ -80,6 +86,19 @@ export async function encodeImages(
   } finally {
     await set.close()
   }
+}
+
+function complete(options: EncodeImagesOptions): Settings {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const settings: Settings = { ...defaults, ...given }
+  oneOf('dtype', ['float32', 'float16', 'bfloat16'], settings.dtype)
+  oneOf('preprocess', ['adm', 'fast'], settings.preprocess)
+  for (const name of ['moments', 'sample', 'flip', 'strict'] as const) flag(name, settings[name])
+  for (const name of ['shardSize', 'batch'] as const) positive(name, settings[name])
+  natural('seed', settings.seed)
+  checkPrecision(settings.precision)
+  callbacks(options)
+  return settings
 }
 
 async function plan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {

@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { callbacks, flag, instance, natural, pathTo, positive } from '../checks.js'
 import type { Picture } from '../data/decode.js'
 import { grid, writePng } from '../data/picture.js'
-import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import type { Generator, SampleOptions } from '../generator/generator.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { invalidParameter, MactokError } from '../errors.js'
+import { Generator, type SampleOptions } from '../generator/generator.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { NpzWriter } from './npz.js'
 import { toPictures } from './pictures.js'
 
@@ -41,15 +42,22 @@ export async function samplePictures(
   tokenizer: Tokenizer,
   options: SamplePicturesOptions
 ): Promise<SampledPictures> {
-  const { folder, grid: sheet, npz, columns, batch = 64, onProgress, signal, ...sampling } = options
+  const { folder, grid: sheet, npz, columns, batch = 64, onProgress, signal, ...sampling } = options ?? {}
+  instance('generator', 'a Generator', Generator, generator)
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  callbacks({ signal, onProgress })
   if (folder === undefined && sheet === undefined && npz === undefined) {
     throw invalidParameter('folder', 'a folder, a grid or an npz file to write to', folder)
   }
-  if (!Number.isInteger(batch) || batch < 1) throw outOfRange('batch', 'a positive integer', batch)
-  const { firstIndex = 0, classes } = sampling
+  for (const [name, place] of Object.entries({ folder, grid: sheet, npz })) if (place !== undefined) pathTo(name, place)
+  positive('batch', batch)
+  if (columns !== undefined) positive('columns', columns)
+  const { firstIndex = 0, classes, force = false } = sampling
+  natural('firstIndex', firstIndex)
+  flag('force', force)
   const given = classes === undefined ? 0 : [classes].flat().length
   const total = sampling.count ?? Math.max(1, given)
-  if (!Number.isInteger(total) || total < 1) throw outOfRange('count', 'a positive integer', total)
+  positive('count', total)
   const size = tokenizer.config.imageSize
   const counts: Record<number, number> = {}
   const shown: Picture[] = []

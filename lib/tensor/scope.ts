@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { invalidParameter } from '../errors.js'
 
 const current = new AsyncLocalStorage<Set<Disposable>>()
 
@@ -34,6 +35,7 @@ const isPromise = (value: unknown): value is Promise<unknown> =>
  * Works with synchronous and asynchronous bodies; scopes nest.
  */
 export function scope<T>(body: () => T): T {
+  if (typeof body !== 'function') throw invalidParameter('body', 'a function', body)
   const resources = new Set<Disposable>()
   const outer = current.getStore()
   const end = (result?: unknown) => current.run(outer as Set<Disposable>, () => close(resources, result))

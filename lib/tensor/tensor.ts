@@ -1,5 +1,6 @@
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import type { NativeTensor } from '../native/addon.js'
+import type { DeviceMemory, NativeTensor } from '../native/addon.js'
+import { resolveDevice } from '../native/device.js'
 import { fromNative, native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { asTypedArray, type DType, dtypeOf, dtypes, type TypedArrays } from './dtype.js'
@@ -162,9 +163,20 @@ export function tensor(
 
 /** Concatenates tensors of one dtype along the first dimension. */
 export async function concatenate<D extends DType>(tensors: readonly Tensor<D>[]): Promise<Tensor<D>> {
-  if (!Array.isArray(tensors) || tensors.length === 0) throw invalidParameter('tensors', 'a non-empty array', tensors)
+  if (!Array.isArray(tensors) || tensors.length === 0 || !tensors.every((item) => item instanceof Tensor)) {
+    throw invalidParameter('tensors', 'a non-empty array of tensors', tensors)
+  }
   return Tensor.wrap<D>(await native(addon().cat(tensors.map((item) => item.native))))
 }
 
 /** What is alive in this thread: tensor handles, the bytes that they share (each storage once), and the networks' own bytes. */
 export const memory = (): { tensors: number; bytes: number; modelBytes: number } => addon().memory()
+
+/**
+ * A CUDA device's memory; null for the CPU.
+ * @param device - as everywhere; default `auto`
+ */
+export async function deviceMemory(device?: string): Promise<DeviceMemory | null> {
+  const name = resolveDevice(device)
+  return native(addon().deviceMemory(name))
+}

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { cacheFolder } from '../cache.mjs'
+import { callbacks, natural, positive } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { writeJson } from './atomic.js'
 import { type DownloadOptions, type DownloadProgress, describeRemote, downloadFile, isMissing } from './download.js'
@@ -77,6 +78,9 @@ export async function pullWeights(repo: string, options: PullOptions = {}): Prom
   const endpoint = (options.endpoint ?? process.env.HF_ENDPOINT ?? 'https://huggingface.co').replace(/\/+$/, '')
   const files = options.files ?? defaultFiles
   validate(repo, files, endpoint)
+  positive('attempts', attempts)
+  natural('retryDelay', retryDelay)
+  callbacks({ signal, onProgress })
   const download: DownloadOptions = {
     token: options.token ?? process.env.HF_TOKEN,
     signal,

@@ -2,6 +2,7 @@
 
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
+import { pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { isFolder } from './files.js'
 import { findWeights } from './named.js'
@@ -84,6 +85,7 @@ export interface LpipsCheckpoint {
  * @throws MactokError `ERR_FORMAT` when they are not found or not LPIPS
  */
 export async function openLpips(nameOrPath: string): Promise<LpipsCheckpoint> {
+  pathTo('nameOrPath', nameOrPath)
   const place = await lpipsPlace(nameOrPath)
   const names = (await isFolder(place)) ? (await readdir(place)).filter((name) => name.endsWith('.safetensors')) : null
   const files: SafetensorsFile[] = []

@@ -6,6 +6,8 @@
 
 #include "bindings/convert.h"
 #include "bindings/environment.h"
+#include "bindings/promise.h"
+#include "runtime/cuda_library.h"
 #include "runtime/device.h"
 
 namespace mactok {
@@ -52,12 +54,31 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value device_memory_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto device = parse_device(convert::string(info[0], "device"));
+    return run(
+        info.Env(), device, [device] { return device_memory(device); },
+        [](Napi::Env env, const std::optional<CudaMemory>& memory) -> Napi::Value {
+          if (!memory) return env.Null();
+          auto result = Napi::Object::New(env);
+          result.Set("allocated", static_cast<double>(memory->allocated));
+          result.Set("peak", static_cast<double>(memory->peak_allocated));
+          result.Set("reserved", static_cast<double>(memory->reserved));
+          result.Set("free", static_cast<double>(memory->free));
+          result.Set("total", static_cast<double>(memory->total));
+          return result;
+        });
+  });
+}
+
 }  // namespace
 
 void define_info_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("info", Napi::Function::New(env, info_of, "info"));
   exports.Set("setThreads", Napi::Function::New(env, set_threads, "setThreads"));
   exports.Set("memory", Napi::Function::New(env, memory, "memory"));
+  exports.Set("deviceMemory", Napi::Function::New(env, device_memory_of, "deviceMemory"));
 }
 
 }  // namespace mactok

@@ -4,6 +4,7 @@
 
 #include "bindings/convert.h"
 #include "bindings/promise.h"
+#include "runtime/cuda_library.h"
 #include "runtime/device.h"
 
 namespace mactok {
@@ -27,7 +28,7 @@ Napi::Value make_tensor(const Napi::CallbackInfo& info) {
     }
     const auto* bytes = static_cast<const uint8_t*>(view.ArrayBuffer().Data()) + view.ByteOffset();
     if (tensor.nbytes() > 0) std::memcpy(tensor.data_ptr(), bytes, tensor.nbytes());
-    return TensorHandle::wrap(info.Env(), tensor.to(device));
+    return TensorHandle::wrap(info.Env(), upload(tensor, device));
   });
 }
 

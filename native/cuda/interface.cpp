@@ -49,17 +49,6 @@ const char* memory(int device, CudaMemory* result) {
   });
 }
 
-const char* reset_peak(int device) {
-  return guarded([&] { c10::cuda::CUDACachingAllocator::resetPeakStats(index(device)); });
-}
-
-const char* synchronize(int device) {
-  return guarded([&] {
-    const c10::cuda::CUDAGuard guard(index(device));
-    c10::cuda::device_synchronize();
-  });
-}
-
 const char* upload(const at::Tensor* source, int device, at::Tensor* result) {
   return guarded([&] {
     const c10::cuda::CUDAGuard guard(index(device));
@@ -83,9 +72,6 @@ const char* upload(const at::Tensor* source, int device, at::Tensor* result) {
 }  // namespace mactok
 
 const mactok::CudaInterface* mactok_cuda() {
-  static constexpr mactok::CudaInterface table{.memory = mactok::memory,
-                                               .reset_peak = mactok::reset_peak,
-                                               .synchronize = mactok::synchronize,
-                                               .upload = mactok::upload};
+  static constexpr mactok::CudaInterface table{.memory = mactok::memory, .upload = mactok::upload};
   return &table;
 }

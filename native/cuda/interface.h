@@ -7,7 +7,7 @@
 
 namespace mactok {
 
-/** Device memory in bytes: LibTorch's share of it, and the driver's view. */
+/** A device's memory in bytes: what this process's tensors have and had at most, what LibTorch holds for them, and the driver's view. */
 struct CudaMemory {
   int64_t allocated;
   int64_t peak_allocated;
@@ -22,8 +22,6 @@ struct CudaMemory {
  */
 struct CudaInterface {
   const char* (*memory)(int device, CudaMemory* result);
-  const char* (*reset_peak)(int device);
-  const char* (*synchronize)(int device);
   /**
    * Copies a host tensor to the device on a side stream, through pinned memory, while the current stream computes; the current
    * stream waits for the copy where it uses the result. The source may change as soon as this returns.

@@ -23,6 +23,7 @@ at::Tensor SwiGlu::forward(const at::Tensor& x) const {
 
 LightningDitBlock::LightningDitBlock(const LightningDitOptions& options) : shift_(options.shift) {
   const int64_t width = options.transformer.width;
+  // Cut off, as the original's int(), here and for SwiGLU's two thirds.
   const auto mlp = static_cast<int64_t>(static_cast<double>(width) * options.transformer.mlp_ratio);
   norm1_ = register_module("norm1", std::make_shared<RmsNorm>(width, kNormEps));
   attn_ = register_module(

@@ -35,6 +35,7 @@ at::Tensor SitFinalLayer::forward(const at::Tensor& x, const at::Tensor& conditi
 
 Sit::Sit(const DiffusionTransformerOptions& options) : DiffusionTransformer(options) {
   const auto blocks = register_module("blocks", std::make_shared<torch::nn::Module>());
+  // Cut off, as the original's int().
   const auto hidden = static_cast<int64_t>(static_cast<double>(options.width) * options.mlp_ratio);
   for (int64_t i = 0; i < options.depth; ++i) {
     blocks_.push_back(blocks->register_module(

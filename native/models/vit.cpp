@@ -28,6 +28,7 @@ Vit::Vit(const VitOptions& options, bool learned_positions) : options_(options) 
   const BlockOptions block{
       .width = width,
       .heads = options.heads,
+      // timm cuts off; ratios read from a checkpoint are quotients, whose product may fall short by a rounding.
       .mlp_hidden = std::llround(static_cast<double>(width) * options.mlp_ratio),
       .mlp = options.mlp,
       .layer_scale = options.layer_scale,

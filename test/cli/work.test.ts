@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { stringify } from 'yaml'
 import { writePng } from '../../lib/data/picture.js'
 import { mactok } from '../support/cli.js'
+import { device } from '../support/native.js'
 
-const device = process.env.MACTOK_TEST_DEVICE ?? 'cpu'
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const config = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
@@ -155,6 +155,8 @@ describe('encode, decode, reconstruct, inspect', () => {
   })
 
   test('encode stores what it is asked for', async () => {
+    await encode('both', '--flip')
+    expect(JSON.parse((await mactok(['inspect', at('both'), '--json'])).stdout)).toMatchObject({ flips: true })
     await encode('moments', '--moments', '--no-flip', '--dtype', 'bfloat16')
     const { stdout } = await mactok(['inspect', at('moments'), '--json'])
     expect(JSON.parse(stdout)).toMatchObject({
@@ -212,6 +214,16 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect(stderr).toContain('was encoded by another tokenizer')
     expect(code).toBe(1)
     expect((await mactok([...args, '--force', '--end', '2'])).stdout).toBe(`${at('forced')}: 2 pictures\n`)
+  })
+
+  test('decode refuses a range that is none', async () => {
+    await encode('ranged', '--batch', '3')
+    const { code, stderr } = await mactok([
+      ...['decode', at('run'), '--latents', at('ranged'), '--out', at('none'), '--device', device],
+      ...['--start', '5', '--end', '3']
+    ])
+    expect(stderr).toContain('Expected a range within the 8 pictures for start and end')
+    expect(code).toBe(2)
   })
 
   test('reconstruct writes a grid', async () => {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from '@jest/globals'
-import { native, tokenizerConfig, trainerConfig } from '../support/native.js'
+import { device, native, tokenizerConfig, trainerConfig } from '../support/native.js'
 
 // Workers and child processes run the compiled package, which `npm test` makes first.
 const load = JSON.stringify(new URL('../../dist/native/load.js', import.meta.url).href)
@@ -16,10 +16,10 @@ const training = JSON.stringify(trainerConfig({ alignment: { local: false, globa
 const program = (steps: number, report: string) => `
   const { addon } = await import(${load})
   const native = addon()
-  const tokenizer = await native.createTokenizer(${config}, 'cpu', 4)
+  const tokenizer = await native.createTokenizer(${config}, '${device}', 4)
   const trainer = await native.createTokenizerTrainer(tokenizer, null, ${training})
   const noise = native.uniform(1, 'pixels', 0, 0, 4, 768)
-  const images = native.tensor(Uint8Array.from(noise, (value) => value * 256), 'uint8', [4, 16, 16, 3], 'cpu')
+  const images = native.tensor(Uint8Array.from(noise, (value) => value * 256), 'uint8', [4, 16, 16, 3], '${device}')
   for (let step = 0; step < ${steps}; step++) {
     await trainer.step([images], { step, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-6, alignment: 0 } })
     ${report}
@@ -107,7 +107,7 @@ describe('a process', () => {
       `const { addon } = await import(${load})
       const native = addon()
       for (let round = 0; round < 20; round++) {
-        for (let i = 0; i < 500; i++) native.tensor(new Uint8Array(100_000), 'uint8', [100_000], 'cpu')
+        for (let i = 0; i < 500; i++) native.tensor(new Uint8Array(100_000), 'uint8', [100_000], '${device}')
         global.gc()
         await new Promise((resolve) => setImmediate(resolve))
       }

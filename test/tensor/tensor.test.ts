@@ -20,7 +20,10 @@ describe('a tensor', () => {
   })
 
   test('keeps 64-bit integers and 16-bit floats exactly', async () => {
-    expect(Array.from(await tensor(BigInt64Array.of(2n ** 53n + 1n, -1n)).data())).toEqual([2n ** 53n + 1n, -1n])
+    expect(Array.from(await tensor(BigInt64Array.of(2n ** 53n + 1n, -1n), [2], { device }).data())).toEqual([
+      2n ** 53n + 1n,
+      -1n
+    ])
     using half = tensor(Uint16Array.of(0x3fc0, 0xc000), [2], { dtype: 'bfloat16', device })
     expect(Array.from(await half.data())).toEqual([0x3fc0, 0xc000])
     expect(Array.from(await half.toFloat32())).toEqual([1.5, -2])
@@ -28,13 +31,13 @@ describe('a tensor', () => {
 
   test('is a copy: the array may change afterwards', async () => {
     const data = Float32Array.of(1, 2)
-    using t = tensor(data)
+    using t = tensor(data, [2], { device })
     data.fill(9)
     expect(Array.from(await t.data())).toEqual([1, 2])
   })
 
   test('shares its elements with slices and other shapes, which outlive it', async () => {
-    const t = tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2])
+    const t = tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2], { device })
     const [rows, flat] = [t.slice(1, 3), t.reshape([6])]
     t.dispose()
     expect(Array.from(await rows.data())).toEqual([3, 4, 5, 6])
@@ -119,7 +122,7 @@ describe('a tensor', () => {
     ['an unknown dtype', () => numbers(1).to({ dtype: 'int4' as Anything }), /dtype/],
     ['a device that is no name', () => numbers(1).to({ device: 1 as Anything }), /device/],
     ['an unknown device', () => numbers(1).to({ device: 'npu' }), /device/],
-    ['nothing to join', () => concatenate([]), /a non-empty array for tensors/]
+    ['nothing to join', () => concatenate([]), /a non-empty array of tensors for tensors/]
   ])('refuses %s', async (_, call, message) => {
     await expect(call()).rejects.toThrow(message)
     await expect(call()).rejects.toBeInstanceOf(TypeError)

@@ -11,9 +11,9 @@ import { readMetrics } from '../../lib/training/metrics.js'
 import { readRun } from '../../lib/training/run.js'
 import type { TrainingConfigInput } from '../../lib/training/schema.js'
 import { fileWeights, readSafetensors } from '../../lib/weights/index.js'
+import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
 
-const device = process.env.MACTOK_TEST_DEVICE ?? 'cpu'
 const vit = { width: 16, depth: 2, heads: 2, layerScale: 1 }
 const small: TrainingConfigInput = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },

@@ -10,8 +10,8 @@ import { newestCheckpoint } from '../../lib/training/checkpoint.js'
 import { readMetrics } from '../../lib/training/metrics.js'
 import { readRun } from '../../lib/training/run.js'
 import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { device } from '../support/native.js'
 
-const device = process.env.MACTOK_TEST_DEVICE ?? 'cpu'
 const vit = { width: 16, depth: 2, heads: 2, layerScale: 1 }
 /** Small enough for a step in milliseconds; nothing that needs weights. */
 const small: TrainingConfigInput = {

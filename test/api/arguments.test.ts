@@ -1,0 +1,222 @@
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import {
+  concatenate,
+  decodeShards,
+  deviceMemory,
+  encodeImages,
+  findWeights,
+  Generator,
+  imageFolder,
+  inspect,
+  LatentStatistics,
+  openLatents,
+  openLpips,
+  pullWeights,
+  readSafetensors,
+  reconstruct,
+  resolveDevice,
+  samplePictures,
+  scope,
+  Teacher,
+  Tokenizer,
+  tensor,
+  trainDecoder,
+  trainGenerator,
+  trainTokenizer
+} from '../../lib/index.js'
+import { device } from '../support/native.js'
+import { Workplace } from '../support/pictures.js'
+
+/** What somebody without types would pass. */
+const wrong = (value: unknown) => value as never
+
+type Refusal = [what: string, call: () => unknown, error: ErrorConstructor, message: string]
+
+/** Each call fails by a TypeError or RangeError that names the parameter, what was expected and what came. */
+const refuses = (rows: Refusal[]) =>
+  test.each(rows)('refuses %s', async (_, call, type, message) => {
+    const error = await (async () => call())().catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(type)
+    expect((error as Error).message).toContain(message)
+  })
+
+const place = new Workplace()
+const side = { width: 8, depth: 1, heads: 2 }
+const tiny = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 3, encoder: side, decoder: side }
+const small = { ...side, latentShape: [4, 3], classes: 2 }
+let tokenizer: Tokenizer
+let generator: Generator
+
+beforeAll(async () => {
+  tokenizer = await Tokenizer.create(tiny, { device })
+  generator = await Generator.create(small, { device })
+})
+
+describe('encodeImages', () => {
+  const encode = (options: unknown) => () =>
+    encodeImages(tokenizer, imageFolder('photos'), place.path('out'), wrong(options))
+  refuses([
+    ['no tokenizer', () => encodeImages(wrong({}), 'photos', 'out'), TypeError, 'a Tokenizer for tokenizer'],
+    ['no source', () => encodeImages(tokenizer, wrong(7), 'out'), TypeError, 'for source but received 7'],
+    ['no folder', () => encodeImages(tokenizer, 'photos', wrong(null)), TypeError, 'a path for folder'],
+    [
+      'a dtype',
+      encode({ dtype: 'float8' }),
+      RangeError,
+      "one of float32, float16, bfloat16 for dtype but received 'float8'"
+    ],
+    ['moments', encode({ moments: 1 }), TypeError, 'a boolean for moments but received 1'],
+    ['sample', encode({ sample: 'yes' }), TypeError, "a boolean for sample but received 'yes'"],
+    ['flip', encode({ flip: null }), TypeError, 'a boolean for flip but received null'],
+    ['strict', encode({ strict: 0 }), TypeError, 'a boolean for strict but received 0'],
+    ['a seed', encode({ seed: -1 }), RangeError, 'a non-negative integer for seed but received -1'],
+    ['a shard size', encode({ shardSize: 0 }), RangeError, 'a positive integer for shardSize but received 0'],
+    ['a batch', encode({ batch: '8' }), TypeError, "a positive integer for batch but received '8'"],
+    ['a precision', encode({ precision: 'fp8' }), RangeError, "fp32 or bf16 for precision but received 'fp8'"],
+    [
+      'preprocessing',
+      encode({ preprocess: 'slow' }),
+      RangeError,
+      "one of adm, fast for preprocess but received 'slow'"
+    ],
+    ['a listener', encode({ onProgress: 1 }), TypeError, 'a function for onProgress but received 1'],
+    ['a signal', encode({ signal: {} }), TypeError, 'an AbortSignal for signal']
+  ])
+})
+
+describe('decodeShards', () => {
+  const decode = (options: unknown) => () => decodeShards(tokenizer, 'shards', 'out', wrong(options))
+  refuses([
+    ['no tokenizer', () => decodeShards(wrong(null), 'shards', 'out'), TypeError, 'a Tokenizer for tokenizer'],
+    ['no shards', () => decodeShards(tokenizer, wrong(7), 'out'), TypeError, 'a path for shardFolder but received 7'],
+    ['no folder', () => decodeShards(tokenizer, 'shards', ''), TypeError, 'a path for folder'],
+    ['a batch', decode({ batch: 0 }), RangeError, 'a positive integer for batch but received 0'],
+    ['a precision', decode({ precision: 16 }), RangeError, 'fp32 or bf16 for precision but received 16'],
+    ['force', decode({ force: 'yes' }), TypeError, "a boolean for force but received 'yes'"],
+    ['a listener', decode({ onProgress: {} }), TypeError, 'a function for onProgress'],
+    ['a signal', decode({ signal: true }), TypeError, 'an AbortSignal for signal but received true']
+  ])
+})
+
+describe('reconstruct', () => {
+  const make = (options: unknown) => () => reconstruct(tokenizer, 'photos', 'grid.png', wrong(options))
+  refuses([
+    ['no tokenizer', () => reconstruct(wrong(1), 'photos', 'grid.png'), TypeError, 'a Tokenizer for tokenizer'],
+    ['no source', () => reconstruct(tokenizer, wrong({}), 'grid.png'), TypeError, 'for source but received {}'],
+    ['no file', () => reconstruct(tokenizer, 'photos', wrong(undefined)), TypeError, 'a path for file'],
+    ['a teacher', make({ teacher: 'dinov2-small' }), TypeError, "a Teacher for teacher but received 'dinov2-small'"],
+    ['a count', make({ count: 0.5 }), RangeError, 'a positive integer for count but received 0.5'],
+    ['a ratio', make({ ratio: 1.5 }), RangeError, 'a number from 0 to 1 for ratio but received 1.5'],
+    ['a seed', make({ seed: -1 }), RangeError, 'a non-negative integer for seed but received -1'],
+    ['a precision', make({ precision: '' }), RangeError, 'fp32 or bf16 for precision'],
+    ['a zoom', make({ zoom: 0 }), RangeError, 'a positive integer for zoom but received 0']
+  ])
+})
+
+describe('samplePictures', () => {
+  const draw = (options: object) => () => samplePictures(generator, tokenizer, wrong({ folder: 'out', ...options }))
+  refuses([
+    ['no generator', () => samplePictures(wrong({}), tokenizer, {}), TypeError, 'a Generator for generator'],
+    ['no tokenizer', () => samplePictures(generator, wrong({}), {}), TypeError, 'a Tokenizer for tokenizer'],
+    ['no place', () => samplePictures(generator, tokenizer, wrong(undefined)), TypeError, 'to write to for folder'],
+    ['a folder', draw({ folder: 7 }), TypeError, 'a path for folder but received 7'],
+    ['a grid', draw({ grid: true }), TypeError, 'a path for grid but received true'],
+    ['an archive', draw({ npz: '' }), TypeError, 'a path for npz'],
+    ['columns', draw({ columns: 0 }), RangeError, 'a positive integer for columns but received 0'],
+    ['a batch', draw({ batch: -1 }), RangeError, 'a positive integer for batch but received -1'],
+    ['a count', draw({ count: 1.5 }), RangeError, 'a positive integer for count but received 1.5'],
+    ['a first index', draw({ firstIndex: -1 }), RangeError, 'a non-negative integer for firstIndex but received -1'],
+    ['force', draw({ force: 1 }), TypeError, 'a boolean for force but received 1'],
+    ['a listener', draw({ onProgress: 'x' }), TypeError, "a function for onProgress but received 'x'"],
+    ['a signal', draw({ signal: 1 }), TypeError, 'an AbortSignal for signal but received 1']
+  ])
+})
+
+describe('Generator', () => {
+  const draw = (options: unknown) => () => generator.sample(wrong(options))
+  refuses([
+    ['a setting', () => Generator.create(wrong({ ...small, dept: 1 })), TypeError, 'did you mean depth?'],
+    ['a width', () => Generator.create(wrong({ width: 'wide' })), TypeError, "for generator.width but received 'wide'"],
+    ['a first seed', () => Generator.create(small, { seed: 0.5 }), RangeError, 'for seed but received 0.5'],
+    ['a device', () => Generator.create(small, { device: 'tpu' }), TypeError, "for device but received 'tpu'"],
+    ['a folder', () => Generator.load(wrong(7)), TypeError, 'a path for folder but received 7'],
+    ['a default precision', () => Generator.load('x', wrong({ precision: 8 })), RangeError, 'for precision'],
+    ['a place', () => generator.save(wrong(null)), TypeError, 'a path for folder but received null'],
+    ['an option', draw({ step: 3 }), TypeError, 'Unknown setting step; did you mean steps?'],
+    ['steps', draw({ steps: 0 }), RangeError, 'for steps but received 0'],
+    ['guidance', draw({ guidance: { scal: 2 } }), TypeError, 'Unknown setting guidance.scal; did you mean scale?'],
+    ['a precision', draw({ precision: 'half' }), RangeError, "for precision but received 'half'"],
+    ['a seed', draw({ seed: -1 }), RangeError, 'a non-negative integer for seed but received -1'],
+    ['a first index', draw({ firstIndex: '1' }), TypeError, "a non-negative integer for firstIndex but received '1'"],
+    ['a weak generator', draw({ weak: {} }), TypeError, 'a Generator for weak but received {}'],
+    ['a tokenizer', draw({ tokenizer: 'x', force: true }), TypeError, "a Tokenizer for tokenizer but received 'x'"],
+    ['a listener', draw({ onStep: 1 }), TypeError, 'a function for onStep but received 1'],
+    ['a signal', draw({ signal: {} }), TypeError, 'an AbortSignal for signal']
+  ])
+})
+
+describe('Teacher', () => {
+  refuses([
+    ['weights', () => Teacher.load(wrong(7), { grid: 4 }), TypeError, 'for name but received 7'],
+    ['no grid', () => Teacher.load('dinov2-small', wrong(undefined)), RangeError, 'a positive integer for grid']
+  ])
+})
+
+describe('tensors', () => {
+  const one = () => tensor(Float32Array.of(1, 2))
+  refuses([
+    ['what is no tensor', () => concatenate(wrong([1])), TypeError, 'for tensors but received'],
+    ['a body that is none', () => scope(wrong(7)), TypeError, 'a function for body but received 7'],
+    ['a device', () => one().to({ device: wrong(7) }), TypeError, 'for device but received 7'],
+    ['an unknown device', () => one().to({ device: 'tpu' }), TypeError, 'for device but received tpu'],
+    ['a dtype', () => one().to({ dtype: wrong('float8') }), TypeError, "for dtype but received 'float8'"],
+    ['a device to ask about', () => deviceMemory('gpu'), TypeError, "for device but received 'gpu'"],
+    ['a device to resolve', () => resolveDevice(wrong(0)), TypeError, 'for device but received 0']
+  ])
+  test('the CPU has no device memory', async () => expect(await deviceMemory('cpu')).toBeNull())
+})
+
+describe('trainings', () => {
+  const sit = () => trainGenerator('sit-tiny')
+  const run = (options: unknown) => () => sit().latents('shards').run(wrong(options))
+  refuses([
+    ['a preset', () => trainGenerator('sit-tinny'), RangeError, 'did you mean sit-tiny?'],
+    ['settings', () => trainGenerator(wrong(null)), TypeError, 'for preset but received null'],
+    ['shards', () => sit().latents(wrong(7)), TypeError, 'a folder of shards for folder but received 7'],
+    ['a tokenizer', () => sit().latents('x', wrong({ tokenizer: 7 })), TypeError, 'for tokenizer but received 7'],
+    ['a flow', () => sit().flow(wrong({ path: 'bent' })), RangeError, "flow.path but received 'bent'"],
+    ['an event', () => sit().on(wrong('evaluation'), () => {}), RangeError, "for event but received 'evaluation'"],
+    ['a listener', () => sit().on('step', wrong(1)), TypeError, 'a function for listener but received 1'],
+    ['a run without shards', () => sit().run({ dir: 'x' }), TypeError, 'for latents but received undefined'],
+    ['a run without folder', run({}), TypeError, 'a folder for the run for dir but received undefined'],
+    ['a stop', run({ dir: 'x', stopAt: -1 }), RangeError, 'a positive integer for stopAt but received -1'],
+    ['steps', run({ dir: 'x', steps: 'many' }), TypeError, "for steps but received 'many'"],
+    [
+      'a discriminator',
+      () => trainTokenizer('tiny-32').discriminator(wrong({ kernal: 3 })),
+      TypeError,
+      'discriminator.kernal'
+    ],
+    ['no run to fine-tune', () => trainDecoder(wrong(7)), TypeError, 'for run but received 7'],
+    ['another folder', () => trainDecoder(place.path('')), RangeError, 'the folder of a tokenizer run for run']
+  ])
+})
+
+describe('files', () => {
+  refuses([
+    ['nothing to inspect', () => inspect(wrong(undefined)), TypeError, 'a path for path but received undefined'],
+    ['no shards', () => openLatents(wrong(7)), TypeError, 'a path for folder but received 7'],
+    ['no file of weights', () => readSafetensors(wrong(7)), TypeError, 'a path for path but received 7'],
+    ['no name of weights', () => findWeights(wrong(7)), TypeError, 'for name but received 7'],
+    ['no name of LPIPS', () => openLpips(wrong(7)), TypeError, 'for nameOrPath but received 7'],
+    ['no repository', () => pullWeights(wrong(7)), TypeError, 'for repo but received 7'],
+    [
+      'no attempts',
+      () => pullWeights('a/b', { attempts: 0 }),
+      RangeError,
+      'a positive integer for attempts but received 0'
+    ],
+    ['a delay', () => pullWeights('a/b', { retryDelay: -1 }), RangeError, 'for retryDelay but received -1'],
+    ['a shape', () => new LatentStatistics([0], [1], wrong([4])), RangeError, 'for sampleShape']
+  ])
+})
