@@ -81,7 +81,10 @@ try {
     await page.setInputFiles('#file', join(photos, 'astronaut.jpg'))
     await page.waitForSelector('#results:not([hidden])', { timeout: 60_000 })
     await page.setViewportSize({ width: 1180, height: 600 })
-    await save('page-playground', await page.locator('#playground').screenshot())
+    const box = await page.locator('#playground').boundingBox()
+    if (!box) throw new Error('The playground is not to be seen')
+    const clip = { x: 0, y: box.y - 12, width: 1180, height: box.height + 24 }
+    await save('page-playground', await page.screenshot({ clip, fullPage: true }))
   })
   await training.ended
   await mactok(['report', run]).ended
