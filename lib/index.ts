@@ -8,7 +8,53 @@ export type { Ignored, ImageSet, ImageSource, Sample } from './data/image-set.js
 export { imageSource } from './data/image-source.js'
 export { webDataset } from './data/web-dataset.js'
 export { MactokError, type MactokErrorCode } from './errors.js'
+export { frechetDistance, type Gaussian, Moments } from './evaluation/gaussian.js'
+export { type DrawOptions, generatedPictures } from './evaluation/generated-pictures.js'
+export {
+  evaluateGeneration,
+  type GenerationEvaluation,
+  type GenerationOptions,
+  openReference,
+  type Reference,
+  type ReferenceOptions,
+  referenceStatistics
+} from './evaluation/generation.js'
+export {
+  Inception,
+  type InceptionFeatures,
+  type InceptionInput,
+  type InceptionOptions
+} from './evaluation/inception.js'
+export {
+  encodeSamples,
+  type LatentSampleOptions,
+  type LatentSamples,
+  readSamples
+} from './evaluation/latent-samples.js'
+export { describeLatents, type LatentSpace, type LatentSpaceOptions } from './evaluation/latent-space.js'
+export type { GenerationMetric, ReconstructionMetric } from './evaluation/metric-names.js'
+export {
+  openPictures,
+  type PictureBatch,
+  type PictureStream,
+  type PictureStreamOptions
+} from './evaluation/picture-stream.js'
+export { type PrecisionRecall, type PrecisionRecallOptions, precisionRecall } from './evaluation/precision-recall.js'
 export { type ProbeKind, type ProbeOptions, type ProbeResult, probe } from './evaluation/probe.js'
+export {
+  type EvaluateReconstructionOptions,
+  evaluateReconstruction,
+  type ReconstructionReport
+} from './evaluation/reconstruction.js'
+export { ssim } from './evaluation/ssim.js'
+export {
+  type Guidance,
+  type Sweep,
+  type SweepAxis,
+  type SweepOptions,
+  type SweepPoint,
+  sweepGuidance
+} from './evaluation/sweep.js'
 export type { ClassChoice } from './generator/classes.js'
 export {
   Generator,

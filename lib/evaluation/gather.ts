@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { positive } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { tensor } from '../tensor/tensor.js'
 import type { Inception } from './inception.js'
@@ -24,6 +25,7 @@ export async function gather(
   const { batch = 64, partial, onProgress, signal, ...wanted } = options
   const statistics = await PictureStatistics.create(inception, wanted)
   const every = partial?.every ?? 5_000
+  for (const [name, value] of Object.entries({ batch, every })) positive(name, value)
   let done = 0
   let saved = 0
   const save = async () => {

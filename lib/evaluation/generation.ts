@@ -1,9 +1,10 @@
-import { outOfRange } from '../errors.js'
+import { callbacks, instance, pathTo } from '../checks.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 import { NpzFile } from '../pipeline/npz-reader.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { type GatherOptions, gather } from './gather.js'
 import { frechetDistance } from './gaussian.js'
-import { type Inception, type InceptionInput, inceptionInputs } from './inception.js'
+import { Inception, type InceptionInput, inceptionInputs } from './inception.js'
 import { type GenerationMetric, generationMetrics } from './metric-names.js'
 import type { PictureStatistics } from './picture-statistics.js'
 import { openPictures, type PictureStream, pictureKey } from './picture-stream.js'
@@ -55,6 +56,9 @@ export async function openReference(
   options: ReferenceOptions = {}
 ): Promise<Reference> {
   const { metrics = generationMetrics, size, partial, ...rest } = options
+  instance('inception', 'an Inception', Inception, inception)
+  pathTo('path', path)
+  callbacks(options)
   const wanted = wants(metrics)
   if (path.endsWith('.npz')) {
     await using file = await NpzFile.open(path)
@@ -140,6 +144,11 @@ export async function evaluateGeneration(
   options: GenerationOptions = {}
 ): Promise<GenerationEvaluation> {
   const { metrics = generationMetrics, ...rest } = options
+  instance('inception', 'an Inception', Inception, inception)
+  if (typeof generated?.batches !== 'function') {
+    throw invalidParameter('generated', 'pictures such as openPictures(path) gives', generated)
+  }
+  callbacks(options)
   const unknown = metrics.find((name) => !generationMetrics.includes(name))
   if (unknown !== undefined) throw outOfRange('metrics', `some of ${generationMetrics.join(', ')}`, unknown)
   const partial = rest.partial && { ...rest.partial, key: await gatherKey(inception, generated, rest.partial.key) }

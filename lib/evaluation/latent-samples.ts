@@ -1,10 +1,11 @@
+import { instance, positive } from '../checks.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
 import { MactokError } from '../errors.js'
 import type { LatentShards } from '../latents/index.js'
 import type { Precision } from '../native/addon.js'
 import { tensor } from '../tensor/tensor.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { spread } from './picture-stream.js'
 
 /** Posterior means of many pictures, in memory. */
@@ -40,6 +41,8 @@ export async function encodeSamples(
   source: ImageSource,
   { count, batch = 64, precision = 'fp32', onProgress, signal }: LatentSampleOptions
 ): Promise<LatentSamples> {
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  for (const [name, value] of Object.entries({ count, batch })) positive(name, value)
   const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
   const set = await source.open()
   try {

@@ -2,7 +2,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { UMAP } from 'umap-js'
+import { callbacks, natural, pathTo, positive } from '../checks.js'
 import type { ImageSource } from '../data/image-set.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
@@ -59,6 +59,11 @@ export async function describeLatents(
 ): Promise<LatentSpace> {
   const { decoder, tokens: shown = 12, neighbours = 15, seed = 0, onStage } = options
   const { count, tokens, channels, labels, classes } = samples
+  pathTo('folder', folder)
+  positive('tokens', shown)
+  natural('neighbours', neighbours)
+  natural('seed', seed)
+  callbacks(options)
   await mkdir(folder, { recursive: true })
   const files: string[] = []
   const write = async (name: string, svg: string) => {
@@ -84,7 +89,7 @@ export async function describeLatents(
   let umap: [number, number][] | null = null
   if (neighbours > 0 && count > neighbours + 1) {
     onStage?.('UMAP')
-    umap = project(points, count, channels, neighbours, seed)
+    umap = await project(points, count, channels, neighbours, seed)
     await write('umap.svg', plot('Mean latents, UMAP', umap, ['', '']))
   }
   const curve = (title: string, yLabel: string, xLabel: string, values: readonly number[]) =>
@@ -185,13 +190,14 @@ async function principal(points: Float32Array, count: number, channels: number):
 }
 
 /** UMAP in two dimensions; the same for the same seed. */
-function project(
+async function project(
   points: Float32Array,
   count: number,
   channels: number,
   neighbours: number,
   seed: number
-): [number, number][] {
+): Promise<[number, number][]> {
+  const { UMAP } = await import('umap-js')
   let drawn = 0
   let draws: Float32Array = new Float32Array(0)
   const random = () => {

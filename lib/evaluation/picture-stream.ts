@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { positive } from '../checks.js'
+import { pathTo, positive } from '../checks.js'
 import { decode } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
@@ -39,6 +39,8 @@ export interface PictureStreamOptions {
  * @throws {MactokError} ERR_FORMAT when there are none
  */
 export async function openPictures(path: string, options: PictureStreamOptions = {}): Promise<PictureStream> {
+  pathTo('path', path)
+  for (const name of ['size', 'count'] as const) if (options[name] !== undefined) positive(name, options[name])
   return path.endsWith('.npz') ? npzPictures(path, options) : setPictures(imageSource(path), options)
 }
 
@@ -80,7 +82,6 @@ export async function npzPictures(path: string, { count }: PictureStreamOptions 
 /** Centre crops of a source's pictures. */
 export async function setPictures(source: ImageSource, options: PictureStreamOptions = {}): Promise<PictureStream> {
   const { count, onBroken } = options
-  if (count !== undefined) positive('count', count)
   const set = await source.open()
   try {
     const size = options.size ?? (await shortSide(set))

@@ -1,3 +1,4 @@
+import { callbacks, instance, positive } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
@@ -30,9 +31,9 @@ export async function precisionRecall(
   options: PrecisionRecallOptions = {}
 ): Promise<PrecisionRecall> {
   const { k = 3, block = 512, onProgress, signal } = options
-  for (const [name, value] of Object.entries({ k, block })) {
-    if (!Number.isInteger(value) || value < 1) throw outOfRange(name, 'a positive integer', value)
-  }
+  for (const [name, value] of Object.entries({ k, block })) positive(name, value)
+  for (const [name, value] of Object.entries({ real, generated })) instance(name, 'a Tensor', Tensor, value)
+  callbacks(options)
   const rows = ({ shape }: Tensor) => shape[0] as number
   for (const [name, features] of Object.entries({ real, generated })) {
     if (rows(features) <= k) throw outOfRange(name, `features of more than ${k} pictures`, rows(features))

@@ -1,11 +1,14 @@
+import { callbacks, instance, positive } from '../checks.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
+import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { NativePerceptual, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
+import { checkPrecision } from '../tensor/images.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { loadPerceptual } from '../training/networks.js'
 import { inceptionName } from '../weights/inception.js'
 import { locateWeights } from '../weights/index.js'
@@ -179,17 +182,21 @@ export interface ReconstructionReport extends ReconstructionEvaluation {
  */
 export async function evaluateReconstruction(
   tokenizer: Tokenizer,
-  source: ImageSource,
+  source: ImageSource | string,
   options: EvaluateReconstructionOptions = {}
 ): Promise<ReconstructionReport> {
   const { metrics, count, batch = 64, precision = 'fp32', onBroken, onProgress, signal } = options
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  for (const [name, value] of Object.entries({ batch, ...(count !== undefined && { count }) })) positive(name, value)
+  checkPrecision(precision)
+  callbacks(options)
   const unknown = metrics?.find((name) => !reconstructionMetrics.includes(name))
   if (unknown !== undefined) throw outOfRange('metrics', `some of ${reconstructionMetrics.join(', ')}`, unknown)
   const lpips = options.lpips ?? ((await locateWeights('lpips-alex')) ? 'lpips-alex' : 'lpips-vgg')
   const inception = options.inception ?? inceptionName
   const { chosen, notices } = await available(metrics, { lpips, inception, size: tokenizer.config.imageSize })
   using judge = await ReconstructionJudge.load({ metrics: chosen, lpips, inception, device: tokenizer.device })
-  const set = await source.open()
+  const set = await asSource('source', source).open()
   try {
     const pictures = count === undefined || count >= set.size ? set : spread(set, count)
     onProgress?.(0, pictures.size)

@@ -1,6 +1,7 @@
+import { instance } from '../checks.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { Tensor } from '../tensor/tensor.js'
 
 /** Sides below which SSIM's window does not fit. */
 export const SSIM_WINDOW = 11
@@ -10,6 +11,7 @@ export const SSIM_WINDOW = 11
  * scikit-image's `structural_similarity(data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`.
  */
 export async function ssim(a: Tensor<'uint8'>, b: Tensor<'uint8'>): Promise<number[]> {
+  for (const [name, value] of Object.entries({ a, b })) instance(name, 'a Tensor', Tensor, value)
   const values = await native(addon().structuralSimilarity(a.native, b.native))
   try {
     return [...new Float64Array(await native(values.read()))]

@@ -1,9 +1,10 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { oneOf } from '../checks.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../weights/atomic.js'
 import type { GenerationEvaluation } from './generation.js'
-import type { GenerationMetric } from './metric-names.js'
+import { type GenerationMetric, generationMetrics } from './metric-names.js'
 
 /** A guidance scale and the times between which it acts, 0 noise and 1 data. */
 export interface Guidance {
@@ -78,7 +79,9 @@ export async function sweepGuidance(
 ): Promise<Sweep> {
   const { axes, start = { scale: 1, low: 0, high: 1 }, by = 'fid', folder, key = '', onPoint } = options
   const { scales = sweepDefaults.scales, intervals = sweepDefaults.intervals } = options
-  if (axes.length === 0) throw outOfRange('axes', 'guidance, interval or both', axes)
+  if (!Array.isArray(axes) || axes.length === 0) throw outOfRange('axes', 'guidance, interval or both', axes)
+  for (const axis of axes) oneOf('axes', ['guidance', 'interval'], axis)
+  oneOf('by', generationMetrics, by)
   const file = folder === undefined ? null : join(folder, 'sweep.json')
   if (folder !== undefined) await mkdir(folder, { recursive: true })
   const points: SweepPoint[] = file ? await earlier(file, key) : []

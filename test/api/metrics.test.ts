@@ -1,0 +1,74 @@
+import { beforeAll, expect, test } from '@jest/globals'
+import {
+  describeLatents,
+  encodeSamples,
+  evaluateGeneration,
+  evaluateReconstruction,
+  Inception,
+  imageFolder,
+  openPictures,
+  openReference,
+  precisionRecall,
+  ssim,
+  sweepGuidance,
+  Tokenizer,
+  tensor
+} from '../../lib/index.js'
+import { device } from '../support/native.js'
+
+/** What somebody without types would pass. */
+const wrong = (value: unknown) => value as never
+
+const side = { width: 8, depth: 1, heads: 2 }
+let tokenizer: Tokenizer
+beforeAll(async () => {
+  const tiny = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 3, encoder: side, decoder: side }
+  tokenizer = await Tokenizer.create(tiny, { device })
+})
+
+const photos = imageFolder('photos')
+const features = tensor(new Float32Array(40), [10, 4])
+const never = async () => ({ pictures: 1, notices: [] })
+const samples = {
+  count: 1,
+  tokens: 1,
+  channels: 1,
+  means: new Float32Array(1),
+  logvars: null,
+  labels: new Int32Array(1),
+  classes: null
+}
+
+test.each<[string, () => unknown, string]>([
+  ['no tokenizer', () => evaluateReconstruction(wrong({}), photos), 'a Tokenizer for tokenizer'],
+  ['no source', () => evaluateReconstruction(tokenizer, wrong(7), { metrics: [] }), 'for source but received 7'],
+  ['a batch of 0', () => evaluateReconstruction(tokenizer, photos, { batch: 0 }), 'a positive integer for batch'],
+  ['half a count', () => evaluateReconstruction(tokenizer, photos, { count: 0.5 }), 'a positive integer for count'],
+  ['a precision', () => evaluateReconstruction(tokenizer, photos, { precision: wrong('int8') }), 'for precision'],
+  [
+    'a listener',
+    () => evaluateReconstruction(tokenizer, photos, { onProgress: wrong(1) }),
+    'a function for onProgress'
+  ],
+  ['no Inception', () => evaluateGeneration(wrong({}), wrong({}), wrong({})), 'an Inception for inception'],
+  ['a reference of no Inception', () => openReference(wrong(null), 'x.npz'), 'an Inception for inception'],
+  ['a resize', () => Inception.load({ input: wrong('bicubic') }), 'pytorch or tensorflow for input'],
+  ['no path', () => openPictures(wrong(1)), 'a path for path'],
+  ['a size', () => openPictures('x', { size: -1 }), 'a positive integer for size'],
+  ['no features', () => precisionRecall(wrong([]), features), 'a Tensor for real'],
+  ['no neighbour', () => precisionRecall(features, features, { k: 0 }), 'a positive integer for k'],
+  ['no picture', () => ssim(wrong(1), wrong(2)), 'a Tensor for a'],
+  ['an axis', () => sweepGuidance(never, { axes: wrong(['scale']) }), 'one of guidance, interval for axes'],
+  ['a metric', () => sweepGuidance(never, { axes: ['guidance'], by: wrong('psnr') }), 'for by but received'],
+  ['no count', () => encodeSamples(tokenizer, photos, wrong({})), 'a positive integer for count'],
+  ['no folder', () => describeLatents(samples, wrong(undefined)), 'a path for folder'],
+  [
+    'half a neighbour',
+    () => describeLatents(samples, 'x', { neighbours: 0.5 }),
+    'a non-negative integer for neighbours'
+  ]
+])('metrics refuse %s', async (_, call, message) => {
+  const error = await (async () => call())().catch((thrown: unknown) => thrown)
+  expect(error instanceof TypeError || error instanceof RangeError).toBe(true)
+  expect((error as Error).message).toContain(message)
+})
