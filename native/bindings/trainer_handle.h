@@ -41,6 +41,9 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
       convert::invalid(info.Env(), "trainer", "a trainer made by the addon");
     }
     trainer_ = std::make_unique<Trainer>(*info[0].As<Napi::External<Trainer>>().Data());
+    for (const auto& model : {trainer_->network, trainer_->ema}) {
+      bytes_.push_back(std::make_unique<ModelBytes>(info.Env(), *model));
+    }
   }
 
   Napi::Value network(const Napi::CallbackInfo& info) {
@@ -84,7 +87,10 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
           to_undefined);
     });
   }
-  void dispose(const Napi::CallbackInfo&) { trainer_.reset(); }
+  void dispose(const Napi::CallbackInfo&) {
+    trainer_.reset();
+    bytes_.clear();
+  }
 
  protected:
   static void define_class(Napi::Env env) {
@@ -126,6 +132,7 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
 
  private:
   std::unique_ptr<Trainer> trainer_;
+  std::vector<std::unique_ptr<ModelBytes>> bytes_;
 };
 
 /** NativeTrainerConfig['optimizer'] and ['ema'] in lib/native/addon.ts. */

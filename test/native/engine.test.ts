@@ -109,6 +109,22 @@ describe('a tensor', () => {
     expect(native().memory()).toEqual(before)
   })
 
+  test("counts a trainer's two networks in memory() until it is disposed", async () => {
+    const model = await native().createTokenizer(tokenizerConfig(), device, 0)
+    const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
+    const trainer = await native().createTokenizerTrainer(model, null, config)
+    const sizes = Object.values(model.state()).map(({ shape }) => shape.reduce((product, size) => product * size, 4))
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    // From here on nothing is awaited, so that nobody's garbage is collected in between.
+    const held = native().memory().modelBytes
+    const handles = [model, trainer.tokenizer, trainer.ema]
+    expect(native().memory().modelBytes).toBe(held)
+    for (const handle of handles) handle.dispose()
+    expect(native().memory().modelBytes).toBe(held)
+    trainer.dispose()
+    expect(held - native().memory().modelBytes).toBe(2 * bytes)
+  })
+
   test.each([
     ['float32', Float32Array.of(1.5, -2)],
     ['float64', Float64Array.of(1.5, -2)],
