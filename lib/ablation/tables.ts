@@ -95,7 +95,13 @@ export const ablationTables = {
       settings: (steps) => ({ ...unmasked, loss: { klAnneal: { kind: 'linear', steps: Math.ceil(steps / 2) } } })
     },
     latent,
-    arm('mactok', 'image masking + alignment', full)
+    arm('mactok', 'image masking + alignment', full),
+    // Which of the two does it.
+    arm('image-masking', 'image masking alone', {
+      masking: { target: 'image', semantic: 0.5 },
+      align: aligned(false, false)
+    }),
+    arm('alignment', 'alignment alone', { masking: { target: 'none' }, align: aligned(true, true) })
   ]
 } as const satisfies Record<string, readonly Arm[]>
 

@@ -56,10 +56,9 @@ export function define(command: Command): void {
     .option('--seeds <numbers>', 'runs of each row, as 0,1,2', seeds)
   addComputeOptions(command)
   addExamples(command, {
-    'mactok ablate --table components --config examples/ablations/tiny.yaml --out runs/components':
+    'mactok ablate --table components --config tiny.yaml --data photos/ --held-out others/ --out runs/components':
       'which part of the recipe does what, in miniature',
-    'mactok ablate --table collapse --config examples/ablations/collapse.yaml --out runs/collapse --arms plain,mactok':
-      'two of its rows',
+    'mactok ablate --table collapse --config collapse.yaml --out runs/collapse --arms plain,mactok': 'two of its rows',
     'mactok ablate --table mask-ratio --list': 'the rows of a table'
   })
   command.action(run)

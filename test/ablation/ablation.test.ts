@@ -95,7 +95,7 @@ describe('an ablation', () => {
     const [whole, parts] = [workplace.path('whole'), workplace.path('parts')]
     const outcome = await runAblation('collapse', config, { out: whole, arms, device })
     expect(outcome).toMatchObject({ interrupted: false, table: 'collapse' })
-    expect(outcome.rows.map(({ runs }) => runs.length)).toEqual([2, 2, 2, 0])
+    expect(outcome.rows.map(({ runs }) => runs.length)).toEqual([2, 2, 2, 0, 0, 0])
 
     const stop = new AbortController()
     const cut = await runAblation('collapse', config, {
@@ -145,7 +145,7 @@ describe('an ablation', () => {
     )
     const wrong = { ...config, rows: { nothing: {} } }
     await expect(runAblation('collapse', wrong, { out: workplace.path('x'), device })).rejects.toThrow(
-      "Expected names among plain, annealing, latent-masking, mactok for rows but received 'nothing'"
+      "Expected names among plain, annealing, latent-masking, mactok, image-masking, alignment for rows but received 'nothing'"
     )
     const typo = { ...config, settings: { masking: { maximum: 1 } } }
     await expect(runAblation('collapse', typo, { out: workplace.path('x'), device })).rejects.toThrow(
