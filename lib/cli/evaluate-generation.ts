@@ -156,7 +156,7 @@ async function ofPictures(path: string, call: Call): Promise<GenerationEvaluatio
   const { inception, against } = await prepareReference(call, pictures.width)
   using _ = inception
   using __ = against
-  return evaluateGeneration(inception, pictures, against, {
+  return await evaluateGeneration(inception, pictures, against, {
     ...{ batch, signal, onProgress: progressOf(line, 'generated') },
     ...(metrics && { metrics }),
     ...(out && { partial: { file: `${out}/generated.partial.npz`, key: await pictureKey(path) } })
@@ -192,7 +192,7 @@ async function ofGenerator(path: string, call: Call): Promise<GenerationEvaluati
       ...(out && { partial: { file: `${out}/samples.partial.npz`, key: `${key} ${JSON.stringify(guidance)}` } })
     })
   }
-  if (!call.sweep) return evaluate({}, 'samples')
+  if (!call.sweep) return await evaluate({}, 'samples')
   const { scale = 1, low = 0, high = 1 } = settings.guidance ?? {}
   const sweep = await sweepGuidance((guidance) => evaluate(guidance, describe(guidance)), {
     ...{ axes: call.sweep, by: call.by, key, start: { scale, low, high } },

@@ -108,7 +108,7 @@ async function inspectLatents(path: string, options: Options, { device, signal, 
   const read = async () => {
     if (isTokenizer && tokenizer && source) return encodeSamples(tokenizer, source, reading)
     await using shards = await openLatents(path)
-    return readSamples(shards, reading)
+    return await readSamples(shards, reading)
   }
   const samples = await read()
   const inRun = isTokenizer && (await readRun(path)) !== null

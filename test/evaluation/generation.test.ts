@@ -1,0 +1,169 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { writePng } from '../../lib/data/picture.js'
+import { gather } from '../../lib/evaluation/gather.js'
+import {
+  evaluateGeneration,
+  openReference,
+  referenceInput,
+  referenceStatistics
+} from '../../lib/evaluation/generation.js'
+import { Inception } from '../../lib/evaluation/inception.js'
+import { openPictures } from '../../lib/evaluation/picture-stream.js'
+import { Generator } from '../../lib/generator/generator.js'
+import { NpzFile } from '../../lib/pipeline/npz-reader.js'
+import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import { mactok, withoutWeights } from '../support/cli.js'
+import { device, native } from '../support/native.js'
+import { describeWith, WEIGHTS } from '../support/paths.js'
+import { Workplace } from '../support/pictures.js'
+
+const place = new Workplace()
+const weights = join(WEIGHTS, 'inception-fid')
+
+/** A folder of noisy pictures of 24 pixels. */
+async function pictures(name: string, count: number, brightness: number): Promise<string> {
+  const folder = place.path(name)
+  await mkdir(folder, { recursive: true })
+  for (let i = 0; i < count; i++) {
+    const noise = native().uniform(5, name, 0, i, 1, 24 * 24 * 3)
+    const data = Uint8Array.from(noise, (value) => brightness + 100 * value)
+    await writePng(join(folder, `${i}.png`), { data, width: 24, height: 24 })
+  }
+  return folder
+}
+
+/** Whether two arrays are equal to the bit: jest takes long over four million numbers. */
+const same = (x: ArrayBufferView | undefined, y: ArrayBufferView | undefined) =>
+  Buffer.compare(Buffer.from(x?.buffer as ArrayBuffer), Buffer.from(y?.buffer as ArrayBuffer)) === 0
+
+describeWith(weights, 'the metrics of generated pictures', () => {
+  let inception: Inception
+  let real: string
+  let generated: string
+  beforeAll(async () => {
+    inception = await Inception.load({ weights, device })
+    real = await pictures('real', 8, 20)
+    generated = await pictures('generated', 6, 90)
+  })
+  afterAll(() => inception.dispose())
+
+  test('against a folder: all but the Inception score, whose classifier is not there', async () => {
+    await using stream = await openPictures(generated)
+    using reference = await openReference(inception, real, { size: stream.width })
+    const result = await evaluateGeneration(inception, stream, reference)
+    expect(result.pictures).toBe(6)
+    expect(result.fid).toBeGreaterThan(1)
+    expect(result.sfid).toBeGreaterThan(1)
+    expect(result.is).toBeNull()
+    expect(result.precision).toBeGreaterThanOrEqual(0)
+    expect(result.recall).toBeLessThanOrEqual(1)
+    expect(result.notices).toEqual(['no Inception score: the Inception weights lack the classifier, fc'])
+  })
+
+  test('are 0, and 1, of the same pictures', async () => {
+    await using stream = await openPictures(real)
+    using reference = await openReference(inception, real)
+    const metrics = ['fid', 'precision', 'recall'] as const
+    const result = await evaluateGeneration(inception, stream, reference, { metrics })
+    expect(Math.abs(result.fid as number)).toBeLessThan(1e-6)
+    expect([result.precision, result.recall]).toEqual([1, 1])
+    expect('sfid' in result).toBe(false)
+  })
+
+  test('against a file of statistics have the same reference, without precision and recall', async () => {
+    const file = place.path('reference.npz')
+    expect(await referenceStatistics(inception, real, file)).toBe(8)
+    expect(await referenceInput(file)).toBe('pytorch')
+    await using saved = await NpzFile.open(file)
+    expect(saved.names()).toEqual(['mu', 'sigma', 'mu_s', 'sigma_s', 'resize'])
+    expect((await saved.describe('sigma')).shape).toEqual([2048, 2048])
+    using statistics = await openReference(inception, file)
+    using folder = await openReference(inception, real, { metrics: ['fid', 'sfid'] })
+    for (const kind of ['pool', 'spatial'] as const) {
+      const [kept, fresh] = [statistics.gaussians[kind], folder.gaussians[kind]]
+      expect(same(await kept?.mean.data(), await fresh?.mean.data())).toBe(true)
+      expect(same(await kept?.covariance.data(), await fresh?.covariance.data())).toBe(true)
+    }
+    await using stream = await openPictures(generated)
+    const a = await evaluateGeneration(inception, stream, statistics, { metrics: ['precision'] })
+    expect(a.precision).toBeNull()
+    expect(a.notices[0]).toContain('has statistics alone')
+  })
+
+  test('go on after an interruption as if there had been none', async () => {
+    const file = place.path('partial.npz')
+    const stream = () => openPictures(generated)
+    const controller = new AbortController()
+    const stopping = gather(inception, await stream(), {
+      ...{ batch: 2, partial: { file, key: 'k' }, features: true, signal: controller.signal },
+      onProgress: (done) => done === 4 && controller.abort()
+    })
+    await expect(stopping).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    expect(existsSync(file)).toBe(true)
+    const seen: number[] = []
+    using again = await gather(inception, await stream(), {
+      ...{ batch: 2, partial: { file, key: 'k' }, features: true },
+      onProgress: (done) => seen.push(done)
+    })
+    expect(seen).toEqual([4, 6])
+    expect(existsSync(file)).toBe(false)
+    using whole = await gather(inception, await stream(), { batch: 2, features: true })
+    const [a, b] = [await again.gaussians(), await whole.gaussians()]
+    expect(same(await a.pool.covariance.data(), await b.pool.covariance.data())).toBe(true)
+    expect(same(await (await again.features())?.data(), await (await whole.features())?.data())).toBe(true)
+  })
+
+  test('are printed by the command, which tells wrong usage apart', async () => {
+    const env = { MACTOK_WEIGHTS: WEIGHTS }
+    const args = ['evaluate', 'generation', generated, '--reference', real, '--metrics', 'fid', '--device', device]
+    const { code, stdout } = await mactok([...args, '--json'], { env })
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ pictures: 6, fid: expect.any(Number) })
+    const wrong = await mactok([...args.slice(0, -2), '--metrics', 'fod'], { env })
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('some of fid, sfid, is, precision, recall')])
+    const sweep = await mactok([...args, '--sweep', 'guidance'], { env })
+    expect([sweep.code, sweep.stderr]).toEqual([2, expect.stringContaining('--tokenizer <folder>')])
+  })
+
+  test("of a generator's samples, and the best guidance, which goes on where it was", async () => {
+    using generator = await Generator.create(
+      { width: 16, depth: 1, heads: 2, latentShape: [32, 16], classes: 3 },
+      { device }
+    )
+    using tokenizer = await Tokenizer.create('tiny-32', { device })
+    const [made, decoder, out] = ['generator', 'tokenizer', 'sweep'].map((name) => place.path(name)) as [
+      string,
+      string,
+      string
+    ]
+    await generator.save(made)
+    await tokenizer.save(decoder)
+    const samples = ['--count', '5', '--steps', '2', '--metrics', 'precision,recall', '--device', device]
+    const args = ['evaluate', 'generation', made, '--reference', real, ...samples]
+    const env = { MACTOK_WEIGHTS: WEIGHTS }
+    const undecoded = await mactok(args, { env })
+    expect([undecoded.code, undecoded.stderr]).toEqual([2, expect.stringContaining('Expected --tokenizer <folder>')])
+    const sweep = [...args, '--tokenizer', decoder, '--sweep', 'guidance', '--by', 'precision', '--out', out]
+    const first = await mactok([...sweep, '--scales', '1,2', '--json'], { env })
+    expect(first.code).toBe(0)
+    const { points, best } = JSON.parse(first.stdout)
+    expect(points.map(({ scale }: { scale: number }) => scale)).toEqual([1, 2])
+    expect(best.metrics).toMatchObject({ pictures: 5, precision: expect.any(Number), recall: expect.any(Number) })
+    expect(readdirSync(out).sort()).toEqual(['precision.svg', 'recall.svg', 'sweep.json'])
+    const again = await mactok([...sweep, '--scales', '1,2,3'], { env })
+    expect(again.stdout).toMatch(/scale 3 from 0 to 1 +precision/)
+    expect(again.stdout).toContain('best precision: scale')
+    expect(again.stderr).not.toContain('scale 2')
+  })
+})
+
+test('missing Inception weights: where they are to be had', async () => {
+  const env = withoutWeights(place)
+  const { code, stderr } = await mactok(['evaluate', 'statistics', place.path('none'), '--out', 'x.npz'], { env })
+  expect(code).toBe(1)
+  expect(stderr).toContain('pt_inception-2015-12-05-6726825d.pth')
+  expect(stderr).toContain('mactok weights import pt_inception-2015-12-05-6726825d.pth --name inception-fid')
+})
