@@ -21,8 +21,10 @@ export type Measurement = (finished: Finished) => Promise<Record<string, number>
 
 export const measurements: readonly Measurement[] = [
   async ({ tokenizer, data }) => {
-    const { psnr, kl, activeUnits } = await data.evaluate(tokenizer.native, 'fp32')
-    return { psnr, ...(kl !== undefined && { kl }), ...(activeUnits !== undefined && { activeUnits }) }
+    // SSIM, LPIPS and rFID where `settings.evaluation.metrics` asks for them.
+    const { psnr, kl, activeUnits, ssim, lpips, rfid } = await data.evaluate(tokenizer.native, 'fp32')
+    const values = Object.entries({ psnr, kl, activeUnits, ssim, lpips, rfid })
+    return Object.fromEntries(values.filter((entry): entry is [string, number] => entry[1] !== undefined))
   },
   async ({ tokenizer, source, heldOut, config }): Promise<Record<string, number>> => {
     if (!config.probe) return {}
@@ -51,6 +53,9 @@ export const columns: readonly Column[] = [
   { name: 'kl', label: 'KL (nats)', show: (value) => value.toPrecision(3), unit: 'nats', scale: 1, log: true },
   { name: 'activeUnits', label: 'active units (%)', show: percent, unit: '%', scale: 100 },
   { name: 'psnr', label: 'PSNR (dB)', show: fixed(2), unit: 'dB', scale: 1 },
+  { name: 'ssim', label: 'SSIM', show: fixed(3), unit: 'SSIM', scale: 1 },
+  { name: 'lpips', label: 'LPIPS', show: fixed(3), unit: 'LPIPS', scale: 1 },
+  { name: 'rfid', label: 'rFID', show: fixed(2), unit: 'rFID', scale: 1 },
   { name: 'probe', label: 'linear probe (%)', show: percent, unit: '%', scale: 100 }
 ]
 

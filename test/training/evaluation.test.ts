@@ -1,0 +1,64 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { writePng } from '../../lib/data/picture.js'
+import { trainTokenizer } from '../../lib/training/builder.js'
+import { readMetrics } from '../../lib/training/metrics.js'
+import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { mactok } from '../support/cli.js'
+import { device } from '../support/native.js'
+import { describeWith, WEIGHTS } from '../support/paths.js'
+import { gradient, Workplace } from '../support/pictures.js'
+
+const place = new Workplace()
+const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
+
+/** Two steps, and an evaluation of four held-out pictures after them. */
+async function evaluated(name: string, metrics: NonNullable<TrainingConfigInput['evaluation']>['metrics']) {
+  const photos = place.path(`${name}-photos`)
+  await mkdir(photos, { recursive: true })
+  for (let i = 0; i < 8; i++) await writePng(join(photos, `${i}.png`), gradient(32 + i, 32, 20 * i))
+  const dir = place.path(name)
+  const events: Record<string, unknown>[] = []
+  await trainTokenizer({
+    tokenizer: { imageSize: 32, patchSize: 8, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
+    ...{ batch: 2, steps: 2, precision: 'fp32', align: { local: false, global: false }, masking: { semantic: 0 } },
+    ...{ data: { heldOut: 4 }, evaluation: { every: 2, batch: 2, metrics: metrics ?? [] } }
+  })
+    .data(photos)
+    .on('evaluation', (event) => events.push({ ...event }))
+    .run({ dir, device })
+  const line = readMetrics(dir).findLast((one) => 'evaluation' in one)
+  return { event: events.at(-1), logged: line?.evaluation }
+}
+
+test('training evaluates SSIM on held-out pictures when it is asked to, and logs it', async () => {
+  const { event, logged } = await evaluated('ssim', ['ssim'])
+  expect(event).toMatchObject({ pictures: 4, ssim: expect.any(Number), psnr: expect.any(Number) })
+  expect(logged).toMatchObject({ ssim: event?.ssim })
+  const plain = await evaluated('plain', [])
+  expect('ssim' in (plain.event ?? {})).toBe(false)
+})
+
+describeWith(join(WEIGHTS, 'inception-fid'), 'with the weights of Inception', () => {
+  test('training evaluates rFID', async () => {
+    const before = process.env.MACTOK_WEIGHTS
+    process.env.MACTOK_WEIGHTS = WEIGHTS
+    try {
+      const { logged } = await evaluated('rfid', ['rfid'])
+      expect((logged as Record<string, number>).rfid).toBeGreaterThan(1)
+    } finally {
+      if (before === undefined) delete process.env.MACTOK_WEIGHTS
+      else process.env.MACTOK_WEIGHTS = before
+    }
+  })
+})
+
+test('the flag takes names with commas, and refuses others', async () => {
+  const train = (metrics: string) =>
+    mactok(['train', 'tokenizer', 'tiny-32', '--data', 'x', '--out', place.path('x'), '--evaluation.metrics', metrics])
+  const wrong = await train('ssim,fid')
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('one of ssim, lpips, rfid')])
+  // Beyond the flags it gets as far as the pictures, which are not there.
+  expect((await train('ssim,rfid')).stderr).toContain('There is neither a folder nor a tar at x')
+})
