@@ -28,8 +28,8 @@ export const measurements: readonly Measurement[] = [
   },
   async ({ tokenizer, source, heldOut, config }): Promise<Record<string, number>> => {
     if (!config.probe) return {}
-    const { features, pictures, l2 } = config.probe
-    const result = await probe(tokenizer, source, { features, pictures, l2, validation: heldOut })
+    const { features, pictures, l2, sample } = config.probe
+    const result = await probe(tokenizer, source, { features, pictures, l2, sample, validation: heldOut })
     return { probe: result.validationAccuracy }
   }
 ]

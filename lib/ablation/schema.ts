@@ -20,6 +20,10 @@ export const ablationSchema = z.strictObject({
     .strictObject({
       features: z.enum(['mean', 'flatten']).default('flatten').describe('latents averaged over the tokens, or all'),
       pictures: positive.default(5_000).describe('largest number of training, and of held-out pictures'),
+      sample: z
+        .boolean()
+        .default(false)
+        .describe('probe draws from the posteriors, as the decoder sees them, instead of their means'),
       l2: z.number().nonnegative().default(1e-3).describe('weight of the penalty')
     })
     .nullable()

@@ -25,6 +25,7 @@ interface Options extends ComputeOptions {
   pictures?: number
   l2: number
   raw?: boolean
+  sample?: boolean
   precision: Precision
 }
 
@@ -42,6 +43,7 @@ export function define(command: Command): void {
     .option('--grid <count>', "patches a side of the teacher's pictures", positiveInteger, 16)
     .option('--pictures <count>', 'the most of each, spread over the folder', positiveInteger)
     .option('--l2 <weight>', 'of the penalty ½‖W‖² beside the mean cross-entropy', Number, 1e-3)
+    .option('--sample', 'draws from the posteriors instead of their means')
     .option('--raw', 'the weights in training instead of their moving average')
     .addOption(precisionOption())
   addComputeOptions(command)
@@ -64,7 +66,7 @@ async function run(model: string | undefined, options: Options): Promise<void> {
   const { probe } = await import('../evaluation/probe.js')
   const line = new ProgressLine({ unit: 'pictures', quiet: json })
   const settings = {
-    ...{ l2, precision },
+    ...{ l2, precision, sample: options.sample ?? false },
     ...(features && { features }),
     ...(pictures && { pictures }),
     ...(val && { validation: imageSource(val) }),

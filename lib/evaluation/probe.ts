@@ -30,6 +30,8 @@ export interface ProbeOptions extends FitOptions {
   fold?: number
   /** The most pictures of each source, spread over its listing. Default: all. */
   pictures?: number
+  /** Draws from the posteriors (seed 0) instead of their means, of which standardisation reads the faintest. Default false. */
+  sample?: boolean
   precision?: Precision
   batch?: number
   onProgress?: (done: number, total: number) => void
@@ -192,7 +194,7 @@ async function gather(
   model: Tokenizer | Teacher,
   kind: ProbeKind,
   source: ImageSource,
-  { pictures, batch = 64, precision = 'fp32', onProgress, onBroken }: ProbeOptions
+  { pictures, batch = 64, precision = 'fp32', sample = false, onProgress, onBroken }: ProbeOptions
 ): Promise<LabelledFeatures> {
   const opened = await source.open()
   try {
@@ -208,7 +210,7 @@ async function gather(
       ...(onBroken && { onBroken })
     })) {
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
-      rows.push(await featuresOf(model, kind, input, precision))
+      rows.push(await featuresOf(model, kind, input, { precision, sample, seed: 0, firstIndex: classes.length }))
       classes.push(...labels)
       onProgress?.(Math.min(count, (indices.at(-1) as number) + 1), count)
     }
@@ -230,14 +232,14 @@ async function featuresOf(
   model: Tokenizer | Teacher,
   kind: ProbeKind,
   input: Parameters<Tokenizer['encode']>[0],
-  precision: Precision
+  options: { precision: Precision; sample: boolean; seed: number; firstIndex: number }
 ): Promise<Float32Array> {
   if (model instanceof Tokenizer) {
-    using latents = await model.encode(input, { precision })
+    using latents = await model.encode(input, options)
     const values = await latents.toFloat32()
     return kind === 'flatten' ? values : pooled(values, latents.shape)
   }
-  const { cls, patches } = await model.features(input, { precision })
+  const { cls, patches } = await model.features(input, { precision: options.precision })
   try {
     return kind === 'cls' ? await cls.toFloat32() : pooled(await patches.toFloat32(), patches.shape)
   } finally {

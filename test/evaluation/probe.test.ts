@@ -102,6 +102,10 @@ describe('probing a tokenizer', () => {
     })
     const others = await probe(tokenizer, imageFolder(photos), { validation: imageFolder(photos), pictures: 10 })
     expect(others).toMatchObject({ features: 'mean', dimensions: 3, training: 10, validation: 10 })
+    // An initial posterior is all noise: what means tell, draws do not.
+    const drawn = await probe(tokenizer, imageFolder(photos), { features: 'mean', sample: true, fold: 2 })
+    expect(drawn.validationAccuracy).toBeLessThan(0.9)
+    expect(await probe(tokenizer, imageFolder(photos), { features: 'mean', sample: true, fold: 2 })).toEqual(drawn)
   })
 
   test('needs classes and features that there are', async () => {
