@@ -34,7 +34,7 @@ interface Options extends ComputeOptions, UiOptions {
 
 export function define(command: Command): void {
   command
-    .argument('[preset]', 'sit-tiny, sit-xl, lightningdit-xl, …; more by an unknown name')
+    .argument('[preset]', 'sit-{tiny,s,b,l,xl} or lightningdit-{tiny,s,b,l,xl,1p0b,1p6b}')
     .requiredOption('--out <folder>', 'the run folder')
     .option('--latents <folder>', 'latent shards, from `mactok encode`; a resumed run remembers them')
     .option('--tokenizer <folder>', 'the tokenizer that made them, to write grids of decoded samples')

@@ -32,7 +32,7 @@ interface Options extends ComputeOptions, UiOptions {
 
 export function define(command: Command): void {
   command
-    .argument('[preset]', 'tiny-32, tiny-64, mactok-b-256-128, …; more by an unknown name')
+    .argument('[preset]', 'tiny-32, tiny-64, mactok-b-256-64, mactok-b-256-128, mactok-bl-512-64 or mactok-b-512-128')
     .requiredOption('--out <folder>', 'the run folder')
     .option('--data <path>', 'a folder of pictures, or tars; a resumed run remembers it')
     .option('--held-out <path>', 'other pictures, to evaluate on')
