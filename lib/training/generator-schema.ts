@@ -2,11 +2,7 @@ import { z } from 'zod'
 import { mergeConfig, parseConfig } from '../config.js'
 import { type GeneratorPreset, generatorPreset, generatorPresets } from '../generator/presets.js'
 import { architectureSchema, checkNetwork, flowSchema } from '../generator/schema.js'
-import { checkpointSchema } from './schema.js'
-
-const count = z.number().int().nonnegative()
-const positive = z.number().int().positive()
-const fraction = z.number().min(0).max(1)
+import { computing, count, fraction, keeping, microBatchIssue, positive } from './shared-schema.js'
 
 /** AdamW with a constant rate after its warm-up, method.md §7. */
 export const generatorOptimizerSchema = z.strictObject({
@@ -70,37 +66,15 @@ export const generatorTrainingSchema = z
       .default(null)
       .describe('latents in one forward and backward pass, the gradients of which are accumulated; null: all'),
     seed: count.default(0).describe('decides weights, order, flips, noise, times and dropped labels'),
-    precision: z
-      .enum(['auto', 'fp32', 'bf16'])
-      .default('auto')
-      .describe('bf16: autocast over fp32 weights; auto: bf16 where the device computes in it'),
-    checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory'),
+    ...computing,
     optimizer: generatorOptimizerSchema.prefault({}),
-    ema: z
-      .strictObject({
-        decay: fraction.default(0.9999).describe('decay of the moving average of the weights'),
-        warmup: z
-          .boolean()
-          .default(true)
-          .describe('use min(decay, (1+n)/(10+n)) at update n, so that short runs forget their start')
-      })
-      .prefault({}),
-    checkpoint: checkpointSchema.prefault({}),
-    maxSkipped: positive
-      .default(100)
-      .describe('stop after so many steps in a row with a loss or gradient that is not finite (seen when logging)'),
-    log: z
-      .strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') })
-      .prefault({}),
+    ...keeping,
     grid: sampleGridSchema.prefault({})
   })
   .superRefine((config, context) => {
-    const { batch, microBatch, generator } = config
-    checkNetwork(generator, context, ['generator'])
-    if (microBatch !== null && batch % microBatch !== 0) {
-      const message = `expected a divisor of batch (${batch}) but received ${microBatch}`
-      context.addIssue({ code: 'custom', path: ['microBatch'], message })
-    }
+    checkNetwork(config.generator, context, ['generator'])
+    const message = microBatchIssue(config)
+    if (message) context.addIssue({ code: 'custom', path: ['microBatch'], message })
   })
 
 export type GeneratorTrainingConfig = z.output<typeof generatorTrainingSchema>

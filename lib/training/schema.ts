@@ -1,10 +1,8 @@
 import { z } from 'zod'
 import { reconstructionMetrics } from '../evaluation/metric-names.js'
 import { tokenizerSchema } from '../tokenizer/schema.js'
+import { computing, count, fraction, keeping, microBatchIssue, positive } from './shared-schema.js'
 
-const count = z.number().int().nonnegative()
-const positive = z.number().int().positive()
-const fraction = z.number().min(0).max(1)
 const weight = z.number().nonnegative()
 
 /** Masking of method.md §2; the ratio of a picture is drawn from U[min, max] and clipped to [0, max]. */
@@ -149,12 +147,6 @@ export const dataSchema = z.strictObject({
   heldOut: count.default(0).describe('pictures kept out of training for evaluation, where no other folder is given')
 })
 
-export const checkpointSchema = z.strictObject({
-  every: positive.default(5_000).describe('steps between checkpoints; one is always written at the end'),
-  keep: positive.default(3).describe('newest checkpoints to keep'),
-  keepEvery: positive.nullable().default(null).describe('also keep every checkpoint whose step is a multiple of this')
-})
-
 export const evaluationSchema = z.strictObject({
   every: positive.default(5_000).describe('steps between evaluations on held-out pictures (EMA weights, never masked)'),
   pictures: positive.default(1_024).describe('largest number of held-out pictures in one evaluation'),
@@ -207,43 +199,23 @@ export const trainingSchema = z
       .default(null)
       .describe('pictures in one forward and backward pass, the gradients of which are accumulated; null: all'),
     seed: count.default(0).describe('decides weights, order, crops, flips, masks and noise'),
-    precision: z
-      .enum(['auto', 'fp32', 'bf16'])
-      .default('auto')
-      .describe('bf16: autocast over fp32 weights; auto: bf16 where the device computes in it'),
-    checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory'),
+    ...computing,
     masking: maskingSchema.prefault({}),
     align: alignmentSchema.prefault({}),
     teacher: teacherSchema.prefault({}),
     loss: lossSchema.prefault({}),
     discriminator: discriminatorSchema.prefault({}),
     optimizer: optimizerSchema.prefault({}),
-    ema: z
-      .strictObject({
-        decay: fraction.default(0.9999).describe('decay of the moving average of the weights'),
-        warmup: z
-          .boolean()
-          .default(true)
-          .describe('use min(decay, (1+n)/(10+n)) at update n, so that short runs forget their start')
-      })
-      .prefault({}),
     data: dataSchema.prefault({}),
-    checkpoint: checkpointSchema.prefault({}),
-    maxSkipped: positive
-      .default(100)
-      .describe('stop after so many steps in a row with a loss or gradient that is not finite (seen when logging)'),
-    log: z
-      .strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') })
-      .prefault({}),
+    ...keeping,
     evaluation: evaluationSchema.prefault({}),
     grid: gridSchema.prefault({})
   })
   .superRefine((config, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
-    const { batch, microBatch, masking, part, init, align, teacher, data } = config
-    if (microBatch !== null && batch % microBatch !== 0) {
-      issue(['microBatch'], `expected a divisor of batch (${batch}) but received ${microBatch}`)
-    }
+    const { masking, part, init, align, teacher, data } = config
+    const unfit = microBatchIssue(config)
+    if (unfit) issue(['microBatch'], unfit)
     if (masking.min > masking.max) {
       issue(['masking', 'min'], `expected at most masking.max (${masking.max}) but received ${masking.min}`)
     }
