@@ -38,6 +38,8 @@ export interface AblationProgress {
   seed: number
   /** This run's, none before its first. */
   step: StepEvent | null
+  /** Pictures whose teacher's features are there, while those are computed for the cache. */
+  features: { done: number; total: number } | null
   /** Steps of all runs. */
   done: number
   total: number
@@ -70,7 +72,7 @@ export async function runAblation(
   }
   const arms = armsOf(table, names)
   const trainings = await Promise.all(arms.filter(({ from }) => !from).map((arm) => training(arm, config, out, 0)))
-  for (const each of trainings) each.config
+  for (const each of trainings) each.config // checks a row's settings, before anything is computed
   await claim(out, table, config)
 
   const total = arms.reduce((sum, arm) => sum + stepsOf(arm, config), 0) * config.seeds.length
@@ -98,13 +100,14 @@ export async function runAblation(
   /** Trains a run to its end and measures it; null when it was interrupted. */
   async function finish(arm: Arm, seed: number, before: number): Promise<Record<string, number> | null> {
     const dir = runFolder(out, arm, seed)
-    const progress = (step: StepEvent | null) =>
-      options.onProgress?.({ arm: arm.name, seed, step, done: before + (step?.step ?? 0), total })
+    const progress = (step: StepEvent | null, features: AblationProgress['features'] = null) =>
+      options.onProgress?.({ arm: arm.name, seed, step, features, done: before + (step?.step ?? 0), total })
     progress(null)
     const run = await training(arm, config, out, seed)
     run
       .data(config.data, { heldOut: config.heldOut })
-      .on('step', progress)
+      .on('step', (step) => progress(step))
+      .on('features', (features) => progress(null, features))
       .on('notice', ({ message }) => options.onNotice?.(message))
     const steps = stepsOf(arm, config)
     const { interrupted } = await run.run({ dir, steps, resume: true, device: options.device, signal })

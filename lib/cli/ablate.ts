@@ -116,11 +116,13 @@ function listArms(table: string, json: boolean): void {
 function progress(line: ProgressLine): (event: AblationProgress) => void {
   const start = performance.now()
   let first: number | undefined
-  return ({ arm, seed, step, done, total }) => {
+  return ({ arm, seed, step, features, done, total }) => {
     first ??= done
     const rate = (done - first) / ((performance.now() - start) / 1000)
     const secondsLeft = rate > 0 ? (total - done) / rate : Number.POSITIVE_INFINITY
-    const quality = step ? `, ${step.psnr.toFixed(1)} dB, KL ${(step.loss.kl ?? 0).toPrecision(3)}` : ''
-    line.update({ done, total, rate, secondsLeft, text: `${arm}, seed ${seed}${quality}` })
+    let state = ''
+    if (step) state = `, ${step.psnr.toFixed(1)} dB, KL ${(step.loss.kl ?? 0).toPrecision(3)}`
+    if (features) state = `, the teacher's features of ${features.done} of ${features.total} pictures`
+    line.update({ done, total, rate, secondsLeft, text: `${arm}, seed ${seed}${state}` })
   }
 }
