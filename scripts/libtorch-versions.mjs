@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { buildAddon } from './addon.mjs'
 import { findOlderLibTorch, OLDER_VERSIONS } from './libtorch.mjs'
 import { Failure, run, say } from './report.mjs'
+import { compileTypeScript } from './typescript.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -16,6 +17,8 @@ const EXCEPT = ['test/native/load']
 
 run(async () => {
   const wanted = process.argv.slice(2)
+  // Some tests run the compiled package.
+  await compileTypeScript(root)
   for (const version of wanted.length > 0 ? wanted.map(full) : OLDER_VERSIONS) {
     const libtorch = await findOlderLibTorch(version)
     const tree = join(root, '.build', `libtorch-${version}`)
