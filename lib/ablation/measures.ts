@@ -5,10 +5,17 @@ import { probe } from '../evaluation/probe.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { TrainingData } from '../training/data.js'
 import type { MetricsRecord } from '../training/metrics.js'
+import { generationFid } from './generation.js'
 import type { AblationConfig } from './schema.js'
 
 /** A finished row, with its averaged weights. */
 export interface Finished {
+  dir: string
+  /** Of the whole ablation. */
+  out: string
+  device: string | undefined
+  signal: AbortSignal | undefined
+  seed: number
   tokenizer: Tokenizer
   data: TrainingData
   source: ImageSource
@@ -16,7 +23,7 @@ export interface Finished {
   config: AblationConfig
 }
 
-/** Numbers of a finished row by name. */
+/** Numbers of a finished row by name. @throws {MactokError} ERR_ABORTED when `signal` aborts; the same call goes on */
 export type Measurement = (finished: Finished) => Promise<Record<string, number>>
 
 export const measurements: readonly Measurement[] = [
@@ -31,7 +38,8 @@ export const measurements: readonly Measurement[] = [
     const { features, pictures, l2, sample } = config.probe
     const result = await probe(tokenizer, source, { features, pictures, l2, sample, validation: heldOut })
     return { probe: result.validationAccuracy }
-  }
+  },
+  generationFid
 ]
 
 /** A column of the table and a plot. */
@@ -44,6 +52,8 @@ export interface Column {
   unit: string
   scale: number
   log?: boolean
+  /** Whose steps it is drawn over, if not the row's. */
+  steps?: string
 }
 
 const fixed = (digits: number) => (value: number) => value.toFixed(digits)
@@ -56,7 +66,8 @@ export const columns: readonly Column[] = [
   { name: 'ssim', label: 'SSIM', show: fixed(3), unit: 'SSIM', scale: 1 },
   { name: 'lpips', label: 'LPIPS', show: fixed(3), unit: 'LPIPS', scale: 1 },
   { name: 'rfid', label: 'rFID', show: fixed(2), unit: 'rFID', scale: 1 },
-  { name: 'probe', label: 'linear probe (%)', show: percent, unit: '%', scale: 100 }
+  { name: 'probe', label: 'linear probe (%)', show: percent, unit: '%', scale: 100 },
+  { name: 'gfid', label: 'gFID', show: fixed(2), unit: 'gFID', scale: 1, steps: 'step of the generator' }
 ]
 
 /** A column's value at an evaluation during training. */

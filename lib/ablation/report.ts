@@ -118,7 +118,12 @@ export function chartOf({ table, meanPicture, rows }: AblationResults, column: C
     .filter(({ points }) => points.length > 0)
   if (series.length === 0) return null
   return lineChart({
-    ...{ title: `${table}: ${column.label.replace(/ \(.*/, '')}`, xLabel: 'step', yLabel: column.unit, series },
+    ...{
+      title: `${table}: ${column.label.replace(/ \(.*/, '')}`,
+      xLabel: column.steps ?? 'step',
+      yLabel: column.unit,
+      series
+    },
     ...(column.name === 'psnr' && { rules: [{ y: meanPicture, name: 'mean picture' }] }),
     ...(column.log && { log: true })
   })

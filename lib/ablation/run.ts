@@ -5,7 +5,7 @@ import { join, relative } from 'node:path'
 import { mergeConfig, parseConfig } from '../config.js'
 import { subset } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
-import { invalidParameter, outOfRange } from '../errors.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { meanPicturePsnr } from '../evaluation/mean-picture.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { type TokenizerTraining, trainDecoder, trainTokenizer } from '../training/builder.js'
@@ -15,6 +15,7 @@ import { conflict } from '../training/run.js'
 import type { TrainingConfigInput } from '../training/schema.js'
 import type { StepEvent } from '../training/training-events.js'
 import { writeJson } from '../weights/atomic.js'
+import { checkGeneration, generationCurve } from './generation.js'
 import { type Finished, measurements } from './measures.js'
 import { type AblationResults, type AblationRow, writeResults } from './report.js'
 import { type AblationConfig, type AblationConfigInput, ablationSchema } from './schema.js'
@@ -72,7 +73,9 @@ export async function runAblation(
   }
   const arms = armsOf(table, names)
   const trainings = await Promise.all(arms.filter(({ from }) => !from).map((arm) => training(arm, config, out, 0)))
-  for (const each of trainings) each.config // checks a row's settings, before anything is computed
+  // Checks settings before anything is computed.
+  for (const each of trainings) each.config
+  await checkGeneration(config)
   await claim(out, table, config)
 
   const total = arms.reduce((sum, arm) => sum + stepsOf(arm, config), 0) * config.seeds.length
@@ -82,15 +85,19 @@ export async function runAblation(
   for (const seed of config.seeds) {
     for (const { arm, runs } of rows) {
       const dir = runFolder(out, arm, seed)
+      const add = async (values: Record<string, number>) => {
+        const metrics = [...readMetrics(dir), ...(await generationCurve(dir))]
+        runs.push({ seed, dir: relative(out, dir), values, metrics })
+      }
       if (!arms.includes(arm)) {
         const values = await readValues(dir)
-        if (values) runs.push({ seed, dir: relative(out, dir), values, metrics: readMetrics(dir) })
+        if (values) await add(values)
         continue
       }
       const values = (await readValues(dir)) ?? (await finish(arm, seed, done))
       if (!values) return { ...results, interrupted: true }
       done += stepsOf(arm, config)
-      runs.push({ seed, dir: relative(out, dir), values, metrics: readMetrics(dir) })
+      await add(values)
       await writeResults(out, results)
       if (signal?.aborted) return { ...results, interrupted: true }
     }
@@ -111,7 +118,13 @@ export async function runAblation(
       .on('notice', ({ message }) => options.onNotice?.(message))
     const steps = stepsOf(arm, config)
     const { interrupted } = await run.run({ dir, steps, resume: true, device: options.device, signal })
-    return interrupted ? null : await measure(dir, run, config, options.device)
+    if (interrupted) return null
+    try {
+      return await measure({ dir, seed, ...options }, run, config)
+    } catch (error) {
+      if (error instanceof MactokError && error.code === 'ERR_ABORTED') return null
+      throw error
+    }
   }
 }
 
@@ -155,15 +168,14 @@ async function readValues(dir: string): Promise<Record<string, number> | null> {
 }
 
 async function measure(
-  dir: string,
+  { dir, seed, out, device, signal }: AblationOptions & { dir: string; seed: number },
   { config: trained }: TokenizerTraining,
-  config: AblationConfig,
-  device: string | undefined
+  config: AblationConfig
 ): Promise<Record<string, number>> {
   const [source, heldOut] = [imageSource(config.data), imageSource(config.heldOut)]
   using tokenizer = await Tokenizer.load(dir, device === undefined ? {} : { device })
   await using data = await TrainingData.open({ config: trained, source, heldOut, onBroken: () => {} })
-  const finished: Finished = { tokenizer, data, source, heldOut, config }
+  const finished: Finished = { dir, seed, out, device, signal, tokenizer, data, source, heldOut, config }
   let values: Record<string, number> = {}
   for (const each of measurements) values = { ...values, ...(await each(finished)) }
   await writeJson(valuesFile(dir), values)

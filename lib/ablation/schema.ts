@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { samplingSchema } from '../generator/sampling.js'
+import { inceptionName } from '../weights/inception.js'
 
 const positive = z.number().int().positive()
 
@@ -29,6 +31,22 @@ export const ablationSchema = z.strictObject({
     .nullable()
     .prefault({})
     .describe('linear probe of the finished rows, fitted on training and judged on held-out pictures; null: none'),
+  generation: z
+    .strictObject({
+      preset: z.string().default('sit-tiny').describe('generator preset'),
+      settings: z
+        .record(z.string(), z.unknown())
+        .default({})
+        .describe('settings of its training, laid over the preset'),
+      steps: positive.default(2_000).describe('optimiser steps'),
+      points: positive.default(4).describe('checkpoints that are measured, evenly over the steps'),
+      samples: positive.default(2_000).describe('pictures drawn at each'),
+      sampling: samplingSchema.prefault({}).describe('how they are drawn'),
+      inception: z.string().default(inceptionName).describe("FID's Inception: a name or a path")
+    })
+    .nullable()
+    .default(null)
+    .describe('train a generator on the latents of each finished row, and measure its FID to the training pictures'),
   rows: z
     .record(z.string(), z.record(z.string(), z.unknown()))
     .default({})

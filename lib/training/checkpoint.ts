@@ -58,6 +58,9 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   return { folder, state }
 }
 
+/** Where a run keeps the checkpoint of a step. */
+export const checkpointFolder = (run: string, step: number): string => join(folderOf(run), checkpointName(step))
+
 /** Steps of a run's checkpoint folders, newest first, complete or not. */
 async function steps(run: string): Promise<number[]> {
   const names = await readdir(folderOf(run)).catch(() => [])
@@ -73,7 +76,7 @@ async function steps(run: string): Promise<number[]> {
 export async function newestCheckpoint(run: string): Promise<Checkpoint | null> {
   for (const step of await steps(run)) {
     try {
-      return await readCheckpoint(join(folderOf(run), checkpointName(step)))
+      return await readCheckpoint(checkpointFolder(run, step))
     } catch (error) {
       if (!(error instanceof MactokError)) throw error
     }

@@ -11,6 +11,7 @@ import { addon } from '../../lib/native/load.js'
 import { trainTokenizer } from '../../lib/training/builder.js'
 import { readMetrics } from '../../lib/training/metrics.js'
 import { device } from '../support/native.js'
+import { describeWith, WEIGHTS } from '../support/paths.js'
 import { Workplace } from '../support/pictures.js'
 
 describe('tables', () => {
@@ -166,4 +167,26 @@ describe('an ablation', () => {
     expect(tuned?.kl).toBe(trained?.kl)
     expect(tuned?.psnr).not.toBe(trained?.psnr)
   })
+
+  const inception = join(WEIGHTS, 'inception-fid')
+  describeWith(inception, 'a generator of a row', () =>
+    test("trains a generator on a row's latents, and measures its FID over its steps", async () => {
+      const out = workplace.path('generation')
+      const small = { preset: 'sit-tiny', steps: 4, points: 2, samples: 4, sampling: { steps: 2 }, inception }
+      const settings = { generator: { width: 16, depth: 1, heads: 2 }, batch: 4 }
+      const request = { ...config, seeds: [0], generation: { ...small, settings } }
+      const options = { out, device, arms: ['plain'] }
+      const outcome = await runAblation('collapse', request, options)
+      const run = outcome.rows[0]?.runs[0]
+      const curve = run?.metrics.filter(({ evaluation }) => typeof evaluation === 'object' && 'gfid' in evaluation)
+      expect(curve?.map(({ step }) => step)).toEqual([2, 4])
+      expect(run?.values.gfid).toBeGreaterThan(0)
+      expect(curve?.at(-1)?.evaluation).toEqual({ gfid: run?.values.gfid })
+      expect(readFileSync(join(out, 'gfid.svg'), 'utf8')).toContain('step of the generator')
+      expect(readFileSync(join(out, 'table.md'), 'utf8')).toContain('| gFID |')
+
+      const wrong = { ...request, generation: { ...small, settings: { batches: 4 } } }
+      await expect(runAblation('collapse', wrong, options)).rejects.toThrow('Unknown setting batches')
+    })
+  )
 })

@@ -1,0 +1,87 @@
+/** What a generator makes of a row's latents: its FID over its own steps. */
+
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MactokError } from '../errors.js'
+import { generatedPictures } from '../evaluation/generated-pictures.js'
+import { evaluateGeneration, openReference, referenceStatistics } from '../evaluation/generation.js'
+import { Inception } from '../evaluation/inception.js'
+import { Generator } from '../generator/generator.js'
+import { encodeImages } from '../pipeline/encode.js'
+import { checkpointFolder } from '../training/checkpoint.js'
+import { type GeneratorTraining, trainGenerator } from '../training/generator-builder.js'
+import type { GeneratorTrainingInput } from '../training/generator-schema.js'
+import type { MetricsRecord } from '../training/metrics.js'
+import { writeJson } from '../weights/atomic.js'
+import { openInception } from '../weights/inception.js'
+import type { Measurement } from './measures.js'
+import type { AblationConfig } from './schema.js'
+
+type Generation = NonNullable<AblationConfig['generation']>
+
+const curveFile = (dir: string) => join(dir, 'generation.json')
+
+/** The FIDs of a row by the generator's steps, as lines of metrics; none before it was measured. */
+export async function generationCurve(dir: string): Promise<MetricsRecord[]> {
+  const text = await readFile(curveFile(dir), 'utf8').catch(() => null)
+  return text === null ? [] : JSON.parse(text)
+}
+
+/** Steps whose checkpoints are measured. */
+function pointsOf({ steps, points }: Generation): number[] {
+  const every = Math.ceil(steps / points)
+  return Array.from({ length: Math.ceil(steps / every) }, (_, i) => Math.min((i + 1) * every, steps))
+}
+
+const generatorOf = (config: Generation, seed: number): GeneratorTraining =>
+  trainGenerator({ preset: config.preset, ...config.settings } as GeneratorTrainingInput).set({
+    ...{ seed, checkpoint: { every: pointsOf(config)[0] as number, keep: config.points }, grid: { every: null } }
+  })
+
+/**
+ * Refuses what would fail after hours.
+ * @throws {TypeError | RangeError} wrong settings
+ * @throws {MactokError} ERR_FORMAT without Inception's weights
+ */
+export async function checkGeneration(config: AblationConfig): Promise<void> {
+  if (!config.generation) return
+  generatorOf(config.generation, 0)
+  await (await openInception(config.generation.inception)).close()
+}
+
+/**
+ * Encodes the training pictures, trains a generator on them and draws from its checkpoints; everything lies in the row's folder, and an
+ * interrupted call is taken up where it was.
+ */
+export const generationFid: Measurement = async (finished) => {
+  const { dir, out, tokenizer, source, config, seed, device, signal } = finished
+  if (!config.generation) return {}
+  const { steps, samples, sampling, inception: weights } = config.generation
+  const place = device === undefined ? {} : { device }
+  const stopping = signal ? { signal } : {}
+  const latents = join(dir, 'latents')
+  const run = join(dir, 'generator')
+  const encoded = await encodeImages(tokenizer, source, latents, stopping)
+  const trained = encoded.interrupted
+    ? encoded
+    : await generatorOf(config.generation, seed)
+        .latents(latents)
+        .run({ dir: run, steps, resume: true, signal, ...place })
+  if (trained.interrupted) throw new MactokError('ERR_ABORTED', `Stopped before ${run} was trained`)
+
+  using inception = await Inception.load({ weights, ...place })
+  const statistics = join(out, 'reference.npz')
+  const size = tokenizer.config.imageSize
+  if (!existsSync(statistics)) await referenceStatistics(inception, config.data, statistics, { size, ...stopping })
+  using reference = await openReference(inception, statistics, { metrics: ['fid'] })
+  const curve = await generationCurve(dir)
+  for (const step of pointsOf(config.generation).slice(curve.length)) {
+    using generator = await Generator.load(checkpointFolder(run, step), place)
+    const pictures = generatedPictures(generator, tokenizer, samples, { ...sampling, seed, ...stopping })
+    const { fid } = await evaluateGeneration(inception, pictures, reference, { metrics: ['fid'], ...stopping })
+    curve.push({ step, evaluation: { gfid: fid as number } })
+    await writeJson(curveFile(dir), curve)
+  }
+  return curve.at(-1)?.evaluation as Record<string, number>
+}
