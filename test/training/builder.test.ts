@@ -32,7 +32,7 @@ describe('trainTokenizer', () => {
       .align(false)
       .teacher('dinov2-small', { patchSize: 16 }).config
     expect(align).toMatchObject({ local: false, global: false })
-    expect(teacher).toEqual({ weights: 'dinov2-small', patchSize: 16, missing: 'error' })
+    expect(teacher).toEqual({ weights: 'dinov2-small', patchSize: 16, cache: null, missing: 'error' })
     expect(trainTokenizer('mactok-b-256-128').teacher('auto').config.teacher.missing).toBe('skip')
   })
 
