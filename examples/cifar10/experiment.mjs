@@ -46,7 +46,7 @@ const real = new Score()
 for await (const batch of pictures(testPictures)) real.add(batch.labels, await classifier.name(batch.images))
 say(`It names ${percent(real.result())} test pictures`)
 
-/** How it names what the tokenizer makes of test pictures: the most that a generator can hope for. */
+/** How it names what the tokenizer makes of test pictures: what unguided samples can hope for. */
 async function reconstructions(tokenizer) {
   const score = new Score()
   for await (const batch of pictures(testPictures)) {
