@@ -9,6 +9,7 @@
 #include "bindings/image.h"
 #include "bindings/inception.h"
 #include "bindings/info.h"
+#include "bindings/kernels.h"
 #include "bindings/mapped_file.h"
 #include "bindings/masking.h"
 #include "bindings/metrics.h"
@@ -37,6 +38,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   mactok::define_mask_functions(env, exports);
   mactok::define_resample_functions(env, exports);
   mactok::TokenizerHandle::define(env, exports);
+  mactok::define_kernel_functions(env, exports);
   mactok::TeacherHandle::define(env, exports);
   mactok::PerceptualHandle::define(env, exports);
   mactok::InceptionHandle::define(env, exports);

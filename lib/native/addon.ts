@@ -530,6 +530,12 @@ export interface Addon {
     images: NativeTensor,
     augmentation: NativeAugmentation,
     draws: NativeTensor,
+  /**
+   * One of native/kernels under its name in native/bindings/kernels.cpp, or with `fused` false what it stands for, by LibTorch's
+   * operations in float64. Gives the output, then the gradient of sum(output · upstream) for each input; float64.
+   */
+  runKernel(name: string, inputs: NativeTensor[], upstream: NativeTensor, fused: boolean): Promise<NativeTensor[]>
+
     upstream: NativeTensor | null
   ): Promise<{ images: NativeTensor; gradient?: NativeTensor }>
   adversarialLosses(

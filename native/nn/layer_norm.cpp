@@ -1,5 +1,8 @@
 #include "nn/layer_norm.h"
 
+#include "kernels/layer_norm.h"
+#include "kernels/runs.h"
+
 namespace mactok {
 
 LayerNorm::LayerNorm(int64_t width, double eps)
@@ -9,6 +12,12 @@ LayerNorm::LayerNorm(int64_t width, double eps)
 
 at::Tensor LayerNorm::forward(const at::Tensor& x) const {
   return at::layer_norm(x.to(at::kFloat), weight.sizes(), weight, bias, eps_);
+}
+
+at::Tensor LayerNorm::for_product(const at::Tensor& x) const {
+  return kernels::serve(x) && x.scalar_type() == at::kFloat
+             ? kernels::layer_norm(x, weight, bias, eps_)
+             : forward(x);
 }
 
 }  // namespace mactok

@@ -12,6 +12,9 @@ class LayerNorm : public torch::nn::Module {
   /** [..., width] -> float32 [..., width]. */
   at::Tensor forward(const at::Tensor& x) const;
 
+  /** The same in the dtype that the next matrix product takes: under bfloat16 autocast on a CPU rounded in the same pass. */
+  at::Tensor for_product(const at::Tensor& x) const;
+
   at::Tensor weight, bias;
 
  private:

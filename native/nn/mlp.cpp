@@ -1,11 +1,17 @@
 #include "nn/mlp.h"
 
+#include "kernels/gelu.h"
+#include "kernels/runs.h"
+
 namespace mactok {
 namespace {
 
 /** [..., hidden] -> [..., hidden], half as many for SwiGLU. */
 at::Tensor activate(const at::Tensor& x, Mlp kind) {
-  if (kind != Mlp::swiglu) return at::gelu(x, kind == Mlp::gelu ? "none" : "tanh");
+  if (kind != Mlp::swiglu) {
+    if (kernels::serve(x)) return kernels::gelu(x, kind == Mlp::gelu_tanh);
+    return at::gelu(x, kind == Mlp::gelu ? "none" : "tanh");
+  }
   const auto halves = x.chunk(2, -1);
   return at::silu(halves[0]) * halves[1];
 }

@@ -21,8 +21,8 @@ Block::Block(const BlockOptions& options)
 
 at::Tensor Block::forward(const at::Tensor& x, int64_t keep, const at::Tensor& rotation) const {
   const auto y =
-      ls1_->residual(leading_tokens(x, keep), attn_->forward(norm1_->forward(x), keep, rotation));
-  return ls2_->residual(y, mlp_->forward(norm2_->forward(y)));
+      ls1_->residual(leading_tokens(x, keep), attn_->forward(norm1_->for_product(x), keep, rotation));
+  return ls2_->residual(y, mlp_->forward(norm2_->for_product(y)));
 }
 
 }  // namespace mactok

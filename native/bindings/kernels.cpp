@@ -1,0 +1,86 @@
+#include "bindings/kernels.h"
+
+#include <functional>
+#include <map>
+
+#include "bindings/convert.h"
+#include "bindings/promise.h"
+#include "bindings/tensor.h"
+#include "kernels/gelu.h"
+#include "kernels/layer_norm.h"
+
+namespace mactok {
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+using Function = std::function<at::Tensor(const Tensors&)>;
+
+/** Ours, and what it stands for. */
+struct Kernel {
+  Function fused, reference;
+};
+
+Function gelu(bool tanh) {
+  return [tanh](const Tensors& x) { return kernels::gelu(x[0].to(at::kBFloat16).clone(), tanh); };
+}
+
+const std::map<std::string, Kernel>& table() {
+  static const std::map<std::string, Kernel> kernels{
+      {"layerNorm",
+       {[](const Tensors& x) { return kernels::layer_norm(x[0], x[1], x[2], 1e-6); },
+        [](const Tensors& x) { return at::layer_norm(x[0], x[1].sizes(), x[1], x[2], 1e-6); }}},
+      {"gelu", {gelu(false), [](const Tensors& x) { return at::gelu(x[0]); }}},
+      {"geluTanh", {gelu(true), [](const Tensors& x) { return at::gelu(x[0], "tanh"); }}},
+  };
+  return kernels;
+}
+
+/** The output, then the gradient of each input. */
+Tensors compute(const Function& f, const Tensors& given, const at::Tensor& upstream,
+                at::ScalarType dtype) {
+  const at::AutoGradMode with_gradients(true);
+  Tensors inputs;
+  for (const auto& x : given)
+    inputs.push_back(x.to(dtype, false, /*copy=*/true).requires_grad_(true));
+  const auto output = f(inputs);
+  Tensors result{output.detach()};
+  const auto gradients =
+      torch::autograd::grad({output}, inputs, {upstream.to(output.scalar_type())});
+  result.insert(result.end(), gradients.begin(), gradients.end());
+  for (auto& tensor : result) tensor = tensor.to(at::kDouble);
+  return result;
+}
+
+Napi::Value run_kernel(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto name = convert::string(info[0], "name");
+    const auto found = table().find(name);
+    if (found == table().end()) convert::invalid(info.Env(), "name", "a kernel's name");
+    const auto list = convert::array(info[1], "inputs");
+    Tensors inputs;
+    for (uint32_t i = 0; i < list.Length(); ++i) {
+      inputs.push_back(TensorHandle::unwrap(list.Get(i), "inputs"));
+    }
+    const auto upstream = TensorHandle::unwrap(info[2], "upstream");
+    const bool fused = convert::boolean(info[3], "fused");
+    const auto f = fused ? found->second.fused : found->second.reference;
+    const auto dtype = fused ? at::kFloat : at::kDouble;
+    return run(
+        info.Env(), upstream.device(), [=] { return compute(f, inputs, upstream, dtype); },
+        [](Napi::Env env, const Tensors& tensors) {
+          auto result = Napi::Array::New(env, tensors.size());
+          for (uint32_t i = 0; i < tensors.size(); ++i) {
+            result.Set(i, TensorHandle::wrap(env, tensors[i]));
+          }
+          return result;
+        });
+  });
+}
+
+}  // namespace
+
+void define_kernel_functions(Napi::Env env, Napi::Object exports) {
+  exports.Set("runKernel", Napi::Function::New(env, run_kernel, "runKernel"));
+}
+
+}  // namespace mactok

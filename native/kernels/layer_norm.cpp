@@ -1,0 +1,56 @@
+#include "kernels/layer_norm.h"
+
+#include "kernels/loops/layer_norm.h"
+#include "kernels/runs.h"
+
+namespace mactok::kernels {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct LayerNorm : torch::autograd::Function<LayerNorm> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& given,
+                            const at::Tensor& weight, const at::Tensor& bias, double eps) {
+    const auto x = given.contiguous();
+    const int64_t width = x.size(-1), rows = x.numel() / width;
+    const auto out = at::empty(x.sizes(), x.options().dtype(at::kBFloat16));
+    const auto mean = at::empty({rows}, x.options()), rstd = at::empty_like(mean);
+    for_runs(rows, [&, from = x.const_data_ptr<float>(), w = weight.const_data_ptr<float>(),
+                    b = bias.const_data_ptr<float>(), to = bits(out), m = mean.data_ptr<float>(),
+                    r = rstd.data_ptr<float>()](int64_t, int64_t begin, int64_t end) {
+      loops::layer_norm(from + begin * width, w, b, static_cast<float>(eps), end - begin, width,
+                        to + begin * width, m + begin, r + begin);
+    });
+    context->save_for_backward({x, weight, mean, rstd});
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto &x = saved[0], &weight = saved[1], &mean = saved[2], &rstd = saved[3];
+    const auto dy = gradients[0].to(at::kBFloat16).contiguous();
+    const int64_t width = x.size(-1), rows = x.numel() / width;
+    const auto dx = at::empty_like(x);
+    const auto sums = at::zeros({2, kRuns, width}, x.options());
+    for_runs(rows, [&, d = bits(dy), from = x.const_data_ptr<float>(),
+                    w = weight.const_data_ptr<float>(), m = mean.const_data_ptr<float>(),
+                    r = rstd.const_data_ptr<float>(), to = dx.data_ptr<float>(),
+                    s = sums.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
+      loops::layer_norm_backward(d + begin * width, from + begin * width, w, m + begin, r + begin,
+                                 end - begin, width, to + begin * width, s + run * width,
+                                 s + (kRuns + run) * width);
+    });
+    const auto parts = sums.sum(1);  // [2, D]
+    return {dx, parts[0], parts[1], at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      double eps) {
+  return LayerNorm::apply(x, weight, bias, eps);
+}
+
+}  // namespace mactok::kernels

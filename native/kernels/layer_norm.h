@@ -1,0 +1,11 @@
+#pragma once
+
+#include "runtime/torch.h"
+
+namespace mactok::kernels {
+
+/** Layer norm of float32 x [..., D] over D, computed in float32, rounded to bfloat16 in the same pass. weight, bias: float32 [D]. */
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      double eps);
+
+}  // namespace mactok::kernels

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+// What loops compute with: float32, and bfloat16 as its bits. Written so that compilers turn loops over them into vector code.
+namespace mactok::loops {
+
+using bf16 = uint16_t;
+
+inline float widen(bf16 bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+/** To the nearest, ties to even; NaN stays NaN. */
+inline bf16 narrow(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  return static_cast<bf16>(value != value ? 0x7fc0 : rounded);
+}
+
+/** eˣ to 2e-7 relative; below -87 the least positive numbers, above 88 the largest. By 2ⁿ·p(r), |r| ≤ ln 2 / 2, p Taylor's. */
+inline float exponential(float x) {
+  x = x < -87.0F ? -87.0F : x;
+  x = x > 88.0F ? 88.0F : x;
+  constexpr float kShift = 12582912.0F;  // 1.5·2²³: adding it rounds to an integer
+  const float shifted = x * 1.44269504F + kShift;
+  const float n = shifted - kShift;
+  const float r = (x - n * .693359375F) + n * 2.12194440e-4F;
+  const float p =
+      1 + r * (1 + r * (.5F + r * (1.F / 6 + r * (1.F / 24 + r * (1.F / 120 + r * (1.F / 720))))));
+  return p * std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) + 127) << 23);
+}
+
+}  // namespace mactok::loops

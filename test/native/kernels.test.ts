@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals'
+import type { NativeTensor } from '../../lib/native/addon.js'
+import { relativeError } from '../support/golden.js'
+import { native } from '../support/native.js'
+
+/** Smooth values with 8 significant bits or fewer, so that bfloat16 holds them exactly. */
+const values = (seed: number, shape: number[], range = 4): NativeTensor => {
+  const count = shape.reduce((a, b) => a * b)
+  const data = native().uniform(seed, 'test/kernels', 0, 0, 1, count)
+  return native().tensor(
+    data.map((x) => (Math.round((x - 0.5) * 128) / 64) * range),
+    'float32',
+    shape,
+    'cpu'
+  )
+}
+
+const read = async (tensor: NativeTensor) => new Float64Array(await tensor.read())
+
+// 37 and 80: neither rows nor columns are a multiple of a vector's or a run's length.
+const cases: Record<string, () => { inputs: NativeTensor[]; upstream: NativeTensor }> = {
+  layerNorm: () => ({
+    inputs: [values(1, [3, 37, 80]), values(2, [80]), values(3, [80])],
+    upstream: values(4, [3, 37, 80])
+  }),
+  gelu: () => ({ inputs: [values(1, [37, 81], 6)], upstream: values(2, [37, 81]) }),
+  geluTanh: () => ({ inputs: [values(1, [37, 81], 6)], upstream: values(2, [37, 81]) })
+}
+
+describe.each(Object.entries(cases))('the fused %s', (name, make) => {
+  // LibTorch's own operations in float64. A rounding to bfloat16 is at most 2^-8 of its number; a gradient is rounded twice at most.
+  test('agrees with LibTorch in values and gradients', async () => {
+    const { inputs, upstream } = make()
+    const [fused, exact] = [true, false].map((ours) => native().runKernel(name, inputs, upstream, ours))
+    const expected = await (exact as Promise<NativeTensor[]>)
+    const found = await (fused as Promise<NativeTensor[]>)
+    for (const [i, tensor] of found.entries()) {
+      expect(relativeError(await read(tensor), await read(expected[i] as NativeTensor))).toBeLessThan(2 ** -7)
+    }
+  })
+
+  test('gives NaN for NaN', async () => {
+    const { inputs, upstream } = make()
+    const [first, ...rest] = inputs as [NativeTensor, ...NativeTensor[]]
+    const broken = native().tensor(
+      new Float32Array(first.shape.reduce((a, b) => a * b)).fill(NaN),
+      'float32',
+      first.shape,
+      'cpu'
+    )
+    const [output, gradient] = await native().runKernel(name, [broken, ...rest], upstream, true)
+    for (const tensor of [output, gradient]) expect((await read(tensor as NativeTensor)).every(Number.isNaN)).toBe(true)
+  })
+})
