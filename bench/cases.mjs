@@ -1,0 +1,119 @@
+/** What is compared: for each case its sizes, what the workers are told, and the goals. */
+
+import { tokenizerFlops } from './statistics.mjs'
+
+/** @param {number} width @param {number} depth @param {number} heads */
+const vit = (width, depth, heads) => ({ width, depth, heads, layerScale: 1 })
+
+/** A tokenizer with the same ViT on both sides. @param {number} imageSize @param {number} patchSize @param {number} latentTokens @param {ReturnType<typeof vit>} shape */
+const tokenizer = (imageSize, patchSize, latentTokens, shape) => ({
+  ...{ imageSize, patchSize, latentTokens, latentChannels: 16 },
+  ...{ encoder: shape, decoder: shape }
+})
+
+/** Seconds are of one step; a process measures `measurements` times `steps` of them, after `warmup`. */
+const tokenizers = {
+  tiny: { tokenizer: tokenizer(32, 4, 32, vit(192, 4, 6)), batch: 64, discriminatorSize: 56, steps: 3 },
+  'vit-s': { tokenizer: tokenizer(128, 16, 64, vit(384, 12, 6)), batch: 8, discriminatorSize: 224, steps: 1 },
+  'vit-b': { tokenizer: tokenizer(256, 16, 128, vit(768, 12, 12)), batch: 2, discriminatorSize: 224, steps: 1 }
+}
+
+const generators = {
+  tiny: { preset: 'sit-tiny', latentShape: [32, 16], classes: 10, batch: 64, steps: 10 },
+  'sit-s': { preset: 'sit-s', latentShape: [64, 32], classes: 1000, batch: 16, steps: 2 },
+  'sit-b': { preset: 'sit-b', latentShape: [128, 32], classes: 1000, batch: 8, steps: 1 }
+}
+
+/** A peer as it is run: autocast and fused AdamW in all; attention by SDPA or by batched products. */
+export const variants = [
+  { name: 'eager', compiled: false, attention: 'sdpa' },
+  { name: 'eager, bmm', compiled: false, attention: 'bmm' },
+  { name: 'compiled', compiled: true, attention: 'sdpa' },
+  { name: 'compiled, bmm', compiled: true, attention: 'bmm' }
+]
+
+/** Largest relative difference of the losses: kernels sum in another order, and bfloat16 has three digits. */
+const agreement = { fp32: 1e-3, bf16: 3e-2 }
+
+const training = { eager: 1.4, compiled: 1.15 }
+const sampling = { guidance: { scale: 2, low: 0.3, high: 0.8 }, sampling: { sampler: 'euler', steps: 50 } }
+
+/**
+ * @typedef {object} Case
+ * @property {string} about
+ * @property {Record<string, any>} sizes
+ * @property {string[]} [dtypes]
+ * @property {string} worker    bench/workers/<worker>.mjs
+ * @property {string} [peer]    bench/peers/<peer>.py; none: only we are measured
+ * @property {'tokenizer' | 'generator'} [fixtures]
+ * @property {Record<string, any>} [spec]
+ * @property {(size: any) => number} [flops] of one step
+ * @property {{ eager?: number, compiled?: number, share?: Record<string, number>, seconds?: number }} goals
+ * @property {Record<string, number>} [agreement]
+ * @property {boolean} [whole]  a process is one measurement: its wall time from start to end
+ * @property {boolean} [eagerOnly]
+ */
+
+/** @type {Record<string, Case>} */
+export const cases = {
+  tokenizer: {
+    about: "tokenizer's training step, MSE and KL",
+    ...{ sizes: tokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement },
+    spec: { recipe: 'plain' },
+    flops: (size) => size.batch * tokenizerFlops(size.tokenizer),
+    goals: { share: { tiny: 0.6, 'vit-s': 0.75, 'vit-b': 0.75 } }
+  },
+  'tokenizer-full': {
+    about: "tokenizer's training step, all losses, teacher and discriminator",
+    ...{ sizes: tokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement },
+    spec: { recipe: 'full' },
+    goals: training
+  },
+  'before-disc': {
+    about: 'the same before the discriminator starts; the peer computes it at weight 0',
+    ...{ sizes: tokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement },
+    spec: { recipe: 'early' },
+    goals: { eager: 2, compiled: 2 }
+  },
+  encode: {
+    about: '300 JPEGs to shards, each picture and its mirror image',
+    worker: 'encode',
+    peer: 'encode',
+    sizes: {
+      tiny: { tokenizer: tokenizer(256, 16, 128, vit(192, 2, 6)), batch: 16, goal: 1.5 },
+      'vit-b': { tokenizer: tokenizer(256, 16, 128, vit(768, 12, 12)), batch: 16, goal: 1.3 }
+    },
+    ...{ whole: true, goals: { eager: 1.3, compiled: 1.3 } }
+  },
+  sit: {
+    about: "SiT's training step from shards",
+    ...{ sizes: generators, worker: 'sit', peer: 'sit', fixtures: 'generator', agreement },
+    spec: { lr: 1e-4 },
+    goals: training
+  },
+  sampling: {
+    about: '50 Euler steps with guidance in an interval',
+    sizes: Object.fromEntries(
+      Object.entries(generators).map(([name, size]) => [name, { ...size, steps: 1, batch: size.batch / 2 }])
+    ),
+    ...{ worker: 'sampling', peer: 'sampling', fixtures: 'generator', agreement: { fp32: 1e-3, bf16: 1e-1 } },
+    spec: sampling,
+    goals: { eager: 1.3, compiled: 1.1 }
+  },
+  start: {
+    about: "from the process's start to the first finished training step",
+    sizes: { tiny: tokenizers.tiny },
+    dtypes: ['bf16'],
+    ...{ worker: 'start', peer: 'start', fixtures: 'tokenizer', spec: { recipe: 'plain' } },
+    ...{ whole: true, eagerOnly: true, goals: { eager: 3 } }
+  },
+  help: {
+    about: '`mactok --help`',
+    sizes: { all: {} },
+    dtypes: ['fp32'],
+    ...{ worker: 'help', whole: true, goals: { seconds: 0.15 } }
+  }
+}
+
+/** What `--quick` leaves. */
+export const quick = { sizes: ['tiny', 'vit-s', 'sit-s', 'all'], dtypes: ['bf16', 'fp32'], rounds: 2 }

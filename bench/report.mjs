@@ -1,0 +1,99 @@
+/** Tables of what was measured, and docs/benchmarks.md. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cases } from './cases.mjs'
+
+const DOCS = new URL('../docs/benchmarks.md', import.meta.url)
+const [BEGIN, END] = ['<!-- figures -->', '<!-- end of figures -->']
+
+const row = (cells) => `| ${cells.join(' | ')} |`
+const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
+
+const time = (seconds) => (seconds < 1 ? `${(seconds * 1000).toPrecision(3)} ms` : `${seconds.toPrecision(3)} s`)
+const megabytes = (bytes) => (bytes > 0 ? `${Math.round(bytes / 2 ** 20)} MB` : '')
+const percent = (part) => `${Math.round(part * 100)} %`
+const times = (ratio) => `${ratio.toFixed(2)} ×`
+
+/** A line for each side: median, spread, ratio, memory. */
+export const resultsTable = ({ rows }) =>
+  table(
+    ['case', 'size', 'dtype', 'side', 'median', 'spread', 'us ÷ it', 'peak memory', 'losses apart'],
+    rows.flatMap(({ case: name, size, dtype, measured: [ours, ...others] }) =>
+      [ours, ...others].map((side) => [
+        ...[name, size, dtype, side.name, time(side.median), time(side.spread)],
+        side === ours ? '' : times(side.median / ours.median),
+        megabytes(side.memory),
+        side.apart === undefined ? '' : side.apart.toExponential(0)
+      ])
+    )
+  )
+
+/** What part of the machine's products the training steps reach. */
+export const limitTable = ({ rows, limits }) => {
+  const shares = rows.filter(({ flops }) => flops)
+  if (shares.length === 0) return ''
+  const share = ({ flops, dtype }, side) => percent(flops / side.median / limits[dtype])
+  const head = ['case', 'size', 'dtype', 'model FLOPs', 'limit', ...shares[0].measured.map(({ name }) => name)]
+  return table(
+    head,
+    shares.map((one) => [
+      ...[one.case, one.size, one.dtype, `${(one.flops / 1e9).toPrecision(4)} G`],
+      `${(limits[one.dtype] / 1e9).toFixed(0)} GFLOP/s`,
+      ...one.measured.map((side) => share(one, side))
+    ])
+  )
+}
+
+/** Every goal against what was measured. */
+export function goals({ rows, limits }) {
+  return rows.flatMap((result) => {
+    const { goals: wanted, sizes } = cases[result.case]
+    const [ours] = result.measured
+    const what = [result.case, result.size, result.dtype]
+    /** @type {{ what: string[], goal: string, measured: string, met: boolean }[]} */
+    const lines = []
+    for (const kind of ['eager', 'compiled']) {
+      const ratio = result.ratio[kind]
+      const goal = sizes[result.size].goal ?? wanted[kind]
+      if (goal && ratio) lines.push({ what, goal: `≥ ${goal} × ${kind}`, measured: times(ratio), met: ratio >= goal })
+    }
+    const share = wanted.share?.[result.size]
+    if (share) {
+      const reached = result.flops / ours.median / limits[result.dtype]
+      lines.push({ what, goal: `≥ ${percent(share)} of the limit`, measured: percent(reached), met: reached >= share })
+    }
+    if (wanted.seconds)
+      lines.push({
+        what,
+        goal: `< ${time(wanted.seconds)}`,
+        measured: time(ours.median),
+        met: ours.median < wanted.seconds
+      })
+    if (cases[result.case].fixtures === 'tokenizer' && result.memory && result.case !== 'start') {
+      lines.push({ what, goal: 'memory ≤ 0.8 ×', measured: times(result.memory), met: result.memory <= 0.8 })
+    }
+    return lines
+  })
+}
+
+export const goalsTable = (results) =>
+  table(
+    ['case', 'size', 'dtype', 'goal', 'measured', ''],
+    goals(results).map(({ what, goal, measured, met }) => [...what, goal, measured, met ? 'met' : '**missed**'])
+  )
+
+/** Puts the figures into docs/benchmarks.md, between its two marks; what people wrote around them stays. */
+export function writeDocs(results) {
+  const { machine } = results
+  const text = readFileSync(DOCS, 'utf8')
+  const [before, rest] = text.split(BEGIN)
+  const after = rest?.split(END)[1]
+  if (after === undefined) throw new Error(`docs/benchmarks.md has no ${BEGIN} … ${END}`)
+  const figures = [
+    `${machine.date}, ${machine.cores} cores (${machine.cpu}), ${Math.round(machine.memory / 2 ** 30)} GB, ${machine.threads} threads on both sides; LibTorch and PyTorch ${machine.torch}, Node ${machine.node}, device ${machine.device}.`,
+    goalsTable(results),
+    limitTable(results),
+    resultsTable(results)
+  ]
+  writeFileSync(DOCS, `${before}${BEGIN}\n\n${figures.join('\n\n')}\n\n${END}${after}`)
+}

@@ -1,0 +1,66 @@
+/** What is made of the seconds that were measured. */
+
+/**
+ * @param {number[]} values
+ * @param {number} part in [0, 1]
+ */
+export function quantile(values, part) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const place = part * (sorted.length - 1)
+  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]]
+  return low + (high - low) * (place - Math.floor(place))
+}
+
+/** @param {number[]} values */
+export const median = (values) => quantile(values, 0.5)
+
+/** Median and the quartiles' distance. @param {number[]} values */
+export const summary = (values) => ({
+  median: median(values),
+  spread: quantile(values, 0.75) - quantile(values, 0.25),
+  count: values.length
+})
+
+/**
+ * How far two lists of numbers are apart: the largest difference relative to the list's value, or to 1e-3 of its largest.
+ * @param {number[]} ours
+ * @param {number[]} theirs
+ */
+export function difference(ours, theirs) {
+  if (ours.length === 0 || ours.length !== theirs.length) return Number.POSITIVE_INFINITY
+  const floor = 1e-3 * Math.max(...theirs.map(Math.abs))
+  const apart = ours.map((value, i) => Math.abs(value - theirs[i]) / Math.max(Math.abs(theirs[i]), floor))
+  return apart.some(Number.isNaN) ? Number.POSITIVE_INFINITY : Math.max(...apart)
+}
+
+/**
+ * The peer's best of a kind: the variant with the least median.
+ * @template {{ name: string, median: number }} Variant
+ * @param {Variant[]} variants
+ * @returns {Variant | undefined}
+ */
+export const best = (variants) => variants.reduce((a, b) => (a && a.median <= b.median ? a : b), variants[0])
+
+/**
+ * FLOPs of the forward and backward pass of encoder and decoder on one picture: what the loss needs, so a last block computes its
+ * kept tokens alone, and no gradient of the picture. A multiplication and an addition are two.
+ * @param {{ imageSize: number, patchSize: number, latentTokens: number, latentChannels: number,
+ *   encoder: Vit, decoder: Vit }} tokenizer
+ * @typedef {{ width: number, depth: number }} Vit
+ */
+export function tokenizerFlops({ imageSize, patchSize, latentTokens, latentChannels, encoder, decoder }) {
+  const patches = (imageSize / patchSize) ** 2
+  const pixels = 3 * patchSize ** 2
+  /** @param {Vit} vit @param {number} tokens @param {number} kept */
+  const blocks = ({ width, depth }, tokens, kept) => {
+    /** @param {number} queries */
+    const block = (queries) =>
+      2 * (2 * tokens * width ** 2 + 2 * queries * width ** 2 + 8 * queries * width ** 2 + 2 * queries * tokens * width)
+    return (depth - 1) * block(tokens) + block(kept)
+  }
+  const encoded = blocks(encoder, patches + latentTokens + 1, latentTokens)
+  const decoded = blocks(decoder, patches + latentTokens, patches)
+  const ends =
+    2 * latentTokens * latentChannels * (2 * encoder.width + decoder.width) + 2 * patches * pixels * decoder.width
+  return 3 * (encoded + decoded + ends) + 2 * (2 * patches * pixels * encoder.width)
+}

@@ -1,0 +1,49 @@
+/** A training step of SiT from latent shards, as `trainGenerator` makes it. */
+
+import { Generator } from '../../dist/generator/generator.js'
+import { LatentShards } from '../../dist/latents/index.js'
+import { addon } from '../../dist/native/load.js'
+import { latentBatches } from '../../dist/training/latent-batches.js'
+import { answer, readSpec, rounds } from './harness.mjs'
+
+const spec = readSpec()
+const { batch, lr, precision, device = 'cpu' } = spec
+const generator = await Generator.load(spec.folder, { device })
+const ema = await Generator.load(spec.folder, { device })
+const trainer = await addon().createFlowTrainer(generator.native, ema.native, {
+  ...{ seed: 0, precision, flow: generator.config.flow, labelDropout: 0.1 },
+  loss: { weighting: 'none', direction: 0 },
+  timesteps: { kind: 'uniform', mean: 0, deviation: 1, shift: 1 },
+  optimizer: { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, clipNorm: 1 },
+  ema: { decay: 0.9999, warmup: true }
+})
+const shards = await LatentShards.open(spec.shards, addon())
+const statistics = await shards.statistics('channel')
+const source = latentBatches(shards, { batch, seed: 0, flip: true, statistics, startStep: 0 })
+
+let number = 0
+async function queue() {
+  const { value } = await source.next()
+  const latents = addon().tensor(value.latents, 'float32', [batch, ...generator.config.latentShape], 'cpu')
+  const labels = addon().tensor(value.labels, 'int64', [batch], 'cpu')
+  const done = trainer.step([{ latents, labels }], { step: number++, lr })
+  return done.finally(() => {
+    for (const tensor of [latents, labels]) tensor.dispose()
+  })
+}
+
+const losses = []
+for (let i = 0; i < 3; i++) {
+  await queue()
+  losses.push((await trainer.metrics()).total)
+}
+// As in training, one step waits behind the one that runs.
+let running = Promise.resolve()
+const seconds = await rounds(spec, async () => {
+  const queued = queue()
+  await running
+  running = queued
+})
+await running
+await source.return()
+answer({ seconds, losses })

@@ -1,0 +1,36 @@
+/** A training step of a tokenizer. */
+
+import { addon } from '../../dist/native/load.js'
+import { answer, readSpec, rounds } from './harness.mjs'
+import { createTrainer, pictures, stepOptions } from './tokenizer-trainer.mjs'
+
+const spec = readSpec()
+const { batch, recipe, tokenizer } = spec
+const { trainer } = await createTrainer(spec)
+const shape = [batch, tokenizer.imageSize, tokenizer.imageSize, 3]
+
+let number = 0
+let current
+function queue() {
+  const images = addon().tensor(current ?? pictures(number, batch, tokenizer.imageSize), 'uint8', shape, 'cpu')
+  return trainer.step([images], stepOptions(number++, recipe)).finally(() => images.dispose())
+}
+
+const terms = ['reconstruction', 'kl', ...(recipe === 'plain' ? [] : ['alignLocal', 'alignGlobal', 'perceptual'])]
+const losses = []
+// Of the full recipe only the first step is held against the peer's: later ones depend on the augmentation's draws.
+for (let i = 0; i < (recipe === 'full' ? 1 : 3); i++) {
+  await queue()
+  const metrics = await trainer.metrics()
+  losses.push(...terms.map((term) => metrics[term]))
+}
+current = pictures(0, batch, tokenizer.imageSize)
+// As in training, one step waits behind the one that runs.
+let running = Promise.resolve()
+const seconds = await rounds(spec, async () => {
+  const queued = queue()
+  await running
+  running = queued
+})
+await running
+answer({ seconds, losses })
