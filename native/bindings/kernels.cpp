@@ -6,8 +6,10 @@
 #include "bindings/convert.h"
 #include "bindings/promise.h"
 #include "bindings/tensor.h"
+#include "kernels/attention.h"
 #include "kernels/gelu.h"
 #include "kernels/layer_norm.h"
+#include "kernels/residual.h"
 
 namespace mactok {
 namespace {
@@ -24,11 +26,40 @@ Function gelu(bool tanh) {
   return [tanh](const Tensors& x) { return kernels::gelu(x[0].to(at::kBFloat16).clone(), tanh); };
 }
 
+at::Tensor half(const at::Tensor& x) { return x.to(at::kBFloat16); }
+
+constexpr int64_t kHeads = 2;
+
+/** q [B, K, D], kv [B, T, 2D]. */
+at::Tensor attend(const at::Tensor& q, const at::Tensor& kv) {
+  const auto heads = [](const at::Tensor& x) {
+    return x.unflatten(-1, {kHeads, -1}).transpose(1, 2);
+  };
+  const auto parts = kv.chunk(2, -1);
+  return at::scaled_dot_product_attention(heads(q), heads(parts[0]), heads(parts[1]))
+      .transpose(1, 2)
+      .flatten(2);
+}
+
+at::Tensor attend(const at::Tensor& qkv) {
+  const int64_t width = qkv.size(2) / 3;
+  return attend(qkv.narrow(2, 0, width), qkv.narrow(2, width, 2 * width));
+}
+
 const std::map<std::string, Kernel>& table() {
   static const std::map<std::string, Kernel> kernels{
       {"layerNorm",
        {[](const Tensors& x) { return kernels::layer_norm(x[0], x[1], x[2], 1e-6); },
         [](const Tensors& x) { return at::layer_norm(x[0], x[1].sizes(), x[1], x[2], 1e-6); }}},
+      {"attention",
+       {[](const Tensors& x) { return kernels::attention(half(x[0]), kHeads); },
+        [](const Tensors& x) { return attend(x[0]); }}},
+      {"prunedAttention",
+       {[](const Tensors& x) { return kernels::attention(half(x[0]), half(x[1]), kHeads); },
+        [](const Tensors& x) { return attend(x[0], x[1]); }}},
+      {"residual",
+       {[](const Tensors& x) { return kernels::residual(x[0], half(x[1]), x[2]); },
+        [](const Tensors& x) { return x[0] + x[1] * x[2]; }}},
       {"gelu", {gelu(false), [](const Tensors& x) { return at::gelu(x[0]); }}},
       {"geluTanh", {gelu(true), [](const Tensors& x) { return at::gelu(x[0], "tanh"); }}},
   };

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "kernels/attention.h"
+#include "kernels/runs.h"
 #include "nn/rope.h"
 
 namespace mactok {
@@ -42,15 +44,24 @@ Attention::Attention(int64_t width, int64_t heads, bool qk_norm)
 }
 
 at::Tensor Attention::forward(const at::Tensor& x, int64_t keep, const at::Tensor& rotation) const {
-  at::Tensor q, k, v;  // q [B, heads, keep, d]; k, v [B, heads, T, d]
-  if (keep == x.size(1)) {
-    const auto parts = split_heads(qkv_->forward(x), 3, heads_);
-    q = parts[0], k = parts[1], v = parts[2];
+  at::Tensor qkv, kv;  // [B, T, 3·width], or [B, keep, width] and [B, T, 2·width]
+  const bool all = keep == x.size(1);
+  if (all) {
+    qkv = qkv_->forward(x);
   } else {
-    const auto parts = split_heads(qkv_->forward_part(x, width_, 2 * width_), 2, heads_);
-    q = split_heads(qkv_->forward_part(x.narrow(1, 0, keep), 0, width_), 1, heads_)[0];
-    k = parts[0], v = parts[1];
+    kv = qkv_->forward_part(x, width_, 2 * width_);
+    qkv = qkv_->forward_part(x.narrow(1, 0, keep), 0, width_);
   }
+  if (kernels::serve(x) && !q_norm_ && !rotation.defined()) {
+    return proj_->forward(all ? kernels::attention(qkv, heads_)
+                              : kernels::attention(qkv, kv, heads_));
+  }
+  auto parts = split_heads(qkv, all ? 3 : 1, heads_);
+  if (!all) {
+    for (const auto& part : split_heads(kv, 2, heads_)) parts.push_back(part);
+  }
+  auto q = parts[0], k = parts[1];  // [B, heads, keep or T, d]
+  const auto v = parts[2];
   if (q_norm_) {
     q = q_norm_->forward(q).to(v.scalar_type());
     k = k_norm_->forward(k).to(v.scalar_type());

@@ -1,5 +1,8 @@
 #include "nn/layer_scale.h"
 
+#include "kernels/residual.h"
+#include "kernels/runs.h"
+
 namespace mactok {
 
 LayerScale::LayerScale(int64_t width, bool enabled) {
@@ -7,6 +10,10 @@ LayerScale::LayerScale(int64_t width, bool enabled) {
 }
 
 at::Tensor LayerScale::residual(const at::Tensor& x, const at::Tensor& branch) const {
+  if (gamma.defined() && kernels::serve(x) && x.scalar_type() == at::kFloat &&
+      branch.scalar_type() == at::kBFloat16) {
+    return kernels::residual(x, branch, gamma);
+  }
   // A bfloat16 branch is promoted: the residual stream stays float32.
   return gamma.defined() ? at::addcmul(x, branch, gamma) : x + branch;
 }

@@ -1,0 +1,52 @@
+#include "kernels/residual.h"
+
+#include "kernels/loops/residual.h"
+#include "kernels/runs.h"
+
+namespace mactok::kernels {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct Residual : torch::autograd::Function<Residual> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& given,
+                            const at::Tensor& branch, const at::Tensor& gamma) {
+    const auto x = given.contiguous(), added = branch.contiguous();
+    const int64_t width = x.size(-1);
+    const auto out = at::empty_like(x);
+    for_runs(x.numel() / width, [&, from = x.const_data_ptr<float>(), b = bits(added),
+                                 g = gamma.const_data_ptr<float>(),
+                                 to = out.data_ptr<float>()](int64_t, int64_t begin, int64_t end) {
+      loops::residual(from + begin * width, b + begin * width, g, end - begin, width,
+                      to + begin * width);
+    });
+    context->save_for_backward({added, gamma});
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto &branch = saved[0], &gamma = saved[1];
+    const auto dy = gradients[0].contiguous();
+    const int64_t width = dy.size(-1);
+    const auto dbranch = at::empty_like(branch);
+    const auto sums = at::zeros({kRuns, width}, dy.options());
+    for_runs(
+        dy.numel() / width,
+        [&, d = dy.const_data_ptr<float>(), b = bits(branch), g = gamma.const_data_ptr<float>(),
+         to = bits(dbranch), s = sums.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
+          loops::residual_backward(d + begin * width, b + begin * width, g, end - begin, width,
+                                   to + begin * width, s + run * width);
+        });
+    return {dy, dbranch, sums.sum(0)};
+  }
+};
+
+}  // namespace
+
+at::Tensor residual(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gamma) {
+  return Residual::apply(x, branch, gamma);
+}
+
+}  // namespace mactok::kernels

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "runtime/torch.h"
+
+namespace mactok::kernels {
+
+/** x + gamma ⊙ branch: float32 x [..., D] and gamma [D], bfloat16 branch [..., D] -> float32. */
+at::Tensor residual(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& gamma);
+
+}  // namespace mactok::kernels
