@@ -15,6 +15,7 @@
 #include "bindings/metrics.h"
 #include "bindings/perceptual.h"
 #include "bindings/probe.h"
+#include "bindings/profile.h"
 #include "bindings/random.h"
 #include "bindings/resample.h"
 #include "bindings/sampler.h"
@@ -23,22 +24,25 @@
 #include "bindings/tokenizer.h"
 #include "bindings/tokenizer_trainer.h"
 #include "bindings/torch_archive.h"
+#include "runtime/cpu_memory.h"
 
 namespace {
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  mactok::cache_cpu_memory();
   mactok::Environment::attach(env);
   mactok::define_info_functions(env, exports);
   mactok::define_random_functions(env, exports);
+  mactok::define_profile_functions(env, exports);
   mactok::define_image_functions(env, exports);
   mactok::TensorHandle::define(env);
   mactok::define_tensor_functions(env, exports);
   mactok::MappedFileHandle::define(env, exports);
   mactok::define_torch_archive_functions(env, exports);
   mactok::define_mask_functions(env, exports);
+  mactok::define_kernel_functions(env, exports);
   mactok::define_resample_functions(env, exports);
   mactok::TokenizerHandle::define(env, exports);
-  mactok::define_kernel_functions(env, exports);
   mactok::TeacherHandle::define(env, exports);
   mactok::PerceptualHandle::define(env, exports);
   mactok::InceptionHandle::define(env, exports);

@@ -102,6 +102,22 @@ export function addComputeOptions(command: Command): Command {
     .option('--json', 'write JSON to standard output, one line an event')
 }
 
+/** Steps to profile: `true` where no number was given. */
+export interface ProfileOptions {
+  profile?: number | true
+}
+
+export const addProfileOption = (command: Command): Command =>
+  command.option(
+    '--profile [steps]',
+    'profile so many steps (default: 5) after three that warm up: profile/trace.json for ui.perfetto.dev, and a table',
+    positiveInteger
+  )
+
+/** What `--profile` asks for, or null. */
+export const givenProfile = ({ profile }: ProfileOptions): { steps?: number } | null =>
+  profile === undefined ? null : profile === true ? {} : { steps: profile }
+
 export const precisionOption = (): Option =>
   new Option('--precision <kind>', 'fp32, or bf16 autocast').choices(['fp32', 'bf16']).default('fp32')
 

@@ -1,12 +1,21 @@
 import type { Command } from 'commander'
 import { fixedOfDecoder } from '../training/presets.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
-import { addComputeOptions, addExamples, type ComputeOptions, positiveInteger, prepare, usage } from './context.js'
+import {
+  addComputeOptions,
+  addExamples,
+  addProfileOption,
+  type ComputeOptions,
+  type ProfileOptions,
+  positiveInteger,
+  prepare,
+  usage
+} from './context.js'
 import { addSettings, givenSettings } from './settings.js'
 import { runTraining } from './train-tokenizer.js'
 import { addUiOptions, type UiOptions } from './ui.js'
 
-interface Options extends ComputeOptions, UiOptions {
+interface Options extends ComputeOptions, ProfileOptions, UiOptions {
   data?: string
   heldOut?: string
   out: string
@@ -22,6 +31,7 @@ export function define(command: Command): void {
     .option('--held-out <path>', 'other pictures, to evaluate on')
     .option('--resume', "go on from the new run's newest checkpoint")
     .option('--stop-at <step>', 'stop after this step with a checkpoint', positiveInteger)
+  addProfileOption(command)
   addUiOptions(command)
   addComputeOptions(command)
   addSettings(command, trainingSchema, (name) =>

@@ -9,9 +9,12 @@ import {
 import {
   addComputeOptions,
   addExamples,
+  addProfileOption,
   type ComputeOptions,
+  givenProfile,
   Interrupted,
   interruption,
+  type ProfileOptions,
   positiveInteger,
   prepare,
   UsageError,
@@ -22,7 +25,7 @@ import { ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 import { addUiOptions, type UiOptions, withPage } from './ui.js'
 
-interface Options extends ComputeOptions, UiOptions {
+interface Options extends ComputeOptions, ProfileOptions, UiOptions {
   preset?: string
   latents?: string
   tokenizer?: string
@@ -40,6 +43,7 @@ export function define(command: Command): void {
     .option('--tokenizer <folder>', 'the tokenizer that made them, to write grids of decoded samples')
     .option('--resume', "go on from the run folder's newest checkpoint")
     .option('--stop-at <step>', 'stop after this step with a checkpoint', positiveInteger)
+  addProfileOption(command)
   addUiOptions(command)
   addComputeOptions(command)
   addSettings(command, generatorTrainingSchema, ['preset', 'flow.time'])
@@ -76,6 +80,8 @@ async function run(argument: string | undefined, options: Options & Record<strin
 
   const { out: dir, stopAt, resume, json = false } = options
   const control = new TrainingControl()
+  const profile = givenProfile(options)
+  if (profile) usage(() => training.profile(profile))
   const stopReport = report(training, json)
   const result = await withPage(dir, options, { control, device, json, tokenizer: tokenizer ?? undefined }, () =>
     usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))
@@ -92,7 +98,7 @@ async function run(argument: string | undefined, options: Options & Record<strin
 function report(training: GeneratorTraining, json: boolean): () => void {
   const line = new ProgressLine({ unit: 'latents', quiet: json, seconds: 0 })
   const say = (text: string) => !json && line.note(text)
-  for (const event of ['start', 'step', 'grid', 'checkpoint', 'notice'] as const) {
+  for (const event of ['start', 'step', 'grid', 'checkpoint', 'profile', 'notice'] as const) {
     if (json) training.on(event, (details) => writeJson({ event, ...details }))
   }
   training
@@ -109,6 +115,7 @@ function report(training: GeneratorTraining, json: boolean): () => void {
     })
     .on('grid', ({ step, file }) => say(`step ${step}: ${file}`))
     .on('checkpoint', ({ step, folder }) => say(`step ${step}: ${folder}`))
+    .on('profile', ({ trace, table, text }) => say(`${text}${table}, ${trace}`))
     .on('notice', ({ message }) => say(message))
   return () => line.stop()
 }

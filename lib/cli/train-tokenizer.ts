@@ -7,9 +7,12 @@ import type { StepEvent } from '../training/training-events.js'
 import {
   addComputeOptions,
   addExamples,
+  addProfileOption,
   type ComputeOptions,
+  givenProfile,
   Interrupted,
   interruption,
+  type ProfileOptions,
   positiveInteger,
   prepare,
   UsageError,
@@ -20,7 +23,7 @@ import { counter, ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 import { addUiOptions, type UiOptions, withPage } from './ui.js'
 
-interface Options extends ComputeOptions, UiOptions {
+interface Options extends ComputeOptions, ProfileOptions, UiOptions {
   data?: string
   heldOut?: string
   out: string
@@ -43,6 +46,7 @@ export function define(command: Command): void {
       positiveInteger
     )
     .option('--strict', 'stop at a broken picture instead of leaving it out')
+  addProfileOption(command)
   addUiOptions(command)
   addComputeOptions(command)
   addSettings(command, trainingSchema, ['preset', 'data.strict'])
@@ -85,12 +89,14 @@ async function run(preset: string | undefined, options: Options & Record<string,
 /** Runs, showing what happens; `again` is the command that goes on after an interruption. */
 export async function runTraining(
   training: TokenizerTraining,
-  options: Pick<Options, 'out' | 'stopAt' | 'resume' | 'json'> & UiOptions,
+  options: Pick<Options, 'out' | 'stopAt' | 'resume' | 'json' | 'profile'> & UiOptions,
   device: string,
   again: string
 ): Promise<void> {
   const { out: dir, stopAt, resume, json = false } = options
   const control = new TrainingControl()
+  const profile = givenProfile(options)
+  if (profile) usage(() => training.profile(profile))
   const stopReport = report(training, json)
   const result = await withPage(dir, options, { control, device, json }, () =>
     usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))
@@ -107,7 +113,17 @@ function report(training: TokenizerTraining, json: boolean): () => void {
   const say = (text: string) => !json && line.note(text)
   const features = new ProgressLine({ unit: 'pictures', quiet: json })
   let count: ((done: number) => void) | undefined
-  for (const event of ['start', 'step', 'evaluation', 'checkpoint', 'grid', 'features', 'broken', 'notice'] as const) {
+  for (const event of [
+    'start',
+    'step',
+    'evaluation',
+    'checkpoint',
+    'grid',
+    'features',
+    'broken',
+    'profile',
+    'notice'
+  ] as const) {
     if (json) training.on(event, (details) => writeJson({ event, ...details }))
   }
   training
@@ -134,6 +150,7 @@ function report(training: TokenizerTraining, json: boolean): () => void {
       count(done)
     })
     .on('broken', ({ name, reason }) => say(`left out ${name}: ${reason}`))
+    .on('profile', ({ trace, table, text }) => say(`${text}${table}, ${trace}`))
     .on('notice', ({ message }) => say(message))
   return () => line.stop()
 }

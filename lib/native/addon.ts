@@ -408,6 +408,13 @@ export interface DeviceMemory {
   total: number
 }
 
+/** Spans of host time: LibTorch's operations and autograd nodes by their names, `step`s, and phases (`phase:NAME`). */
+export interface NativeProfile {
+  names: string[]
+  /** [n, 5], in the order in which they ended: index of the name, thread, number (of a step), begin and end in µs. */
+  spans: Float64Array
+}
+
 export interface Addon {
   /** Versions, capabilities and devices for `doctor`. */
   info(): {
@@ -425,6 +432,10 @@ export interface Addon {
   memory(): { tensors: number; bytes: number; modelBytes: number }
   /** Null for the CPU, and where libmactok_cuda is not beside the addon. */
   deviceMemory(device: string): Promise<DeviceMemory | null>
+
+  /** Begins to record what all threads do, once the device's queued jobs are done; one at a time in a process. */
+  startProfile(device: string): Promise<void>
+  stopProfile(device: string): Promise<NativeProfile>
 
   /** Copies the view's bytes before it returns. */
   tensor(data: ArrayBufferView, dtype: string, shape: number[], device: string): NativeTensor
@@ -519,6 +530,12 @@ export interface Addon {
   /** points [G, N, D] */
   principalComponents(points: NativeTensor, count: number): Promise<NativePrincipalComponents>
 
+  /**
+   * One of native/kernels under its name in native/bindings/kernels.cpp, or with `fused` false what it stands for, by LibTorch's
+   * operations in float64. Gives the output, then the gradient of sum(output · upstream) for each input; float64.
+   */
+  runKernel(name: string, inputs: NativeTensor[], upstream: NativeTensor, fused: boolean): Promise<NativeTensor[]>
+
   /** Its heads are initialised from the seed; the backbone's weights must be loaded. */
   createDiscriminator(config: NativeDiscriminatorConfig, device: string, seed: number): Promise<NativeDiscriminator>
 
@@ -530,12 +547,6 @@ export interface Addon {
     images: NativeTensor,
     augmentation: NativeAugmentation,
     draws: NativeTensor,
-  /**
-   * One of native/kernels under its name in native/bindings/kernels.cpp, or with `fused` false what it stands for, by LibTorch's
-   * operations in float64. Gives the output, then the gradient of sum(output · upstream) for each input; float64.
-   */
-  runKernel(name: string, inputs: NativeTensor[], upstream: NativeTensor, fused: boolean): Promise<NativeTensor[]>
-
     upstream: NativeTensor | null
   ): Promise<{ images: NativeTensor; gradient?: NativeTensor }>
   adversarialLosses(

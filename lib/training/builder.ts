@@ -1,7 +1,8 @@
-import { mergeConfig } from '../config.js'
+import { mergeConfig, parseConfig } from '../config.js'
 import type { ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import { invalidParameter, outOfRange } from '../errors.js'
+import { type ProfileConfig, type ProfileInput, profileSchema } from '../profile/schema.js'
 import { Emitter } from './emitter.js'
 import { decoderTraining, resolveConfig } from './presets.js'
 import { readRun } from './run.js'
@@ -18,6 +19,7 @@ const eventNames = [
   'grid',
   'features',
   'broken',
+  'profile',
   'notice'
 ] as const satisfies (keyof TrainingEvents)[]
 
@@ -33,6 +35,7 @@ export class TokenizerTraining {
   #settings: TrainingConfigInput
   #source: ImageSource | undefined
   #heldOut: ImageSource | undefined
+  #profile: ProfileConfig | null = null
 
   constructor(input: string | TrainingConfigInput) {
     if (typeof input !== 'string' && (typeof input !== 'object' || input === null)) {
@@ -103,7 +106,16 @@ export class TokenizerTraining {
     return this.set({ evaluation })
   }
 
-  /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `grid`, `features`, `broken` (a picture), `notice`. */
+  /**
+   * Profiles some steps, after some that warm up: `profile/trace.json` in the run folder, for https://ui.perfetto.dev, and
+   * `profile/table.md` tell where their time goes. The event `profile` names them.
+   */
+  profile(profile: ProfileInput = {}): this {
+    this.#profile = parseConfig(profileSchema, profile, 'profile')
+    return this
+  }
+
+  /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `grid`, `features`, `broken` (a picture), `profile`, `notice`. */
   on<Name extends keyof TrainingEvents>(name: Name, listener: (event: TrainingEvents[Name]) => void): this {
     if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
     if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)
@@ -122,7 +134,14 @@ export class TokenizerTraining {
     const config = resolveConfig(
       mergeConfig(this.#settings, steps === undefined ? {} : inSteps({ steps })) as TrainingConfigInput
     )
-    return runTokenizerTraining({ config, source: this.#source, heldOut: this.#heldOut, events: this.#events }, options)
+    const request = {
+      config,
+      source: this.#source,
+      heldOut: this.#heldOut,
+      profile: this.#profile,
+      events: this.#events
+    }
+    return runTokenizerTraining(request, options)
   }
 }
 

@@ -1,5 +1,6 @@
-import { mergeConfig } from '../config.js'
+import { mergeConfig, parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
+import { type ProfileConfig, type ProfileInput, profileSchema } from '../profile/schema.js'
 import { Emitter } from './emitter.js'
 import type { GeneratorEvents } from './generator-events.js'
 import { type GeneratorRun, runGeneratorTraining } from './generator-run.js'
@@ -10,7 +11,14 @@ import {
 } from './generator-schema.js'
 import type { RunOptions } from './run-options.js'
 
-const eventNames = ['start', 'step', 'grid', 'checkpoint', 'notice'] as const satisfies (keyof GeneratorEvents)[]
+const eventNames = [
+  'start',
+  'step',
+  'grid',
+  'checkpoint',
+  'profile',
+  'notice'
+] as const satisfies (keyof GeneratorEvents)[]
 
 /**
  * A generator run in the making: every method lays settings over those before and returns the same object.
@@ -21,6 +29,7 @@ export class GeneratorTraining {
   #settings: GeneratorTrainingInput
   #shards: string | undefined
   #tokenizer: string | null = null
+  #profile: ProfileConfig | null = null
 
   constructor(input: string | GeneratorTrainingInput) {
     if (typeof input !== 'string' && (typeof input !== 'object' || input === null)) {
@@ -83,7 +92,16 @@ export class GeneratorTraining {
     return this.set({ grid })
   }
 
-  /** Calls a listener: `start`, `step` (every log interval), `grid`, `checkpoint`, `notice`. */
+  /**
+   * Profiles some steps, after some that warm up: `profile/trace.json` in the run folder, for https://ui.perfetto.dev, and
+   * `profile/table.md` tell where their time goes. The event `profile` names them.
+   */
+  profile(profile: ProfileInput = {}): this {
+    this.#profile = parseConfig(profileSchema, profile, 'profile')
+    return this
+  }
+
+  /** Calls a listener: `start`, `step` (every log interval), `grid`, `checkpoint`, `profile`, `notice`. */
   on<Name extends keyof GeneratorEvents>(name: Name, listener: (event: GeneratorEvents[Name]) => void): this {
     if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
     if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)
@@ -103,7 +121,13 @@ export class GeneratorTraining {
     const config = resolveGeneratorTraining(
       mergeConfig(this.#settings, steps === undefined ? {} : { steps }) as GeneratorTrainingInput
     )
-    const request = { config, shards: this.#shards, tokenizer: this.#tokenizer, events: this.#events }
+    const request = {
+      config,
+      shards: this.#shards,
+      tokenizer: this.#tokenizer,
+      profile: this.#profile,
+      events: this.#events
+    }
     return runGeneratorTraining(request, options)
   }
 }

@@ -1,3 +1,4 @@
+import type { ProfileFiles } from '../profile/recording.js'
 import type { GeneratorSettled } from './generator-run.js'
 
 /** What listeners of a generator run are told. */
@@ -17,6 +18,8 @@ export interface GeneratorEvents {
   /** A grid of samples was written. */
   grid: { step: number; file: string }
   checkpoint: { step: number; folder: string }
+  /** The profile that was asked for is written. */
+  profile: ProfileFiles
   /** Something that the user should know. */
   notice: { message: string }
 }

@@ -10,6 +10,7 @@ import type { NativeFlowTrainer } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { toPictures } from '../pipeline/pictures.js'
+import type { Recording } from '../profile/recording.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { checkpointName, writeCheckpoint } from './checkpoint.js'
 import type { TrainingControl } from './control.js'
@@ -30,6 +31,7 @@ interface Training {
   stop: number
   shards: LatentShards
   trainer: NativeFlowTrainer
+  recording: Recording
   identity: GeneratorIdentity
   tokenizer: Tokenizer | null
   events: Emitter<GeneratorEvents>
@@ -43,7 +45,8 @@ interface Training {
  * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
  */
 export async function trainGeneratorLoop(training: Training): Promise<number> {
-  const { dir, start, stop, shards, trainer, identity, tokenizer, events, record, signal, control } = training
+  const { dir, start, stop, shards, trainer, recording, identity, tokenizer, events, record, signal, control } =
+    training
   const config = record.settled
   const log = new MetricsLog(dir, start)
   let since = performance.now()
@@ -64,7 +67,8 @@ export async function trainGeneratorLoop(training: Training): Promise<number> {
         checkpoint: config.checkpoint.every,
         evaluation: tokenizer ? config.grid.every : null
       },
-      step: (batch, step) => runStep(trainer, batch, config, identity.config.latentShape, step),
+      step: (batch, step) =>
+        recording.step(step, () => runStep(trainer, batch, config, identity.config.latentShape, step)),
       log: async (done) => {
         const metrics = await native(trainer.metrics())
         const latentsPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
@@ -96,6 +100,7 @@ export async function trainGeneratorLoop(training: Training): Promise<number> {
     return done
   } finally {
     log.close()
+    await recording.end()
   }
 }
 

@@ -11,6 +11,8 @@ import type { NativeFlowTrainerConfig, Precision } from '../native/addon.js'
 import { bestPrecision, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { Recording } from '../profile/recording.js'
+import type { ProfileConfig } from '../profile/schema.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { Emitter } from './emitter.js'
 import type { GeneratorEvents } from './generator-events.js'
@@ -31,12 +33,13 @@ interface Request {
   shards: string
   /** Folder of the tokenizer that decodes sample grids. */
   tokenizer: string | null
+  profile: ProfileConfig | null
   events: Emitter<GeneratorEvents>
 }
 
 /** @internal */
 export async function runGeneratorTraining(request: Request, options: RunOptions): Promise<GeneratorRun> {
-  const { config, events } = request
+  const { config, profile, events } = request
   const { dir, signal, control, stopAt = config.steps, resume = false, device: wanted } = checkedRunOptions(options)
   const device = resolveDevice(wanted)
   const { record: earlier, checkpoint } = await openRun(dir, await readGeneratorRun(dir), config, resume)
@@ -72,12 +75,18 @@ export async function runGeneratorTraining(request: Request, options: RunOptions
     const { classes } = identity.config
     const latents = shards.count
     events.emit('start', { dir, step: start, steps, latents, classes, parameters, device, config: settled })
+    const recording = new Recording(profile, {
+      ...{ start, stop, device, dir },
+      done: (files) => events.emit('profile', files),
+      notice: (message) => events.emit('notice', { message })
+    })
     const step = await trainGeneratorLoop({
       dir,
       start,
       stop,
       shards,
       trainer,
+      recording,
       identity,
       tokenizer,
       events,

@@ -8,6 +8,7 @@ import type { NativeStepOptions, NativeTensor, NativeTokenizerTrainer } from '..
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { reconstructionGrid } from '../pipeline/reconstruct.js'
+import type { Recording } from '../profile/recording.js'
 import type { FeatureCache } from '../teacher/feature-cache.js'
 import type { Teacher } from '../teacher/teacher.js'
 import { writeModelConfig } from '../tokenizer/folder.js'
@@ -34,6 +35,7 @@ interface Training {
   /** The teacher's features, where they are not computed anew each step. */
   cache: FeatureCache | null
   trainer: NativeTokenizerTrainer
+  recording: Recording
   events: Emitter<TrainingEvents>
   record: RunRecord
   signal: AbortSignal | undefined
@@ -45,7 +47,7 @@ interface Training {
  * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
  */
 export async function train(training: Training): Promise<number> {
-  const { dir, start, stop, data, teacher, cache, trainer, events, record, signal, control } = training
+  const { dir, start, stop, data, teacher, cache, trainer, recording, events, record, signal, control } = training
   const config = record.settled
   const log = new MetricsLog(dir, start)
   let since = performance.now()
@@ -69,7 +71,7 @@ export async function train(training: Training): Promise<number> {
         evaluation: data.heldOut > 0 ? config.evaluation.every : null,
         grid: config.grid.every
       },
-      step: (batch, step) => runStep(trainer, batch, cache, config, schedule(config, step)),
+      step: (batch, step) => recording.step(step, () => runStep(trainer, batch, cache, config, schedule(config, step))),
       log: async (done) => {
         const metrics = await native(trainer.metrics())
         const picturesPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
@@ -122,6 +124,7 @@ export async function train(training: Training): Promise<number> {
     return done
   } finally {
     log.close()
+    await recording.end()
   }
 }
 

@@ -7,6 +7,8 @@ import type { Broken } from '../data/reader.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { Recording } from '../profile/recording.js'
+import type { ProfileConfig } from '../profile/schema.js'
 import { FeatureCache } from '../teacher/feature-cache.js'
 import { Teacher } from '../teacher/teacher.js'
 import { startFrom } from '../tokenizer/start-from.js'
@@ -30,12 +32,13 @@ interface Request {
   config: TrainingConfig
   source: ImageSource
   heldOut: ImageSource | undefined
+  profile: ProfileConfig | null
   events: Emitter<TrainingEvents>
 }
 
 /** @internal */
 export async function runTokenizerTraining(request: Request, options: RunOptions): Promise<TokenizerRun> {
-  const { config, source, events } = request
+  const { config, source, profile, events } = request
   const { dir, signal, control, stopAt = config.steps, resume = false, device: wanted } = checkedRunOptions(options)
   const device = resolveDevice(wanted)
   const { record: earlier, checkpoint } = await openRun(dir, await readRun(dir), config, resume)
@@ -93,7 +96,13 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
     const stop = Math.max(start, Math.min(steps, stopAt))
     const { pictures, heldOut } = data
     events.emit('start', { dir, step: start, steps, device, config: settled, pictures, heldOut })
-    const step = await train({ dir, start, stop, data, teacher, cache, trainer, events, record, signal, control })
+    const recording = new Recording(profile, {
+      ...{ start, stop, device, dir },
+      done: (files) => events.emit('profile', files),
+      notice: (message) => events.emit('notice', { message })
+    })
+    const context = { dir, start, stop, data, teacher, cache, trainer, recording, events, record, signal, control }
+    const step = await train(context)
     return { dir, step, steps, interrupted: step < stop }
   } finally {
     trainer.dispose()

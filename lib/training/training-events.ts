@@ -1,4 +1,5 @@
 import type { Broken } from '../data/reader.js'
+import type { ProfileFiles } from '../profile/recording.js'
 import type { Evaluation } from './data.js'
 import type { SettledConfig } from './settle.js'
 
@@ -23,6 +24,8 @@ export interface TrainingEvents {
   features: { done: number; total: number }
   /** A picture that could not be read and was left out; told once a picture. */
   broken: Broken
+  /** The profile that was asked for is written. */
+  profile: ProfileFiles
   /** Something that the user should know, such as a teacher that is missing. */
   notice: { message: string }
 }

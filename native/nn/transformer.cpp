@@ -20,8 +20,8 @@ Block::Block(const BlockOptions& options)
           "mlp", std::make_shared<MlpLayer>(options.width, options.mlp_hidden, options.mlp))) {}
 
 at::Tensor Block::forward(const at::Tensor& x, int64_t keep, const at::Tensor& rotation) const {
-  const auto y =
-      ls1_->residual(leading_tokens(x, keep), attn_->forward(norm1_->for_product(x), keep, rotation));
+  const auto y = ls1_->residual(leading_tokens(x, keep),
+                                attn_->forward(norm1_->for_product(x), keep, rotation));
   return ls2_->residual(y, mlp_->forward(norm2_->for_product(y)));
 }
 

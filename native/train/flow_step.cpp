@@ -1,5 +1,6 @@
 #include "train/flow_step.h"
 
+#include "runtime/profiler.h"
 #include "runtime/random.h"
 #include "train/tokenizer_step.h"
 
@@ -25,8 +26,10 @@ std::vector<at::Tensor> values(const NamedTensors& named) {
 FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const FlowLossOptions& loss,
                        const FlowBatch& batch, const at::Tensor& noise, const at::Tensor& times) {
   const auto& [latents, labels] = batch;
+  Phase phase("network");
   const auto x = noisy(flow.path, latents, noise, times);
   const auto output = predict(model, flow, x, times, labels);
+  phase.next("losses");
   FlowLosses losses;
   losses.flow = flow_loss(flow, loss.weighting, output, latents, noise, times);
   if (loss.direction_weight > 0) {
@@ -53,6 +56,7 @@ FlowStep::FlowStep(std::shared_ptr<Denoiser> model, std::shared_ptr<Denoiser> em
 
 at::Tensor FlowStep::loss(const FlowBatch& batch, uint64_t step, uint64_t first_index,
                           double share) {
+  Phase phase("inputs");
   const auto device = batch.latents.device();
   const int64_t count = batch.latents.size(0);
   const auto noise = random::normal(options_.seed, "noise", step, first_index, count,
@@ -67,6 +71,7 @@ at::Tensor FlowStep::loss(const FlowBatch& batch, uint64_t step, uint64_t first_
       options_.label_dropout;
   const auto labels = batch.labels.masked_fill(dropped, model_->classes());
 
+  phase.next("losses");
   const auto losses =
       flow_losses(*model_, options_.flow, options_.loss, {batch.latents, labels}, noise, times);
   auto total = losses.flow.mean();
@@ -96,6 +101,7 @@ void FlowStep::backward(const std::vector<FlowBatch>& micro_batches, uint64_t st
       const FlowBatch moved{part.latents.to(device, at::kFloat, true),
                             part.labels.to(device, true)};
       const auto total = loss(moved, step, first_index, share);
+      const Phase phase("backward");
       (total * share).backward();
       broken_ = at::max(broken_, total.detach().isfinite().logical_not().to(at::kFloat));
       first_index += static_cast<uint64_t>(part.latents.size(0));
@@ -108,10 +114,14 @@ void FlowStep::backward(const std::vector<FlowBatch>& micro_batches, uint64_t st
 }
 
 void FlowStep::step(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr) {
+  const StepSpan span(step);
   backward(micro_batches, step);
+  Phase phase("optimiser");
   const auto outcome = optimizer_.step(lr, broken_);
   optimizer_.zero_grad();
+  phase.next("EMA");
   ema_.update(outcome.skipped);
+  phase.next("metrics");
   skipped_in_row_ = (skipped_in_row_ + 1) * outcome.skipped;
   meter_.add("gradNorm", outcome.norm);
   meter_.count("skipped", outcome.skipped);

@@ -5,6 +5,7 @@
 #include "losses/adversarial.h"
 #include "losses/kl.h"
 #include "losses/reconstruction.h"
+#include "runtime/profiler.h"
 #include "runtime/random.h"
 
 namespace mactok {
@@ -44,6 +45,7 @@ at::Tensor GeneratorLoss::mask(const std::optional<Features>& features, const at
 GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at::Tensor& known,
                                              const LossWeights& weights, const Position& at,
                                              double share, Meter& meter) const {
+  Phase phase("teacher");
   const auto& [tokenizer, teacher, heads, perceptual_network, discriminator] = networks_;
   const auto& masking = options_.masking;
   const auto device = images.device();
@@ -56,15 +58,18 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
 
   at::Tensor hidden;  // bool [B, N]
   if (masking.target == "image") {
+    phase.next("masks");
     hidden = mask(features, images, at);
     meter.add("maskRatio", hidden.to(at::kFloat).mean(), share);
   }
 
+  phase.next("encoder");
   Posterior posterior;  // mean, logvar [B, L, Z]
   {
     const at::AutoGradMode encoder_trains(!options_.decoder_only);
     posterior = tokenizer->encode(images, hidden);
   }
+  phase.next("losses");
   auto latents = posterior.mean;
   auto kl = at::zeros({}, latents.options().dtype(at::kFloat));
   if (posterior.logvar.defined()) {
@@ -81,8 +86,10 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
     decoded = latents.masked_fill(dropped.unsqueeze(-1), 0.0);
     meter.add("maskRatio", dropped.to(at::kFloat).mean(), share);
   }
+  phase.next("decoder");
   const auto prediction = tokenizer->decode(decoded).to(at::kFloat);  // [B, 3, H, W]
 
+  phase.next("losses");
   const auto reconstruction = reconstruction_loss(prediction, images, options_.reconstruction);
   auto total = weights.reconstruction * reconstruction + weights.kl * kl;
   if (heads) {
@@ -109,7 +116,9 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
   }
   if (weights.adversarial > 0) {
     TORCH_CHECK(discriminator, "the adversarial term needs a discriminator");
+    phase.next("discriminator");
     const auto adversarial = discriminator->judge(prediction, at);
+    phase.next("losses");
     meter.add("adversarial", adversarial, share);
     auto term = weights.adversarial * adversarial;
     if (discriminator->options().adaptive) {
@@ -120,6 +129,7 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
     total = total + term;
   }
 
+  phase.next("metrics");
   const at::NoGradGuard no_grad;
   meter.add("total", total, share);
   meter.add("reconstruction", reconstruction, share);

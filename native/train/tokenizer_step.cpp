@@ -1,5 +1,7 @@
 #include "train/tokenizer_step.h"
 
+#include "runtime/profiler.h"
+
 namespace mactok {
 namespace {
 
@@ -46,6 +48,7 @@ GeneratorNetworks add_heads(GeneratorNetworks networks, const GeneratorLossOptio
 }  // namespace
 
 at::Tensor to_network_images(const at::Tensor& images, at::Device device) {
+  const Phase phase("inputs");
   const auto moved = images.to(device, /*non_blocking=*/true);
   if (moved.scalar_type() != at::kByte) return moved;
   return moved.permute({0, 3, 1, 2})
@@ -108,6 +111,7 @@ std::vector<TokenizerStep::MicroBatch> TokenizerStep::backward(
       const auto images = to_network_images(pictures, device);
       const auto [total, prediction] =
           loss_.forward(images, known, schedule.weights, position, share, meter_);
+      const Phase phase("backward");
       (total * share).backward();
       broken_ = at::max(broken_, total.detach().isfinite().logical_not().to(at::kFloat));
       if (adversarial) done.push_back({images, prediction, position, share});
@@ -142,15 +146,20 @@ at::Tensor TokenizerStep::train_discriminator(const std::vector<MicroBatch>& bat
 
 void TokenizerStep::step(const std::vector<at::Tensor>& micro_batches, const StepSchedule& schedule,
                          const std::vector<at::Tensor>& features) {
+  const StepSpan span(schedule.step);
   const auto batches = backward(micro_batches, features, schedule);
+  Phase phase("optimiser");
   const auto outcome = optimizer_.step(schedule.lr, broken_);
   optimizer_.zero_grad();
+  phase.next("EMA");
   ema_.update(outcome.skipped);
   auto skipped = outcome.skipped;
   if (!batches.empty()) {
+    phase.next("discriminator");
     skipped = at::max(skipped, train_discriminator(batches, schedule));
     networks_.discriminator->finish(skipped);
   }
+  phase.next("metrics");
   skipped_in_row_ = (skipped_in_row_ + 1) * skipped;
   meter_.add("gradNorm", outcome.norm);
   meter_.count("skipped", outcome.skipped);

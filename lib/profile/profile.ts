@@ -1,0 +1,105 @@
+/** What a recording of steps says: spans cut to the steps, nested, and given their phases. */
+
+import type { NativeProfile } from '../native/addon.js'
+
+/** A span of host time, in µs since the profile's first. */
+export interface Span {
+  name: string
+  /** An operation of LibTorch or an autograd node; a phase of a step; a step. */
+  kind: 'operation' | 'phase' | 'step'
+  thread: number
+  begin: number
+  end: number
+  /** What lies in no span within this one, of the same thread. */
+  self: number
+  /** Within another span of the same name. */
+  recurs: boolean
+  /** What the step was doing. */
+  phase: string
+}
+
+export interface Profile {
+  /** Numbers of the first and last step, as the log has them. */
+  first: number
+  last: number
+  steps: number
+  /** From the end of the step before to the end of the last one, in µs. */
+  duration: number
+  /** By begin, outer ones first. */
+  spans: Span[]
+}
+
+/** Time between two steps, when the engine had nothing to do. */
+export const WAIT = 'data wait'
+/** Time of a step in none of its phases. */
+export const OTHER = 'other'
+
+const stepName = 'step'
+const phasePrefix = 'phase:'
+/** LibTorch calls the autograd engine's own span so. */
+const enginePrefix = 'autograd::engine::evaluate_function: '
+
+interface Raw {
+  name: string
+  thread: number
+  number: number
+  begin: number
+  end: number
+}
+
+/**
+ * The steps from `first` to `last` (counted from 0, as native steps are) of a recording; null where none of them was recorded.
+ * The wait before the first one is known where the step before was recorded too.
+ */
+export function readProfile({ names, spans }: NativeProfile, first: number, last: number): Profile | null {
+  const all: Raw[] = Array.from({ length: spans.length / 5 }, (_, i) => {
+    const [name, thread, number, begin, end] = spans.subarray(i * 5, i * 5 + 5) as unknown as number[]
+    return { name: names[name as number] as string, thread, number, begin, end } as Raw
+  })
+  const steps = all.filter(({ name }) => name === stepName).sort(byBegin)
+  const wanted = steps.filter(({ number }) => number >= first && number <= last)
+  const [from, to] = [wanted[0], wanted.at(-1)]
+  if (!from || !to) return null
+  const before = steps[steps.indexOf(from) - 1]
+  const start = before?.end ?? from.begin
+  const waits = wanted.map((step, i): Raw => {
+    const begin = (i > 0 ? wanted[i - 1] : before)?.end ?? step.begin
+    return { ...step, name: phasePrefix + WAIT, begin, end: step.begin }
+  })
+  const cut = [...all.filter(({ begin, end }) => begin >= start && end <= to.end), ...waits]
+    .map((span) => ({ ...span, begin: span.begin - start, end: span.end - start }))
+    .sort(byBegin)
+  return {
+    first: from.number + 1,
+    last: to.number + 1,
+    steps: wanted.length,
+    duration: to.end - start,
+    spans: nested(cut, to.thread)
+  }
+}
+
+const byBegin = (a: Raw, b: Raw) => a.begin - b.begin || b.end - a.end
+
+/** Spans with what their nesting tells; `main` is the thread of the steps. */
+function nested(raw: readonly Raw[], main: number): Span[] {
+  const open = new Map<number, Span[]>()
+  const spans: Span[] = []
+  for (const { name, thread, begin, end } of raw) {
+    const stack = open.get(thread) ?? []
+    open.set(thread, stack)
+    while (stack.length > 0 && (stack.at(-1) as Span).end <= begin) stack.pop()
+    const outer = stack.at(-1)
+    if (outer) outer.self -= end - begin
+    const kind = name === stepName ? 'step' : name.startsWith(phasePrefix) ? 'phase' : 'operation'
+    const plain = name.replace(kind === 'phase' ? phasePrefix : enginePrefix, '')
+    const span: Span = { name: plain, kind, thread, begin, end, self: end - begin, recurs: false, phase: OTHER }
+    span.recurs = stack.some((one) => one.name === plain)
+    if (kind === 'phase') span.phase = plain
+    else if (outer) span.phase = outer.phase
+    // Other threads work for the phase that the step is in.
+    else if (thread !== main) span.phase = open.get(main)?.findLast(({ end: until }) => until > begin)?.phase ?? OTHER
+    stack.push(span)
+    spans.push(span)
+  }
+  return spans
+}

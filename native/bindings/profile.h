@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace mactok {
+
+/** startProfile and stopProfile of lib/native/addon.ts. */
+void define_profile_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace mactok
