@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** npm run bench: us and PyTorch side by side. See README.md. */
 
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -11,8 +10,9 @@ import { cacheFolder } from '../lib/cache.mjs'
 import { Failure, run, say } from '../scripts/report.mjs'
 import { cases, quick, variants } from './cases.mjs'
 import { pythonEnvironment } from './environment.mjs'
+import { processes } from './processes.mjs'
 import { goalsTable, limitTable, resultsTable, writeDocs } from './report.mjs'
-import { best, difference, summary } from './statistics.mjs'
+import { best, difference, distance, summary } from './statistics.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -64,44 +64,13 @@ function plan() {
     )
 }
 
-/** Runs a worker or a peer: its last line of output, and the seconds from start to end. */
-function ask(command, parameters) {
-  const started = performance.now()
-  const environment = {
-    ...process.env,
-    MACTOK_WEIGHTS: resolve(options.weights),
-    TORCHINDUCTOR_CACHE_DIR: join(cacheFolder(), 'bench-inductor'),
-    OMP_NUM_THREADS: String(options.threads)
-  }
-  return new Promise((done, failed) => {
-    const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
-    const output = { stdout: '', stderr: '' }
-    for (const [name, stream] of [
-      ['stdout', child.stdout],
-      ['stderr', child.stderr]
-    ]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        output[name] += text
-      })
-    }
-    child.on('error', failed).on('close', (code) => {
-      const wall = (performance.now() - started) / 1000
-      if (code !== 0)
-        failed(
-          new Failure(`${parameters[0]} ended with ${code}:\n${output.stderr.trim().split('\n').slice(-12).join('\n')}`)
-        )
-      else done({ ...JSON.parse(output.stdout.trim().split('\n').at(-1) || '{}'), wall })
-    })
-  })
-}
-
-const worker = (name, ...rest) => ask(process.execPath, [join(here, 'workers', `${name}.mjs`), ...rest])
+const { worker, peer } = processes(options)
 
 /** What the workers of a case share, made once a size. */
 const made = new Map()
 async function fixtures({ name, one, size, shape, dtype }, scratch) {
   if (!one.fixtures) return {}
-  const spec = { ...shape, ...one.spec, precision: dtype, device: options.device }
+  const spec = { ...shape, ...one.spec, precision: dtype, device: options.device, data: resolve(options.data) }
   const key = JSON.stringify([one.fixtures, size, spec.recipe === 'plain', shape.batch])
   if (!made.has(key)) {
     const folder = join(scratch, `${one.fixtures}-${size}-${made.size}`)
@@ -134,7 +103,7 @@ async function measure(row, python, scratch) {
         .filter(({ attention }) => !one.eagerOnly || attention === 'sdpa')
     : []
   const sides = [{ name: 'mactok' }, ...peers]
-  /** @type {Record<string, { seconds: number[], memory: number[], values?: number[], error?: string }>} */
+  /** @type {Record<string, { seconds: number[], memory: number[], losses?: number[], samples?: number[], error?: string }>} */
   const found = Object.fromEntries(sides.map((side) => [side.name, { seconds: [], memory: [] }]))
   const rounds = options.rounds ?? (options.quick ? quick.rounds : 3)
   // Compiling is not what is measured: every compiled variant runs once before, and fills the compiler's cache.
@@ -144,13 +113,11 @@ async function measure(row, python, scratch) {
       if (found[side.name].error) continue
       const given = JSON.stringify({ ...spec, ...side })
       try {
-        const answer =
-          side.name === 'mactok'
-            ? await worker(one.worker, given)
-            : await ask(python, [join(here, 'peers', `${one.peer}.py`), given])
+        const answer = side.name === 'mactok' ? await worker(one.worker, given) : await peer(python, one.peer, given)
         seconds.push(...(answer.seconds ?? [answer.wall]))
         memory.push(answer.memory ?? 0)
-        found[side.name].values ??= answer.losses ?? answer.samples
+        found[side.name].losses ??= answer.losses
+        found[side.name].samples ??= answer.samples
         say(`${name} ${size} ${dtype} ${side.name}: ${(seconds.at(-1) ?? 0).toPrecision(4)} s`)
       } catch (error) {
         if (side.name === 'mactok') throw error
@@ -161,30 +128,30 @@ async function measure(row, python, scratch) {
   }
   const measured = Object.entries(found)
     .filter(([, { seconds }]) => seconds.length > 0)
-    .map(([side, { seconds, memory, values }]) => ({
-      name: side,
-      ...summary(seconds),
-      memory: Math.max(...memory),
-      values,
-      seconds
+    .map(([side, { seconds, memory, losses, samples }]) => ({
+      ...{ name: side, ...summary(seconds), memory: Math.max(...memory) },
+      ...{ losses, samples, seconds }
     }))
   const [ours, ...others] = measured
   for (const other of others) {
-    if (!ours.values || !other.values) continue
-    other.apart = difference(ours.values, other.values)
+    if (ours.losses) other.apart = difference(ours.losses, other.losses)
+    else if (ours.samples) other.apart = distance(ours.samples, other.samples)
+    else continue
     const allowed = one.agreement?.[dtype] ?? 0
-    if (other.apart > allowed)
+    if (other.apart > allowed) {
+      const shown = (side) => (side.losses ?? side.samples.slice(0, 8)).map((value) => value.toPrecision(5))
       throw new Failure(
-        `${name} ${size} ${dtype}: ${other.name} computes something else: ${other.values.map((value) => value.toPrecision(5))} where we have ${ours.values.map((value) => value.toPrecision(5))}, ${other.apart.toPrecision(2)} apart where ${allowed} is allowed`
+        `${name} ${size} ${dtype}: ${other.name} computes something else: ${shown(other)} where we have ${shown(ours)}, ${other.apart.toPrecision(2)} apart where ${allowed} is allowed`
       )
+    }
   }
   const eager = best(others.filter((other) => other.name.startsWith('eager')))
   const compiled = best(others.filter((other) => other.name.startsWith('compiled')))
-  const peer = best(others)
+  const strongest = best(others)
   return {
     ...{ case: name, size, dtype, measured, flops: one.flops?.(shape) ?? null },
     ratio: { eager: eager && eager.median / ours.median, compiled: compiled && compiled.median / ours.median },
-    memory: peer && ours.memory > 0 ? ours.memory / peer.memory : null,
+    memory: strongest && ours.memory > 0 ? ours.memory / strongest.memory : null,
     errors: Object.fromEntries(Object.entries(found).flatMap(([side, { error }]) => (error ? [[side, error]] : [])))
   }
 }
@@ -217,10 +184,8 @@ await run(async () => {
     options.merge && existsSync(options.out) ? JSON.parse(readFileSync(options.out, 'utf8')) : { rows: [], limits: {} }
   results.machine = machine()
   for (const dtype of new Set(rows.map((row) => row.dtype))) {
-    const { rate, torch } = await ask(python, [
-      join(here, 'peers', 'gemm.py'),
-      JSON.stringify({ precision: dtype, threads: options.threads })
-    ])
+    const asked = JSON.stringify({ precision: dtype, threads: options.threads })
+    const { rate, torch } = await peer(python, 'gemm', asked)
     results.limits[dtype] = rate
     results.machine.torch = torch
     say(`matrix products in ${dtype}: ${(rate / 1e9).toFixed(0)} GFLOP/s`)

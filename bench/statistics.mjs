@@ -34,6 +34,17 @@ export function difference(ours, theirs) {
 }
 
 /**
+ * How far two samples are apart: ‖ours − theirs‖ / ‖theirs‖.
+ * @param {number[]} ours
+ * @param {number[]} theirs
+ */
+export function distance(ours, theirs) {
+  const norm = Math.hypot(...theirs)
+  const apart = Math.hypot(...ours.map((value, i) => value - theirs[i])) / norm
+  return ours.length === theirs.length && Number.isFinite(apart) ? apart : Number.POSITIVE_INFINITY
+}
+
+/**
  * The peer's best of a kind: the variant with the least median.
  * @template {{ name: string, median: number }} Variant
  * @param {Variant[]} variants

@@ -1,0 +1,131 @@
+#!/usr/bin/env node
+/** npm run bench:growth: what a step costs as the work grows, and how encoding goes over long folders. See README.md. */
+
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command, Option } from 'commander'
+import { lineChart } from '../dist/plot/line-chart.js'
+import { cacheFolder } from '../lib/cache.mjs'
+import { Failure, run, say } from '../scripts/report.mjs'
+import { pythonEnvironment } from './environment.mjs'
+import { processes } from './processes.mjs'
+import { median } from './statistics.mjs'
+
+const beside = (name) => fileURLToPath(new URL(`../../shared/${name}`, import.meta.url))
+const options = new Command('npm run bench:growth --')
+  .description('Draws step time over batch, tokens, resolution and width, and encoding over the number of pictures.')
+  .addOption(new Option('--dtype <name>', 'precision of both sides').choices(['fp32', 'bf16']).default('bf16'))
+  .option(
+    '--data <folder>',
+    'folder of WebDataset tars to encode',
+    join(process.env.MACTOK_DATA ?? beside('data'), 'cifar10')
+  )
+  .option('--python <interpreter>', 'an environment with bench/requirements.txt, instead of making one')
+  .option('--out <folder>', 'where the plots and growth.json go', 'growth')
+  .parse()
+  .opts()
+
+const threads = availableParallelism()
+const { worker, peer } = processes({ weights: beside('weights'), threads })
+
+const base = { imageSize: 64, patchSize: 8, latentTokens: 32, width: 192, batch: 16 }
+const axes = [
+  { name: 'batch', label: 'pictures a step', values: [4, 8, 16, 32, 64] },
+  { name: 'latentTokens', label: 'latent tokens', values: [16, 32, 64, 128, 256] },
+  { name: 'imageSize', label: 'side of the pictures, px', values: [32, 64, 96, 128, 192] },
+  { name: 'width', label: 'width of encoder and decoder', values: [96, 192, 384, 576, 768] }
+]
+
+/** Medians of a step of ours and of the peer's, seconds. */
+async function step(changes, python, scratch) {
+  const { width, batch, ...sizes } = { ...base, ...changes }
+  const vit = { width, depth: 4, heads: width / 32, layerScale: 1 }
+  const spec = {
+    tokenizer: { ...sizes, latentChannels: 16, encoder: vit, decoder: vit },
+    ...{ batch, recipe: 'plain', precision: options.dtype, threads, warmup: 2, steps: 1, rounds: 5 }
+  }
+  const folder = mkdtempSync(join(scratch, 'growth-'))
+  const fixtures = await worker('fixtures', 'tokenizer', folder, JSON.stringify(spec))
+  const given = JSON.stringify({ ...spec, ...fixtures, attention: 'bmm' })
+  const ours = []
+  const theirs = []
+  for (let round = 0; round < 2; round++) {
+    ours.push(...(await worker('tokenizer', given)).seconds)
+    theirs.push(...(await peer(python, 'tokenizer', given)).seconds)
+  }
+  rmSync(folder, { recursive: true })
+  return { ours: median(ours), theirs: median(theirs) }
+}
+
+/** Encodes the tars once more for every repetition: pictures a second, and the most memory, in bytes. */
+async function encode(repetitions, scratch) {
+  const tars = readdirSync(options.data).filter((name) => /^train-.*\.tar$/.test(name))
+  if (tars.length === 0) throw new Failure(`--data: no train-*.tar in ${options.data}`)
+  const folder = mkdtempSync(join(scratch, 'growth-'))
+  const data = join(folder, 'data')
+  mkdirSync(data)
+  for (let i = 0; i < repetitions; i++) {
+    for (const name of tars) copyFileSync(join(options.data, name), join(data, `${String(i).padStart(3, '0')}-${name}`))
+  }
+  const { seconds, memory, pictures } = await worker('encode-many', JSON.stringify({ data, scratch: folder, threads }))
+  rmSync(folder, { recursive: true })
+  return { pictures, rate: pictures / seconds[0], memory }
+}
+
+await run(async () => {
+  const python = options.python ?? (await pythonEnvironment())
+  const scratch = join(cacheFolder(), 'bench-scratch')
+  const out = resolve(options.out)
+  for (const folder of [scratch, out]) mkdirSync(folder, { recursive: true })
+  const found = { dtype: options.dtype, threads, base, steps: {}, encoding: [] }
+  for (const { name, label, values } of axes) {
+    const points = []
+    for (const value of values) {
+      points.push({ value, ...(await step({ [name]: value }, python, scratch)) })
+      const { ours, theirs } = points.at(-1)
+      say(`${label} ${value}: ${(ours * 1000).toFixed(1)} ms, peer ${(theirs * 1000).toFixed(1)} ms`)
+    }
+    found.steps[name] = points
+    const series = (side, title) => ({
+      name: title,
+      points: points.map((point) => ({ x: point.value, y: point[side] * 1000 }))
+    })
+    writeFileSync(
+      join(out, `growth-${name}.svg`),
+      lineChart({
+        ...{ title: `A training step over ${label}`, xLabel: label, yLabel: 'ms a step', log: true },
+        series: [series('ours', 'mactok'), series('theirs', 'PyTorch eager, batched products')]
+      })
+    )
+  }
+  for (const repetitions of [1, 2, 3, 5]) {
+    const point = await encode(repetitions, scratch)
+    found.encoding.push(point)
+    say(
+      `${point.pictures} pictures: ${point.rate.toFixed(0)} a second, ${(point.memory / 2 ** 20).toFixed(0)} MB at most`
+    )
+  }
+  const encoding = (name, value) => [
+    { name, points: found.encoding.map((point) => ({ x: point.pictures, y: value(point) })) }
+  ]
+  const charts = [
+    [
+      'rate',
+      { title: 'Encoding CIFAR-10', yLabel: 'pictures a second', series: encoding('mactok', ({ rate }) => rate) }
+    ],
+    [
+      'memory',
+      {
+        title: 'Most memory while encoding',
+        yLabel: 'MB',
+        series: encoding('mactok', ({ memory }) => memory / 2 ** 20)
+      }
+    ]
+  ]
+  for (const [name, chart] of charts) {
+    writeFileSync(join(out, `growth-encoding-${name}.svg`), lineChart({ xLabel: 'pictures in the folder', ...chart }))
+  }
+  writeFileSync(join(out, 'growth.json'), `${JSON.stringify(found, null, 1)}\n`)
+})

@@ -1,0 +1,53 @@
+/** Runs our workers and the peers' programs. */
+
+import { spawn } from 'node:child_process'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheFolder } from '../lib/cache.mjs'
+import { Failure } from '../scripts/report.mjs'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+
+/** @param {{ weights: string, threads: number }} options */
+export function processes({ weights, threads }) {
+  const environment = {
+    ...process.env,
+    MACTOK_WEIGHTS: resolve(weights),
+    TORCHINDUCTOR_CACHE_DIR: join(cacheFolder(), 'bench-inductor'),
+    OMP_NUM_THREADS: String(threads)
+  }
+
+  /**
+   * Runs a program: the JSON in its last line of output, and the seconds from start to end.
+   * @param {string} command
+   * @param {string[]} parameters
+   * @returns {Promise<any>}
+   */
+  function ask(command, parameters) {
+    const started = performance.now()
+    return new Promise((done, failed) => {
+      const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
+      const output = { stdout: '', stderr: '' }
+      child.stdout.setEncoding('utf8').on('data', (text) => {
+        output.stdout += text
+      })
+      child.stderr.setEncoding('utf8').on('data', (text) => {
+        output.stderr += text
+      })
+      child.on('error', failed).on('close', (code) => {
+        const wall = (performance.now() - started) / 1000
+        const last = (text, lines) => text.trim().split('\n').slice(-lines).join('\n')
+        if (code !== 0) failed(new Failure(`${parameters[0]} ended with ${code}:\n${last(output.stderr, 12)}`))
+        else done({ ...JSON.parse(last(output.stdout, 1) || '{}'), wall })
+      })
+    })
+  }
+
+  return {
+    ask,
+    /** @param {string} name @param {string[]} rest */
+    worker: (name, ...rest) => ask(process.execPath, [join(here, 'workers', `${name}.mjs`), ...rest]),
+    /** @param {string} python @param {string} name @param {string[]} rest */
+    peer: (python, name, ...rest) => ask(python, [join(here, 'peers', `${name}.py`), ...rest])
+  }
+}

@@ -1,0 +1,16 @@
+/** A folder of tars of small pictures to latent shards, each picture and its mirror image: one pass, with the tiny preset's network. */
+
+import { join } from 'node:path'
+import { webDataset } from '../../dist/data/web-dataset.js'
+import { encodeImages } from '../../dist/pipeline/encode.js'
+import { Tokenizer } from '../../dist/tokenizer/tokenizer.js'
+import { answer, readSpec, rounds } from './harness.mjs'
+
+const { data, scratch } = readSpec()
+const tokenizer = await Tokenizer.create('tiny-32', { device: 'cpu' })
+let pictures
+const seconds = await rounds({ warmup: 0, rounds: 1, steps: 1 }, async () => {
+  const options = { precision: 'bf16', batch: 128 }
+  ;({ pictures } = await encodeImages(tokenizer, webDataset(data), join(scratch, 'latents'), options))
+})
+answer({ seconds, pictures })
