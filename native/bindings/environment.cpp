@@ -1,6 +1,9 @@
 #include "bindings/environment.h"
 
 #include <ATen/Parallel.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 namespace mactok {
 
@@ -16,8 +19,15 @@ void Environment::attach(Napi::Env env) {
 Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
 Environment::Environment(Napi::Env env)
-    : loop_(Napi::ThreadSafeFunction::New(env, Napi::Function(), "mactok", 0, 1)) {
+    // Asked first, because LibTorch sets a thread's count up when it is first asked.
+    : threads(at::get_num_threads()),
+      loop_(Napi::ThreadSafeFunction::New(env, Napi::Function(), "mactok", 0, 1)) {
   loop_.Unref(env);
+#ifdef _OPENMP
+  // A team of this thread beside the engine's would be more threads than cores, and libgomp would then put both to sleep after every
+  // loop: a training step takes 15 % longer.
+  omp_set_num_threads(1);
+#endif
   // Hooks run last in, first out: this one before the thread-safe function's own, so that no job posts to a closed loop.
   napi_add_env_cleanup_hook(
       env, [](void* self) { static_cast<Environment*>(self)->close(); }, this);
@@ -37,7 +47,7 @@ void Environment::submit(Napi::Env env, at::Device device, Engine::Job job) {
   if (!engine) engine = Engine::acquire(device);
   if (pending_++ == 0) loop_.Ref(env);
   engine->submit(this, [job = std::move(job), threads = threads.load()] {
-    if (threads > 0 && at::get_num_threads() != threads) at::set_num_threads(threads);
+    if (at::get_num_threads() != threads) at::set_num_threads(threads);
     job();
   });
 }

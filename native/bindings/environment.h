@@ -41,8 +41,8 @@ class Environment {
   /** From the engine's thread: completes on the JavaScript thread. */
   void post(std::unique_ptr<Completion> completion);
 
-  /** Threads of LibTorch's operators; 0 leaves LibTorch's own choice. */
-  std::atomic<int> threads{0};
+  /** Threads of LibTorch's operators on the engine; LibTorch's own choice until told. */
+  std::atomic<int> threads;
 
   void define(const std::string& name, Napi::Function constructor);
   Napi::Function constructor(const std::string& name) const;

@@ -24,7 +24,6 @@ bool has_bf16_instructions() {
 
 Napi::Value info_of(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const int threads = Environment::of(env).threads;
   const auto status = cuda_status();
   auto cuda = Napi::Object::New(env);
   cuda.Set("available", status.devices > 0);
@@ -33,7 +32,7 @@ Napi::Value info_of(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(env);
   result.Set("builtAgainst", TORCH_VERSION);
   result.Set("cpuCapability", at::get_cpu_capability());
-  result.Set("threads", threads > 0 ? threads : at::get_num_threads());
+  result.Set("threads", Environment::of(env).threads.load());
   result.Set("cpuBf16", has_bf16_instructions());
   result.Set("cuda", cuda);
   return result;
