@@ -32,7 +32,7 @@ DiscriminatorHead::DiscriminatorHead(int64_t width, int64_t kernel)
 at::Tensor DiscriminatorHead::forward(const at::Tensor& x) const {
   const auto y = first_->forward(x);
   const auto z = (residual_->forward(y) + y) * (1 / std::numbers::sqrt2);
-  return last_->forward(z).squeeze(1).to(at::kFloat);
+  return last_->forward(z).squeeze(2).to(at::kFloat);  // [B, N]
 }
 
 Discriminator::Discriminator(const DiscriminatorOptions& options)
@@ -68,8 +68,7 @@ at::Tensor Discriminator::prepare(const at::Tensor& images, const CropDraw& crop
 std::vector<at::Tensor> Discriminator::features(const at::Tensor& prepared) const {
   std::vector<at::Tensor> result;
   for (const auto& level : backbone_->intermediate(prepared, options_.levels)) {
-    const auto tokens = level.patches.to(at::kFloat) + level.cls.to(at::kFloat).unsqueeze(1);
-    result.push_back(tokens.transpose(1, 2));  // [B, N, D] -> [B, D, N]
+    result.push_back(level.patches.to(at::kFloat) + level.cls.to(at::kFloat).unsqueeze(1));
   }
   return result;
 }

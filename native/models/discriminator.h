@@ -28,7 +28,7 @@ struct CropDraw {
 /** Draws of the whole batch for one call: a function of (seed, stream + "/crop", step). */
 CropDraw draw_crop(uint64_t seed, const std::string& stream, uint64_t step);
 
-/** Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, D, N] -> float32 [B, D, N]. */
+/** Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, N, D] -> float32 [B, N, D]. */
 class DiscriminatorBlock : public torch::nn::Module {
  public:
   DiscriminatorBlock(int64_t width, int64_t kernel);
@@ -44,7 +44,7 @@ class DiscriminatorHead : public torch::nn::Module {
  public:
   DiscriminatorHead(int64_t width, int64_t kernel);
 
-  /** [B, D, N] -> float32 [B, N]. */
+  /** [B, N, D] -> float32 [B, N]. */
   at::Tensor forward(const at::Tensor& x) const;
 
  private:
@@ -66,7 +66,7 @@ class Discriminator : public torch::nn::Module {
    */
   at::Tensor prepare(const at::Tensor& images, const CropDraw& crop) const;
 
-  /** Patch features plus `cls` of each level, float32 [B, D, N] each; of prepared pictures. */
+  /** Patch features plus `cls` of each level, float32 [B, N, D] each; of prepared pictures. */
   std::vector<at::Tensor> features(const at::Tensor& prepared) const;
 
   /**

@@ -1,5 +1,7 @@
 #include "nn/batch_norm.h"
 
+#include "nn/pixels.h"
+
 namespace mactok {
 
 BatchNorm::BatchNorm(int64_t channels, double eps)
@@ -10,8 +12,10 @@ BatchNorm::BatchNorm(int64_t channels, double eps)
       eps_(eps) {}
 
 at::Tensor BatchNorm::forward(const at::Tensor& x) {
-  return at::batch_norm(x.to(at::kFloat), weight, bias, running_mean, running_var, is_training(),
-                        /*momentum=*/.1, eps_, /*cudnn_enabled=*/true);
+  const auto y =
+      at::batch_norm(to_pixels(x.to(at::kFloat)), weight, bias, running_mean, running_var,
+                     is_training(), /*momentum=*/.1, eps_, /*cudnn_enabled=*/true);
+  return from_pixels(y, x);
 }
 
 }  // namespace mactok

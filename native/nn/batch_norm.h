@@ -9,7 +9,7 @@ class BatchNorm : public torch::nn::Module {
  public:
   BatchNorm(int64_t channels, double eps);
 
-  /** [B, C, N] -> float32 [B, C, N]; by this call's statistics in training mode, else by the running ones. */
+  /** [..., C] -> float32 [..., C]; by this call's statistics in training mode, else by the running ones. */
   at::Tensor forward(const at::Tensor& x);
 
   at::Tensor weight, bias, running_mean, running_var;

@@ -4,6 +4,9 @@
 
 namespace mactok {
 
+/** x·weightᵀ + bias: [..., I], [O, I], [O] -> [..., O], by whatever multiplies fastest here. */
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
 /** y = x·Wᵀ + b with `weight` [outputs, inputs] and `bias` [outputs], both left empty: `initialize` or loading fills them. */
 class Linear : public torch::nn::Module {
  public:

@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include "nn/linear.h"
+
 namespace mactok {
 
 PatchEmbed::PatchEmbed(int64_t patch, int64_t width, int64_t channels) {
@@ -16,8 +18,8 @@ at::Tensor PatchEmbed::forward(const at::Tensor& images) const {
                            .unflatten(2, {-1, patch})    // [B, C, h, p, w, p]
                            .permute({0, 2, 4, 1, 3, 5})  // [B, h, w, C, p, p]
                            .flatten(3)
-                           .flatten(1, 2);              // [B, h·w, C·p·p]
-  return at::linear(patches, weight.flatten(1), bias);  // [B, h·w, D]
+                           .flatten(1, 2);          // [B, h·w, C·p·p]
+  return linear(patches, weight.flatten(1), bias);  // [B, h·w, D]
 }
 
 at::Tensor unpatchify(const at::Tensor& patches, int64_t grid, int64_t patch) {

@@ -2,6 +2,8 @@
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include "nn/linear.h"
+
 namespace mactok {
 namespace {
 
@@ -34,11 +36,16 @@ at::Tensor SpectralConv1d::normalized_weight() {
 }
 
 at::Tensor SpectralConv1d::forward(const at::Tensor& x) {
-  const int64_t kernel = weight_orig.size(2), margin = kernel / 2;
-  const auto padded = margin > 0 ? at::pad(x, {margin, margin}, "circular") : x;
-  // As a matrix product: oneDNN's bfloat16 convolution of these shapes takes ten times as long, most of it backwards.
-  const auto windows = padded.unfold(2, kernel, 1).permute({0, 2, 1, 3}).flatten(2);  // [B, N, I·k]
-  return at::linear(windows, normalized_weight().flatten(1), bias).transpose(1, 2);   // [B, O, N]
+  const int64_t kernel = weight_orig.size(2), margin = kernel / 2, tokens = x.size(1);
+  const auto weight = normalized_weight();
+  if (kernel == 1) return linear(x, weight.flatten(1), bias);
+  TORCH_CHECK(tokens >= margin, "spectral convolution: a kernel of ", kernel, " on ", tokens,
+              " tokens");
+  // As one product of windows: oneDNN's own convolution takes up to twice as long in bfloat16.
+  const auto padded = at::cat({x.narrow(1, tokens - margin, margin), x, x.narrow(1, 0, margin)}, 1);
+  std::vector<at::Tensor> shifted;
+  for (int64_t k = 0; k < kernel; ++k) shifted.push_back(padded.narrow(1, k, tokens));
+  return linear(at::cat(shifted, 2), weight.transpose(1, 2).flatten(1), bias);  // [B, N, O]
 }
 
 }  // namespace mactok

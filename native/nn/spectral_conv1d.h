@@ -14,7 +14,7 @@ class SpectralConv1d : public torch::nn::Module {
   /** kernel must be odd. */
   SpectralConv1d(int64_t inputs, int64_t outputs, int64_t kernel);
 
-  /** [B, I, N] -> [B, O, N]. */
+  /** [B, N, I] -> [B, N, O]. */
   at::Tensor forward(const at::Tensor& x);
 
   at::Tensor weight_orig, bias, weight_u, weight_v;
