@@ -46,6 +46,11 @@ at::Tensor attend(const at::Tensor& qkv) {
   return attend(qkv.narrow(2, 0, width), qkv.narrow(2, width, 2 * width));
 }
 
+Kernel residual() {
+  return {[](const Tensors& x) { return kernels::residual(x[0], half(x[1]), x[2]); },
+          [](const Tensors& x) { return x[0] + x[1] * x[2]; }};
+}
+
 const std::map<std::string, Kernel>& table() {
   static const std::map<std::string, Kernel> kernels{
       {"layerNorm",
@@ -57,9 +62,13 @@ const std::map<std::string, Kernel>& table() {
       {"prunedAttention",
        {[](const Tensors& x) { return kernels::attention(half(x[0]), half(x[1]), kHeads); },
         [](const Tensors& x) { return attend(x[0], x[1]); }}},
-      {"residual",
-       {[](const Tensors& x) { return kernels::residual(x[0], half(x[1]), x[2]); },
-        [](const Tensors& x) { return x[0] + x[1] * x[2]; }}},
+      {"residual", residual()},
+      {"gatedResidual", residual()},
+      {"modulatedNorm",
+       {[](const Tensors& x) { return kernels::layer_norm(x[0], x[1], x[2], 1e-6); },
+        [](const Tensors& x) {
+          return at::layer_norm(x[0], {x[0].size(-1)}, {}, {}, 1e-6) * x[1] + x[2];
+        }}},
       {"gelu", {gelu(false), [](const Tensors& x) { return at::gelu(x[0]); }}},
       {"geluTanh", {gelu(true), [](const Tensors& x) { return at::gelu(x[0], "tanh"); }}},
   };

@@ -4,7 +4,10 @@
 
 namespace mactok::kernels {
 
-/** Layer norm of float32 x [..., D] over D, computed in float32, rounded to bfloat16 in the same pass. weight, bias: float32 [D]. */
+/**
+ * Layer norm of float32 x [..., D] over D, computed in float32, rounded to bfloat16 in the same pass. weight, bias: float32 [D], or
+ * [B, …, D] of x's B pictures (adaLN).
+ */
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                       double eps);
 

@@ -11,16 +11,20 @@ using torch::autograd::variable_list;
 
 struct Residual : torch::autograd::Function<Residual> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& given,
-                            const at::Tensor& branch, const at::Tensor& gamma) {
-    const auto x = given.contiguous(), added = branch.contiguous();
+                            const at::Tensor& branch, const at::Tensor& given_gamma) {
+    const auto x = given.contiguous(), added = branch.contiguous(),
+               gamma = given_gamma.contiguous();
     const int64_t width = x.size(-1);
+    const RowFactors factors(gamma, width);
     const auto out = at::empty_like(x);
-    for_runs(x.numel() / width, [&, from = x.const_data_ptr<float>(), b = bits(added),
-                                 g = gamma.const_data_ptr<float>(),
-                                 to = out.data_ptr<float>()](int64_t, int64_t begin, int64_t end) {
-      loops::residual(from + begin * width, b + begin * width, g, end - begin, width,
-                      to + begin * width);
-    });
+    for_runs(
+        x.numel() / width,
+        [&, from = x.const_data_ptr<float>(), b = bits(added), g = gamma.const_data_ptr<float>(),
+         to = out.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
+          loops::residual(from + begin * width, b + begin * width, g + factors.offset(run),
+                          end - begin, width, to + begin * width);
+        },
+        factors.runs());
     context->save_for_backward({added, gamma});
     return out;
   }
@@ -31,15 +35,17 @@ struct Residual : torch::autograd::Function<Residual> {
     const auto dy = gradients[0].contiguous();
     const int64_t width = dy.size(-1);
     const auto dbranch = at::empty_like(branch);
-    const auto sums = at::zeros({kRuns, width}, dy.options());
+    const RowFactors factors(gamma, width);
+    const auto sums = at::zeros({factors.runs(), width}, dy.options());
     for_runs(
         dy.numel() / width,
         [&, d = dy.const_data_ptr<float>(), b = bits(branch), g = gamma.const_data_ptr<float>(),
          to = bits(dbranch), s = sums.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
-          loops::residual_backward(d + begin * width, b + begin * width, g, end - begin, width,
-                                   to + begin * width, s + run * width);
-        });
-    return {dy, dbranch, sums.sum(0)};
+          loops::residual_backward(d + begin * width, b + begin * width, g + factors.offset(run),
+                                   end - begin, width, to + begin * width, s + run * width);
+        },
+        factors.runs());
+    return {dy, dbranch, factors.gradient(sums, gamma.sizes())};
   }
 };
 

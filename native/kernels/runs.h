@@ -7,15 +7,33 @@ namespace mactok::kernels {
 /** How many runs: enough for the cores of a large machine, few enough that their sums are cheap to add. */
 constexpr int64_t kRuns = 32;
 
-/** f(run, begin, end) for kRuns equal parts of [0, count), in parallel. Sums for each run do not depend on the number of threads. */
+/** f(run, begin, end) for equal parts of [0, count), in parallel. Sums for each run do not depend on the number of threads. */
 template <typename F>
-void for_runs(int64_t count, const F& f) {
-  at::parallel_for(0, kRuns, 1, [&](int64_t first, int64_t last) {
+void for_runs(int64_t count, const F& f, int64_t runs = kRuns) {
+  at::parallel_for(0, runs, 1, [&](int64_t first, int64_t last) {
     for (int64_t run = first; run < last; ++run) {
-      f(run, count * run / kRuns, count * (run + 1) / kRuns);
+      f(run, count * run / runs, count * (run + 1) / runs);
     }
   });
 }
+
+/** Factors of rows' channels, [D] for all rows or [G, …, D] for G equal groups of rows, and the runs whose sums are their gradient. */
+class RowFactors {
+ public:
+  RowFactors(const at::Tensor& factors, int64_t width)
+      : groups_(factors.numel() / width), width_(width) {}
+
+  int64_t runs() const { return groups_ == 1 ? kRuns : groups_; }
+  /** Where run `run` finds its factors. */
+  int64_t offset(int64_t run) const { return groups_ == 1 ? 0 : run * width_; }
+  /** Sums [runs, D] -> the gradient of factors of this shape. */
+  at::Tensor gradient(const at::Tensor& sums, at::IntArrayRef shape) const {
+    return (groups_ == 1 ? sums.sum(0) : sums).view(shape);
+  }
+
+ private:
+  int64_t groups_, width_;
+};
 
 /** The bits of a contiguous bfloat16 tensor. */
 inline uint16_t* bits(const at::Tensor& x) {

@@ -43,8 +43,8 @@ at::Tensor LightningDitBlock::forward(const at::Tensor& x, const at::Tensor& con
   }
   const auto attended =
       attn_->forward(modulate(norm1_->forward(x), parts[0], parts[1]), x.size(1), rotation);
-  const auto y = x + parts[2] * attended;
-  return y + parts[5] * mlp_->forward(modulate(norm2_->forward(y), parts[3], parts[4]));
+  const auto y = gated(x, parts[2], attended);
+  return gated(y, parts[5], mlp_->forward(modulate(norm2_->forward(y), parts[3], parts[4])));
 }
 
 LightningDitFinalLayer::LightningDitFinalLayer(int64_t width, int64_t outputs)

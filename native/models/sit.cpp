@@ -3,14 +3,6 @@
 #include <string>
 
 namespace mactok {
-namespace {
-
-/** Layer norm without weights, in float32. */
-at::Tensor normalise(const at::Tensor& x) {
-  return at::layer_norm(x.to(at::kFloat), {x.size(-1)}, {}, {}, 1e-6);
-}
-
-}  // namespace
 
 SitBlock::SitBlock(int64_t width, int64_t heads, int64_t mlp_hidden)
     : attn_(register_module("attn", std::make_shared<Attention>(width, heads))),
@@ -19,9 +11,9 @@ SitBlock::SitBlock(int64_t width, int64_t heads, int64_t mlp_hidden)
 
 at::Tensor SitBlock::forward(const at::Tensor& x, const at::Tensor& condition) const {
   const auto parts = modulation_->forward(condition);  // shift, scale, gate; twice
-  const auto attended = attn_->forward(modulate(normalise(x), parts[0], parts[1]), x.size(1), {});
-  const auto y = x + parts[2] * attended;
-  return y + parts[5] * mlp_->forward(modulate(normalise(y), parts[3], parts[4]));
+  const auto attended = attn_->forward(modulated_norm(x, parts[0], parts[1]), x.size(1), {});
+  const auto y = gated(x, parts[2], attended);
+  return gated(y, parts[5], mlp_->forward(modulated_norm(y, parts[3], parts[4])));
 }
 
 SitFinalLayer::SitFinalLayer(int64_t width, int64_t outputs)
@@ -30,7 +22,7 @@ SitFinalLayer::SitFinalLayer(int64_t width, int64_t outputs)
 
 at::Tensor SitFinalLayer::forward(const at::Tensor& x, const at::Tensor& condition) const {
   const auto parts = modulation_->forward(condition);  // shift, scale
-  return linear_->forward(modulate(normalise(x), parts[0], parts[1]));
+  return linear_->forward(modulated_norm(x, parts[0], parts[1]));
 }
 
 Sit::Sit(const DiffusionTransformerOptions& options) : DiffusionTransformer(options) {

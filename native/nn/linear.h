@@ -19,6 +19,13 @@ class Linear : public torch::nn::Module {
   at::Tensor forward_part(const at::Tensor& x, int64_t begin, int64_t count) const;
 
   at::Tensor weight, bias;
+
+ private:
+  /** The weight as autocast wants it: kept from call to call where nothing trains, until the weight is written to. */
+  const at::Tensor& cast_weight(const at::Tensor& x) const;
+
+  mutable at::Tensor cast_;
+  mutable uint32_t cast_version_ = 0;
 };
 
 }  // namespace mactok

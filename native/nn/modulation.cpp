@@ -1,5 +1,9 @@
 #include "nn/modulation.h"
 
+#include "kernels/layer_norm.h"
+#include "kernels/residual.h"
+#include "kernels/runs.h"
+
 namespace mactok {
 
 Modulation::Modulation(int64_t width, int64_t parts)
@@ -8,6 +12,21 @@ Modulation::Modulation(int64_t width, int64_t parts)
 
 std::vector<at::Tensor> Modulation::forward(const at::Tensor& condition) const {
   return linear_->forward(at::silu(condition)).unsqueeze(1).chunk(parts_, -1);
+}
+
+at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch) {
+  if (kernels::serve(x) && x.scalar_type() == at::kFloat && branch.scalar_type() == at::kBFloat16) {
+    return kernels::residual(x, branch, gate.to(at::kFloat));
+  }
+  return x + gate * branch;
+}
+
+at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
+  constexpr double kEps = 1e-6;
+  if (kernels::serve(x) && x.scalar_type() == at::kFloat) {
+    return kernels::layer_norm(x, scale.to(at::kFloat) + 1, shift.to(at::kFloat), kEps);
+  }
+  return modulate(at::layer_norm(x.to(at::kFloat), {x.size(-1)}, {}, {}, kEps), shift, scale);
 }
 
 at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {

@@ -22,6 +22,12 @@ class Modulation : public torch::nn::Module {
   std::shared_ptr<Linear> linear_;
 };
 
+/** x + gate ⊙ branch, float32. x, branch: [B, T, D]; gate: [B, 1, D]. */
+at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch);
+
+/** Layer norm of x without weights, in float32, then modulated; in bfloat16 where a product of that follows. */
+at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale);
+
 /** x·(1 + scale) + shift; an undefined shift counts as 0. x: [B, T, D]; shift, scale: [B, 1, D]. */
 at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale);
 

@@ -1,6 +1,5 @@
 #include "train/optimizer.h"
 
-#include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
 
@@ -51,9 +50,10 @@ AdamW::Outcome AdamW::step(double lr, const at::Tensor& broken) {
   const auto norm = at::stack(at::_foreach_norm(all, 2)).norm();
   auto skipped = norm.isfinite().logical_not().to(at::kFloat);
   if (broken.defined()) skipped = at::max(skipped, broken);
-  if (options_.clip_norm > 0) {
-    at::_foreach_mul_(all, (options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
-  }
+  // AdamW divides by it in the pass that reads the gradients anyway.
+  const auto excess = options_.clip_norm > 0
+                          ? std::optional(((norm + 1e-6) / options_.clip_norm).clamp_min(1.0))
+                          : std::nullopt;
 
   step_.add_(1 - skipped);
   for (size_t i = 0; i < groups_.size(); ++i) {
@@ -62,7 +62,7 @@ AdamW::Outcome AdamW::step(double lr, const at::Tensor& broken) {
     at::_fused_adamw_(group.parameters, gradients[i], group.exp_avg, group.exp_avg_sq, {},
                       group.steps, lr, options_.beta1, options_.beta2, group.weight_decay,
                       options_.eps, /*amsgrad=*/false, /*maximize=*/false,
-                      /*grad_scale=*/std::nullopt, /*found_inf=*/skipped);
+                      /*grad_scale=*/excess, /*found_inf=*/skipped);
   }
   return {norm, skipped};
 }
