@@ -6,7 +6,7 @@
 
 namespace mactok::loops {
 
-/** out = gelu(x); with `keep` x becomes gelu'(x). Exact (Φ to 1e-7), or by the tanh approximation. */
+/** out = gelu(x); with `keep` x becomes gelu'(x). Exact (Φ to 1e-5), or by the tanh approximation. */
 void gelu(bf16* x, int64_t count, bool keep, bf16* out);
 void gelu_tanh(bf16* x, int64_t count, bool keep, bf16* out);
 
