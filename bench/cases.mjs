@@ -122,4 +122,8 @@ export const cases = {
 }
 
 /** What `--quick` leaves. */
-export const quick = { sizes: ['tiny', 'vit-s', 'sit-s', 'all'], dtypes: ['bf16', 'fp32'], rounds: 2 }
+export const quick = {
+  sizes: { tokenizer: ['tiny', 'vit-s'], others: ['tiny', 'all'] },
+  dtypes: ['bf16', 'fp32'],
+  rounds: 1
+}

@@ -29,11 +29,12 @@ const options = new Command('npm run bench --')
   .addOption(new Option('--case <name...>', 'what is compared').choices(Object.keys(cases)))
   .option('--size <name...>', 'sizes: tiny, vit-s, vit-b, sit-s, sit-b')
   .addOption(new Option('--dtype <name...>', 'precision of both sides').choices(['fp32', 'bf16']))
+  .addOption(new Option('--variant <name...>', "the peer's").choices(variants.map(({ name }) => name)))
   .option('--rounds <count>', 'processes of each side, alternating (default: 3)', positive)
   .option('--measurements <count>', 'measurements in each process', positive, 3)
   .option('--threads <count>', 'threads of both sides', positive, availableParallelism())
   .addOption(new Option('--device <kind>', 'where').choices(['cpu', 'cuda']).default('cpu'))
-  .option('--quick', 'small sizes, two rounds: below 15 minutes on two cores')
+  .option('--quick', 'small sizes, one round, the faster attention: below 15 minutes on two cores')
   .option('--data <folder>', 'image folder for `encode`', process.env.MACTOK_DATA ?? beside('data/imagenet'))
   .option('--weights <folder>', 'dinov2-small, lpips-vgg', process.env.MACTOK_WEIGHTS ?? beside('weights'))
   .option('--python <interpreter>', 'an environment with bench/requirements.txt, instead of making one')
@@ -47,7 +48,9 @@ const options = new Command('npm run bench --')
 /** Every (case, size, dtype) that is asked for. */
 function plan() {
   const only = options.quick ? quick : {}
-  const { size: sizes = only.sizes, dtype: dtypes = only.dtypes } = options
+  const small = (name, size) =>
+    !options.quick || options.size || (quick.sizes[name] ?? quick.sizes.others).includes(size)
+  const { size: sizes, dtype: dtypes = only.dtypes } = options
   const known = new Set(Object.values(cases).flatMap((one) => Object.keys(one.sizes)))
   const unknown = options.size?.find((size) => !known.has(size))
   if (unknown) throw new Failure(`Expected --size to be among ${[...known].join(', ')} but received ${unknown}`)
@@ -55,7 +58,7 @@ function plan() {
     .filter(([name]) => !options.case || options.case.includes(name))
     .flatMap(([name, one]) =>
       Object.entries(one.sizes)
-        .filter(([size]) => !sizes || sizes.includes(size))
+        .filter(([size]) => (!sizes || sizes.includes(size)) && small(name, size))
         .flatMap(([size, shape]) =>
           (one.dtypes ?? ['bf16', 'fp32'])
             .filter((dtype) => !dtypes || one.dtypes || dtypes.includes(dtype))
@@ -99,8 +102,9 @@ async function measure(row, python, scratch) {
   }
   const peers = one.peer
     ? variants
+        .filter(({ name }) => !options.variant || options.variant.includes(name))
+        .filter(({ name }) => !options.quick || name.endsWith('bmm'))
         .filter(({ compiled }) => !(one.eagerOnly && compiled))
-        .filter(({ attention }) => !one.eagerOnly || attention === 'sdpa')
     : []
   const sides = [{ name: 'mactok' }, ...peers]
   /** @type {Record<string, { seconds: number[], memory: number[], losses?: number[], samples?: number[], error?: string }>} */

@@ -63,6 +63,8 @@ AdamW::Outcome AdamW::step(double lr, const at::Tensor& broken) {
                       group.steps, lr, options_.beta1, options_.beta2, group.weight_decay,
                       options_.eps, /*amsgrad=*/false, /*maximize=*/false,
                       /*grad_scale=*/excess, /*found_inf=*/skipped);
+    // The fused operation does not count its writes, by which a layer knows that its cast weight is old.
+    for (const auto& parameter : group.parameters) parameter.unsafeGetTensorImpl()->bump_version();
   }
   return {norm, skipped};
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { NativeState, NativeTensor, NativeTokenizerTrainer } from '../../lib/native/addon.js'
+import type { NativeProfile, NativeState, NativeTensor, NativeTokenizerTrainer } from '../../lib/native/addon.js'
 import { Golden } from '../support/golden.js'
 import {
   type Changes,
@@ -47,7 +47,58 @@ async function distance(one: NativeState, other: NativeState) {
   return difference / scale
 }
 
+/** What makes the host wait for a CUDA device: numbers and shapes that depend on values. */
+const waits = /^aten::(item|_local_scalar_dense|is_nonzero|nonzero|masked_select|equal|unique|_unique2)$/
+
+/** Those of a recording, but for what the fused AdamW of CPUs reads: CUDA's leaves it on the device. */
+function waitsIn({ names, spans }: NativeProfile): string[] {
+  const rows = Array.from({ length: spans.length / 5 }, (_, i) => {
+    const [name, thread, , begin, end] = spans.subarray(i * 5, i * 5 + 5) as unknown as [
+      number,
+      number,
+      0,
+      number,
+      number
+    ]
+    return { name: names[name] as string, thread, begin, end }
+  })
+  const fused = rows.filter(({ name }) => name === 'aten::_fused_adamw_')
+  const within = (row: (typeof rows)[0]) =>
+    fused.some(({ thread, begin, end }) => thread === row.thread && begin <= row.begin && row.end <= end)
+  return rows.filter((row) => waits.test(row.name) && !within(row)).map(({ name }) => name)
+}
+
 describe('a training step', () => {
+  test('asks the device for no value until metrics are read', async () => {
+    const images = pictures(5, 4, 16)
+    const trainer = await create({ precision: 'bf16' })
+    await trainer.step([images], options(0))
+    const recorded = async (work: () => Promise<unknown>) => {
+      await native().startProfile(device)
+      await work()
+      return waitsIn(await native().stopProfile(device))
+    }
+    expect(await recorded(() => run(trainer, 1, 4, images))).toEqual([])
+    expect(await recorded(() => trainer.metrics())).toContain('aten::_local_scalar_dense')
+  })
+
+  test('is seen at once by encoding in bf16, whose cast weights are kept from call to call', async () => {
+    const images = pictures(5, 4, 16)
+    const tokenizer = await native().createTokenizer(tokenizerConfig(), device, 21)
+    const trainer = await native().createTokenizerTrainer(tokenizer, await goldenTeacher(), trainerConfig())
+    const encoded = async (network: typeof tokenizer) => floats((await network.posterior(images, 'bf16')).mean)
+    for (let step = 0; step < 2; step++) {
+      const before = await encoded(tokenizer)
+      await trainer.step([images], options(step))
+      const fresh = await native().createTokenizer(tokenizerConfig(), device, 22)
+      await fresh.load(trainer.state().model as NativeState)
+      expect(await encoded(tokenizer)).toEqual(await encoded(fresh))
+      expect(await encoded(tokenizer)).not.toEqual(before)
+      await fresh.load(trainer.state().ema as NativeState)
+      expect(await encoded(trainer.ema)).toEqual(await encoded(fresh))
+    }
+  })
+
   test.each([
     ['two micro-batches', [0, 4, 8]],
     ['four micro-batches', [0, 2, 4, 6, 8]],
