@@ -153,7 +153,14 @@ async function measure(row, python, scratch) {
   const compiled = best(others.filter((other) => other.name.startsWith('compiled')))
   const strongest = best(others)
   return {
-    ...{ case: name, size, dtype, measured, flops: one.flops?.(shape) ?? null },
+    // Samples were for the comparison: thousands of numbers.
+    ...{
+      case: name,
+      size,
+      dtype,
+      measured: measured.map(({ samples, ...side }) => side),
+      flops: one.flops?.(shape) ?? null
+    },
     ratio: { eager: eager && eager.median / ours.median, compiled: compiled && compiled.median / ours.median },
     memory: strongest && ours.memory > 0 ? ours.memory / strongest.memory : null,
     errors: Object.fromEntries(Object.entries(found).flatMap(([side, { error }]) => (error ? [[side, error]] : [])))
