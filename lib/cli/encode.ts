@@ -90,6 +90,6 @@ async function run(model: string, options: Options): Promise<void> {
   if (interrupted) throw new Interrupted(`Stopped with ${shards} shards in ${out}; the same command goes on after them`)
   if (!json)
     process.stdout.write(
-      `${out}: ${pictures} pictures in ${shards} shards${skipped ? `, ${skipped} broken ones left out` : ''}\n`
+      `${out}: ${pictures} pictures in ${shards} shard${shards === 1 ? '' : 's'}${skipped ? `, ${skipped} broken ones left out` : ''}\n`
     )
 }

@@ -182,7 +182,7 @@ describe('encode, decode, reconstruct, inspect', () => {
     const args = ['encode', at('run'), '--data', at('broken'), '--device', device, '--out']
     const lenient = await mactok([...args, at('lenient')])
     expect(lenient.stderr).toContain('left out cats/1.png: damaged, or not a picture')
-    expect(lenient.stdout).toBe(`${at('lenient')}: 7 pictures in 1 shards, 1 broken ones left out\n`)
+    expect(lenient.stdout).toBe(`${at('lenient')}: 7 pictures in 1 shard, 1 broken ones left out\n`)
     const manifest = JSON.parse(readFileSync(at('lenient', 'manifest.json'), 'utf8'))
     expect(manifest.shards[0].skipped).toEqual([{ name: 'cats/1.png', reason: 'damaged, or not a picture' }])
     const strict = await mactok([...args, at('strict'), '--strict'])
