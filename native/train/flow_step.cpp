@@ -115,8 +115,9 @@ void FlowStep::backward(const std::vector<FlowBatch>& micro_batches, uint64_t st
 
 void FlowStep::step(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr) {
   const StepSpan span(step);
+  Phase phase("inputs");  // and whatever no phase within claims
   backward(micro_batches, step);
-  Phase phase("optimiser");
+  phase.next("optimiser");
   const auto outcome = optimizer_.step(lr, broken_);
   optimizer_.zero_grad();
   phase.next("EMA");

@@ -147,8 +147,9 @@ at::Tensor TokenizerStep::train_discriminator(const std::vector<MicroBatch>& bat
 void TokenizerStep::step(const std::vector<at::Tensor>& micro_batches, const StepSchedule& schedule,
                          const std::vector<at::Tensor>& features) {
   const StepSpan span(schedule.step);
+  Phase phase("inputs");  // and whatever no phase within claims
   const auto batches = backward(micro_batches, features, schedule);
-  Phase phase("optimiser");
+  phase.next("optimiser");
   const auto outcome = optimizer_.step(schedule.lr, broken_);
   optimizer_.zero_grad();
   phase.next("EMA");
