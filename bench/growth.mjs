@@ -4,16 +4,14 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Command, Option } from 'commander'
 import { lineChart } from '../dist/plot/line-chart.js'
 import { cacheFolder } from '../lib/cache.mjs'
 import { Failure, run, say } from '../scripts/report.mjs'
 import { pythonEnvironment } from './environment.mjs'
-import { processes } from './processes.mjs'
+import { beside, processes } from './processes.mjs'
 import { median } from './statistics.mjs'
 
-const beside = (name) => fileURLToPath(new URL(`../../shared/${name}`, import.meta.url))
 const options = new Command('npm run bench:growth --')
   .description('Draws step time over batch, tokens, resolution and width, and encoding over the number of pictures.')
   .addOption(new Option('--dtype <name>', 'precision of both sides').choices(['fp32', 'bf16']).default('bf16'))
@@ -28,7 +26,7 @@ const options = new Command('npm run bench:growth --')
   .opts()
 
 const threads = availableParallelism()
-const { worker, peer } = processes({ weights: beside('weights'), threads })
+const { worker, peer } = processes({ weights: process.env.MACTOK_WEIGHTS ?? beside('weights'), threads })
 
 const base = { imageSize: 64, patchSize: 8, latentTokens: 32, width: 192, batch: 16 }
 const axes = [

@@ -8,6 +8,9 @@ import { Failure } from '../scripts/report.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
+/** A folder of ../shared: the default where no environment variable names another. @param {string} name */
+export const beside = (name) => join(here, '..', '..', 'shared', name)
+
 /** @param {{ weights: string, threads: number }} options */
 export function processes({ weights, threads }) {
   const environment = {

@@ -4,17 +4,14 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { cacheFolder } from '../lib/cache.mjs'
 import { Failure, run, say } from '../scripts/report.mjs'
 import { cases, quick, variants } from './cases.mjs'
 import { pythonEnvironment } from './environment.mjs'
-import { processes } from './processes.mjs'
+import { beside, processes } from './processes.mjs'
 import { goalsTable, limitTable, resultsTable, writeDocs } from './report.mjs'
 import { best, difference, distance, summary } from './statistics.mjs'
-
-const here = fileURLToPath(new URL('.', import.meta.url))
 
 /** @param {string} text */
 const positive = (text) => {
@@ -23,7 +20,6 @@ const positive = (text) => {
   return value
 }
 
-const beside = (name) => resolve(here, '..', '..', 'shared', name)
 const options = new Command('npm run bench --')
   .description('Runs us and PyTorch alternately and prints how many times as fast we are.')
   .addOption(new Option('--case <name...>', 'what is compared').choices(Object.keys(cases)))
@@ -110,7 +106,6 @@ async function measure(row, python, scratch) {
   /** @type {Record<string, { seconds: number[], memory: number[], losses?: number[], samples?: number[], error?: string }>} */
   const found = Object.fromEntries(sides.map((side) => [side.name, { seconds: [], memory: [] }]))
   const rounds = options.rounds ?? (options.quick ? quick.rounds : 3)
-  // Compiling is not what is measured: every compiled variant runs once before, and fills the compiler's cache.
   for (let round = 0; round < rounds; round++) {
     for (const side of sides) {
       const { seconds, memory } = found[side.name]

@@ -114,9 +114,10 @@ export const addProfileOption = (command: Command): Command =>
     positiveInteger
   )
 
-/** What `--profile` asks for, or null. */
-export const givenProfile = ({ profile }: ProfileOptions): { steps?: number } | null =>
-  profile === undefined ? null : profile === true ? {} : { steps: profile }
+/** Has a training profile what `--profile` asks for, if it was given. */
+export function askForProfile(training: { profile(asked: { steps?: number }): unknown }, { profile }: ProfileOptions) {
+  if (profile !== undefined) usage(() => training.profile(profile === true ? {} : { steps: profile }))
+}
 
 export const precisionOption = (): Option =>
   new Option('--precision <kind>', 'fp32, or bf16 autocast').choices(['fp32', 'bf16']).default('fp32')

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { TrainingControl } from '../training/control.js'
 import type { GeneratorTraining } from '../training/generator-builder.js'
+import { generatorEventNames } from '../training/generator-events.js'
 import {
   type GeneratorTrainingInput,
   generatorTrainingSchema,
@@ -10,8 +11,8 @@ import {
   addComputeOptions,
   addExamples,
   addProfileOption,
+  askForProfile,
   type ComputeOptions,
-  givenProfile,
   Interrupted,
   interruption,
   type ProfileOptions,
@@ -80,8 +81,7 @@ async function run(argument: string | undefined, options: Options & Record<strin
 
   const { out: dir, stopAt, resume, json = false } = options
   const control = new TrainingControl()
-  const profile = givenProfile(options)
-  if (profile) usage(() => training.profile(profile))
+  askForProfile(training, options)
   const stopReport = report(training, json)
   const result = await withPage(dir, options, { control, device, json, tokenizer: tokenizer ?? undefined }, () =>
     usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))
@@ -98,7 +98,7 @@ async function run(argument: string | undefined, options: Options & Record<strin
 function report(training: GeneratorTraining, json: boolean): () => void {
   const line = new ProgressLine({ unit: 'latents', quiet: json, seconds: 0 })
   const say = (text: string) => !json && line.note(text)
-  for (const event of ['start', 'step', 'grid', 'checkpoint', 'profile', 'notice'] as const) {
+  for (const event of generatorEventNames) {
     if (json) training.on(event, (details) => writeJson({ event, ...details }))
   }
   training

@@ -3,13 +3,13 @@ import type { TokenizerTraining } from '../training/builder.js'
 import { TrainingControl } from '../training/control.js'
 import { resolveConfig } from '../training/presets.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
-import type { StepEvent } from '../training/training-events.js'
+import { type StepEvent, trainingEventNames } from '../training/training-events.js'
 import {
   addComputeOptions,
   addExamples,
   addProfileOption,
+  askForProfile,
   type ComputeOptions,
-  givenProfile,
   Interrupted,
   interruption,
   type ProfileOptions,
@@ -95,8 +95,7 @@ export async function runTraining(
 ): Promise<void> {
   const { out: dir, stopAt, resume, json = false } = options
   const control = new TrainingControl()
-  const profile = givenProfile(options)
-  if (profile) usage(() => training.profile(profile))
+  askForProfile(training, options)
   const stopReport = report(training, json)
   const result = await withPage(dir, options, { control, device, json }, () =>
     usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))
@@ -113,17 +112,7 @@ function report(training: TokenizerTraining, json: boolean): () => void {
   const say = (text: string) => !json && line.note(text)
   const features = new ProgressLine({ unit: 'pictures', quiet: json })
   let count: ((done: number) => void) | undefined
-  for (const event of [
-    'start',
-    'step',
-    'evaluation',
-    'checkpoint',
-    'grid',
-    'features',
-    'broken',
-    'profile',
-    'notice'
-  ] as const) {
+  for (const event of trainingEventNames) {
     if (json) training.on(event, (details) => writeJson({ event, ...details }))
   }
   training

@@ -9,19 +9,7 @@ import { readRun } from './run.js'
 import type { RunOptions } from './run-options.js'
 import type { TrainingConfig, TrainingConfigInput } from './schema.js'
 import { runTokenizerTraining, type TokenizerRun } from './tokenizer-run.js'
-import type { TrainingEvents } from './training-events.js'
-
-const eventNames = [
-  'start',
-  'step',
-  'evaluation',
-  'checkpoint',
-  'grid',
-  'features',
-  'broken',
-  'profile',
-  'notice'
-] as const satisfies (keyof TrainingEvents)[]
+import { type TrainingEvents, trainingEventNames } from './training-events.js'
 
 /** Whoever gives steps no longer means epochs. */
 const inSteps = (settings: TrainingConfigInput): TrainingConfigInput => ({ epochs: null, ...settings })
@@ -117,7 +105,7 @@ export class TokenizerTraining {
 
   /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `grid`, `features`, `broken` (a picture), `profile`, `notice`. */
   on<Name extends keyof TrainingEvents>(name: Name, listener: (event: TrainingEvents[Name]) => void): this {
-    if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
+    if (!trainingEventNames.includes(name)) throw outOfRange('event', `one of ${trainingEventNames.join(', ')}`, name)
     if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)
     this.#events.on(name, listener)
     return this

@@ -2,7 +2,7 @@ import { mergeConfig, parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { type ProfileConfig, type ProfileInput, profileSchema } from '../profile/schema.js'
 import { Emitter } from './emitter.js'
-import type { GeneratorEvents } from './generator-events.js'
+import { type GeneratorEvents, generatorEventNames } from './generator-events.js'
 import { type GeneratorRun, runGeneratorTraining } from './generator-run.js'
 import {
   type GeneratorTrainingConfig,
@@ -10,15 +10,6 @@ import {
   resolveGeneratorTraining
 } from './generator-schema.js'
 import type { RunOptions } from './run-options.js'
-
-const eventNames = [
-  'start',
-  'step',
-  'grid',
-  'checkpoint',
-  'profile',
-  'notice'
-] as const satisfies (keyof GeneratorEvents)[]
 
 /**
  * A generator run in the making: every method lays settings over those before and returns the same object.
@@ -103,7 +94,7 @@ export class GeneratorTraining {
 
   /** Calls a listener: `start`, `step` (every log interval), `grid`, `checkpoint`, `profile`, `notice`. */
   on<Name extends keyof GeneratorEvents>(name: Name, listener: (event: GeneratorEvents[Name]) => void): this {
-    if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
+    if (!generatorEventNames.includes(name)) throw outOfRange('event', `one of ${generatorEventNames.join(', ')}`, name)
     if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)
     this.#events.on(name, listener)
     return this

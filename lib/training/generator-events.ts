@@ -36,3 +36,13 @@ export interface GeneratorStepEvent {
   latentsPerSecond: number
   secondsLeft: number
 }
+
+/** Names of all of them, for whoever listens to or checks them. */
+export const generatorEventNames = [
+  'start',
+  'step',
+  'grid',
+  'checkpoint',
+  'profile',
+  'notice'
+] as const satisfies (keyof GeneratorEvents)[]

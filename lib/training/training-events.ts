@@ -48,3 +48,16 @@ export interface StepEvent {
   picturesPerSecond: number
   secondsLeft: number
 }
+
+/** Names of all of them, for whoever listens to or checks them. */
+export const trainingEventNames = [
+  'start',
+  'step',
+  'evaluation',
+  'checkpoint',
+  'grid',
+  'features',
+  'broken',
+  'profile',
+  'notice'
+] as const satisfies (keyof TrainingEvents)[]
