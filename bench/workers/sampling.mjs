@@ -9,7 +9,7 @@ const generator = await Generator.load(spec.folder, { device, precision })
 const classes = Array.from({ length: batch }, (_, i) => i % generator.config.classes)
 
 async function draw() {
-  const { latents } = await generator.sample({ ...sampling, guidance, classes, seed: 0 })
+  const { latents } = await generator.sample({ ...sampling, guidance, classes, seed: 0, graphs: device !== 'cpu' })
   const values = await latents.data()
   latents.dispose()
   return values

@@ -11,7 +11,7 @@ import { settle, trainerConfig } from '../../dist/training/settle.js'
 export async function createTrainer({ tokenizer, batch, precision, device = 'cpu', recipe, discriminatorSize }) {
   const plain = recipe === 'plain'
   const config = resolveConfig({
-    ...{ tokenizer, batch, precision, seed: 1 },
+    ...{ tokenizer, batch, precision, graphs: device !== 'cpu', seed: 1 },
     masking: { semantic: plain ? 0 : 0.5 },
     align: plain ? { local: false, global: false } : {},
     teacher: { weights: 'dinov2-small' },

@@ -120,7 +120,9 @@ export function askForProfile(training: { profile(asked: { steps?: number }): un
 }
 
 export const precisionOption = (): Option =>
-  new Option('--precision <kind>', 'fp32, or bf16 autocast').choices(['fp32', 'bf16']).default('fp32')
+  new Option('--precision <kind>', 'fp32, tf32 (fp32 with rounded products on CUDA), or bf16 autocast')
+    .choices(['fp32', 'tf32', 'bf16'])
+    .default('fp32')
 
 /** Loads the addon, sets its threads, and checks the device's name. */
 export async function prepare({ device, threads }: ComputeOptions): Promise<string> {

@@ -4,6 +4,7 @@ import type { InceptionInput } from '../evaluation/inception.js'
 import { type GenerationMetric, generationMetrics } from '../evaluation/metric-names.js'
 import type { Guidance, Sweep, SweepAxis } from '../evaluation/sweep.js'
 import { samplingSchema } from '../generator/sampling.js'
+import type { Precision } from '../native/addon.js'
 import {
   addComputeOptions,
   addExamples,
@@ -35,7 +36,7 @@ interface Options extends ComputeOptions {
   count: number
   seed: number
   batch: number
-  precision: 'fp32' | 'bf16'
+  precision: Precision
   sweep?: SweepAxis[]
   scales?: number[]
   intervals?: [number, number][]

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { InceptionInput } from '../evaluation/inception.js'
+import type { Precision } from '../native/addon.js'
 import {
   addComputeOptions,
   addExamples,
@@ -20,7 +21,7 @@ interface Options extends ComputeOptions {
   inception?: string
   resize: InceptionInput
   batch: number
-  precision: 'fp32' | 'bf16'
+  precision: Precision
 }
 
 export function define(command: Command): void {

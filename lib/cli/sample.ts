@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { samplingSchema } from '../generator/sampling.js'
+import type { Precision } from '../native/addon.js'
 import {
   addComputeOptions,
   addExamples,
@@ -31,7 +32,8 @@ interface Options extends ComputeOptions {
   weak?: string
   raw?: boolean
   force?: boolean
-  precision: 'fp32' | 'bf16'
+  graphs?: boolean
+  precision: Precision
 }
 
 export function define(command: Command): void {
@@ -51,6 +53,7 @@ export function define(command: Command): void {
     .option('--raw', 'the weights in training instead of their moving average')
     .option('--force', 'decode with another tokenizer than the one it was trained for')
     .addOption(precisionOption())
+    .option('--graphs', "record the network's evaluations as CUDA graphs, which helps small models on fast GPUs")
   addComputeOptions(command)
   addSettings(command, samplingSchema)
   addExamples(command, {
@@ -89,7 +92,8 @@ async function run(folder: string, options: Options & Record<string, unknown>): 
       ...(count === undefined ? {} : { count }),
       ...(classes === undefined ? {} : { classes: parseClasses(classes) }),
       ...(weak ? { weak } : {}),
-      ...{ seed, firstIndex: first, batch, precision, force: options.force ?? false, signal: interruption() },
+      ...{ seed, firstIndex: first, batch, precision, signal: interruption() },
+      ...{ force: options.force ?? false, graphs: options.graphs ?? false },
       onProgress: (done, total) => {
         update ??= counter(line, total)
         update(done)

@@ -5,7 +5,7 @@ import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { modelFile } from '../model-folder.js'
 import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '../native/addon.js'
-import { resolveDevice } from '../native/device.js'
+import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { checkPrecision } from '../tensor/images.js'
@@ -38,6 +38,8 @@ export interface SampleOptions extends Omit<SamplingConfigInput, 'guidance'> {
   tokenizer?: Tokenizer
   force?: boolean
   precision?: Precision
+  /** Record the network's evaluations as CUDA graphs, which helps small models on fast GPUs. Default false. */
+  graphs?: boolean
   /** Called after every step. */
   onStep?: (step: SamplingStep) => void
   /** Stops between two steps with ERR_ABORTED. */
@@ -130,8 +132,9 @@ export class Generator implements Disposable {
   /** The steps of `sample` one by one, then the samples as the value that the generator returns. */
   async *steps(options: SampleOptions = {}): AsyncGenerator<SamplingStep, Samples, undefined> {
     const { count: _, classes: __, weak, seed = 0, firstIndex = 0, tokenizer, force, ...rest } = options
-    const { precision = this.precision, onStep, signal, ...settings } = rest
+    const { precision = this.precision, graphs = false, onStep, signal, ...settings } = rest
     checkPrecision(precision)
+    checkGraphs(graphs, this.device)
     callbacks({ signal, onStep })
     for (const [name, value] of Object.entries({ seed, firstIndex })) natural(name, value)
     if (weak !== undefined) instance('weak', 'a Generator', Generator, weak)
@@ -151,7 +154,7 @@ export class Generator implements Disposable {
       addon().createSampler(
         ...([this.native, this.config.flow] as const),
         { ...guidance, channels: channels ?? 0, weak: weak?.native ?? null },
-        nativeSamplerConfig(config, { seed, firstIndex, precision }),
+        nativeSamplerConfig(config, { seed, firstIndex, precision, graphs }),
         ...([classes, null, null] as const)
       )
     ).finally(() => classes.dispose())

@@ -73,5 +73,5 @@ export function resolveSampling(
 /** The sampler as C++ takes it. */
 export const nativeSamplerConfig = (
   { sampler, guidance: _, ...config }: SamplingConfig,
-  drawn: { seed: number; firstIndex: number; precision: Precision }
+  drawn: { seed: number; firstIndex: number; precision: Precision; graphs: boolean }
 ): NativeSamplerConfig => ({ ...config, method: sampler, ...drawn })

@@ -1,6 +1,6 @@
 /** The native addon as JavaScript sees it. One interface a binding file in native/bindings; nothing here is public API. */
 
-export type Precision = 'fp32' | 'bf16'
+export type Precision = 'fp32' | 'tf32' | 'bf16'
 
 /** The shared handle of one LibTorch tensor. */
 export interface NativeTensor {
@@ -198,6 +198,8 @@ export interface NativeMaskConfig {
 export interface NativeTrainerConfig {
   seed: number
   precision: Precision
+  /** Steps are recorded as CUDA graphs. A CPU runs them on the buffers that a graph would read. */
+  graphs: boolean
   masking: NativeMaskConfig
   alignment: { local: boolean; global: boolean; shared: boolean; hidden: number; on: 'sample' | 'mean' }
   reconstruction: 'mse' | 'l1'
@@ -301,6 +303,8 @@ export interface NativeSamplerConfig {
   state: 'float32' | 'float64'
   diffusion: NativeDiffusion
   precision: Precision
+  /** Evaluations of networks are recorded as CUDA graphs; see NativeTrainerConfig. */
+  graphs: boolean
   /** Noise of row i depends on (seed, firstIndex + i). */
   seed: number
   firstIndex: number
@@ -335,6 +339,7 @@ export interface NativeSampler {
 export interface NativeFlowTrainerConfig {
   seed: number
   precision: Precision
+  graphs: boolean
   flow: NativeFlowConfig
   loss: NativeFlowLoss
   timesteps: { kind: 'uniform' | 'lognormal'; mean: number; deviation: number; shift: number }

@@ -20,6 +20,12 @@ export function resolveDevice(device: string = 'auto'): string {
   return `cuda:${index}`
 }
 
+/** @throws {RangeError} where work is to be recorded as CUDA graphs on a device that has none */
+export function checkGraphs(graphs: boolean, device: string): void {
+  if (typeof graphs !== 'boolean') throw invalidParameter('graphs', 'true or false', graphs)
+  if (graphs && device === 'cpu') throw outOfRange('graphs', 'false on a CPU, as only CUDA devices have graphs', graphs)
+}
+
 /** bf16 pays where the hardware multiplies it: CUDA devices, and CPUs with AVX512-BF16. */
 export function bestPrecision(device: string): 'fp32' | 'bf16' {
   return device !== 'cpu' || addon().info().cpuBf16 ? 'bf16' : 'fp32'

@@ -8,7 +8,7 @@ import { nativeGeneratorConfig } from '../generator/native-config.js'
 import type { GeneratorConfig } from '../generator/schema.js'
 import { LatentShards } from '../latents/index.js'
 import type { NativeFlowTrainerConfig, Precision } from '../native/addon.js'
-import { bestPrecision, resolveDevice } from '../native/device.js'
+import { bestPrecision, checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { Recording } from '../profile/recording.js'
@@ -42,14 +42,15 @@ export async function runGeneratorTraining(request: Request, options: RunOptions
   const { config, profile, events } = request
   const { dir, signal, control, stopAt = config.steps, resume = false, device: wanted } = checkedRunOptions(options)
   const device = resolveDevice(wanted)
+  checkGraphs(config.graphs, device)
   const { record: earlier, checkpoint } = await openRun(dir, await readGeneratorRun(dir), config, resume)
   await using shards = await LatentShards.open(request.shards, addon())
   requireSameLatents(earlier, shards)
 
   // A resumed run computes as it did before, even where `auto` would now choose otherwise.
-  const { steps, checkpoint: saving, log, grid, maxSkipped } = config
+  const { steps, checkpoint: saving, log, grid, maxSkipped, graphs } = config
   const settled: GeneratorSettled = earlier
-    ? { ...earlier.settled, steps, checkpoint: saving, log, grid, maxSkipped }
+    ? { ...earlier.settled, steps, checkpoint: saving, log, grid, maxSkipped, graphs }
     : { ...config, precision: config.precision === 'auto' ? bestPrecision(device) : config.precision }
   const identity = await identityOf(settled, shards)
   using tokenizer = await openTokenizer(request, identity, device)
@@ -145,10 +146,10 @@ async function openTokenizer(
 }
 
 function trainerConfig(config: GeneratorSettled): NativeFlowTrainerConfig {
-  const { seed, precision, flow, loss, timesteps, labelDropout, optimizer, ema } = config
+  const { seed, precision, graphs, flow, loss, timesteps, labelDropout, optimizer, ema } = config
   const { betas, eps, weightDecay, clip } = optimizer
   return {
-    ...{ seed, precision, flow, loss, timesteps, labelDropout, ema },
+    ...{ seed, precision, graphs, flow, loss, timesteps, labelDropout, ema },
     optimizer: { betas, eps, weightDecay, clipNorm: clip }
   }
 }

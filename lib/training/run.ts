@@ -92,7 +92,7 @@ export const writeRun = (folder: string, record: { kind: string }): Promise<void
   writeJson(join(folder, fileName), record)
 
 /** Settings that a resumed run may have otherwise: they decide when things happen, not what is computed from a state. */
-const free = ['steps', 'epochs', 'checkpoint', 'log', 'evaluation', 'maxSkipped', 'grid']
+const free = ['steps', 'epochs', 'checkpoint', 'log', 'evaluation', 'maxSkipped', 'grid', 'graphs']
 
 /** The first setting in which two configurations differ, as `name is a there but b here`. */
 export function conflict(there: unknown, here: unknown, path: string[] = []): string | null {

@@ -43,6 +43,7 @@ export function settle(
 export function trainerConfig({
   seed,
   precision,
+  graphs,
   masking,
   align,
   loss,
@@ -56,6 +57,7 @@ export function trainerConfig({
   return {
     seed,
     precision,
+    graphs,
     masking: { target, minRatio: min, maxRatio: max, semantic, per },
     alignment: align,
     reconstruction: loss.reconstruction,

@@ -23,9 +23,12 @@ export const emaSchema = z.strictObject({
 /** How a run computes, whatever it trains. */
 export const computing = {
   precision: z
-    .enum(['auto', 'fp32', 'bf16'])
+    .enum(['auto', 'fp32', 'tf32', 'bf16'])
     .default('auto')
-    .describe('bf16: autocast over fp32 weights; auto: bf16 where the device computes in it'),
+    .describe(
+      'bf16: autocast over fp32 weights; tf32: CUDA rounds products; auto: bf16 where the device computes in it'
+    ),
+  graphs: z.boolean().default(false).describe('record steps as CUDA graphs, which helps small models on fast GPUs'),
   checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory')
 }
 

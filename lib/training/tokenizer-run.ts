@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageSource } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
-import { resolveDevice } from '../native/device.js'
+import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { Recording } from '../profile/recording.js'
@@ -41,13 +41,14 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
   const { config, source, profile, events } = request
   const { dir, signal, control, stopAt = config.steps, resume = false, device: wanted } = checkedRunOptions(options)
   const device = resolveDevice(wanted)
+  checkGraphs(config.graphs, device)
   const { record: earlier, checkpoint } = await openRun(dir, await readRun(dir), config, resume)
   const backbone = earlier ? earlier.settled.discriminator.weights : await findBackbone(config)
 
   await using data = await TrainingData.open({ ...request, onBroken: once((broken) => events.emit('broken', broken)) })
   using teacher = await loadTeacher(earlier ? mustHave(earlier.settled) : config, device, events)
   // A resumed run computes as it did before, even where `auto` would now choose otherwise.
-  const { checkpoint: saving, log, evaluation, grid, maxSkipped } = config
+  const { checkpoint: saving, log, evaluation, grid, maxSkipped, graphs } = config
   const settled: SettledConfig = earlier
     ? {
         ...earlier.settled,
@@ -56,7 +57,8 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
         log,
         evaluation,
         grid,
-        maxSkipped
+        maxSkipped,
+        graphs
       }
     : settle(config, { pictures: data.pictures, device, teacher: teacher !== null, backbone })
   const { steps } = settled

@@ -17,10 +17,8 @@ Napi::Value augment(const Napi::CallbackInfo& info) {
     const auto options = augment_options(info[1], "augmentation");
     const auto strengths = TensorHandle::unwrap(info[2], "strengths");
     const auto upstream = TensorHandle::unwrap_optional(info[3], "upstream");
-    const DiffAugmentDraws draws{.strengths = strengths,
-                                 .color = options.color,
-                                 .translation = options.translation > 0,
-                                 .cutout = options.cutout > 0};
+    const auto coins = at::zeros({1, 3}, strengths.options());  // everything acts
+    const DiffAugmentDraws draws{.strengths = strengths, .coins = coins};
     return run(
         info.Env(), images.device(),
         [=]() -> NamedTensors {

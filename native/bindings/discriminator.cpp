@@ -2,6 +2,7 @@
 
 #include "bindings/adversarial.h"
 #include "bindings/tensor.h"
+#include "runtime/cuda_library.h"
 #include "runtime/device.h"
 
 namespace mactok {
@@ -19,11 +20,12 @@ DiscriminatorOptions discriminator_options(const Napi::Value& value) {
           .kernel = convert::integer(config.Get("kernel"), "kernel")};
 }
 
-CropDraw crop_draw(const Napi::Value& value) {
+at::Tensor crop_draw(const Napi::Value& value) {
   const auto config = convert::object(value, "crop");
-  return {.coin = convert::number(config.Get("coin"), "crop.coin"),
-          .top = convert::number(config.Get("top"), "crop.top"),
-          .left = convert::number(config.Get("left"), "crop.left")};
+  const auto number = [&](const char* key) {
+    return convert::number(config.Get(key), std::string("crop.") + key);
+  };
+  return at::tensor({number("coin"), number("top"), number("left")}, at::kDouble).view({1, 3});
 }
 
 Napi::Value create(const Napi::CallbackInfo& info) {
@@ -64,7 +66,7 @@ Napi::Value DiscriminatorHandle::logits(const Napi::CallbackInfo& info) {
     const auto discriminator = alive(info.Env());
     const auto device = module_device(*discriminator);
     const auto images = TensorHandle::unwrap(info[0], "images");
-    const auto crop = crop_draw(info[1]);
+    const auto crop = upload(crop_draw(info[1]), device);
     const auto precision = convert::precision(info[2], "precision");
     return run(
         info.Env(), device,
@@ -86,7 +88,7 @@ Napi::Value DiscriminatorHandle::judge(const Napi::CallbackInfo& info) {
     const auto device = module_device(*discriminator);
     const auto images = TensorHandle::unwrap(info[0], "images");
     const auto kind = adversarial_loss(info[1], "loss");
-    const auto crop = crop_draw(info[2]);
+    const auto crop = upload(crop_draw(info[2]), device);
     return run(
         info.Env(), device,
         [=]() -> NamedTensors {
@@ -109,7 +111,7 @@ Napi::Value DiscriminatorHandle::tell(const Napi::CallbackInfo& info) {
     const auto real = TensorHandle::unwrap(info[0], "real");
     const auto fake = TensorHandle::unwrap(info[1], "fake");
     const auto kind = adversarial_loss(info[2], "loss");
-    const auto crop = crop_draw(info[3]);
+    const auto crop = upload(crop_draw(info[3]), device);
     return run(
         info.Env(), device,
         [=]() -> NamedTensors {

@@ -17,6 +17,7 @@ FlowStepOptions step_options(const Napi::Value& value) {
   return {
       .seed = convert::index(config.Get("seed"), "seed"),
       .precision = convert::precision(config.Get("precision"), "precision"),
+      .graphs = convert::boolean(config.Get("graphs"), "graphs"),
       .flow = flow_options(config.Get("flow"), "flow"),
       .loss = flow_loss_options(config.Get("loss"), "loss"),
       .timesteps = {.lognormal = convert::string(timesteps.Get("kind"), "kind") == "lognormal",

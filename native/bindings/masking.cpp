@@ -3,6 +3,7 @@
 #include "bindings/convert.h"
 #include "bindings/promise.h"
 #include "bindings/tensor.h"
+#include "runtime/cuda_library.h"
 
 namespace mactok {
 namespace {
@@ -22,8 +23,9 @@ Napi::Value make_mask(const Napi::CallbackInfo& info) {
     return run(
         info.Env(), device,
         [=] {
-          return image_mask(options, scores, seed, step, first_index, batch, patches, device)
-              .to(at::kByte);
+          const auto draws =
+              draw_mask(options, {seed, step, first_index, batch}, patches, scores.defined());
+          return image_mask(options, scores, upload(draws, device)).to(at::kByte);
         },
         [](Napi::Env env, const at::Tensor& mask) { return TensorHandle::wrap(env, mask); });
   });

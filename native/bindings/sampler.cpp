@@ -5,6 +5,8 @@
 #include "bindings/generator.h"
 #include "bindings/promise.h"
 #include "bindings/tensor.h"
+#include "flow/replayed_denoiser.h"
+#include "runtime/cuda_library.h"
 #include "runtime/random.h"
 
 namespace mactok {
@@ -40,6 +42,7 @@ Napi::Value create(const Napi::CallbackInfo& info) {
     const auto config = convert::object(info[3], "config");
     const auto options = sampler_options(config);
     const auto precision = convert::precision(config.Get("precision"), "precision");
+    const bool graphs = convert::boolean(config.Get("graphs"), "graphs");
     const auto seed = convert::index(config.Get("seed"), "seed");
     const auto first_index = convert::index(config.Get("firstIndex"), "firstIndex");
     const auto dtype = convert::dtype(config.Get("state"), "state");
@@ -58,13 +61,21 @@ Napi::Value create(const Napi::CallbackInfo& info) {
           TORCH_CHECK_VALUE(noise.sizes() == at::IntArrayRef(shape), "start: expected ",
                             at::IntArrayRef(shape), " but received ", noise.sizes());
           const Increments draws = [=](int64_t step) {
-            return increments.defined() ? increments.select(0, step)
-                                        : draw("sample/increments", seed,
-                                               static_cast<uint64_t>(step), first_index, shape);
+            const auto drawn = increments.defined()
+                                   ? increments.select(0, step)
+                                   : draw("sample/increments", seed, static_cast<uint64_t>(step),
+                                          first_index, shape);
+            return upload(drawn, device);
           };
+          std::shared_ptr<const Denoiser> network = model;
+          auto guiding = guidance;
+          if (graphs) {
+            network = std::make_shared<ReplayedDenoiser>(network, device);
+            if (guiding.weak) guiding.weak = std::make_shared<ReplayedDenoiser>(guiding.weak, device);
+          }
           std::shared_ptr<Sampler> sampler =
-              make_sampler(options, Field(model, flow, labels.to(device), guidance),
-                           noise.to(device, dtype), draws);
+              make_sampler(options, Field(network, flow, upload(labels, device), guiding),
+                           upload(noise.to(dtype), device), draws);
           return Running{sampler, precision, device};
         },
         [](Napi::Env env, const Running& running) -> Napi::Value {

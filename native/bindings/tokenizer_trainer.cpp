@@ -43,6 +43,7 @@ TokenizerStepOptions step_options(const Napi::Object& config, const Tokenizer& t
                                   const Teacher* teacher) {
   return {
       .precision = convert::precision(config.Get("precision"), "precision"),
+      .graphs = boolean(config, "graphs"),
       .loss = loss_options(config, tokenizer, teacher),
       .optimizer = optimizer_options(config.Get("optimizer"), "optimizer"),
       .ema = ema_options(config.Get("ema"), "ema"),
@@ -52,7 +53,6 @@ TokenizerStepOptions step_options(const Napi::Object& config, const Tokenizer& t
 DiscriminatorStepOptions discriminator_options(const Napi::Object& config) {
   const auto discriminator = convert::object(config.Get("discriminator"), "discriminator");
   return {
-      .seed = convert::index(config.Get("seed"), "seed"),
       .loss = adversarial_loss(discriminator.Get("loss"), "discriminator.loss"),
       .adaptive = boolean(discriminator, "adaptive"),
       .augment = augment_options(discriminator.Get("augment"), "discriminator.augment"),

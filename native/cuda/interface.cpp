@@ -1,5 +1,6 @@
 #include "cuda/interface.h"
 
+#include <ATen/cuda/CUDAGraph.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/Event.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -11,6 +12,7 @@
 
 #include <exception>
 #include <string>
+#include <utility>
 
 namespace mactok {
 namespace {
@@ -68,10 +70,78 @@ const char* upload(const at::Tensor* source, int device, at::Tensor* result) {
   });
 }
 
+struct Graph {
+  explicit Graph(c10::DeviceIndex device)
+      : side(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)), outside(side) {}
+
+  c10::cuda::CUDAStream side, outside;
+  at::cuda::CUDAGraph graph;
+  bool recording = false;
+};
+
+/** What `second` does from here on waits for what `first` has to do up to here. */
+void in_turn(const c10::cuda::CUDAStream& first, const c10::cuda::CUDAStream& second) {
+  c10::Event event(c10::DeviceType::CUDA);
+  event.record(first);
+  event.block(second);
+}
+
+const char* graph_open(int device, void** graph) {
+  return guarded([&] {
+    const c10::cuda::CUDAGuard guard(index(device));
+    *graph = new Graph(index(device));
+  });
+}
+
+const char* graph_enter(void* graph, bool record) {
+  return guarded([&] {
+    auto& self = *static_cast<Graph*>(graph);
+    self.outside = c10::cuda::getCurrentCUDAStream(self.side.device_index());
+    in_turn(self.outside, self.side);
+    c10::cuda::setCurrentCUDAStream(self.side);
+    if (!record) return;
+    try {
+      // Other threads may go on allocating and copying.
+      self.graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+      self.recording = true;
+    } catch (...) {
+      c10::cuda::setCurrentCUDAStream(self.outside);
+      throw;
+    }
+  });
+}
+
+const char* graph_leave(void* graph) {
+  return guarded([&] {
+    auto& self = *static_cast<Graph*>(graph);
+    const bool recording = std::exchange(self.recording, false);
+    try {
+      if (recording) self.graph.capture_end();
+    } catch (...) {
+      c10::cuda::setCurrentCUDAStream(self.outside);
+      throw;
+    }
+    c10::cuda::setCurrentCUDAStream(self.outside);
+    in_turn(self.side, self.outside);
+  });
+}
+
+const char* graph_replay(void* graph) {
+  return guarded([&] { static_cast<Graph*>(graph)->graph.replay(); });
+}
+
+void graph_close(void* graph) { delete static_cast<Graph*>(graph); }
+
 }  // namespace
 }  // namespace mactok
 
 const mactok::CudaInterface* mactok_cuda() {
-  static constexpr mactok::CudaInterface table{.memory = mactok::memory, .upload = mactok::upload};
+  static constexpr mactok::CudaInterface table{.memory = mactok::memory,
+                                               .upload = mactok::upload,
+                                               .graph_open = mactok::graph_open,
+                                               .graph_enter = mactok::graph_enter,
+                                               .graph_leave = mactok::graph_leave,
+                                               .graph_replay = mactok::graph_replay,
+                                               .graph_close = mactok::graph_close};
   return &table;
 }

@@ -27,6 +27,18 @@ struct CudaInterface {
    * stream waits for the copy where it uses the result. The source may change as soon as this returns.
    */
   const char* (*upload)(const at::Tensor* source, int device, at::Tensor* result);
+
+  /** A CUDA graph with a stream of its own. */
+  const char* (*graph_open)(int device, void** graph);
+  /**
+   * From here to graph_leave the thread's work goes to the graph's stream, after what the current stream has to do; with `record` it
+   * is recorded instead of run, and the graph keeps its memory.
+   */
+  const char* (*graph_enter)(void* graph, bool record);
+  const char* (*graph_leave)(void* graph);
+  /** Starts what was recorded, on the current stream. */
+  const char* (*graph_replay)(void* graph);
+  void (*graph_close)(void* graph);
 };
 
 }  // namespace mactok

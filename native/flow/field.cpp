@@ -1,13 +1,16 @@
 #include "flow/field.h"
 
+#include "runtime/cuda_library.h"
+
 namespace mactok {
 
 at::Tensor vector_like(const std::vector<double>& values, const at::Tensor& x) {
-  return at::tensor(values, at::kDouble).to(x.device());
+  if (values.size() == 1) return at::full({1}, values[0], x.options().dtype(at::kDouble));
+  return upload(at::tensor(values, at::kDouble), x.device());
 }
 
 at::Tensor index_like(const std::vector<int64_t>& values, const at::Tensor& x) {
-  return at::tensor(values, at::kLong).to(x.device());
+  return upload(at::tensor(values, at::kLong), x.device());
 }
 
 Field::Field(std::shared_ptr<const Denoiser> model, FlowOptions flow, at::Tensor labels,
@@ -38,20 +41,24 @@ Estimate Field::operator()(const at::Tensor& x, const std::vector<double>& times
 at::Tensor Field::output(const at::Tensor& x, const at::Tensor& times, const at::Tensor& labels,
                          const std::vector<int64_t>& guided) {
   if (guided.empty()) return predict(*model_, flow_, x, times, labels);
-  const auto rows = index_like(guided, x);
-  const auto pick = [&](const at::Tensor& all) { return all.index_select(0, rows); };
+  const bool all_rows = static_cast<int64_t>(guided.size()) == x.size(0);
+  const auto rows = all_rows ? at::Tensor() : index_like(guided, x);
+  const auto pick = [&](const at::Tensor& all) {
+    return all_rows ? all : all.index_select(0, rows);
+  };
   at::Tensor good, worse;
   if (guidance_.weak) {
     good = predict(*model_, flow_, x, times, labels);
     worse = predict(*guidance_.weak, flow_, pick(x), pick(times), pick(labels));
   } else {
-    const auto none = at::full_like(rows, model_->classes());
+    const auto none = at::full_like(pick(labels), model_->classes());
     const auto both = predict(*model_, flow_, at::cat({x, pick(x)}), at::cat({times, pick(times)}),
                               at::cat({labels, none}));
-    const auto parts = both.split_with_sizes({x.size(0), rows.size(0)});
+    const auto parts = both.split_with_sizes({x.size(0), none.size(0)});
     good = parts[0], worse = parts[1];
   }
-  return good.index_copy(0, rows, guide(pick(good), worse));
+  const auto guided_rows = guide(pick(good), worse);
+  return all_rows ? guided_rows : good.index_copy(0, rows, guided_rows);
 }
 
 at::Tensor Field::guide(const at::Tensor& good, const at::Tensor& worse) const {

@@ -2,10 +2,8 @@
 
 #include "runtime/torch.h"
 
-#include <cstdint>
-#include <string>
-
 #include "flow/prediction.h"
+#include "runtime/random.h"
 
 namespace mactok {
 
@@ -20,8 +18,8 @@ struct TimestepOptions {
 
 double shifted(double t, double shift);
 
-/** Times of samples first_index, …, in the interval: float32 [batch], a function of (seed, step, sample) by the stream `time`. */
-at::Tensor draw_times(const TimestepOptions& options, const Interval& interval, uint64_t seed,
-                      uint64_t step, uint64_t first_index, int64_t batch);
+/** The samples' times in the interval: float32 [count], drawn from the stream `time`. On the host. */
+at::Tensor draw_times(const TimestepOptions& options, const Interval& interval,
+                      const random::Samples& samples);
 
 }  // namespace mactok

@@ -2,8 +2,9 @@
 
 #include "runtime/torch.h"
 
-#include <cstdint>
 #include <string>
+
+#include "runtime/random.h"
 
 /**
  * Which tokens are hidden in training. All draws are functions of (seed, step, sample index): streams `mask/ratio`, `mask/semantic`
@@ -19,22 +20,19 @@ struct MaskOptions {
   bool per_batch;      ///< one ratio and one coin for the whole batch
 };
 
-/** m ~ U[min, max] clipped to [0, max], float64 [B] on the CPU; row i is sample first_index + i. */
-at::Tensor draw_ratios(const MaskOptions& options, uint64_t seed, uint64_t step,
-                       uint64_t first_index, int64_t batch);
+/** What a micro-batch's masks of `tokens` tokens draw: the three streams, the coins only with `semantic` scores. On the host. */
+Draws draw_mask(const MaskOptions& options, const random::Samples& samples, int64_t tokens,
+                bool semantic);
 
-/** ⌈m·tokens⌉, int64 [B], in double precision. */
-at::Tensor mask_counts(const at::Tensor& ratios, int64_t tokens);
-
-/** True for the `counts` [B] highest of each row of scores [B, N]; ties go to the lower index. bool [B, N], no synchronisation. */
+/** True for the `counts` [B | 1, 1] highest of each row of scores [B, N]; ties go to the lower index. bool [B, N], no synchronisation. */
 at::Tensor rank_mask(const at::Tensor& scores, const at::Tensor& counts);
 
 /**
- * Training masks, bool [batch, tokens] on `device`: each row the ⌈m·tokens⌉ highest of the semantic scores or, by a coin, of uniform
- * draws. semantic_scores: [batch, tokens] (see semantic_scores in models/teacher.h), or undefined for random masks only.
+ * Training masks, bool [batch, tokens]: each row the ⌈m·tokens⌉ highest of the semantic scores or, by a coin, of uniform draws, where
+ * m ~ U[min, max] clipped to [0, max] in double precision. semantic_scores: [batch, tokens] (see semantic_scores in
+ * models/teacher.h), or undefined for random masks only.
  */
-at::Tensor image_mask(const MaskOptions& options, const at::Tensor& semantic_scores, uint64_t seed,
-                      uint64_t step, uint64_t first_index, int64_t batch, int64_t tokens,
-                      at::Device device);
+at::Tensor image_mask(const MaskOptions& options, const at::Tensor& semantic_scores,
+                      const Draws& draws);
 
 }  // namespace mactok

@@ -5,15 +5,8 @@
 
 #include "nn/imagenet.h"
 #include "nn/initialize.h"
-#include "runtime/random.h"
 
 namespace mactok {
-
-CropDraw draw_crop(uint64_t seed, const std::string& stream, uint64_t step) {
-  const auto drawn = random::uniform(seed, stream + "/crop", step, random::kWholeBatch, 1, 3);
-  const float* values = drawn.data_ptr<float>();
-  return {.coin = values[0], .top = values[1], .left = values[2]};
-}
 
 DiscriminatorBlock::DiscriminatorBlock(int64_t width, int64_t kernel)
     : convolution_(register_module("0", std::make_shared<SpectralConv1d>(width, width, kernel))),
@@ -47,22 +40,24 @@ Discriminator::Discriminator(const DiscriminatorOptions& options)
   }
 }
 
-at::Tensor Discriminator::prepare(const at::Tensor& images, const CropDraw& crop) const {
+at::Tensor Discriminator::prepare(const at::Tensor& images, const at::Tensor& crop) const {
   const auto x = imagenet_normalize(images);
   const int64_t side = options_.backbone.grid * options_.backbone.patch;
   const int64_t height = x.size(2), width = x.size(3);
   if (height == side && width == side) return x;
-  const bool larger = height > side && width > side;
-  if (larger && crop.coin < .5) {
-    const auto position = [side](double drawn, int64_t size) {
-      return static_cast<int64_t>(drawn * static_cast<double>(size - side + 1));
-    };
-    return x.narrow(2, position(crop.top, height), side)
-        .narrow(3, position(crop.left, width), side);
-  }
   // Area resize is the mean over each target pixel's window.
-  return height > side ? at::adaptive_avg_pool2d(x, {side, side})
-                       : at::upsample_bicubic2d(x, {side, side}, /*align_corners=*/false);
+  const auto resized = height > side
+                           ? at::adaptive_avg_pool2d(x, {side, side})
+                           : at::upsample_bicubic2d(x, {side, side}, /*align_corners=*/false);
+  if (height <= side || width <= side) return resized;
+  const auto draw = crop.to(at::kDouble);
+  const auto window = [&](int64_t dim, int64_t i) {
+    const auto first =
+        (draw.select(1, i) * static_cast<double>(x.size(dim) - side + 1)).to(at::kLong);
+    return first + at::arange(side, first.options());
+  };
+  const auto cropped = x.index_select(2, window(2, 1)).index_select(3, window(3, 2));
+  return at::where(draw.select(1, 0) < .5, cropped, resized);
 }
 
 std::vector<at::Tensor> Discriminator::features(const at::Tensor& prepared) const {

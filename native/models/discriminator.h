@@ -19,15 +19,6 @@ struct DiscriminatorOptions {
   int64_t kernel;               ///< of the residual convolution
 };
 
-/** How one call brings larger pictures to the backbone's size; uniform in [0, 1). */
-struct CropDraw {
-  double coin;  ///< below ½: a crop, else area resize
-  double top, left;
-};
-
-/** Draws of the whole batch for one call: a function of (seed, stream + "/crop", step). */
-CropDraw draw_crop(uint64_t seed, const std::string& stream, uint64_t step);
-
 /** Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, N, D] -> float32 [B, N, D]. */
 class DiscriminatorBlock : public torch::nn::Module {
  public:
@@ -61,10 +52,10 @@ class Discriminator : public torch::nn::Module {
   explicit Discriminator(const DiscriminatorOptions& options);
 
   /**
-   * Pictures [B, 3, H, W] in [-1, 1] as the backbone takes them, [B, 3, side, side], normalised: larger ones by the draw, smaller ones
-   * by bicubic interpolation.
+   * Pictures [B, 3, H, W] in [-1, 1] as the backbone takes them, [B, 3, side, side], normalised: smaller ones by bicubic interpolation,
+   * larger ones as `crop` [1, 3], uniform in [0, 1), says: a coin, below ½ for a crop and else for area resize, and its top and left.
    */
-  at::Tensor prepare(const at::Tensor& images, const CropDraw& crop) const;
+  at::Tensor prepare(const at::Tensor& images, const at::Tensor& crop) const;
 
   /** Patch features plus `cls` of each level, float32 [B, N, D] each; of prepared pictures. */
   std::vector<at::Tensor> features(const at::Tensor& prepared) const;
@@ -75,7 +66,7 @@ class Discriminator : public torch::nn::Module {
    */
   at::Tensor logits(const std::vector<at::Tensor>& features);
 
-  at::Tensor forward(const at::Tensor& images, const CropDraw& crop) {
+  at::Tensor forward(const at::Tensor& images, const at::Tensor& crop) {
     return logits(features(prepare(images, crop)));
   }
 

@@ -1,5 +1,7 @@
 #include "models/lpips.h"
 
+#include "nn/constant.h"
+
 namespace mactok {
 namespace {
 
@@ -29,8 +31,8 @@ std::vector<SliceTable> alex() {
 
 /** The package's normalisation of the input, which is not ImageNet's to the last digit. */
 at::Tensor scale(const at::Tensor& images) {
-  const auto shift = at::tensor({-.030, -.088, -.188}, images.options()).view({3, 1, 1});
-  const auto deviation = at::tensor({.458, .448, .450}, images.options()).view({3, 1, 1});
+  const auto shift = constant({-.030, -.088, -.188}, images.options()).view({3, 1, 1});
+  const auto deviation = constant({.458, .448, .450}, images.options()).view({3, 1, 1});
   return (images - shift) / deviation;
 }
 

@@ -73,8 +73,7 @@ at::Tensor checkpoint(std::function<at::Tensor(const at::Tensor&)> f, const at::
                       const std::vector<at::Tensor>& parameters) {
   auto segment = c10::make_intrusive<Segment>();
   segment->f = std::move(f);
-  segment->precision =
-      at::autocast::is_autocast_enabled(x.device().type()) ? Precision::bf16 : Precision::fp32;
+  segment->precision = Autocast::current(x.device().type());
   // A list: autograd does not look into a vector.
   return Checkpoint::apply(segment, x, at::TensorList(parameters));
 }

@@ -1,11 +1,13 @@
 #include "nn/imagenet.h"
 
+#include "nn/constant.h"
+
 namespace mactok {
 
 at::Tensor imagenet_normalize(const at::Tensor& images) {
   const auto options = images.options();
-  const auto mean = at::tensor({.485, .456, .406}, at::kDouble).view({3, 1, 1});
-  const auto deviation = at::tensor({.229, .224, .225}, at::kDouble).view({3, 1, 1});
+  const auto mean = constant({.485, .456, .406}, options.dtype(at::kDouble)).view({3, 1, 1});
+  const auto deviation = constant({.229, .224, .225}, options.dtype(at::kDouble)).view({3, 1, 1});
   // One product and one sum.
   const auto scale = (.5 / deviation).to(options);
   const auto shift = ((.5 - mean) / deviation).to(options);

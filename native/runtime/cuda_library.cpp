@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 
+#include <exception>
 #include <stdexcept>
 
 #ifdef __linux__
@@ -13,13 +14,12 @@
 namespace mactok {
 namespace {
 
-/** libmactok_cuda beside the addon, or nullptr where it or CUDA is missing. */
-const CudaInterface* cuda_library() {
+const CudaInterface* open_cuda_library() {
 #ifdef __linux__
   if (!at::hasCUDA()) return nullptr;
   at::globalContext().lazyInitDevice(at::kCUDA);
   Dl_info self{};
-  if (!dladdr(reinterpret_cast<const void*>(&cuda_library), &self)) return nullptr;
+  if (!dladdr(reinterpret_cast<const void*>(&open_cuda_library), &self)) return nullptr;
   const auto path = std::filesystem::path(self.dli_fname).replace_filename("libmactok_cuda.so");
   void* library = dlopen(
       path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: LibTorch stays as long as the process
@@ -30,6 +30,12 @@ const CudaInterface* cuda_library() {
 #else
   return nullptr;
 #endif
+}
+
+/** libmactok_cuda beside the addon, or nullptr where it or CUDA is missing. */
+const CudaInterface* cuda_library() {
+  static const CudaInterface* const library = open_cuda_library();
+  return library;
 }
 
 void check(const char* problem) {
@@ -46,12 +52,45 @@ std::optional<CudaMemory> device_memory(at::Device device) {
   return result;
 }
 
-at::Tensor upload(const at::Tensor& host, at::Device device) {
-  const auto* cuda = device.is_cuda() ? cuda_library() : nullptr;
-  if (!cuda) return host.to(device);
+at::Tensor upload(const at::Tensor& tensor, at::Device device) {
+  const auto* cuda = device.is_cuda() && tensor.is_cpu() ? cuda_library() : nullptr;
+  if (!cuda) return tensor.to(device);
   at::Tensor result;
-  check(cuda->upload(&host, device.index(), &result));
+  check(cuda->upload(&tensor, device.index(), &result));
   return result;
+}
+
+std::map<std::string, at::Tensor> upload(std::map<std::string, at::Tensor> tensors,
+                                         at::Device device) {
+  for (auto& [name, tensor] : tensors) tensor = upload(tensor, device);
+  return tensors;
+}
+
+CudaGraph::CudaGraph(const CudaInterface& cuda, at::Device device) : cuda_(cuda) {
+  check(cuda_.graph_open(device.index(), &graph_));
+}
+
+CudaGraph::~CudaGraph() { cuda_.graph_close(graph_); }
+
+CudaGraph::Scope::Scope(CudaGraph& graph, bool record)
+    : graph_(graph), unwinding_(std::uncaught_exceptions()) {
+  check(graph_.cuda_.graph_enter(graph_.graph_, record));
+}
+
+CudaGraph::Scope::~Scope() noexcept(false) {
+  const char* problem = graph_.cuda_.graph_leave(graph_.graph_);
+  if (std::uncaught_exceptions() == unwinding_) check(problem);  // else the first error tells more
+}
+
+void CudaGraph::replay() { check(cuda_.graph_replay(graph_)); }
+
+std::shared_ptr<CudaGraph> open_cuda_graph(at::Device device) {
+  const auto* cuda = cuda_library();
+  if (!cuda) {
+    throw std::runtime_error(
+        "CUDA graphs need libmactok_cuda beside the addon: npm run build:cuda makes it");
+  }
+  return std::make_shared<CudaGraph>(*cuda, device);
 }
 
 }  // namespace mactok

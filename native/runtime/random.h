@@ -3,6 +3,8 @@
 #include "runtime/torch.h"
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <string_view>
 
 /**
@@ -24,4 +26,29 @@ at::Tensor uniform(uint64_t seed, std::string_view stream, uint64_t step, uint64
 at::Tensor normal(uint64_t seed, std::string_view stream, uint64_t step, uint64_t first_index,
                   int64_t rows, int64_t columns);
 
+/** The draws of a micro-batch: `count` samples of a step from `first_index` on. */
+struct Samples {
+  uint64_t seed, step, first_index;
+  int64_t count;
+
+  /** [count, columns]. */
+  at::Tensor uniform(std::string_view stream, int64_t columns) const {
+    return random::uniform(seed, stream, step, first_index, count, columns);
+  }
+  at::Tensor normal(std::string_view stream, int64_t columns) const {
+    return random::normal(seed, stream, step, first_index, count, columns);
+  }
+  /** [1, columns], the same for every micro-batch of the step. */
+  at::Tensor shared_uniform(std::string_view stream, int64_t columns) const {
+    return random::uniform(seed, stream, step, kWholeBatch, 1, columns);
+  }
+};
+
 }  // namespace mactok::random
+
+namespace mactok {
+
+/** Draws by stream name, on the device that uses them. */
+using Draws = std::map<std::string, at::Tensor>;
+
+}  // namespace mactok

@@ -1,7 +1,5 @@
 #include "train/diff_augment.h"
 
-#include "runtime/random.h"
-
 namespace mactok {
 namespace {
 
@@ -57,27 +55,23 @@ at::Tensor cut_out(const at::Tensor& images, const at::Tensor& strengths, double
 
 }  // namespace
 
-DiffAugmentDraws draw_augmentation(const DiffAugmentOptions& options, uint64_t seed,
-                                   const std::string& stream, uint64_t step, uint64_t first_index,
-                                   int64_t batch) {
-  const auto coins = random::uniform(seed, stream + "/coins", step, random::kWholeBatch, 1, 3);
-  const auto acts = [&](int64_t i) { return coins.data_ptr<float>()[i] < options.probability; };
-  return {.strengths = random::uniform(seed, stream + "/strengths", step, first_index, batch, 7),
-          .color = options.color && acts(0),
-          .translation = options.translation > 0 && acts(1),
-          .cutout = options.cutout > 0 && acts(2)};
-}
-
 at::Tensor diff_augment(const at::Tensor& images, const DiffAugmentOptions& options,
                         const DiffAugmentDraws& draws) {
-  const auto strengths = draws.strengths.to(images.device(), /*non_blocking=*/true);
+  const auto& strengths = draws.strengths;
+  // The host does not know the coins, so that all steps are the same work.
+  const auto by_coin = [&](int64_t i, const at::Tensor& augmented, const at::Tensor& plain) {
+    if (options.probability >= 1) return augmented;
+    return at::where(draws.coins.select(1, i).to(at::kDouble) < options.probability, augmented,
+                     plain);
+  };
   auto x = images;
-  if (draws.color) x = recolor(x, strengths.narrow(1, 0, 3));
-  if (draws.translation) {
-    x = shift(x, 2, strengths.select(1, 3), options.translation);
-    x = shift(x, 3, strengths.select(1, 4), options.translation);
+  if (options.probability <= 0) return x;
+  if (options.color) x = by_coin(0, recolor(x, strengths.narrow(1, 0, 3)), x);
+  if (options.translation > 0) {
+    const auto down = shift(x, 2, strengths.select(1, 3), options.translation);
+    x = by_coin(1, shift(down, 3, strengths.select(1, 4), options.translation), x);
   }
-  if (draws.cutout) x = cut_out(x, strengths.narrow(1, 5, 2), options.cutout);
+  if (options.cutout > 0) x = by_coin(2, cut_out(x, strengths.narrow(1, 5, 2), options.cutout), x);
   return x;
 }
 

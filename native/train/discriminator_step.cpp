@@ -14,6 +14,8 @@ NamedTensors heads_of(const Items& items) {
   return result;
 }
 
+std::string stream_of(const std::string& call) { return "discriminator/" + call; }
+
 /** Part i of `count` equal parts of every level. */
 std::vector<at::Tensor> group(const std::vector<at::Tensor>& features, int64_t i, int64_t count) {
   std::vector<at::Tensor> result;
@@ -38,39 +40,53 @@ DiscriminatorStep::DiscriminatorStep(std::shared_ptr<Discriminator> discriminato
   discriminator_->set_trained(false);
 }
 
+Draws DiscriminatorStep::draw(const random::Samples& samples) const {
+  std::vector<std::string> calls{"generator", "real", "fake"};
+  if (options_.consistency_weight > 0) calls.insert(calls.end(), {"strong/real", "strong/fake"});
+  Draws draws;
+  for (const auto& call : calls) {
+    const auto stream = stream_of(call);
+    draws.emplace(stream + "/coins", samples.shared_uniform(stream + "/coins", 3));
+    draws.emplace(stream + "/strengths", samples.uniform(stream + "/strengths", 7));
+    draws.emplace(stream + "/crop", samples.shared_uniform(stream + "/crop", 3));
+  }
+  return draws;
+}
+
 at::Tensor DiscriminatorStep::prepare(const at::Tensor& images, const DiffAugmentOptions& augment,
-                                      const std::string& stream, const Position& at) const {
-  const auto name = "discriminator/" + stream;
-  const auto draws =
-      draw_augmentation(augment, options_.seed, name, at.step, at.first_index, images.size(0));
-  return discriminator_->prepare(diff_augment(images, augment, draws),
-                                 draw_crop(options_.seed, name, at.step));
+                                      const std::string& call, const Draws& draws) const {
+  const auto stream = stream_of(call);
+  const auto augmented =
+      diff_augment(images, augment, {draws.at(stream + "/strengths"), draws.at(stream + "/coins")});
+  return discriminator_->prepare(augmented, draws.at(stream + "/crop"));
 }
 
 void DiscriminatorStep::begin() {
   buffers_before_.clear();
   for (const auto& [name, buffer] : buffers_) buffers_before_.push_back(buffer.clone());
+  calls_before_ = discriminator_->calls();
   lecam_.begin();
   broken_ = at::zeros_like(lecam_.state().at(0).second);
 }
 
-at::Tensor DiscriminatorStep::judge(const at::Tensor& reconstructions, const Position& at) {
-  const auto prepared = prepare(reconstructions, options_.augment, "generator", at);
+at::Tensor DiscriminatorStep::judge(const at::Tensor& reconstructions, const Draws& draws) {
+  const auto prepared = prepare(reconstructions, options_.augment, "generator", draws);
   return generator_loss(options_.loss, discriminator_->logits(discriminator_->features(prepared)));
 }
 
 void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& reconstructions,
-                                 double weight, const Position& at, double share, Meter& meter) {
+                                 const at::Tensor& weight, const Draws& draws, double share,
+                                 Meter& meter) {
   const bool consistent = options_.consistency_weight > 0;
   std::vector<at::Tensor> features;
   {
     // Nothing before the heads is trained here, so one pass without gradients serves all groups.
     const at::NoGradGuard no_grad;
-    std::vector<at::Tensor> groups{prepare(images, options_.augment, "real", at),
-                                   prepare(reconstructions, options_.augment, "fake", at)};
+    std::vector<at::Tensor> groups{prepare(images, options_.augment, "real", draws),
+                                   prepare(reconstructions, options_.augment, "fake", draws)};
     if (consistent) {
-      groups.push_back(prepare(images, options_.strong, "strong/real", at));
-      groups.push_back(prepare(reconstructions, options_.strong, "strong/fake", at));
+      groups.push_back(prepare(images, options_.strong, "strong/real", draws));
+      groups.push_back(prepare(reconstructions, options_.strong, "strong/fake", draws));
     }
     features = discriminator_->features(at::cat(groups));
   }
@@ -106,12 +122,14 @@ void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& rec
   meter.add("accuracyFake", (fake < 0).to(at::kFloat).mean(), share);
 }
 
-at::Tensor DiscriminatorStep::update(double lr, Meter& meter) {
+at::Tensor DiscriminatorStep::update(const at::Tensor& lr, Meter& meter) {
   const auto outcome = optimizer_.step(lr, broken_);
   optimizer_.zero_grad();
   lecam_.finish(outcome.skipped);
   meter.add("discriminatorGradNorm", outcome.norm);
   meter.count("discriminatorSkipped", outcome.skipped);
+  meter.count("discriminatorCalls",
+              at::full_like(outcome.skipped, static_cast<double>(discriminator_->calls() - calls_before_)));
   return outcome.skipped;
 }
 

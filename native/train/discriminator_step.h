@@ -10,15 +10,14 @@
 #include "losses/adversarial.h"
 #include "losses/lecam.h"
 #include "models/discriminator.h"
+#include "runtime/random.h"
 #include "train/diff_augment.h"
 #include "train/meter.h"
 #include "train/optimizer.h"
-#include "train/position.h"
 
 namespace mactok {
 
 struct DiscriminatorStepOptions {
-  uint64_t seed;
   AdversarialLoss loss;
   bool adaptive;  // VQGAN's adaptive weight on the generator's term
   DiffAugmentOptions augment,
@@ -42,15 +41,21 @@ class DiscriminatorStep {
 
   void begin();
 
-  /** The generator's loss of reconstructions [B, 3, H, W], a scalar. */
-  at::Tensor judge(const at::Tensor& reconstructions, const Position& at);
+  /** What `judge` and `backward` draw, on the host: streams `discriminator/<call>/coins`, `…/strengths` and `…/crop`. */
+  Draws draw(const random::Samples& samples) const;
 
-  /** Adds the gradients of the discriminator's loss × share; `weight` (the adversarial one) multiplies all but consistency. */
-  void backward(const at::Tensor& images, const at::Tensor& reconstructions, double weight,
-                const Position& at, double share, Meter& meter);
+  /** The generator's loss of reconstructions [B, 3, H, W], a scalar. */
+  at::Tensor judge(const at::Tensor& reconstructions, const Draws& draws);
+
+  /**
+   * Adds the gradients of the discriminator's loss × share; `weight` (the adversarial one, a float scalar) multiplies all but
+   * consistency.
+   */
+  void backward(const at::Tensor& images, const at::Tensor& reconstructions,
+                const at::Tensor& weight, const Draws& draws, double share, Meter& meter);
 
   /** One optimiser step. Returns `skipped`, a float scalar, as AdamW does. */
-  at::Tensor update(double lr, Meter& meter);
+  at::Tensor update(const at::Tensor& lr, Meter& meter);
 
   /** Where `skipped` is 1, batch statistics and power iterations since `begin` are undone. */
   void finish(const at::Tensor& skipped);
@@ -58,14 +63,12 @@ class DiscriminatorStep {
   /** Drops gradients and undoes everything since `begin`. */
   void abandon();
 
-  int64_t calls() const { return discriminator_->calls(); }
-
   /** Groups of a checkpoint: `discriminator` (heads, their buffers, LeCAM's averages) and `discriminator_optimizer`. Live. */
   std::map<std::string, NamedTensors> state() const;
 
  private:
   at::Tensor prepare(const at::Tensor& images, const DiffAugmentOptions& augment,
-                     const std::string& stream, const Position& at) const;
+                     const std::string& call, const Draws& draws) const;
 
   DiscriminatorStepOptions options_;
   std::shared_ptr<Discriminator> discriminator_;
@@ -73,6 +76,7 @@ class DiscriminatorStep {
   AdamW optimizer_;
   Lecam lecam_;
   std::vector<at::Tensor> buffers_before_;
+  int64_t calls_before_ = 0;
   at::Tensor broken_;  // float scalar: whether a loss of this step was not finite
 };
 

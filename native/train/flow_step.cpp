@@ -21,6 +21,14 @@ std::vector<at::Tensor> values(const NamedTensors& named) {
   return result;
 }
 
+/** Everything that a step writes and that is read between steps. */
+std::vector<at::Tensor> written(const Denoiser& model, const Denoiser& ema) {
+  auto tensors = model.parameters();
+  const auto averages = ema.parameters();
+  tensors.insert(tensors.end(), averages.begin(), averages.end());
+  return tensors;
+}
+
 }  // namespace
 
 FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const FlowLossOptions& loss,
@@ -47,86 +55,97 @@ FlowStep::FlowStep(std::shared_ptr<Denoiser> model, std::shared_ptr<Denoiser> em
       parameters_(trained(*model_)),
       optimizer_(options_.optimizer, parameters_),
       ema_(options_.ema, values(parameters_), values(trained(*ema_model_))),
-      broken_(
+      skipped_in_row_(
           at::zeros({}, at::TensorOptions(parameters_.at(0).second.device()).dtype(at::kFloat))),
-      skipped_in_row_(at::zeros_like(broken_)) {
+      update_(skipped_in_row_.device(), options_.graphs, written(*model_, *ema_model_),
+              [this](const Inputs& inputs) { return update(inputs); }) {
   for (auto& [name, parameter] : parameters_) parameter.set_requires_grad(true);
   for (auto& parameter : ema_model_->parameters()) parameter.set_requires_grad(false);
 }
 
-at::Tensor FlowStep::loss(const FlowBatch& batch, uint64_t step, uint64_t first_index,
-                          double share) {
-  Phase phase("inputs");
-  const auto device = batch.latents.device();
-  const int64_t count = batch.latents.size(0);
-  const auto noise = random::normal(options_.seed, "noise", step, first_index, count,
-                                    batch.latents.numel() / count)
-                         .to(device)
-                         .view_as(batch.latents);
-  const auto times = draw_times(options_.timesteps, training_interval(options_.flow), options_.seed,
-                                step, first_index, count)
-                         .to(device);
-  const auto dropped =
-      random::uniform(options_.seed, "label", step, first_index, count, 1).flatten().to(device) <
-      options_.label_dropout;
-  const auto labels = batch.labels.masked_fill(dropped, model_->classes());
+Inputs FlowStep::prepare(const std::vector<FlowBatch>& micro_batches, uint64_t step,
+                         double lr) const {
+  const auto device = skipped_in_row_.device();
+  Inputs inputs{{{"lr", upload(at::scalar_tensor(lr, at::kDouble), device)}}};
+  random::Samples samples{.seed = options_.seed, .step = step, .first_index = 0, .count = 0};
+  for (const auto& [latents, labels] : micro_batches) {
+    samples.count = latents.size(0);
+    inputs.push_back(upload(
+        std::map<std::string, at::Tensor>{
+            {"latents", latents.to(at::kFloat)},
+            {"labels", labels},
+            {"noise", samples.normal("noise", latents.numel() / samples.count).view_as(latents)},
+            {"time", draw_times(options_.timesteps, training_interval(options_.flow), samples)},
+            {"label", samples.uniform("label", 1).flatten()}},
+        device));
+    samples.first_index += static_cast<uint64_t>(samples.count);
+  }
+  return inputs;
+}
 
-  phase.next("losses");
-  const auto losses =
-      flow_losses(*model_, options_.flow, options_.loss, {batch.latents, labels}, noise, times);
+at::Tensor FlowStep::loss(const std::map<std::string, at::Tensor>& part, double share,
+                          Meter& meter) const {
+  Phase phase("losses");
+  const auto dropped = part.at("label") < options_.label_dropout;
+  const auto labels = part.at("labels").masked_fill(dropped, model_->classes());
+  const auto losses = flow_losses(*model_, options_.flow, options_.loss,
+                                  {part.at("latents"), labels}, part.at("noise"), part.at("time"));
   auto total = losses.flow.mean();
-  meter_.add("flow", total, share);
+  meter.add("flow", total, share);
   if (losses.direction.defined()) {
     const auto direction = losses.direction.mean();
-    meter_.add("direction", direction, share);
+    meter.add("direction", direction, share);
     total = total + options_.loss.direction_weight * direction;
   }
-  meter_.add("total", total, share);
+  meter.add("total", total, share);
   return total;
 }
 
-void FlowStep::backward(const std::vector<FlowBatch>& micro_batches, uint64_t step) {
-  const auto device = broken_.device();
+at::Tensor FlowStep::backward(const Inputs& inputs, Meter& meter) {
   const at::AutoGradMode with_gradients(true);
+  const Autocast autocast(skipped_in_row_.device().type(), options_.precision);
   int64_t batch = 0;
-  for (const auto& part : micro_batches) batch += part.latents.size(0);
-
-  const Autocast autocast(device.type(), options_.precision);
-  broken_.zero_();
-  const Meter kept = meter_;
-  uint64_t first_index = 0;
+  for (size_t i = 1; i < inputs.size(); ++i) batch += inputs[i].at("latents").size(0);
+  auto broken = at::zeros_like(skipped_in_row_);
   try {
-    for (const auto& part : micro_batches) {
-      const double share = static_cast<double>(part.latents.size(0)) / static_cast<double>(batch);
-      const FlowBatch moved{part.latents.to(device, at::kFloat, true),
-                            part.labels.to(device, true)};
-      const auto total = loss(moved, step, first_index, share);
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      const double share =
+          static_cast<double>(inputs[i].at("latents").size(0)) / static_cast<double>(batch);
+      const auto total = loss(inputs[i], share, meter);
       const Phase phase("backward");
       (total * share).backward();
-      broken_ = at::max(broken_, total.detach().isfinite().logical_not().to(at::kFloat));
-      first_index += static_cast<uint64_t>(part.latents.size(0));
+      broken = at::max(broken, total.detach().isfinite().logical_not().to(at::kFloat));
     }
-  } catch (...) {  // a failed step leaves neither gradients nor metrics behind
+  } catch (...) {  // a failed step leaves no gradients behind
     optimizer_.zero_grad();
-    meter_ = kept;
     throw;
   }
+  return broken;
 }
 
-void FlowStep::step(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr) {
-  const StepSpan span(step);
+Outputs FlowStep::update(const Inputs& inputs) {
+  Meter meter;
   Phase phase("inputs");  // and whatever no phase within claims
-  backward(micro_batches, step);
+  const auto broken = backward(inputs, meter);
   phase.next("optimiser");
-  const auto outcome = optimizer_.step(lr, broken_);
+  const auto outcome = optimizer_.step(inputs[0].at("lr"), broken);
   optimizer_.zero_grad();
   phase.next("EMA");
   ema_.update(outcome.skipped);
   phase.next("metrics");
-  skipped_in_row_ = (skipped_in_row_ + 1) * outcome.skipped;
-  meter_.add("gradNorm", outcome.norm);
-  meter_.count("skipped", outcome.skipped);
-  meter_.end_step();
+  skipped_in_row_.add_(1).mul_(outcome.skipped);
+  meter.add("gradNorm", outcome.norm);
+  meter.count("skipped", outcome.skipped);
+  return meter.sums();
+}
+
+void FlowStep::step(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr) {
+  const StepSpan span(step);
+  Phase phase("inputs");
+  const auto inputs = prepare(micro_batches, step, lr);
+  const auto sums = update_(inputs);
+  phase.next("metrics");
+  meter_.add_step(Meter(sums));
 }
 
 std::map<std::string, double> FlowStep::metrics() {
@@ -136,9 +155,8 @@ std::map<std::string, double> FlowStep::metrics() {
 }
 
 NamedTensors FlowStep::gradients(const std::vector<FlowBatch>& micro_batches, uint64_t step) {
-  const Meter kept = meter_;
-  backward(micro_batches, step);
-  meter_ = kept;
+  Meter unread;
+  backward(prepare(micro_batches, step, /*lr=*/0), unread);
   NamedTensors result;
   for (const auto& [name, parameter] : parameters_) {
     const auto& gradient = parameter.grad();

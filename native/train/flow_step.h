@@ -12,6 +12,7 @@
 #include "losses/flow.h"
 #include "models/denoiser.h"
 #include "runtime/autocast.h"
+#include "runtime/replay.h"
 #include "train/ema.h"
 #include "train/meter.h"
 #include "train/optimizer.h"
@@ -26,6 +27,7 @@ struct FlowLossOptions {
 struct FlowStepOptions {
   uint64_t seed;
   Precision precision;
+  bool graphs;  // replay steps as CUDA graphs; see Replay
   FlowOptions flow;
   FlowLossOptions loss;
   TimestepOptions timesteps;
@@ -54,6 +56,8 @@ FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const Flo
 class FlowStep {
  public:
   FlowStep(std::shared_ptr<Denoiser> model, std::shared_ptr<Denoiser> ema, FlowStepOptions options);
+  FlowStep(const FlowStep&) = delete;
+  FlowStep& operator=(const FlowStep&) = delete;
 
   /** One update; micro-batches hold consecutive samples of the global batch. */
   void step(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr);
@@ -71,8 +75,12 @@ class FlowStep {
   std::map<std::string, NamedTensors> state() const;
 
  private:
-  void backward(const std::vector<FlowBatch>& micro_batches, uint64_t step);
-  at::Tensor loss(const FlowBatch& batch, uint64_t step, uint64_t first_index, double share);
+  /** The rate; then latents, labels and draws of each micro-batch. On the device. */
+  Inputs prepare(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr) const;
+  /** Whether a loss was not finite, a float scalar. */
+  at::Tensor backward(const Inputs& inputs, Meter& meter);
+  at::Tensor loss(const std::map<std::string, at::Tensor>& part, double share, Meter& meter) const;
+  Outputs update(const Inputs& inputs);
 
   FlowStepOptions options_;
   std::shared_ptr<Denoiser> model_, ema_model_;
@@ -80,8 +88,8 @@ class FlowStep {
   AdamW optimizer_;
   Ema ema_;
   Meter meter_;
-  at::Tensor broken_;          // float scalar: whether a loss of this step was not finite
   at::Tensor skipped_in_row_;  // float scalar
+  Replay update_;
 };
 
 }  // namespace mactok

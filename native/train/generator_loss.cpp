@@ -6,7 +6,6 @@
 #include "losses/kl.h"
 #include "losses/reconstruction.h"
 #include "runtime/profiler.h"
-#include "runtime/random.h"
 
 namespace mactok {
 namespace {
@@ -32,34 +31,46 @@ GeneratorLoss::GeneratorLoss(GeneratorNetworks networks, GeneratorLossOptions op
     throw std::invalid_argument("Alignment needs a teacher");
 }
 
-at::Tensor GeneratorLoss::mask(const std::optional<Features>& features, const at::Tensor& images,
-                               const Position& at) const {
+bool GeneratorLoss::semantic() const {
+  return networks_.teacher && options_.masking.target == "image" && options_.masking.semantic > 0;
+}
+
+Draws GeneratorLoss::draw(const random::Samples& samples, bool judged) const {
   const auto& shape = networks_.tokenizer->options();
-  const int64_t grid = shape.image / shape.patch;
-  const auto scores =
-      features && options_.masking.semantic > 0 ? semantic_scores(*features, grid) : at::Tensor();
-  return image_mask(options_.masking, scores, options_.seed, at.step, at.first_index,
-                    images.size(0), grid * grid, images.device());  // bool [B, N]
+  const auto& target = options_.masking.target;
+  Draws draws;
+  if (target == "image") {
+    const int64_t grid = shape.image / shape.patch;
+    draws.merge(draw_mask(options_.masking, samples, grid * grid, semantic()));
+  } else if (target == "latent") {
+    draws.merge(draw_mask(options_.masking, samples, shape.tokens, /*semantic=*/false));
+  }
+  if (shape.bottleneck == "kl") {
+    draws.emplace("posterior", samples.normal("posterior", shape.tokens * shape.channels));
+  }
+  if (judged) draws.merge(networks_.discriminator->draw(samples));
+  return draws;
 }
 
 GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at::Tensor& known,
-                                             const LossWeights& weights, const Position& at,
+                                             const LossWeights& weights, const Draws& draws,
                                              double share, Meter& meter) const {
   Phase phase("teacher");
   const auto& [tokenizer, teacher, heads, perceptual_network, discriminator] = networks_;
   const auto& masking = options_.masking;
-  const auto device = images.device();
 
   std::optional<Features> features;
-  const bool semantic = masking.target == "image" && masking.semantic > 0;
-  if (teacher && (heads || semantic)) {
+  if (teacher && (heads || semantic())) {
     features = known.defined() ? split_features(known, images) : teacher->features(images);
   }
 
   at::Tensor hidden;  // bool [B, N]
   if (masking.target == "image") {
     phase.next("masks");
-    hidden = mask(features, images, at);
+    const auto& shape = tokenizer->options();
+    hidden = image_mask(
+        masking, semantic() ? semantic_scores(*features, shape.image / shape.patch) : at::Tensor(),
+        draws);
     meter.add("maskRatio", hidden.to(at::kFloat).mean(), share);
   }
 
@@ -73,16 +84,14 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
   auto latents = posterior.mean;
   auto kl = at::zeros({}, latents.options().dtype(at::kFloat));
   if (posterior.logvar.defined()) {
-    const auto noise = random::normal(options_.seed, "posterior", at.step, at.first_index,
-                                      images.size(0), latents.size(1) * latents.size(2));
-    latents = posterior.mean + (0.5 * posterior.logvar).exp() * noise.to(device).view_as(latents);
+    const auto noise = draws.at("posterior").view_as(latents);
+    latents = posterior.mean + (0.5 * posterior.logvar).exp() * noise;
     kl = kl_divergence(posterior).mean();
   }
 
   auto decoded = latents;
   if (masking.target == "latent") {
-    const auto dropped = image_mask(masking, {}, options_.seed, at.step, at.first_index,
-                                    images.size(0), latents.size(1), device);  // [B, L]
+    const auto dropped = image_mask(masking, {}, draws);  // [B, L]
     decoded = latents.masked_fill(dropped.unsqueeze(-1), 0.0);
     meter.add("maskRatio", dropped.to(at::kFloat).mean(), share);
   }
@@ -107,17 +116,17 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
   }
 
   auto seen = weights.reconstruction * reconstruction;  // what the adaptive weight is held against
-  if (weights.perceptual > 0) {
+  if (weights.perceptual.defined()) {
     TORCH_CHECK(perceptual_network, "the perceptual term needs LPIPS");
     const auto perceptual = perceptual_network->forward(prediction, images).mean();
     seen = seen + weights.perceptual * perceptual;
     total = total + weights.perceptual * perceptual;
     meter.add("perceptual", perceptual, share);
   }
-  if (weights.adversarial > 0) {
+  if (weights.adversarial.defined()) {
     TORCH_CHECK(discriminator, "the adversarial term needs a discriminator");
     phase.next("discriminator");
-    const auto adversarial = discriminator->judge(prediction, at);
+    const auto adversarial = discriminator->judge(prediction, draws);
     phase.next("losses");
     meter.add("adversarial", adversarial, share);
     auto term = weights.adversarial * adversarial;

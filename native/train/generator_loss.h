@@ -10,9 +10,9 @@
 #include "models/lpips.h"
 #include "models/teacher.h"
 #include "models/tokenizer.h"
+#include "runtime/random.h"
 #include "train/discriminator_step.h"
 #include "train/meter.h"
-#include "train/position.h"
 
 namespace mactok {
 
@@ -25,9 +25,9 @@ struct GeneratorLossOptions {
   bool decoder_only;           // the encoder is frozen: no gradients reach it
 };
 
-/** Weights of the terms; a term of weight 0 that costs a network is not computed. */
+/** Weights of the terms, float scalars; a term that costs a network has none where it is not computed. */
 struct LossWeights {
-  double reconstruction, kl, alignment, perceptual, adversarial;
+  at::Tensor reconstruction, kl, alignment, perceptual, adversarial;
 };
 
 /** The networks that a tokenizer's loss needs; all but the tokenizer may be null where no term asks for them. */
@@ -49,16 +49,19 @@ class GeneratorLoss {
     at::Tensor prediction;  // float32 [B, 3, H, W]
   };
 
+  /** What `forward` draws, on the host: of masks, of the posterior (stream `posterior`), and of the discriminator where it is `judged`. */
+  Draws draw(const random::Samples& samples, bool judged) const;
+
   /**
    * images: float32 [B, 3, H, W] in [−1, 1], `share` of the step's batch. `known`: the teacher's features [B, 1 + N, D] with cls
    * first, or undefined where the teacher is to be asked. Metrics go to the meter.
    */
   Result forward(const at::Tensor& images, const at::Tensor& known, const LossWeights& weights,
-                 const Position& at, double share, Meter& meter) const;
+                 const Draws& draws, double share, Meter& meter) const;
 
  private:
-  at::Tensor mask(const std::optional<Features>& features, const at::Tensor& images,
-                  const Position& at) const;
+  /** Whether masks follow the teacher. */
+  bool semantic() const;
 
   GeneratorNetworks networks_;
   GeneratorLossOptions options_;

@@ -1,39 +1,41 @@
 #include "train/meter.h"
 
 namespace mactok {
-namespace {
 
-// Never in place: a copy of the meter must keep its values.
-void accumulate(at::Tensor& sum, const at::Tensor& term) {
+void Meter::add_to(const std::string& name, const at::Tensor& term) {
+  auto& sum = sums_[name];
   sum = sum.defined() ? sum + term : term;
 }
-
-}  // namespace
 
 void Meter::add(const std::string& name, const at::Tensor& value, double weight) {
   const auto scalar = value.detach().to(at::kDouble);
   const auto finite = scalar.isfinite();
-  auto& sum = means_[name];
-  accumulate(sum.total, at::where(finite, scalar * weight, 0.0));
-  accumulate(sum.weight, finite.to(at::kDouble) * weight);
-  accumulate(sum.broken, finite.logical_not().to(at::kDouble));
+  add_to(name, at::stack({at::where(finite, scalar * weight, 0.0), finite.to(at::kDouble) * weight,
+                          finite.logical_not().to(at::kDouble)}));
 }
 
 void Meter::count(const std::string& name, const at::Tensor& value) {
-  accumulate(counts_[name], value.detach().to(at::kDouble));
+  add_to(name, value.detach().to(at::kDouble));
+}
+
+void Meter::add_step(const Meter& step) {
+  for (const auto& [name, sum] : step.sums_) add_to(name, sum);
+  ++steps_;
 }
 
 std::map<std::string, double> Meter::read() {
   std::map<std::string, double> result{{"steps", static_cast<double>(steps_)}};
-  for (const auto& [name, sum] : means_) {
-    result[name] = (sum.total / sum.weight).item<double>();
-    if (const auto broken = sum.broken.item<double>(); broken > 0) {
-      result["nonFinite." + name] = broken;
+  for (const auto& [name, sum] : sums_) {
+    const auto values = sum.cpu();
+    const double* data = values.data_ptr<double>();
+    if (values.dim() == 0) {
+      result[name] = data[0];
+      continue;
     }
+    result[name] = data[0] / data[1];
+    if (data[2] > 0) result["nonFinite." + name] = data[2];
   }
-  for (const auto& [name, sum] : counts_) result[name] = sum.item<double>();
-  means_.clear();
-  counts_.clear();
+  sums_.clear();
   steps_ = 0;
   return result;
 }

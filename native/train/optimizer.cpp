@@ -37,7 +37,7 @@ AdamW::AdamW(OptimizerOptions options, NamedTensors parameters)
   state_.emplace_back("step", step_);
 }
 
-AdamW::Outcome AdamW::step(double lr, const at::Tensor& broken) {
+AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
   const at::NoGradGuard no_grad;
   std::vector<std::vector<at::Tensor>> gradients(groups_.size());
   std::vector<at::Tensor> all;
@@ -59,10 +59,17 @@ AdamW::Outcome AdamW::step(double lr, const at::Tensor& broken) {
   for (size_t i = 0; i < groups_.size(); ++i) {
     auto& group = groups_[i];
     if (group.parameters.empty()) continue;
-    at::_fused_adamw_(group.parameters, gradients[i], group.exp_avg, group.exp_avg_sq, {},
-                      group.steps, lr, options_.beta1, options_.beta2, group.weight_decay,
-                      options_.eps, /*amsgrad=*/false, /*maximize=*/false,
-                      /*grad_scale=*/excess, /*found_inf=*/skipped);
+    const auto update = [&](const auto& rate) {
+      at::_fused_adamw_(group.parameters, gradients[i], group.exp_avg, group.exp_avg_sq, {},
+                        group.steps, rate, options_.beta1, options_.beta2, group.weight_decay,
+                        options_.eps, /*amsgrad=*/false, /*maximize=*/false,
+                        /*grad_scale=*/excess, /*found_inf=*/skipped);
+    };
+    if (lr.is_cpu()) {
+      update(*lr.data_ptr<double>());
+    } else {
+      update(lr.to(at::kFloat));  // CUDA's kernel reads it on the device
+    }
     // The fused operation does not count its writes, by which a layer knows that its cast weight is old.
     for (const auto& parameter : group.parameters) parameter.unsafeGetTensorImpl()->bump_version();
   }

@@ -32,10 +32,10 @@ class AdamW {
   };
 
   /**
-   * Uses and keeps the parameters' `.grad`; parameters without one count as zero gradient.
+   * Uses and keeps the parameters' `.grad`; parameters without one count as zero gradient. lr: float64 scalar on their device.
    * broken: float scalar, 1 to skip this step in any case (its loss was not finite); undefined: no.
    */
-  Outcome step(double lr, const at::Tensor& broken = {});
+  Outcome step(const at::Tensor& lr, const at::Tensor& broken = {});
   void zero_grad();
 
   /** exp_avg.NAME, exp_avg_sq.NAME and step: the state of a checkpoint, live. */

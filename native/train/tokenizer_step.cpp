@@ -45,11 +45,30 @@ GeneratorNetworks add_heads(GeneratorNetworks networks, const GeneratorLossOptio
   return networks;
 }
 
+/** Everything that a step writes and that is read between steps. */
+std::vector<at::Tensor> written(const GeneratorNetworks& networks, const Tokenizer& ema) {
+  auto tensors = networks.tokenizer->parameters();
+  const auto add = [&tensors](const std::vector<at::Tensor>& more) {
+    tensors.insert(tensors.end(), more.begin(), more.end());
+  };
+  add(ema.parameters());
+  if (networks.heads) add(networks.heads->parameters());
+  if (networks.discriminator) {
+    for (const auto& [group, state] : networks.discriminator->state()) add(values(state));
+  }
+  return tensors;
+}
+
+at::Tensor found(const std::map<std::string, at::Tensor>& inputs, const std::string& name) {
+  const auto it = inputs.find(name);
+  return it == inputs.end() ? at::Tensor() : it->second;
+}
+
 }  // namespace
 
 at::Tensor to_network_images(const at::Tensor& images, at::Device device) {
   const Phase phase("inputs");
-  const auto moved = images.to(device, /*non_blocking=*/true);
+  const auto moved = upload(images, device);
   if (moved.scalar_type() != at::kByte) return moved;
   return moved.permute({0, 3, 1, 2})
       .to(at::kFloat, false, false, at::MemoryFormat::Contiguous)
@@ -80,98 +99,137 @@ TokenizerStep::TokenizerStep(GeneratorNetworks networks, std::shared_ptr<Tokeniz
       optimizer_(options_.optimizer, parameters_),
       ema_(options_.ema, values(trained(*networks_.tokenizer, options_.loss.decoder_only)),
            values(trained(*ema_model_, options_.loss.decoder_only))),
-      broken_(at::zeros({}, at::TensorOptions(device_of(*ema_model_)).dtype(at::kFloat))),
-      skipped_in_row_(at::zeros_like(broken_)) {
+      skipped_in_row_(
+          at::zeros({}, at::TensorOptions(device_of(*ema_model_)).dtype(at::kFloat))),
+      update_(device_of(*ema_model_), options_.graphs, written(networks_, *ema_model_),
+              [this](const Inputs& inputs) { return update(inputs); }) {
   for (auto& parameter : networks_.tokenizer->parameters()) parameter.set_requires_grad(false);
   for (auto& [name, parameter] : parameters_) parameter.set_requires_grad(true);
   for (auto& parameter : ema_model_->parameters()) parameter.set_requires_grad(false);
 }
 
-std::vector<TokenizerStep::MicroBatch> TokenizerStep::backward(
-    const std::vector<at::Tensor>& micro_batches, const std::vector<at::Tensor>& features,
-    const StepSchedule& schedule) {
+Inputs TokenizerStep::prepare(const std::vector<at::Tensor>& micro_batches,
+                              const std::vector<at::Tensor>& features,
+                              const StepSchedule& schedule) const {
   TORCH_CHECK(features.empty() || features.size() == micro_batches.size(),
               "features: expected as many as micro-batches");
+  const auto& weights = schedule.weights;
+  const bool judged = weights.adversarial > 0;
+  TORCH_CHECK(!judged || networks_.discriminator, "the adversarial term needs a discriminator");
+  TORCH_CHECK(weights.perceptual == 0 || networks_.perceptual, "the perceptual term needs LPIPS");
+
+  const auto scalar = [](double value) { return at::scalar_tensor(value, at::kFloat); };
+  std::map<std::string, at::Tensor> numbers{
+      {"lr", at::scalar_tensor(schedule.lr, at::kDouble)},
+      {"weight/reconstruction", scalar(weights.reconstruction)},
+      {"weight/kl", scalar(weights.kl)},
+      {"weight/alignment", scalar(weights.alignment)}};
+  if (weights.perceptual > 0) numbers.emplace("weight/perceptual", scalar(weights.perceptual));
+  if (judged) numbers.emplace("weight/adversarial", scalar(weights.adversarial));
+  const auto device = skipped_in_row_.device();
+  Inputs inputs{upload(numbers, device)};
+
+  random::Samples samples{
+      .seed = options_.loss.seed, .step = schedule.step, .first_index = 0, .count = 0};
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    samples.count = micro_batches[i].size(0);
+    auto part = loss_.draw(samples, judged);
+    part.emplace("images", micro_batches[i]);
+    if (!features.empty()) part.emplace("features", features[i]);
+    inputs.push_back(upload(part, device));
+    samples.first_index += static_cast<uint64_t>(samples.count);
+  }
+  return inputs;
+}
+
+TokenizerStep::Pass TokenizerStep::backward(const Inputs& inputs, Meter& meter) {
   const at::AutoGradMode with_grad(true);
-  const auto device = broken_.device();
-  int64_t batch = 0;
-  for (const auto& images : micro_batches) batch += images.size(0);
+  const auto device = skipped_in_row_.device();
   const Autocast autocast(device.type(), options_.precision);
-  const bool adversarial = schedule.weights.adversarial > 0 && networks_.discriminator;
+  const LossWeights weights{.reconstruction = found(inputs[0], "weight/reconstruction"),
+                            .kl = found(inputs[0], "weight/kl"),
+                            .alignment = found(inputs[0], "weight/alignment"),
+                            .perceptual = found(inputs[0], "weight/perceptual"),
+                            .adversarial = found(inputs[0], "weight/adversarial")};
+  const bool adversarial = weights.adversarial.defined();
   if (adversarial) networks_.discriminator->begin();
-  broken_.zero_();
-  const Meter kept = meter_;
-  std::vector<MicroBatch> done;
-  Position position{.step = schedule.step, .first_index = 0};
+  int64_t batch = 0;
+  for (size_t i = 1; i < inputs.size(); ++i) batch += inputs[i].at("images").size(0);
+  Pass pass{.judged = {}, .broken = at::zeros_like(skipped_in_row_)};
   try {
-    for (size_t i = 0; i < micro_batches.size(); ++i) {
-      const auto& pictures = micro_batches[i];
-      const auto known = features.empty() ? at::Tensor() : features[i];
-      const double share = static_cast<double>(pictures.size(0)) / static_cast<double>(batch);
-      const auto images = to_network_images(pictures, device);
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      const auto& part = inputs[i];
+      const auto images = to_network_images(part.at("images"), device);
+      const double share = static_cast<double>(images.size(0)) / static_cast<double>(batch);
       const auto [total, prediction] =
-          loss_.forward(images, known, schedule.weights, position, share, meter_);
+          loss_.forward(images, found(part, "features"), weights, part, share, meter);
       const Phase phase("backward");
       (total * share).backward();
-      broken_ = at::max(broken_, total.detach().isfinite().logical_not().to(at::kFloat));
-      if (adversarial) done.push_back({images, prediction, position, share});
-      position.first_index += static_cast<uint64_t>(pictures.size(0));
+      pass.broken = at::max(pass.broken, total.detach().isfinite().logical_not().to(at::kFloat));
+      if (adversarial) pass.judged.push_back({images, prediction, part, share});
     }
-  } catch (...) {  // a failed step leaves neither gradients nor metrics behind
+  } catch (...) {  // a failed step leaves no gradients behind
     optimizer_.zero_grad();
-    meter_ = kept;
     if (adversarial) networks_.discriminator->abandon();
     throw;
   }
-  return done;
+  return pass;
 }
 
-at::Tensor TokenizerStep::train_discriminator(const std::vector<MicroBatch>& batches,
-                                              const StepSchedule& schedule) {
+at::Tensor TokenizerStep::train_discriminator(const Inputs& inputs,
+                                              const std::vector<MicroBatch>& batches,
+                                              Meter& meter) {
   const at::AutoGradMode with_grad(true);
-  const Autocast autocast(broken_.device().type(), options_.precision);
-  const Meter kept = meter_;
+  const Autocast autocast(skipped_in_row_.device().type(), options_.precision);
   try {
-    for (const auto& [images, prediction, position, share] : batches) {
-      networks_.discriminator->backward(images, prediction, schedule.weights.adversarial, position,
-                                        share, meter_);
+    for (const auto& [images, prediction, draws, share] : batches) {
+      networks_.discriminator->backward(images, prediction, inputs[0].at("weight/adversarial"),
+                                        draws, share, meter);
     }
   } catch (...) {
     networks_.discriminator->abandon();
-    meter_ = kept;
     throw;
   }
-  return networks_.discriminator->update(schedule.lr, meter_);
+  return networks_.discriminator->update(inputs[0].at("lr"), meter);
+}
+
+Outputs TokenizerStep::update(const Inputs& inputs) {
+  Meter meter;
+  Phase phase("inputs");  // and whatever no phase within claims
+  const auto pass = backward(inputs, meter);
+  phase.next("optimiser");
+  const auto outcome = optimizer_.step(inputs[0].at("lr"), pass.broken);
+  optimizer_.zero_grad();
+  phase.next("EMA");
+  ema_.update(outcome.skipped);
+  auto skipped = outcome.skipped;
+  if (!pass.judged.empty()) {
+    phase.next("discriminator");
+    skipped = at::max(skipped, train_discriminator(inputs, pass.judged, meter));
+    networks_.discriminator->finish(skipped);
+  }
+  phase.next("metrics");
+  skipped_in_row_.add_(1).mul_(skipped);
+  meter.add("gradNorm", outcome.norm);
+  meter.count("skipped", outcome.skipped);
+  return meter.sums();
 }
 
 void TokenizerStep::step(const std::vector<at::Tensor>& micro_batches, const StepSchedule& schedule,
                          const std::vector<at::Tensor>& features) {
   const StepSpan span(schedule.step);
-  Phase phase("inputs");  // and whatever no phase within claims
-  const auto batches = backward(micro_batches, features, schedule);
-  phase.next("optimiser");
-  const auto outcome = optimizer_.step(schedule.lr, broken_);
-  optimizer_.zero_grad();
-  phase.next("EMA");
-  ema_.update(outcome.skipped);
-  auto skipped = outcome.skipped;
-  if (!batches.empty()) {
-    phase.next("discriminator");
-    skipped = at::max(skipped, train_discriminator(batches, schedule));
-    networks_.discriminator->finish(skipped);
-  }
+  Phase phase("inputs");
+  const auto inputs = prepare(micro_batches, features, schedule);
+  const auto sums = update_(inputs);
   phase.next("metrics");
-  skipped_in_row_ = (skipped_in_row_ + 1) * skipped;
-  meter_.add("gradNorm", outcome.norm);
-  meter_.count("skipped", outcome.skipped);
-  meter_.end_step();
+  meter_.add_step(Meter(sums));
 }
 
 NamedTensors TokenizerStep::gradients(const std::vector<at::Tensor>& micro_batches,
                                       const StepSchedule& schedule) {
-  const Meter kept = meter_;
-  if (!backward(micro_batches, {}, schedule).empty()) networks_.discriminator->abandon();
-  meter_ = kept;
+  Meter unread;
+  const auto pass = backward(prepare(micro_batches, {}, schedule), unread);
+  if (!pass.judged.empty()) networks_.discriminator->abandon();
   NamedTensors result;
   for (const auto& [name, parameter] : parameters_) {
     result.emplace_back(
@@ -184,11 +242,7 @@ NamedTensors TokenizerStep::gradients(const std::vector<at::Tensor>& micro_batch
 std::map<std::string, double> TokenizerStep::metrics() {
   auto result = meter_.read();
   result["skippedInARow"] = skipped_in_row_.item<double>();
-  if (networks_.discriminator) {
-    const int64_t calls = networks_.discriminator->calls();
-    result["discriminatorCalls"] = static_cast<double>(calls - calls_read_);
-    calls_read_ = calls;
-  }
+  if (networks_.discriminator) result.try_emplace("discriminatorCalls", 0);
   return result;
 }
 

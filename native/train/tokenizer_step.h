@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/autocast.h"
+#include "runtime/replay.h"
 #include "train/ema.h"
 #include "train/generator_loss.h"
 #include "train/meter.h"
@@ -17,6 +18,7 @@ namespace mactok {
 
 struct TokenizerStepOptions {
   Precision precision;
+  bool graphs;  // replay steps as CUDA graphs; see Replay
   GeneratorLossOptions loss;
   OptimizerOptions optimizer;
   EmaOptions ema;
@@ -26,7 +28,10 @@ struct TokenizerStepOptions {
 struct StepSchedule {
   uint64_t step;
   double lr;
-  LossWeights weights;
+  /** Of the loss; the perceptual and the adversarial term are not computed where theirs is 0. */
+  struct {
+    double reconstruction, kl, alignment, perceptual, adversarial;
+  } weights;
 };
 
 /**
@@ -34,13 +39,16 @@ struct StepSchedule {
  * the same reconstructions. With `decoder_only` nothing writes the encoder, the latents' projection, or their averages.
  *
  * Every random draw is a function of (seed, step, position in the global batch); micro-batches hold consecutive positions, so
- * that accumulation sees the masks and the noise of one big batch.
+ * that accumulation sees the masks and the noise of one big batch. They are made on the host, before the work of the device, which
+ * is the same from step to step and can be replayed.
  */
 class TokenizerStep {
  public:
   /** networks.heads are made here. `teacher` may be null when neither alignment nor semantic masking asks for it. */
   TokenizerStep(GeneratorNetworks networks, std::shared_ptr<Tokenizer> ema,
                 TokenizerStepOptions options);
+  TokenizerStep(const TokenizerStep&) = delete;
+  TokenizerStep& operator=(const TokenizerStep&) = delete;
 
   /**
    * One update. Images uint8 [b, H, W, 3] or float32 [b, 3, H, W]; `features` is empty, or has the teacher's for each micro-batch
@@ -65,15 +73,23 @@ class TokenizerStep {
  private:
   struct MicroBatch {
     at::Tensor images, prediction;  // float32 [b, 3, H, W]
-    Position position;
+    Draws draws;
     double share;
   };
 
-  std::vector<MicroBatch> backward(const std::vector<at::Tensor>& micro_batches,
-                                   const std::vector<at::Tensor>& features,
-                                   const StepSchedule& schedule);
-  at::Tensor train_discriminator(const std::vector<MicroBatch>& batches,
-                                 const StepSchedule& schedule);
+  /** After the backward passes of a step: what the discriminator learns from, and whether a loss was not finite (float scalar). */
+  struct Pass {
+    std::vector<MicroBatch> judged;
+    at::Tensor broken;
+  };
+
+  /** The schedule's numbers; then pictures, features and draws of each micro-batch. On the device. */
+  Inputs prepare(const std::vector<at::Tensor>& micro_batches,
+                 const std::vector<at::Tensor>& features, const StepSchedule& schedule) const;
+  Pass backward(const Inputs& inputs, Meter& meter);
+  at::Tensor train_discriminator(const Inputs& inputs, const std::vector<MicroBatch>& batches,
+                                 Meter& meter);
+  Outputs update(const Inputs& inputs);
 
   TokenizerStepOptions options_;
   GeneratorNetworks networks_;
@@ -83,9 +99,8 @@ class TokenizerStep {
   AdamW optimizer_;
   Ema ema_;
   Meter meter_;
-  at::Tensor broken_;          // float scalar: whether a loss of this step was not finite
   at::Tensor skipped_in_row_;  // float scalar
-  int64_t calls_read_ = 0;
+  Replay update_;
 };
 
 /** Pictures as the networks take them: float32 [B, 3, H, W] in [−1, 1] on `device`. */

@@ -54,6 +54,7 @@ const base: NativeGeneratorConfig = {
 const training = {
   seed: 1,
   precision: 'fp32' as const,
+  graphs: false,
   flow: flowConfig(),
   loss: { weighting: 'none' as const, direction: 1 },
   timesteps: { kind: 'uniform' as const, mean: 0, deviation: 1, shift: 1 },

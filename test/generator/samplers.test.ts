@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { NativeGenerator, NativeSamplerConfig } from '../../lib/native/addon.js'
 import {
   diffusionConfig,
@@ -19,6 +19,8 @@ const everything = (count: number) => labels(new Array(count).fill(3))
 
 let mixture: NativeGenerator
 
+const { threads } = native().info()
+afterAll(() => native().setThreads(threads))
 beforeAll(async () => {
   native().setThreads(1) // many small tensors
   mixture = await goldenMixture(golden)

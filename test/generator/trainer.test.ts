@@ -11,6 +11,7 @@ import { device, native, readState } from '../support/native.js'
 const config = (changes: Partial<NativeFlowTrainerConfig> = {}): NativeFlowTrainerConfig => ({
   seed: 3,
   precision: 'fp32',
+  graphs: false,
   flow: flowConfig(),
   loss: { weighting: 'none', direction: 0 },
   timesteps: { kind: 'uniform', mean: 0, deviation: 1, shift: 1 },

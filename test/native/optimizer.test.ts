@@ -51,7 +51,8 @@ describe('ten optimiser steps agree with torch', () => {
       const actual = values[name]
       if (!actual) continue
       const error = relativeError(withoutKeyBias(name, actual), withoutKeyBias(name, reference.data as Float32Array))
-      if (!(error < 1e-5)) errors[name] = error
+      // float32 against float64: after ten steps .9e-5 with two threads and 1.1e-5 with one, which sum in another order.
+      if (!(error < 2e-5)) errors[name] = error
     }
     return errors
   }

@@ -55,6 +55,7 @@ export const samplerConfig = (changes: Partial<NativeSamplerConfig> = {}): Nativ
   state: 'float32',
   diffusion: diffusionConfig(),
   precision: 'fp32',
+  graphs: false,
   seed: 0,
   firstIndex: 0,
   ...changes

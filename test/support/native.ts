@@ -63,6 +63,7 @@ export const trainerConfig = (changes: Changes<NativeTrainerConfig> = {}): Nativ
   const base: NativeTrainerConfig = {
     seed: 77,
     precision: 'fp32',
+    graphs: false,
     masking: masking(),
     alignment: { local: true, global: true, shared: false, hidden: 6, on: 'sample' },
     reconstruction: 'mse',

@@ -115,7 +115,7 @@ describe('a tokenizer', () => {
       'an unknown precision',
       (t) => t.encode(images, { precision: 'fp8' }),
       RangeError,
-      /fp32 or bf16 for precision but received 'fp8'/
+      /fp32, tf32 or bf16 for precision but received 'fp8'/
     ],
     [
       'a mask of another shape',
