@@ -71,7 +71,8 @@ Napi::Value create(const Napi::CallbackInfo& info) {
           auto guiding = guidance;
           if (graphs) {
             network = std::make_shared<ReplayedDenoiser>(network, device);
-            if (guiding.weak) guiding.weak = std::make_shared<ReplayedDenoiser>(guiding.weak, device);
+            if (guiding.weak)
+              guiding.weak = std::make_shared<ReplayedDenoiser>(guiding.weak, device);
           }
           std::shared_ptr<Sampler> sampler =
               make_sampler(options, Field(network, flow, upload(labels, device), guiding),

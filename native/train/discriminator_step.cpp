@@ -128,8 +128,9 @@ at::Tensor DiscriminatorStep::update(const at::Tensor& lr, Meter& meter) {
   lecam_.finish(outcome.skipped);
   meter.add("discriminatorGradNorm", outcome.norm);
   meter.count("discriminatorSkipped", outcome.skipped);
-  meter.count("discriminatorCalls",
-              at::full_like(outcome.skipped, static_cast<double>(discriminator_->calls() - calls_before_)));
+  meter.count(
+      "discriminatorCalls",
+      at::full_like(outcome.skipped, static_cast<double>(discriminator_->calls() - calls_before_)));
   return outcome.skipped;
 }
 

@@ -99,8 +99,7 @@ TokenizerStep::TokenizerStep(GeneratorNetworks networks, std::shared_ptr<Tokeniz
       optimizer_(options_.optimizer, parameters_),
       ema_(options_.ema, values(trained(*networks_.tokenizer, options_.loss.decoder_only)),
            values(trained(*ema_model_, options_.loss.decoder_only))),
-      skipped_in_row_(
-          at::zeros({}, at::TensorOptions(device_of(*ema_model_)).dtype(at::kFloat))),
+      skipped_in_row_(at::zeros({}, at::TensorOptions(device_of(*ema_model_)).dtype(at::kFloat))),
       update_(device_of(*ema_model_), options_.graphs, written(networks_, *ema_model_),
               [this](const Inputs& inputs) { return update(inputs); }) {
   for (auto& parameter : networks_.tokenizer->parameters()) parameter.set_requires_grad(false);

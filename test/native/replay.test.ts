@@ -23,7 +23,7 @@ describe('recorded steps are the same, to the bit,', () => {
     ['with latent masking', { masking: { target: 'latent', semantic: 0 } }, [0, 4]],
     ['with one mask ratio for all', { masking: { per: 'batch' } }, [0, 2, 4]]
   ])('%s, while rate, weights and draws change and a discriminator starts', async (_, changes, cuts) => {
-    const after = async (graphs: boolean) => {
+    const trained = async (graphs: boolean) => {
       const { trainer } = await adversarialTrainer(full, { ...changes, graphs })
       for (let step = 0; step < 5; step++) {
         const weights = { reconstruction: 1, kl: 1e-4 * step, alignment: 0.3, adversarial: step < 2 ? 0 : 0.1 * step }
@@ -31,7 +31,7 @@ describe('recorded steps are the same, to the bit,', () => {
       }
       return outcome(trainer)
     }
-    expect(await after(true)).toEqual(await after(false))
+    expect(await trained(true)).toEqual(await trained(false))
   })
 
   test('of a generator', async () => {
@@ -49,7 +49,7 @@ describe('recorded steps are the same, to the bit,', () => {
         labels: labels(Array.from({ length: count }, (_, i) => (i + step) % 10))
       }
     }
-    const after = async (graphs: boolean) => {
+    const trained = async (graphs: boolean) => {
       const make = () => native().createGenerator(generatorConfig(), device, 17)
       const trainer = await native().createFlowTrainer(await make(), await make(), config(graphs))
       for (let step = 0; step < 4; step++) {
@@ -57,7 +57,7 @@ describe('recorded steps are the same, to the bit,', () => {
       }
       return outcome(trainer)
     }
-    expect(await after(true)).toEqual(await after(false))
+    expect(await trained(true)).toEqual(await trained(false))
   })
 })
 
