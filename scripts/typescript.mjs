@@ -1,6 +1,6 @@
 // Compiles lib/ to dist/.
 import { spawnSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fingerprint, unlessMade } from './fingerprint.mjs'
 import { Failure, say } from './report.mjs'
@@ -18,5 +18,7 @@ export function compileTypeScript(root) {
       stdio: ['ignore', 2, 2]
     })
     if (done.status !== 0) throw new Failure('TypeScript does not compile; its messages stand above')
+    // npx, which links to a clone, makes it a program only the first time.
+    chmodSync(join(dist, 'cli', 'main.js'), 0o755)
   })
 }

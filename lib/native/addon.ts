@@ -540,6 +540,8 @@ export interface Addon {
    * operations in float64. Gives the output, then the gradient of sum(output · upstream) for each input; float64.
    */
   runKernel(name: string, inputs: NativeTensor[], upstream: NativeTensor, fused: boolean): Promise<NativeTensor[]>
+  /** Seconds that it takes forth and back, the mean of `count` calls. Inputs as the kernel wants them, float32 or bfloat16. */
+  timeKernel(name: string, inputs: NativeTensor[], upstream: NativeTensor, count: number): Promise<number>
 
   /** Its heads are initialised from the seed; the backbone's weights must be loaded. */
   createDiscriminator(config: NativeDiscriminatorConfig, device: string, seed: number): Promise<NativeDiscriminator>

@@ -27,14 +27,15 @@ interface Options {
  * Null where nothing is masked or the pictures are no longer there.
  */
 export async function drawMaskSheet(record: RunRecord, { data, device }: Options): Promise<ReportPicture | null> {
-  const { masking, teacher: wanted, tokenizer } = record.settled
+  const { masking, tokenizer } = record.settled
+  const { weights } = record.settled.teacher
   if (masking.target !== 'image' || masking.max === 0) return null
   const from = data ?? record.data.heldOutFrom ?? record.data.from
   if (data === undefined && !(await stat(from).catch(() => null))) return null
   const { imageSize: size, patchSize } = tokenizer
-  const found = masking.semantic > 0 && (await locateWeights(wanted.weights)) !== undefined
+  const found = weights !== null && masking.semantic > 0 && (await locateWeights(weights)) !== undefined
   const place = device === undefined ? {} : { device }
-  using teacher = found ? await Teacher.load(wanted.weights, { ...place, grid: size / patchSize }) : null
+  using teacher = found ? await Teacher.load(weights, { ...place, grid: size / patchSize }) : null
   const set = await imageSource(from).open()
   try {
     const count = Math.min(rows, set.size)

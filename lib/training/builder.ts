@@ -62,8 +62,11 @@ export class TokenizerTraining {
     return this.set({ align: align === false ? { local: false, global: false } : align })
   }
 
-  /** The teacher's weights; `auto` trains without semantic masks and alignment, and says so, where they are missing. */
-  teacher(weights: 'auto' | (string & {}), options: { patchSize?: number | null } = {}): this {
+  /**
+   * The teacher's weights; `auto` trains without semantic masks and alignment, and says so, where the preset's are missing; null always
+   * does.
+   */
+  teacher(weights: 'auto' | (string & {}) | null, options: { patchSize?: number | null } = {}): this {
     return this.set({
       teacher: weights === 'auto' ? { missing: 'skip', ...options } : { weights, missing: 'error', ...options }
     })

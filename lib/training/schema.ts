@@ -39,8 +39,9 @@ export const alignmentSchema = z.strictObject({
 export const teacherSchema = z.strictObject({
   weights: z
     .string()
+    .nullable()
     .default('dinov2-base')
-    .describe('frozen DINOv2 for semantic masks and alignment: a name for `weights pull`, or a folder'),
+    .describe('frozen DINOv2 for semantic masks and alignment: a name for `weights pull`, or a folder; null: neither'),
   patchSize: positive
     .nullable()
     .default(null)
@@ -235,6 +236,6 @@ export type TrainingConfig = z.output<typeof trainingSchema>
 /** What a caller may write: every field is optional. */
 export type TrainingConfigInput = z.input<typeof trainingSchema>
 
-/** Whether a run needs the teacher's features. */
+/** Whether anything asks for the features of a teacher. */
 export const needsTeacher = ({ masking, align, loss }: TrainingConfig): boolean =>
   (masking.target === 'image' && masking.semantic > 0) || ((align.local || align.global) && loss.weights.alignment > 0)

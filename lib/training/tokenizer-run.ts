@@ -161,8 +161,8 @@ async function loadTeacher(
   device: string,
   events: Emitter<TrainingEvents>
 ): Promise<Teacher | null> {
-  if (!needsTeacher(config)) return null
   const { weights, patchSize, missing } = config.teacher
+  if (weights === null || !needsTeacher(config)) return null
   if (missing === 'skip' && !(await locateWeights(weights))) {
     const message = `The weights ${weights} were not found: training without semantic masks and alignment. Get them by \`mactok weights pull facebook/${weights}\`.`
     events.emit('notice', { message })

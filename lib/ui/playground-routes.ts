@@ -89,7 +89,7 @@ async function openPlayground(run: string, { device: wanted, tokenizer }: Option
   const device = resolveDevice(wanted)
   return record.kind === 'generator'
     ? new GeneratorPlayground(run, device, tokenizer ?? record.data.tokenizerFrom)
-    : new TokenizerPlayground(run, device, record.settled.teacher.weights)
+    : new TokenizerPlayground(run, device, record.settled.teacher.weights ?? 'dinov2-small')
 }
 
 /** The request, or what is wrong with it. */

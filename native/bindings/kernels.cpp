@@ -1,5 +1,6 @@
 #include "bindings/kernels.h"
 
+#include <chrono>
 #include <functional>
 #include <map>
 
@@ -91,22 +92,33 @@ Tensors compute(const Function& f, const Tensors& given, const at::Tensor& upstr
   return result;
 }
 
-Napi::Value run_kernel(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const auto name = convert::string(info[0], "name");
-    const auto found = table().find(name);
+/** A kernel's name and what it is given: the first three arguments. */
+struct Call {
+  explicit Call(const Napi::CallbackInfo& info) {
+    const auto found = table().find(convert::string(info[0], "name"));
     if (found == table().end()) convert::invalid(info.Env(), "name", "a kernel's name");
+    kernel = found->second;
     const auto list = convert::array(info[1], "inputs");
-    Tensors inputs;
     for (uint32_t i = 0; i < list.Length(); ++i) {
       inputs.push_back(TensorHandle::unwrap(list.Get(i), "inputs"));
     }
-    const auto upstream = TensorHandle::unwrap(info[2], "upstream");
+    upstream = TensorHandle::unwrap(info[2], "upstream");
+  }
+
+  Kernel kernel;
+  Tensors inputs;
+  at::Tensor upstream;
+};
+
+Napi::Value run_kernel(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Call call(info);
     const bool fused = convert::boolean(info[3], "fused");
-    const auto f = fused ? found->second.fused : found->second.reference;
+    const auto f = fused ? call.kernel.fused : call.kernel.reference;
     const auto dtype = fused ? at::kFloat : at::kDouble;
     return run(
-        info.Env(), upstream.device(), [=] { return compute(f, inputs, upstream, dtype); },
+        info.Env(), call.upstream.device(),
+        [=] { return compute(f, call.inputs, call.upstream, dtype); },
         [](Napi::Env env, const Tensors& tensors) {
           auto result = Napi::Array::New(env, tensors.size());
           for (uint32_t i = 0; i < tensors.size(); ++i) {
@@ -117,10 +129,35 @@ Napi::Value run_kernel(const Napi::CallbackInfo& info) {
   });
 }
 
+/** Seconds of a call forth and back, the mean of `count`. */
+Napi::Value time_kernel(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Call call(info);
+    const auto count = convert::count(info[3], "count", 1);
+    return run(
+        info.Env(), call.upstream.device(),
+        [=] {
+          const at::AutoGradMode with_gradients(true);
+          Tensors inputs;
+          for (const auto& x : call.inputs) inputs.push_back(x.detach().requires_grad_(true));
+          const auto start = std::chrono::steady_clock::now();
+          for (int64_t i = 0; i < count; ++i) {
+            torch::autograd::grad({call.kernel.fused(inputs)}, inputs, {call.upstream});
+          }
+          const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+          return taken.count() / static_cast<double>(count);
+        },
+        [](Napi::Env env, double seconds) -> Napi::Value {
+          return Napi::Number::New(env, seconds);
+        });
+  });
+}
+
 }  // namespace
 
 void define_kernel_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("runKernel", Napi::Function::New(env, run_kernel, "runKernel"));
+  exports.Set("timeKernel", Napi::Function::New(env, time_kernel, "timeKernel"));
 }
 
 }  // namespace mactok

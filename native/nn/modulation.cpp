@@ -11,7 +11,9 @@ Modulation::Modulation(int64_t width, int64_t parts)
       linear_(register_module("1", std::make_shared<Linear>(width, parts * width))) {}
 
 std::vector<at::Tensor> Modulation::forward(const at::Tensor& condition) const {
-  return linear_->forward(at::silu(condition)).unsqueeze(1).chunk(parts_, -1);
+  auto all = linear_->forward(at::silu(condition)).unsqueeze(1);
+  if (kernels::serve(all)) all = all.to(at::kFloat);  // our kernels want it, and once is cheaper
+  return all.chunk(parts_, -1);
 }
 
 at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch) {

@@ -5,10 +5,13 @@
 #include <c10/core/impl/alloc_cpu.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
+#include <vector>
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -17,8 +20,10 @@
 namespace mactok {
 namespace {
 
-constexpr size_t kSmallest = size_t{64} << 10;  // smaller ones come from malloc's own lists
 constexpr size_t kAlignment = 64, kPage = 4096, kHugePage = size_t{2} << 20;
+/** Blocks up to this size are powers of two, each with a list of its own. */
+constexpr size_t kLargestSmall = size_t{32} << 10;
+constexpr size_t kMostSmall = size_t{16} << 20;  // bytes that these lists hold
 
 /** What stands before a tensor's bytes. */
 struct alignas(kAlignment) Header {
@@ -30,7 +35,8 @@ class Cache final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     if (bytes == 0) return {nullptr, nullptr, &Cache::release, c10::Device(c10::kCPU)};
     const size_t size = bytes + sizeof(Header);
-    auto* header = size < kSmallest ? create(size) : take((size + kPage - 1) / kPage * kPage);
+    auto* header = size <= kLargestSmall ? take_small(std::bit_ceil(size))
+                                         : take((size + kPage - 1) / kPage * kPage);
     return {header + 1, header + 1, &Cache::release, c10::Device(c10::kCPU)};
   }
 
@@ -51,11 +57,41 @@ class Cache final : public c10::Allocator {
   static void release(void* data) {
     if (data == nullptr) return;
     auto* header = static_cast<Header*>(data) - 1;
-    if (header->size < kSmallest) {
-      c10::free_cpu(header);
+    if (header->size <= kLargestSmall) {
+      instance->give_small(header);
     } else {
       instance->give(header);
     }
+  }
+
+  std::vector<Header*>& list_of(size_t size) {
+    return small_[static_cast<size_t>(std::countr_zero(size))];
+  }
+
+  Header* take_small(size_t size) {
+    {
+      const std::lock_guard lock(mutex_);
+      auto& list = list_of(size);
+      if (!list.empty()) {
+        auto* header = list.back();
+        list.pop_back();
+        cached_small_ -= size;
+        return header;
+      }
+    }
+    return create(size);
+  }
+
+  void give_small(Header* header) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (cached_small_ + header->size <= kMostSmall) {
+        list_of(header->size).push_back(header);
+        cached_small_ += header->size;
+        return;
+      }
+    }
+    c10::free_cpu(header);
   }
 
   Header* take(size_t size) {
@@ -105,9 +141,11 @@ class Cache final : public c10::Allocator {
   }
 
   std::mutex mutex_;
+  std::array<std::vector<Header*>, std::countr_zero(kLargestSmall) + 1> small_;
   std::multimap<size_t, Free> free_;
   uint64_t clock_ = 0;
-  size_t used_ = 0, cached_ = 0, most_ = 0;
+  size_t used_ = 0, cached_ = 0, most_ = 0;  // bytes of larger blocks
+  size_t cached_small_ = 0;
 };
 
 Cache* Cache::instance = nullptr;

@@ -1,5 +1,7 @@
 #include "train/ema.h"
 
+#include "kernels/lists.h"
+
 namespace mactok {
 
 Ema::Ema(EmaOptions options, std::vector<at::Tensor> parameters, std::vector<at::Tensor> averages)
@@ -14,7 +16,7 @@ void Ema::update(const at::Tensor& skipped) {
   const auto decay = options_.warmup ? ((updates_ + 1) / (updates_ + 10)).clamp_max(options_.decay)
                                      : at::full_like(updates_, options_.decay);
   const auto weight = ((1.0 - decay) * kept).to(at::kFloat);
-  for (size_t i = 0; i < parameters_.size(); ++i) averages_[i].lerp_(parameters_[i], weight);
+  kernels::lerp(averages_, parameters_, weight);
   updates_.add_(kept);
 }
 

@@ -25,15 +25,18 @@ void Meter::add_step(const Meter& step) {
 
 std::map<std::string, double> Meter::read() {
   std::map<std::string, double> result{{"steps", static_cast<double>(steps_)}};
+  std::vector<at::Tensor> parts;
+  for (const auto& [name, sum] : sums_) parts.push_back(sum.reshape({-1}));
+  const auto values = parts.empty() ? at::empty({0}, at::kDouble) : at::cat(parts).cpu();
+  const double* data = values.data_ptr<double>();
   for (const auto& [name, sum] : sums_) {
-    const auto values = sum.cpu();
-    const double* data = values.data_ptr<double>();
-    if (values.dim() == 0) {
+    if (sum.dim() == 0) {
       result[name] = data[0];
-      continue;
+    } else {
+      result[name] = data[0] / data[1];
+      if (data[2] > 0) result["nonFinite." + name] = data[2];
     }
-    result[name] = data[0] / data[1];
-    if (data[2] > 0) result["nonFinite." + name] = data[2];
+    data += sum.numel();
   }
   sums_.clear();
   steps_ = 0;

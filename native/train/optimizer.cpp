@@ -1,7 +1,8 @@
 #include "train/optimizer.h"
 
-#include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
+
+#include "kernels/lists.h"
 
 namespace mactok {
 namespace {
@@ -47,7 +48,7 @@ AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
     all.push_back(gradient);
   }
 
-  const auto norm = at::stack(at::_foreach_norm(all, 2)).norm();
+  const auto norm = kernels::norm(all);
   auto skipped = norm.isfinite().logical_not().to(at::kFloat);
   if (broken.defined()) skipped = at::max(skipped, broken);
   // AdamW divides by it in the pass that reads the gradients anyway.

@@ -1,14 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { mactok } from '../support/cli.js'
+import { mactok, main } from '../support/cli.js'
 
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'mactok-usage-'))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
+
+test('the compiled command is a program', () => accessSync(main, constants.X_OK))
 
 describe('--help', () => {
   test('names every command and loads neither LibTorch nor sharp', async () => {

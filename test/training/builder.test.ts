@@ -34,6 +34,7 @@ describe('trainTokenizer', () => {
     expect(align).toMatchObject({ local: false, global: false })
     expect(teacher).toEqual({ weights: 'dinov2-small', patchSize: 16, cache: null, missing: 'error' })
     expect(trainTokenizer('mactok-b-256-128').teacher('auto').config.teacher.missing).toBe('skip')
+    expect(trainTokenizer('mactok-b-256-128').teacher(null).config.teacher.weights).toBeNull()
   })
 
   test.each<[string, () => unknown, ErrorConstructor, string]>([

@@ -167,6 +167,17 @@ describe('a teacher that is missing', () => {
     const { masking, align } = (await readRun(dir('skip')))?.settled ?? {}
     expect([masking?.semantic, align?.local, align?.global]).toEqual([0, false, false])
   })
+
+  test('is not missed where there is to be none', async () => {
+    const notices: string[] = []
+    const without = training({ ...needing, teacher: { weights: null } }).on('notice', ({ message }) => {
+      notices.push(message)
+    })
+    await without.run({ dir: dir('none'), device, stopAt: 1 })
+    expect(notices).toEqual([])
+    await without.run({ dir: dir('none'), device, resume: true, stopAt: 2 })
+    expect((await readRun(dir('none')))?.settled).toMatchObject({ masking: { semantic: 0 }, align: { local: false } })
+  })
 })
 
 test('a broken picture is told once and replaced', async () => {

@@ -1,0 +1,66 @@
+"""What one of our kernels stands for, forth and back, in the operations that a PyTorch user writes."""
+
+import torch
+import torch.nn.functional as F
+
+from harness import answer, read_spec, rounds
+
+HEADS = 2
+
+
+def values(shape, dtype, phase):
+    count = torch.Size(shape).numel()
+    data = torch.sin(0.37 * torch.arange(count, dtype=torch.float64) + phase)
+    return data.view(shape).to(torch.float32).to(getattr(torch, dtype))
+
+
+def attend(kind):
+    def split(x):
+        return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+
+    def attention(q, k, v):
+        q, k, v = split(q), split(k), split(v)
+        if kind == 'sdpa':
+            y = F.scaled_dot_product_attention(q, k, v)
+        else:
+            y = ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(-1) @ v
+        return y.transpose(1, 2).flatten(2)
+
+    return attention
+
+
+def kernels(kind):
+    attention = attend(kind)
+
+    def norm(x):
+        return F.layer_norm(x, x.shape[-1:], eps=1e-6)
+
+    return {
+        'layerNorm': lambda x, weight, bias: F.layer_norm(x, weight.shape, weight, bias, 1e-6).bfloat16(),
+        'modulatedNorm': lambda x, scale, shift: (norm(x) * scale + shift).bfloat16(),
+        'residual': lambda x, branch, gamma: x + branch * gamma,
+        'gatedResidual': lambda x, branch, gamma: x + branch * gamma,
+        'gelu': F.gelu,
+        'geluTanh': lambda x: F.gelu(x, approximate='tanh'),
+        'attention': lambda qkv: attention(*qkv.chunk(3, -1)),
+        'prunedAttention': lambda q, kv: attention(q, *kv.chunk(2, -1)),
+    }
+
+
+def main():
+    spec = read_spec()
+    f = kernels(spec['attention'])[spec['kernel']]
+    if spec['compiled']:
+        f = torch.compile(f)
+    inputs = [values(**given, phase=i).requires_grad_() for i, given in enumerate(spec['inputs'])]
+    upstream = values(**spec['upstream'], phase=9)
+
+    def step():
+        output = f(*inputs)
+        return [output, *torch.autograd.grad(output, inputs, upstream)]
+
+    norms = [result.detach().double().flatten()[:4096].norm().item() for result in step()]
+    answer(seconds=rounds(spec, step), losses=norms[:2])
+
+
+main()

@@ -1,0 +1,25 @@
+/** One of our kernels, forth and back. */
+
+import { addon } from '../../dist/native/load.js'
+import { answer, readSpec, rounds } from './harness.mjs'
+
+const { kernel, inputs, upstream, steps, ...spec } = readSpec()
+
+/** The peer's too: a smooth function of the element's place and of what it is for. @param {{ shape: number[], dtype: string }} of @param {number} phase */
+function values({ shape, dtype }, phase) {
+  const count = shape.reduce((product, size) => product * size, 1)
+  const data = Float32Array.from({ length: count }, (_, i) => Math.sin(0.37 * i + phase))
+  return addon().tensor(data, 'float32', shape, 'cpu').to('cpu', dtype)
+}
+
+const given = await Promise.all(inputs.map(values))
+const gradient = await values(upstream, 9)
+const seconds = []
+await rounds({ ...spec, warmup: 1, steps: 1 }, async () => {
+  seconds.push(await addon().timeKernel(kernel, given, gradient, steps))
+})
+const results = await addon().runKernel(kernel, given, gradient, true)
+const norms = await Promise.all(
+  results.map(async (result) => Math.hypot(...new Float64Array(await result.read()).slice(0, 4096)))
+)
+answer({ seconds: seconds.slice(1), losses: norms.slice(0, 2) })
