@@ -20,9 +20,8 @@ export function checkImages(images: unknown, size?: number): asserts images is I
   }
 }
 
-/** How networks may compute, exactest first. */
-export const precisions = ['fp32', 'tf32', 'bf16'] as const satisfies Precision[]
+const precisions: readonly unknown[] = ['fp32', 'tf32', 'bf16'] satisfies Precision[]
 
 export function checkPrecision(precision: unknown): asserts precision is Precision {
-  if (!precisions.some((known) => known === precision)) throw outOfRange('precision', 'fp32, tf32 or bf16', precision)
+  if (!precisions.includes(precision)) throw outOfRange('precision', 'fp32, tf32 or bf16', precision)
 }
