@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "kernels/loops/lists.h"
+#include "runtime/written.h"
 
 namespace mactok::kernels {
 namespace {
@@ -68,8 +69,7 @@ void lerp(const std::vector<at::Tensor>& averages, const std::vector<at::Tensor>
     loops::lerp(averages[piece.tensor].data_ptr<float>() + piece.begin,
                 values[piece.tensor].const_data_ptr<float>() + piece.begin, amount, piece.count);
   });
-  // Written behind LibTorch's back: who keeps something derived from them must know.
-  for (const auto& average : averages) average.unsafeGetTensorImpl()->bump_version();
+  count_writes(averages);
 }
 
 }  // namespace mactok::kernels

@@ -2,6 +2,8 @@
 
 #include <sstream>
 
+#include "runtime/written.h"
+
 namespace mactok {
 namespace {
 
@@ -81,8 +83,7 @@ Outputs Replay::operator()(const Inputs& inputs) {
     recordings_.pop_front();
     throw;
   }
-  // Who keeps something derived from these, as layers do of their weights, knows by the version that it is old.
-  for (const auto& tensor : written_) tensor.unsafeGetTensorImpl()->bump_version();
+  count_writes(written_);
   Outputs outputs;
   for (const auto& [name, tensor] : recording.outputs) outputs.emplace(name, tensor.clone());
   return outputs;

@@ -3,6 +3,7 @@
 #include <ATen/ops/_fused_adamw.h>
 
 #include "kernels/lists.h"
+#include "runtime/written.h"
 
 namespace mactok {
 namespace {
@@ -71,8 +72,7 @@ AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
     } else {
       update(lr.to(at::kFloat));  // CUDA's kernel reads it on the device
     }
-    // The fused operation does not count its writes, by which a layer knows that its cast weight is old.
-    for (const auto& parameter : group.parameters) parameter.unsafeGetTensorImpl()->bump_version();
+    count_writes(group.parameters);  // the fused operation does not
   }
   return {norm, skipped};
 }
