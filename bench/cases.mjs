@@ -24,15 +24,22 @@ const generators = {
   'sit-b': { preset: 'sit-b', latentShape: [128, 32], classes: 1000, batch: 8, steps: 1 }
 }
 
-/** Of our kernels: inputs, float32 or bfloat16, and the gradient of what comes out. Attention: as many heads of 64 as 8 pictures of 6, two a picture. */
+/**
+ * Of our kernels: inputs, in float32 or in the dtype of products, and the gradient of what comes out. Attention: as many heads of 64 as
+ * 8 pictures of 6, two a picture.
+ */
 const [rows, factor] = [
   { shape: [8, 129, 384], dtype: 'float32' },
   { shape: [384], dtype: 'float32' }
 ]
-const half = (/** @type {number[]} */ ...shape) => ({ shape, dtype: 'bfloat16' })
+const half = (/** @type {number[]} */ ...shape) => ({ shape, dtype: 'product' })
 const each = { shape: [8, 1, 384], dtype: 'float32' }
 const kernels = Object.fromEntries(
   Object.entries({
+    linear: [
+      [half(8, 129, 384), { shape: [1536, 384], dtype: 'float32' }, { shape: [1536], dtype: 'float32' }],
+      half(8, 129, 1536)
+    ],
     layerNorm: [[rows, factor, factor], half(8, 129, 384)],
     residual: [[rows, half(8, 129, 384), factor], rows],
     gelu: [[half(8, 129, 1536)], half(8, 129, 1536)],
@@ -41,7 +48,10 @@ const kernels = Object.fromEntries(
     prunedAttention: [[half(24, 64, 128), half(24, 129, 256)], half(24, 64, 128)],
     modulatedNorm: [[rows, each, each], half(8, 129, 384)],
     gatedResidual: [[rows, half(8, 129, 384), each], rows]
-  }).map(([kernel, [inputs, upstream]]) => [kernel, { kernel, inputs, upstream, steps: 50 }])
+  }).map(([kernel, [inputs, upstream]]) => [
+    kernel,
+    { kernel, inputs, upstream, steps: 50, dtypes: kernel === 'linear' ? ['bf16'] : undefined }
+  ])
 )
 
 /** A peer as it is run: autocast and fused AdamW in all; attention by SDPA or by batched products. */
@@ -128,7 +138,7 @@ export const cases = {
   },
   kernels: {
     about: 'our fused kernels at the shapes of ViT-S, 8 pictures of 129 tokens; modulated and gated: of SiT-S',
-    ...{ sizes: kernels, dtypes: ['bf16'], worker: 'kernels', peer: 'kernels', agreement: { bf16: 3e-2 } },
+    ...{ sizes: kernels, worker: 'kernels', peer: 'kernels', agreement },
     goals: { eager: 1, compiled: 1 }
   },
   start: {

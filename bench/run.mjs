@@ -56,7 +56,7 @@ function plan() {
       Object.entries(one.sizes)
         .filter(([size]) => (!sizes || sizes.includes(size)) && small(name, size))
         .flatMap(([size, shape]) =>
-          (one.dtypes ?? ['bf16', 'fp32'])
+          (shape.dtypes ?? one.dtypes ?? ['bf16', 'fp32'])
             .filter((dtype) => !dtypes || one.dtypes || dtypes.includes(dtype))
             .map((dtype) => ({ name, one, size, shape, dtype }))
         )

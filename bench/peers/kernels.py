@@ -3,15 +3,15 @@
 import torch
 import torch.nn.functional as F
 
-from harness import answer, read_spec, rounds
+from harness import answer, autocast, read_spec, rounds
 
 HEADS = 2
 
 
-def values(shape, dtype, phase):
+def values(shape, dtype, phase, products):
     count = torch.Size(shape).numel()
     data = torch.sin(0.37 * torch.arange(count, dtype=torch.float64) + phase)
-    return data.view(shape).to(torch.float32).to(getattr(torch, dtype))
+    return data.view(shape).to(torch.float32).to(products if dtype == 'product' else getattr(torch, dtype))
 
 
 def attend(kind):
@@ -29,15 +29,16 @@ def attend(kind):
     return attention
 
 
-def kernels(kind):
+def kernels(kind, products):
     attention = attend(kind)
 
     def norm(x):
         return F.layer_norm(x, x.shape[-1:], eps=1e-6)
 
     return {
-        'layerNorm': lambda x, weight, bias: F.layer_norm(x, weight.shape, weight, bias, 1e-6).bfloat16(),
-        'modulatedNorm': lambda x, scale, shift: (norm(x) * scale + shift).bfloat16(),
+        'linear': F.linear,
+        'layerNorm': lambda x, weight, bias: F.layer_norm(x, weight.shape, weight, bias, 1e-6).to(products),
+        'modulatedNorm': lambda x, scale, shift: (norm(x) * scale + shift).to(products),
         'residual': lambda x, branch, gamma: x + branch * gamma,
         'gatedResidual': lambda x, branch, gamma: x + branch * gamma,
         'gelu': F.gelu,
@@ -49,14 +50,16 @@ def kernels(kind):
 
 def main():
     spec = read_spec()
-    f = kernels(spec['attention'])[spec['kernel']]
+    products = torch.bfloat16 if spec['precision'] == 'bf16' else torch.float32
+    f = kernels(spec['attention'], products)[spec['kernel']]
     if spec['compiled']:
         f = torch.compile(f)
-    inputs = [values(**given, phase=i).requires_grad_() for i, given in enumerate(spec['inputs'])]
-    upstream = values(**spec['upstream'], phase=9)
+    inputs = [values(**given, phase=i, products=products).requires_grad_() for i, given in enumerate(spec['inputs'])]
+    upstream = values(**spec['upstream'], phase=9, products=products)
 
     def step():
-        output = f(*inputs)
+        with autocast(spec):
+            output = f(*inputs)
         return [output, *torch.autograd.grad(output, inputs, upstream)]
 
     norms = [result.detach().double().flatten()[:4096].norm().item() for result in step()]

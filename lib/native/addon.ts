@@ -536,12 +536,23 @@ export interface Addon {
   principalComponents(points: NativeTensor, count: number): Promise<NativePrincipalComponents>
 
   /**
-   * One of native/kernels under its name in native/bindings/kernels.cpp, or with `fused` false what it stands for, by LibTorch's
+   * One of native/kernels under its name in native/bindings/kernels.cpp, or with `precision` null what it stands for, by LibTorch's
    * operations in float64. Gives the output, then the gradient of sum(output · upstream) for each input; float64.
    */
-  runKernel(name: string, inputs: NativeTensor[], upstream: NativeTensor, fused: boolean): Promise<NativeTensor[]>
+  runKernel(
+    name: string,
+    inputs: NativeTensor[],
+    upstream: NativeTensor,
+    precision: Precision | null
+  ): Promise<NativeTensor[]>
   /** Seconds that it takes forth and back, the mean of `count` calls. Inputs as the kernel wants them, float32 or bfloat16. */
-  timeKernel(name: string, inputs: NativeTensor[], upstream: NativeTensor, count: number): Promise<number>
+  timeKernel(
+    name: string,
+    inputs: NativeTensor[],
+    upstream: NativeTensor,
+    precision: Precision,
+    count: number
+  ): Promise<number>
 
   /** Its heads are initialised from the seed; the backbone's weights must be loaded. */
   createDiscriminator(config: NativeDiscriminatorConfig, device: string, seed: number): Promise<NativeDiscriminator>

@@ -10,7 +10,10 @@
 #include "kernels/attention.h"
 #include "kernels/gelu.h"
 #include "kernels/layer_norm.h"
+#include "kernels/linear.h"
 #include "kernels/residual.h"
+#include "kernels/runs.h"
+#include "runtime/autocast.h"
 
 namespace mactok {
 namespace {
@@ -23,11 +26,12 @@ struct Kernel {
   Function fused, reference;
 };
 
-Function gelu(bool tanh) {
-  return [tanh](const Tensors& x) { return kernels::gelu(x[0].to(at::kBFloat16).clone(), tanh); };
-}
+/** As products take it. */
+at::Tensor factor(const at::Tensor& x) { return x.to(kernels::product_type()); }
 
-at::Tensor half(const at::Tensor& x) { return x.to(at::kBFloat16); }
+Function gelu(bool tanh) {
+  return [tanh](const Tensors& x) { return kernels::gelu(factor(x[0]).clone(), tanh); };
+}
 
 constexpr int64_t kHeads = 2;
 
@@ -48,7 +52,7 @@ at::Tensor attend(const at::Tensor& qkv) {
 }
 
 Kernel residual() {
-  return {[](const Tensors& x) { return kernels::residual(x[0], half(x[1]), x[2]); },
+  return {[](const Tensors& x) { return kernels::residual(x[0], factor(x[1]), x[2]); },
           [](const Tensors& x) { return x[0] + x[1] * x[2]; }};
 }
 
@@ -58,11 +62,14 @@ const std::map<std::string, Kernel>& table() {
        {[](const Tensors& x) { return kernels::layer_norm(x[0], x[1], x[2], 1e-6); },
         [](const Tensors& x) { return at::layer_norm(x[0], x[1].sizes(), x[1], x[2], 1e-6); }}},
       {"attention",
-       {[](const Tensors& x) { return kernels::attention(half(x[0]), kHeads); },
+       {[](const Tensors& x) { return kernels::attention(factor(x[0]), kHeads); },
         [](const Tensors& x) { return attend(x[0]); }}},
       {"prunedAttention",
-       {[](const Tensors& x) { return kernels::attention(half(x[0]), half(x[1]), kHeads); },
+       {[](const Tensors& x) { return kernels::attention(factor(x[0]), factor(x[1]), kHeads); },
         [](const Tensors& x) { return attend(x[0], x[1]); }}},
+      {"linear",
+       {[](const Tensors& x) { return kernels::linear(x[0], x[1], x[2]); },
+        [](const Tensors& x) { return at::linear(x[0], x[1], x[2]); }}},
       {"residual", residual()},
       {"gatedResidual", residual()},
       {"modulatedNorm",
@@ -76,7 +83,7 @@ const std::map<std::string, Kernel>& table() {
   return kernels;
 }
 
-/** The output, then the gradient of each input. */
+/** The output, then the gradient of each input; float64. */
 Tensors compute(const Function& f, const Tensors& given, const at::Tensor& upstream,
                 at::ScalarType dtype) {
   const at::AutoGradMode with_gradients(true);
@@ -113,12 +120,17 @@ struct Call {
 Napi::Value run_kernel(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Call call(info);
-    const bool fused = convert::boolean(info[3], "fused");
-    const auto f = fused ? call.kernel.fused : call.kernel.reference;
-    const auto dtype = fused ? at::kFloat : at::kDouble;
+    std::optional<Precision> precision;
+    if (!info[3].IsNull()) precision = convert::precision(info[3], "precision");
     return run(
         info.Env(), call.upstream.device(),
-        [=] { return compute(f, call.inputs, call.upstream, dtype); },
+        [=] {
+          if (!precision) {
+            return compute(call.kernel.reference, call.inputs, call.upstream, at::kDouble);
+          }
+          const Autocast autocast(at::kCPU, *precision);
+          return compute(call.kernel.fused, call.inputs, call.upstream, at::kFloat);
+        },
         [](Napi::Env env, const Tensors& tensors) {
           auto result = Napi::Array::New(env, tensors.size());
           for (uint32_t i = 0; i < tensors.size(); ++i) {
@@ -133,11 +145,13 @@ Napi::Value run_kernel(const Napi::CallbackInfo& info) {
 Napi::Value time_kernel(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Call call(info);
-    const auto count = convert::count(info[3], "count", 1);
+    const auto precision = convert::precision(info[3], "precision");
+    const auto count = convert::count(info[4], "count", 1);
     return run(
         info.Env(), call.upstream.device(),
         [=] {
           const at::AutoGradMode with_gradients(true);
+          const Autocast autocast(at::kCPU, precision);
           Tensors inputs;
           for (const auto& x : call.inputs) inputs.push_back(x.detach().requires_grad_(true));
           const auto start = std::chrono::steady_clock::now();

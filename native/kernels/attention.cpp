@@ -17,11 +17,14 @@ float scale_of(const at::Tensor& q) { return 1 / std::sqrt(static_cast<float>(q.
 at::Tensor split(const at::Tensor& x, int64_t part, int64_t parts, int64_t heads, float scale) {
   const int64_t batch = x.size(0), tokens = x.size(1), stride = x.size(2), width = stride / parts;
   const auto out = at::empty({batch * heads, tokens, width / heads}, x.options());
-  at::parallel_for(0, batch, 1, [&, from = bits(x), to = bits(out)](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      loops::split_heads(from + b * tokens * stride + part * width, stride, tokens, heads,
-                         width / heads, scale, to + b * tokens * width);
-    }
+  with_type(x, [&]<typename T>(T) {
+    at::parallel_for(
+        0, batch, 1, [&, from = elements<T>(x), to = elements<T>(out)](int64_t begin, int64_t end) {
+          for (int64_t b = begin; b < end; ++b) {
+            loops::split_heads<T>(from + b * tokens * stride + part * width, stride, tokens, heads,
+                                  width / heads, scale, to + b * tokens * width);
+          }
+        });
   });
   return out;
 }
@@ -31,13 +34,16 @@ void join(const at::Tensor& heads_first, int64_t part, int64_t parts, float scal
           const at::Tensor& x) {
   const int64_t batch = x.size(0), tokens = x.size(1), stride = x.size(2), width = stride / parts;
   const int64_t size = heads_first.size(2);
-  at::parallel_for(0, batch, 1,
-                   [&, from = bits(heads_first), to = bits(x)](int64_t begin, int64_t end) {
-                     for (int64_t b = begin; b < end; ++b) {
-                       loops::join_heads(from + b * tokens * width, stride, tokens, width / size,
-                                         size, scale, to + b * tokens * stride + part * width);
-                     }
-                   });
+  with_type(x, [&]<typename T>(T) {
+    at::parallel_for(
+        0, batch, 1,
+        [&, from = elements<T>(heads_first), to = elements<T>(x)](int64_t begin, int64_t end) {
+          for (int64_t b = begin; b < end; ++b) {
+            loops::join_heads<T>(from + b * tokens * width, stride, tokens, width / size, size,
+                                 scale, to + b * tokens * stride + part * width);
+          }
+        });
+  });
 }
 
 struct Attention : torch::autograd::Function<Attention> {
@@ -53,11 +59,13 @@ struct Attention : torch::autograd::Function<Attention> {
 
     const auto weights = at::bmm(q, k.transpose(1, 2));  // [B·heads, K, T]
     const int64_t width = weights.size(2);
-    for_runs(weights.size(0) * weights.size(1),
-             [&, x = bits(weights)](int64_t, int64_t begin, int64_t end) {
-               std::vector<float> scratch(static_cast<size_t>(width));
-               loops::softmax(x + begin * width, end - begin, width, scratch.data());
-             });
+    with_type(weights, [&]<typename T>(T) {
+      for_runs(weights.size(0) * weights.size(1),
+               [&, x = elements<T>(weights)](int64_t, int64_t begin, int64_t end) {
+                 std::vector<float> scratch(static_cast<size_t>(width));
+                 loops::softmax(x + begin * width, end - begin, width, scratch.data());
+               });
+    });
     const auto out = at::empty({asked.size(0), asked.size(1), q.size(2) * heads}, asked.options());
     join(at::bmm(weights, v), 0, 1, 1, out);
 
@@ -81,10 +89,13 @@ struct Attention : torch::autograd::Function<Attention> {
 
     const auto dweights = at::bmm(dout, v.transpose(1, 2));
     const int64_t row = weights.size(2);
-    for_runs(weights.size(0) * weights.size(1),
-             [&, y = bits(weights), dy = bits(dweights)](int64_t, int64_t begin, int64_t end) {
-               loops::softmax_backward(y + begin * row, dy + begin * row, end - begin, row);
-             });
+    with_type(weights, [&]<typename T>(T) {
+      for_runs(weights.size(0) * weights.size(1),
+               [&, y = elements<T>(weights), dy = elements<T>(dweights)](int64_t, int64_t begin,
+                                                                         int64_t end) {
+                 loops::softmax_backward<T>(y + begin * row, dy + begin * row, end - begin, row);
+               });
+    });
     join(at::bmm(dweights, k), 0, packed ? 3 : 1, scale_of(q), dasked);
     join(at::bmm(dweights.transpose(1, 2), q), parts - 2, parts, 1, dknown);
     return {dasked, packed ? at::Tensor() : dknown, at::Tensor()};

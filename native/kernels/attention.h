@@ -5,7 +5,7 @@
 namespace mactok::kernels {
 
 /**
- * Multi-head attention of bfloat16 tokens by batched products, [B, K, D]. qkv: [B, T, 3D], then K = T; or q [B, K, D] and
+ * Multi-head attention of bfloat16 or float32 tokens by batched products, [B, K, D]. qkv: [B, T, 3D], then K = T; or q [B, K, D] and
  * kv [B, T, 2D]. Heads are split, scaled and joined in one pass each way, and the gradient is written where qkv's lies.
  */
 at::Tensor attention(const at::Tensor& qkv, int64_t heads);

@@ -11,8 +11,12 @@ using torch::autograd::variable_list;
 
 at::Tensor compute(const at::Tensor& x, bool tanh, bool keep) {
   const auto out = at::empty_like(x);
-  for_runs(x.numel(), [&, from = bits(x), to = bits(out)](int64_t, int64_t begin, int64_t end) {
-    (tanh ? loops::gelu_tanh : loops::gelu)(from + begin, end - begin, keep, to + begin);
+  with_type(x, [&]<typename T>(T) {
+    const auto loop = tanh ? loops::gelu_tanh<T> : loops::gelu<T>;
+    for_runs(x.numel(), [&, from = elements<T>(x), to = elements<T>(out)](int64_t, int64_t begin,
+                                                                          int64_t end) {
+      loop(from + begin, end - begin, keep, to + begin);
+    });
   });
   return out;
 }
@@ -28,9 +32,11 @@ struct Gelu : torch::autograd::Function<Gelu> {
     const auto slope = context->saved_data["slope"].toTensor();
     const auto dy = gradients[0].contiguous();
     const auto dx = at::empty_like(slope);
-    for_runs(slope.numel(), [&, s = bits(slope), d = bits(dy), to = bits(dx)](
-                                int64_t, int64_t begin, int64_t end) {
-      loops::product(s + begin, d + begin, end - begin, to + begin);
+    with_type(slope, [&]<typename T>(T) {
+      for_runs(slope.numel(), [&, s = elements<T>(slope), d = elements<T>(dy),
+                               to = elements<T>(dx)](int64_t, int64_t begin, int64_t end) {
+        loops::product<T>(s + begin, d + begin, end - begin, to + begin);
+      });
     });
     return {dx, at::Tensor()};
   }
@@ -39,8 +45,7 @@ struct Gelu : torch::autograd::Function<Gelu> {
 }  // namespace
 
 at::Tensor gelu(const at::Tensor& x, bool tanh) {
-  TORCH_CHECK(x.scalar_type() == at::kBFloat16 && x.is_contiguous(),
-              "gelu: expected contiguous bfloat16");
+  TORCH_CHECK(x.is_contiguous(), "gelu: expected a contiguous tensor");
   if (!at::GradMode::is_enabled() || !x.requires_grad()) return compute(x, tanh, false);
   return Gelu::apply(x, tanh);
 }

@@ -17,18 +17,20 @@ struct LayerNorm : torch::autograd::Function<LayerNorm> {
                bias = given_bias.contiguous();
     const int64_t width = x.size(-1), rows = x.numel() / width;
     const RowFactors factors(weight, width);
-    const auto out = at::empty(x.sizes(), x.options().dtype(at::kBFloat16));
+    const auto out = at::empty(x.sizes(), x.options().dtype(product_type()));
     const auto mean = at::empty({rows}, x.options()), rstd = at::empty_like(mean);
-    for_runs(
-        rows,
-        [&, from = x.const_data_ptr<float>(), w = weight.const_data_ptr<float>(),
-         b = bias.const_data_ptr<float>(), to = bits(out), m = mean.data_ptr<float>(),
-         r = rstd.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
-          loops::layer_norm(from + begin * width, w + factors.offset(run), b + factors.offset(run),
-                            static_cast<float>(eps), end - begin, width, to + begin * width,
-                            m + begin, r + begin);
-        },
-        factors.runs());
+    with_type(out, [&]<typename T>(T) {
+      for_runs(
+          rows,
+          [&, from = x.const_data_ptr<float>(), w = weight.const_data_ptr<float>(),
+           b = bias.const_data_ptr<float>(), to = elements<T>(out), m = mean.data_ptr<float>(),
+           r = rstd.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
+            loops::layer_norm(from + begin * width, w + factors.offset(run),
+                              b + factors.offset(run), static_cast<float>(eps), end - begin, width,
+                              to + begin * width, m + begin, r + begin);
+          },
+          factors.runs());
+    });
     context->save_for_backward({x, weight, mean, rstd});
     return out;
   }
@@ -36,24 +38,26 @@ struct LayerNorm : torch::autograd::Function<LayerNorm> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &weight = saved[1], &mean = saved[2], &rstd = saved[3];
-    const auto dy = gradients[0].to(at::kBFloat16).contiguous();
+    const auto dy = gradients[0].contiguous();
     const int64_t width = x.size(-1), rows = x.numel() / width;
     const RowFactors factors(weight, width);
     const int64_t runs = factors.runs();
     const auto dx = at::empty_like(x);
     const auto sums = at::zeros({2, runs, width}, x.options());
-    for_runs(
-        rows,
-        [&, d = bits(dy), from = x.const_data_ptr<float>(), w = weight.const_data_ptr<float>(),
-         m = mean.const_data_ptr<float>(), r = rstd.const_data_ptr<float>(),
-         to = dx.data_ptr<float>(),
-         s = sums.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
-          loops::layer_norm_backward(d + begin * width, from + begin * width,
-                                     w + factors.offset(run), m + begin, r + begin, end - begin,
-                                     width, to + begin * width, s + run * width,
-                                     s + (runs + run) * width);
-        },
-        runs);
+    with_type(dy, [&]<typename T>(T) {
+      for_runs(
+          rows,
+          [&, d = elements<T>(dy), from = x.const_data_ptr<float>(),
+           w = weight.const_data_ptr<float>(), m = mean.const_data_ptr<float>(),
+           r = rstd.const_data_ptr<float>(), to = dx.data_ptr<float>(),
+           s = sums.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
+            loops::layer_norm_backward(d + begin * width, from + begin * width,
+                                       w + factors.offset(run), m + begin, r + begin, end - begin,
+                                       width, to + begin * width, s + run * width,
+                                       s + (runs + run) * width);
+          },
+          runs);
+    });
     return {dx, factors.gradient(sums[0], weight.sizes()),
             factors.gradient(sums[1], weight.sizes()), at::Tensor()};
   }

@@ -5,7 +5,7 @@
 namespace mactok::kernels {
 
 /**
- * Layer norm of float32 x [..., D] over D, computed in float32, rounded to bfloat16 in the same pass. weight, bias: float32 [D], or
+ * Layer norm of float32 x [..., D] over D, in float32, rounded in the same pass to what the next matrix product takes (`product_type`). weight, bias: float32 [D], or
  * [B, …, D] of x's B pictures (adaLN).
  */
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

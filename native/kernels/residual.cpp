@@ -17,14 +17,17 @@ struct Residual : torch::autograd::Function<Residual> {
     const int64_t width = x.size(-1);
     const RowFactors factors(gamma, width);
     const auto out = at::empty_like(x);
-    for_runs(
-        x.numel() / width,
-        [&, from = x.const_data_ptr<float>(), b = bits(added), g = gamma.const_data_ptr<float>(),
-         to = out.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
-          loops::residual(from + begin * width, b + begin * width, g + factors.offset(run),
-                          end - begin, width, to + begin * width);
-        },
-        factors.runs());
+    with_type(added, [&]<typename T>(T) {
+      for_runs(
+          x.numel() / width,
+          [&, from = x.const_data_ptr<float>(), b = elements<T>(added),
+           g = gamma.const_data_ptr<float>(),
+           to = out.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
+            loops::residual<T>(from + begin * width, b + begin * width, g + factors.offset(run),
+                               end - begin, width, to + begin * width);
+          },
+          factors.runs());
+    });
     context->save_for_backward({added, gamma});
     return out;
   }
@@ -37,14 +40,18 @@ struct Residual : torch::autograd::Function<Residual> {
     const auto dbranch = at::empty_like(branch);
     const RowFactors factors(gamma, width);
     const auto sums = at::zeros({factors.runs(), width}, dy.options());
-    for_runs(
-        dy.numel() / width,
-        [&, d = dy.const_data_ptr<float>(), b = bits(branch), g = gamma.const_data_ptr<float>(),
-         to = bits(dbranch), s = sums.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
-          loops::residual_backward(d + begin * width, b + begin * width, g + factors.offset(run),
-                                   end - begin, width, to + begin * width, s + run * width);
-        },
-        factors.runs());
+    with_type(branch, [&]<typename T>(T) {
+      for_runs(
+          dy.numel() / width,
+          [&, d = dy.const_data_ptr<float>(), b = elements<T>(branch),
+           g = gamma.const_data_ptr<float>(), to = elements<T>(dbranch),
+           s = sums.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
+            loops::residual_backward<T>(d + begin * width, b + begin * width,
+                                        g + factors.offset(run), end - begin, width,
+                                        to + begin * width, s + run * width);
+          },
+          factors.runs());
+    });
     return {dy, dbranch, factors.gradient(sums, gamma.sizes())};
   }
 };

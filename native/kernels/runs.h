@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/loops/float.h"
 #include "runtime/torch.h"
 
 namespace mactok::kernels {
@@ -35,12 +36,27 @@ class RowFactors {
   int64_t groups_, width_;
 };
 
-/** The bits of a contiguous bfloat16 tensor. */
-inline uint16_t* bits(const at::Tensor& x) {
-  return reinterpret_cast<uint16_t*>(x.data_ptr<at::BFloat16>());
+/** f(T()) with what loops take for a bfloat16 or float32 tensor. */
+template <typename F>
+void with_type(const at::Tensor& x, const F& f) {
+  if (x.scalar_type() == at::kBFloat16) {
+    f(loops::bf16());
+  } else {
+    TORCH_CHECK(x.scalar_type() == at::kFloat, "expected bfloat16 or float32");
+    f(float());
+  }
 }
 
-/** Whether our kernels serve x: on a CPU under bfloat16 autocast. Elsewhere LibTorch's operations do. */
+/** A contiguous tensor's elements as loops take them. */
+template <typename T>
+T* elements(const at::Tensor& x) {
+  return static_cast<T*>(x.data_ptr());
+}
+
+/** Whether our kernels serve x: on a CPU in float32 or under bfloat16 autocast. Elsewhere LibTorch's operations do. */
 bool serve(const at::Tensor& x);
+
+/** What matrix products take where our kernels serve: bfloat16 under autocast, else float32. */
+at::ScalarType product_type();
 
 }  // namespace mactok::kernels

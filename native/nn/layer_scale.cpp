@@ -11,7 +11,7 @@ LayerScale::LayerScale(int64_t width, bool enabled) {
 
 at::Tensor LayerScale::residual(const at::Tensor& x, const at::Tensor& branch) const {
   if (gamma.defined() && kernels::serve(x) && x.scalar_type() == at::kFloat &&
-      branch.scalar_type() == at::kBFloat16) {
+      branch.scalar_type() == kernels::product_type()) {
     return kernels::residual(x, branch, gamma);
   }
   // A bfloat16 branch is promoted: the residual stream stays float32.

@@ -2,6 +2,8 @@
 
 #include <ATen/autocast_mode.h>
 
+#include "kernels/linear.h"
+#include "kernels/runs.h"
 #include "nn/pixels.h"
 
 namespace mactok {
@@ -16,33 +18,51 @@ bool trains(const at::Tensor& x, const at::Tensor& weight) {
   return at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad());
 }
 
+/** Whether MKL is at its best here: it leaves other vendors' CPUs without AVX-512. */
+bool suits_mkl() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("intel");
+#else
+  return false;
+#endif
+}
+
 /**
- * Whether a product goes to oneDNN as a convolution of one pixel. LibTorch gives products of float32 to MKL, which on AMD's CPUs has no
- * AVX-512: half the rate that oneDNN reaches there. In bfloat16 it is a tenth faster than LibTorch's product, which has the faster
- * gradient (docs/benchmarks.md).
+ * Whether a product goes to oneDNN as a convolution of one pixel. LibTorch gives products of float32 to MKL, which on AMD's CPUs has half
+ * the rate that oneDNN reaches there (docs/benchmarks.md).
  */
-bool suits_convolution(const at::Tensor& x, const at::Tensor& weight) {
-  if (!x.is_cpu() || !at::hasMKLDNN() || x.numel() < kFewest * x.size(-1)) return false;
-  return autocasts(x) ? !trains(x, weight) : x.scalar_type() == at::kFloat;
+bool suits_convolution(const at::Tensor& x) {
+  static const bool never = !at::hasMKLDNN() || suits_mkl();
+  return !never && x.is_cpu() && x.scalar_type() == at::kFloat && !autocasts(x) &&
+         x.numel() >= kFewest * x.size(-1);
+}
+
+/** cast: the weight in autocast's dtype if that is at hand. */
+at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                   const std::optional<at::Tensor>& cast) {
+  if (autocasts(x) && kernels::serve(x)) return kernels::linear(x, weight, bias, cast);
+  const auto& ready = cast ? *cast : weight;
+  if (suits_convolution(x)) {
+    const auto kernel = ready.unsqueeze(-1).unsqueeze(-1);  // [O, I, 1, 1]
+    return from_pixels(at::conv2d(to_pixels(x), kernel, bias), x);
+  }
+  // A strided input would take LibTorch's slower path, which rounds differently depending on whether the weights train.
+  return at::linear(x.contiguous(), ready, bias);
 }
 
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (suits_convolution(x, weight)) {
-    const auto kernel = weight.unsqueeze(-1).unsqueeze(-1);  // [O, I, 1, 1]
-    return from_pixels(at::conv2d(to_pixels(x), kernel, bias), x);
-  }
-  // A strided input would take LibTorch's slower path, which rounds differently depending on whether the weights train.
-  return at::linear(x.contiguous(), weight, bias);
+  return product(x, weight, bias, /*cast=*/std::nullopt);
 }
 
 Linear::Linear(int64_t inputs, int64_t outputs)
     : weight(register_parameter("weight", at::empty({outputs, inputs}))),
       bias(register_parameter("bias", at::empty({outputs}))) {}
 
-const at::Tensor& Linear::cast_weight(const at::Tensor& x) const {
-  if (!autocasts(x) || trains(x, weight)) return weight;
+std::optional<at::Tensor> Linear::cast(const at::Tensor& x) const {
+  // Where autocast has to see the weight for its gradient, it keeps the cast one itself.
+  if (!autocasts(x) || (trains(x, weight) && !kernels::serve(x))) return std::nullopt;
   const auto dtype = at::autocast::get_autocast_dtype(x.device().type());
   const auto version = weight._version();
   if (!cast_.defined() || cast_.scalar_type() != dtype || cast_.device() != weight.device() ||
@@ -53,10 +73,13 @@ const at::Tensor& Linear::cast_weight(const at::Tensor& x) const {
   return cast_;
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const { return linear(x, cast_weight(x), bias); }
+at::Tensor Linear::forward(const at::Tensor& x) const { return product(x, weight, bias, cast(x)); }
 
 at::Tensor Linear::forward_part(const at::Tensor& x, int64_t begin, int64_t count) const {
-  return linear(x, cast_weight(x).narrow(0, begin, count), bias.narrow(0, begin, count));
+  const auto part = [&](const at::Tensor& of) { return of.narrow(0, begin, count); };
+  auto cast_part = cast(x);
+  if (cast_part) cast_part = part(*cast_part);
+  return product(x, part(weight), part(bias), cast_part);
 }
 
 }  // namespace mactok

@@ -2,6 +2,8 @@
 
 #include "runtime/torch.h"
 
+#include <optional>
+
 namespace mactok {
 
 /** x·weightᵀ + bias: [..., I], [O, I], [O] -> [..., O], by whatever multiplies fastest here. */
@@ -21,8 +23,8 @@ class Linear : public torch::nn::Module {
   at::Tensor weight, bias;
 
  private:
-  /** The weight as autocast wants it: kept from call to call where nothing trains, until the weight is written to. */
-  const at::Tensor& cast_weight(const at::Tensor& x) const;
+  /** The weight as autocast wants it, kept from call to call until the weight is written to; none where it is not needed. */
+  std::optional<at::Tensor> cast(const at::Tensor& x) const;
 
   mutable at::Tensor cast_;
   mutable uint32_t cast_version_ = 0;

@@ -17,7 +17,8 @@ std::vector<at::Tensor> Modulation::forward(const at::Tensor& condition) const {
 }
 
 at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch) {
-  if (kernels::serve(x) && x.scalar_type() == at::kFloat && branch.scalar_type() == at::kBFloat16) {
+  if (kernels::serve(x) && x.scalar_type() == at::kFloat &&
+      branch.scalar_type() == kernels::product_type()) {
     return kernels::residual(x, branch, gate.to(at::kFloat));
   }
   return x + gate * branch;

@@ -19,6 +19,15 @@ const read = async (tensor: NativeTensor) => new Float64Array(await tensor.read(
 
 // 37 and 80: neither rows nor columns are a multiple of a vector's or a run's length.
 const cases: Record<string, () => { inputs: NativeTensor[]; upstream: NativeTensor }> = {
+  linear: () => ({
+    inputs: [values(1, [3, 37, 80]), values(2, [48, 80]), values(3, [48])],
+    upstream: values(4, [3, 37, 48])
+  }),
+  // More outputs than rows: the other operand is transposed.
+  wideLinear: () => ({
+    inputs: [values(1, [9, 80]), values(2, [200, 80]), values(3, [200])],
+    upstream: values(4, [9, 200])
+  }),
   layerNorm: () => ({
     inputs: [values(1, [3, 37, 80]), values(2, [80]), values(3, [80])],
     upstream: values(4, [3, 37, 80])
@@ -45,19 +54,28 @@ const cases: Record<string, () => { inputs: NativeTensor[]; upstream: NativeTens
   geluTanh: () => ({ inputs: [values(1, [37, 81], 6)], upstream: values(2, [37, 81]) })
 }
 
+const kernel = (name: string) => (name === 'wideLinear' ? 'linear' : name)
+
+// A rounding to bfloat16 is at most 2^-8 of its number; a gradient is rounded twice at most.
+const precisions = (name: string) =>
+  kernel(name) === 'linear'
+    ? ([['bf16', 2 ** -7]] as const) // LibTorch's own products serve float32
+    : ([
+        ['bf16', 2 ** -7],
+        ['fp32', 1e-6]
+      ] as const)
+
 describe.each(Object.entries(cases))('the fused %s', (name, make) => {
-  // LibTorch's own operations in float64. A rounding to bfloat16 is at most 2^-8 of its number; a gradient is rounded twice at most.
-  test('agrees with LibTorch in values and gradients', async () => {
+  test.each(precisions(name))('agrees with LibTorch in values and gradients, %s', async (precision, allowed) => {
     const { inputs, upstream } = make()
-    const [fused, exact] = [true, false].map((ours) => native().runKernel(name, inputs, upstream, ours))
-    const expected = await (exact as Promise<NativeTensor[]>)
-    const found = await (fused as Promise<NativeTensor[]>)
+    const expected = await native().runKernel(kernel(name), inputs, upstream, null)
+    const found = await native().runKernel(kernel(name), inputs, upstream, precision)
     for (const [i, tensor] of found.entries()) {
-      expect(relativeError(await read(tensor), await read(expected[i] as NativeTensor))).toBeLessThan(2 ** -7)
+      expect(relativeError(await read(tensor), await read(expected[i] as NativeTensor))).toBeLessThan(allowed)
     }
   })
 
-  test('gives NaN for NaN', async () => {
+  test.each(precisions(name))('gives NaN for NaN, %s', async (precision) => {
     const { inputs, upstream } = make()
     const [first, ...rest] = inputs as [NativeTensor, ...NativeTensor[]]
     const broken = native().tensor(
@@ -66,7 +84,7 @@ describe.each(Object.entries(cases))('the fused %s', (name, make) => {
       first.shape,
       'cpu'
     )
-    const [output] = await native().runKernel(name, [broken, ...rest], upstream, true)
+    const [output] = await native().runKernel(kernel(name), [broken, ...rest], upstream, precision)
     expect((await read(output as NativeTensor)).every(Number.isNaN)).toBe(true)
   })
 })

@@ -7,17 +7,21 @@
 namespace mactok::loops {
 
 /** One picture's tokens [tokens, stride], of which `heads` × `size` numbers count -> heads [heads, tokens, size], times scale. */
-void split_heads(const bf16* tokens_first, int64_t stride, int64_t tokens, int64_t heads,
-                 int64_t size, float scale, bf16* out);
+template <typename T>
+void split_heads(const T* tokens_first, int64_t stride, int64_t tokens, int64_t heads, int64_t size,
+                 float scale, T* out);
 
 /** The other way: [heads, tokens, size] -> [tokens, stride], times scale. */
-void join_heads(const bf16* heads_first, int64_t stride, int64_t tokens, int64_t heads,
-                int64_t size, float scale, bf16* out);
+template <typename T>
+void join_heads(const T* heads_first, int64_t stride, int64_t tokens, int64_t heads, int64_t size,
+                float scale, T* out);
 
 /** Softmax of each row of x [rows, width] in its place; summed in float32. scratch: [width]. */
-void softmax(bf16* x, int64_t rows, int64_t width, float* scratch);
+template <typename T>
+void softmax(T* x, int64_t rows, int64_t width, float* scratch);
 
 /** dy [rows, width] becomes the gradient of softmax's input, y its output. */
-void softmax_backward(const bf16* y, bf16* dy, int64_t rows, int64_t width);
+template <typename T>
+void softmax_backward(const T* y, T* dy, int64_t rows, int64_t width);
 
 }  // namespace mactok::loops

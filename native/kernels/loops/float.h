@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 // What loops compute with: float32, and bfloat16 as its bits. Written so that compilers turn loops over them into vector code.
 namespace mactok::loops {
@@ -9,26 +10,42 @@ namespace mactok::loops {
 using bf16 = uint16_t;
 
 inline float widen(bf16 bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+inline float widen(float value) { return value; }
 
-/** To the nearest, ties to even; NaN stays NaN. */
-inline bf16 narrow(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  return static_cast<bf16>(value != value ? 0x7fc0 : rounded);
+/** As a T: for bfloat16 the nearest, ties to even; NaN stays NaN. */
+template <typename T>
+inline T narrow(float value) {
+  if constexpr (std::is_same_v<T, float>) {
+    return value;
+  } else {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return static_cast<bf16>(value != value ? 0x7fc0 : rounded);
+  }
 }
 
 /**
- * eˣ to 1e-5 relative, a hundred times what bfloat16 tells apart; below -87 the least positive numbers, above 88 the largest. By
- * 2ⁿ·p(r), |r| ≤ ln 2 / 2, p fitted to the relative error.
+ * eˣ as precise as a T needs it: to 1e-5 relative, a hundred times what bfloat16 tells apart, or to float32's last digit but one. Below
+ * -87 the least positive numbers, above 88 the largest. By 2ⁿ·p(r), |r| ≤ ln 2 / 2, p fitted to the relative error.
  */
+template <typename T>
 inline float exponential(float x) {
   x = x < -87.0F ? -87.0F : x;
   x = x > 88.0F ? 88.0F : x;
   constexpr float kShift = 12582912.0F;  // 1.5·2²³: adding it rounds to an integer
   const float shifted = x * 1.44269504F + kShift;
   const float n = shifted - kShift;
-  const float r = x - n * .69314718F;
-  const float p = 1 + r * (1 + r * (.50008931F + r * (.16753976F + r * .0409174F)));
+  float p = 0;
+  if constexpr (std::is_same_v<T, float>) {
+    const float r =
+        x - n * .693145752F - n * 1.42860677e-6F;  // ln 2 in two parts, the first with few bits
+    const float q =
+        .49999993F + r * (.16666521F + r * (.04166839F + r * (.00836871F + r * .00138146F)));
+    p = 1 + (r + r * r * q);
+  } else {
+    const float r = x - n * .69314718F;
+    p = 1 + r * (1 + r * (.50008931F + r * (.16753976F + r * .0409174F)));
+  }
   return p * std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) + 127) << 23);
 }
 

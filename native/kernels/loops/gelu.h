@@ -6,11 +6,14 @@
 
 namespace mactok::loops {
 
-/** out = gelu(x); with `keep` x becomes gelu'(x). Exact (Φ to 1e-5), or by the tanh approximation. */
-void gelu(bf16* x, int64_t count, bool keep, bf16* out);
-void gelu_tanh(bf16* x, int64_t count, bool keep, bf16* out);
+/** out = gelu(x); with `keep` x becomes gelu'(x). Exact, or by the tanh approximation; as precise as T (see `exponential`). */
+template <typename T>
+void gelu(T* x, int64_t count, bool keep, T* out);
+template <typename T>
+void gelu_tanh(T* x, int64_t count, bool keep, T* out);
 
 /** out = a·b. */
-void product(const bf16* a, const bf16* b, int64_t count, bf16* out);
+template <typename T>
+void product(const T* a, const T* b, int64_t count, T* out);
 
 }  // namespace mactok::loops

@@ -4,10 +4,10 @@
 
 namespace mactok::loops {
 
+template <typename T>
 MACTOK_CLONES void layer_norm(const float* __restrict x, const float* __restrict weight,
                               const float* __restrict bias, float eps, int64_t rows, int64_t width,
-                              bf16* __restrict out, float* __restrict mean,
-                              float* __restrict rstd) {
+                              T* __restrict out, float* __restrict mean, float* __restrict rstd) {
   const float part = 1 / static_cast<float>(width);
   for (int64_t i = 0; i < rows; ++i, x += width, out += width) {
     float sum = 0, squares = 0;
@@ -17,13 +17,14 @@ MACTOK_CLONES void layer_norm(const float* __restrict x, const float* __restrict
 #pragma omp simd reduction(+ : squares)
     for (int64_t j = 0; j < width; ++j) squares += (x[j] - m) * (x[j] - m);
     const float r = 1 / std::sqrt(squares * part + eps);
-    for (int64_t j = 0; j < width; ++j) out[j] = narrow((x[j] - m) * r * weight[j] + bias[j]);
+    for (int64_t j = 0; j < width; ++j) out[j] = narrow<T>((x[j] - m) * r * weight[j] + bias[j]);
     mean[i] = m;
     rstd[i] = r;
   }
 }
 
-MACTOK_CLONES void layer_norm_backward(const bf16* __restrict dy, const float* __restrict x,
+template <typename T>
+MACTOK_CLONES void layer_norm_backward(const T* __restrict dy, const float* __restrict x,
                                        const float* __restrict weight, const float* __restrict mean,
                                        const float* __restrict rstd, int64_t rows, int64_t width,
                                        float* __restrict dx, float* __restrict dweight,
@@ -47,5 +48,14 @@ MACTOK_CLONES void layer_norm_backward(const bf16* __restrict dy, const float* _
     }
   }
 }
+
+template void layer_norm(const float*, const float*, const float*, float, int64_t, int64_t, bf16*,
+                         float*, float*);
+template void layer_norm_backward(const bf16*, const float*, const float*, const float*,
+                                  const float*, int64_t, int64_t, float*, float*, float*);
+template void layer_norm(const float*, const float*, const float*, float, int64_t, int64_t, float*,
+                         float*, float*);
+template void layer_norm_backward(const float*, const float*, const float*, const float*,
+                                  const float*, int64_t, int64_t, float*, float*, float*);
 
 }  // namespace mactok::loops

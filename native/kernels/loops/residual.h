@@ -7,11 +7,13 @@
 namespace mactok::loops {
 
 /** out = x + gamma ⊙ branch, rows [rows, width]. */
-void residual(const float* x, const bf16* branch, const float* gamma, int64_t rows, int64_t width,
+template <typename T>
+void residual(const float* x, const T* branch, const float* gamma, int64_t rows, int64_t width,
               float* out);
 
 /** dbranch = dy ⊙ gamma; adds Σ dy ⊙ branch to dgamma [width]. */
-void residual_backward(const float* dy, const bf16* branch, const float* gamma, int64_t rows,
-                       int64_t width, bf16* dbranch, float* dgamma);
+template <typename T>
+void residual_backward(const float* dy, const T* branch, const float* gamma, int64_t rows,
+                       int64_t width, T* dbranch, float* dgamma);
 
 }  // namespace mactok::loops
