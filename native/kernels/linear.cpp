@@ -4,12 +4,8 @@
 
 #include <string_view>
 
-#include "kernels/loops/columns.h"
+#include "kernels/loops/linear.h"
 #include "kernels/runs.h"
-
-#if __has_include(<fbgemm/Fbgemm.h>)
-#include <fbgemm/Fbgemm.h>
-#endif
 
 namespace mactok::kernels {
 namespace {
@@ -17,29 +13,38 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/** bfloat16 [M, N] -> contiguous [N, M], by FBGEMM where LibTorch has it: LibTorch's own copy takes ten times as long. */
-at::Tensor transposed(const at::Tensor& given) {
-#if __has_include(<fbgemm/Fbgemm.h>)
-  if (fbgemm::fbgemmSupportedCPU()) {
-    const auto x = given.contiguous();
-    const int64_t rows = x.size(0), columns = x.size(1);
-    const auto out = at::empty({columns, rows}, x.options());
-    for_runs(rows, [&, from = elements<loops::bf16>(x), to = elements<loops::bf16>(out)](
-                       int64_t, int64_t begin, int64_t end) {
-      fbgemm::transpose_simd(end - begin, columns, from + begin * columns, columns, to + begin,
-                             rows);
+/** bfloat16 [M, N] -> contiguous [N, M] of that dtype, in one pass. */
+at::Tensor transposed(const at::Tensor& given, at::ScalarType dtype) {
+  const auto x = given.contiguous();
+  const int64_t rows = x.size(0), columns = x.size(1);
+  const auto out = at::empty({columns, rows}, x.options().dtype(dtype));
+  with_type(out, [&]<typename T>(T) {
+    for_runs(columns, [&, from = elements<loops::bf16>(x), to = elements<T>(out)](
+                          int64_t, int64_t begin, int64_t end) {
+      loops::transpose(from + begin, columns, rows, end - begin, to + begin * rows, rows);
     });
-    return out;
-  }
-#endif
-  return given.t().contiguous();
+  });
+  return out;
 }
 
-/** dyᵀ·x, [M, O] and [M, I] -> [O, I]. The operand is transposed that is less work; of x's product the result has to be, too. */
+/** dyᵀ·x, [M, O] and [M, I] -> float32 [O, I]. The operand is transposed that is less work; with x the result has to be, too. */
 at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
   const int64_t rows = x.size(0), inputs = x.size(1), outputs = dy.size(1);
-  return rows * outputs <= (rows + outputs) * inputs ? at::mm(transposed(dy), x)
-                                                     : transposed(at::mm(transposed(x), dy));
+  if (rows * outputs <= (rows + outputs) * inputs) {
+    return at::mm(transposed(dy, at::kBFloat16), x).to(at::kFloat);
+  }
+  return transposed(at::mm(transposed(x, at::kBFloat16), dy), at::kFloat);
+}
+
+/** Σ over the rows of contiguous dy [M, O], float32 [O]. */
+at::Tensor bias_gradient(const at::Tensor& dy) {
+  const int64_t width = dy.size(1);
+  const auto sums = at::zeros({kRuns, width}, dy.options().dtype(at::kFloat));
+  for_runs(dy.size(0), [&, from = elements<loops::bf16>(dy), to = sums.data_ptr<float>()](
+                           int64_t run, int64_t begin, int64_t end) {
+    loops::add_rows(from + begin * width, end - begin, width, to + run * width);
+  });
+  return sum_of_runs(sums);
 }
 
 /** x·weightᵀ + bias by oneDNN, which adds the bias on its way: `at::linear` does so in a pass of its own. */
@@ -52,17 +57,6 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tens
   if (!found) return at::linear(x, weight, bias.to(x.scalar_type()));
   static const auto operation = found->typed<Signature>();
   return operation.call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
-}
-
-/** Σ over the rows of contiguous dy [M, O], float32 [O]. */
-at::Tensor bias_gradient(const at::Tensor& dy) {
-  const int64_t width = dy.size(1);
-  const auto sums = at::zeros({kRuns, width}, dy.options().dtype(at::kFloat));
-  for_runs(dy.size(0), [&, from = elements<loops::bf16>(dy), to = sums.data_ptr<float>()](
-                           int64_t run, int64_t begin, int64_t end) {
-    loops::add_rows(from + begin * width, end - begin, width, to + run * width);
-  });
-  return sums.sum(0);
 }
 
 struct Linear : torch::autograd::Function<Linear> {
@@ -82,7 +76,11 @@ struct Linear : torch::autograd::Function<Linear> {
     const auto dy = gradients[0].contiguous();
     const auto rows = dy.view({-1, dy.size(-1)});
     at::Tensor dx, dweight, dbias;
-    if (cast.defined()) dx = at::matmul(dy, cast);
+    if (cast.defined()) {
+      auto shape = dy.sizes().vec();
+      shape.back() = cast.size(1);
+      dx = at::mm(rows, cast).view(shape);
+    }
     if (x.defined()) {
       dweight = weight_gradient(rows, x.view({-1, x.size(-1)}));
       dbias = bias_gradient(rows);

@@ -18,6 +18,9 @@ void for_runs(int64_t count, const F& f, int64_t runs = kRuns) {
   });
 }
 
+/** The sums of each run, float32 [runs, D], added up: [D]. */
+at::Tensor sum_of_runs(const at::Tensor& sums);
+
 /** Factors of rows' channels, [D] for all rows or [G, …, D] for G equal groups of rows, and the runs whose sums are their gradient. */
 class RowFactors {
  public:
@@ -29,7 +32,7 @@ class RowFactors {
   int64_t offset(int64_t run) const { return groups_ == 1 ? 0 : run * width_; }
   /** Sums [runs, D] -> the gradient of factors of this shape. */
   at::Tensor gradient(const at::Tensor& sums, at::IntArrayRef shape) const {
-    return (groups_ == 1 ? sums.sum(0) : sums).view(shape);
+    return (groups_ == 1 ? sum_of_runs(sums) : sums).view(shape);
   }
 
  private:

@@ -1,0 +1,89 @@
+#include "kernels/loops/linear.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace mactok::loops {
+namespace {
+
+constexpr int64_t kTile = 8;
+
+/** A vector of eight; a tile is eight of them. */
+using Eight = bf16 __attribute__((vector_size(kTile * sizeof(bf16))));
+
+/** Rows of a tile -> its columns: three times each row is interleaved with the one four below. */
+[[gnu::always_inline]] inline void transpose(Eight (&tile)[kTile]) {
+  for (int stage = 0; stage < 3; ++stage) {
+    Eight mixed[kTile];
+    for (int i = 0; i < kTile / 2; ++i) {
+      const Eight a = tile[i], b = tile[i + kTile / 2];
+      mixed[2 * i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+      mixed[2 * i + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < kTile; ++i) tile[i] = mixed[i];
+  }
+}
+
+template <typename T>
+[[gnu::always_inline]] inline void transpose_tile(const bf16* x, int64_t stride, T* out,
+                                                  int64_t out_stride) {
+  Eight tile[kTile];
+  for (int i = 0; i < kTile; ++i) std::memcpy(&tile[i], x + i * stride, sizeof(Eight));
+  transpose(tile);
+  for (int i = 0; i < kTile; ++i) {
+    T* to = out + i * out_stride;
+    for (int j = 0; j < kTile; ++j) {
+      if constexpr (std::is_same_v<T, float>) {
+        to[j] = widen(tile[i][j]);
+      } else {
+        to[j] = tile[i][j];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <typename T>
+MACTOK_CLONES void transpose(const bf16* x, int64_t stride, int64_t rows, int64_t columns, T* out,
+                             int64_t out_stride) {
+  constexpr int64_t kBlock = 64;  // what a tile leaves of a cache line, the next ones use
+  for (int64_t row = 0; row < rows; row += kBlock) {
+    for (int64_t column = 0; column < columns; column += kBlock) {
+      const int64_t last_row = std::min(rows, row + kBlock);
+      const int64_t last_column = std::min(columns, column + kBlock);
+      for (int64_t c = column; c < last_column; c += kTile) {
+        for (int64_t r = row; r < last_row; r += kTile) {
+          if (r + kTile <= last_row && c + kTile <= last_column) {
+            transpose_tile(x + r * stride + c, stride, out + c * out_stride + r, out_stride);
+            continue;
+          }
+          for (int64_t i = c; i < std::min(c + kTile, last_column); ++i) {
+            for (int64_t j = r; j < std::min(r + kTile, last_row); ++j) {
+              if constexpr (std::is_same_v<T, float>) {
+                out[i * out_stride + j] = widen(x[j * stride + i]);
+              } else {
+                out[i * out_stride + j] = x[j * stride + i];
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+template <typename T>
+MACTOK_CLONES void add_rows(const T* __restrict x, int64_t rows, int64_t width,
+                            float* __restrict sums) {
+  for (int64_t i = 0; i < rows; ++i, x += width) {
+    for (int64_t j = 0; j < width; ++j) sums[j] += widen(x[j]);
+  }
+}
+
+template void transpose(const bf16*, int64_t, int64_t, int64_t, bf16*, int64_t);
+template void transpose(const bf16*, int64_t, int64_t, int64_t, float*, int64_t);
+template void add_rows(const bf16*, int64_t, int64_t, float*);
+template void add_rows(const float*, int64_t, int64_t, float*);
+
+}  // namespace mactok::loops
