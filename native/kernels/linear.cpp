@@ -2,6 +2,7 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "kernels/loops/linear.h"
@@ -18,11 +19,19 @@ at::Tensor transposed(const at::Tensor& given, at::ScalarType dtype) {
   const auto x = given.contiguous();
   const int64_t rows = x.size(0), columns = x.size(1);
   const auto out = at::empty({columns, rows}, x.options().dtype(dtype));
+  // What a part of a block leaves of a cache line, the next part uses.
+  constexpr int64_t kBlock = 64;
+  const int64_t across = at::divup(columns, kBlock), blocks = at::divup(rows, kBlock) * across;
   with_type(out, [&]<typename T>(T) {
-    for_runs(columns, [&, from = elements<loops::bf16>(x), to = elements<T>(out)](
-                          int64_t, int64_t begin, int64_t end) {
-      loops::transpose(from + begin, columns, rows, end - begin, to + begin * rows, rows);
-    });
+    at::parallel_for(
+        0, blocks, /*grain_size=*/4,
+        [&, from = elements<loops::bf16>(x), to = elements<T>(out)](int64_t begin, int64_t end) {
+          for (int64_t block = begin; block < end; ++block) {
+            const int64_t row = block / across * kBlock, column = block % across * kBlock;
+            loops::transpose(from + row * columns + column, columns, std::min(kBlock, rows - row),
+                             std::min(kBlock, columns - column), to + column * rows + row, rows);
+          }
+        });
   });
   return out;
 }

@@ -25,6 +25,15 @@ using Eight = bf16 __attribute__((vector_size(kTile * sizeof(bf16))));
 }
 
 template <typename T>
+inline T as(bf16 bits) {
+  if constexpr (std::is_same_v<T, float>) {
+    return widen(bits);
+  } else {
+    return bits;
+  }
+}
+
+template <typename T>
 [[gnu::always_inline]] inline void transpose_tile(const bf16* x, int64_t stride, T* out,
                                                   int64_t out_stride) {
   Eight tile[kTile];
@@ -32,13 +41,7 @@ template <typename T>
   transpose(tile);
   for (int i = 0; i < kTile; ++i) {
     T* to = out + i * out_stride;
-    for (int j = 0; j < kTile; ++j) {
-      if constexpr (std::is_same_v<T, float>) {
-        to[j] = widen(tile[i][j]);
-      } else {
-        to[j] = tile[i][j];
-      }
-    }
+    for (int j = 0; j < kTile; ++j) to[j] = as<T>(tile[i][j]);
   }
 }
 
@@ -47,26 +50,15 @@ template <typename T>
 template <typename T>
 MACTOK_CLONES void transpose(const bf16* x, int64_t stride, int64_t rows, int64_t columns, T* out,
                              int64_t out_stride) {
-  constexpr int64_t kBlock = 64;  // what a tile leaves of a cache line, the next ones use
-  for (int64_t row = 0; row < rows; row += kBlock) {
-    for (int64_t column = 0; column < columns; column += kBlock) {
-      const int64_t last_row = std::min(rows, row + kBlock);
-      const int64_t last_column = std::min(columns, column + kBlock);
-      for (int64_t c = column; c < last_column; c += kTile) {
-        for (int64_t r = row; r < last_row; r += kTile) {
-          if (r + kTile <= last_row && c + kTile <= last_column) {
-            transpose_tile(x + r * stride + c, stride, out + c * out_stride + r, out_stride);
-            continue;
-          }
-          for (int64_t i = c; i < std::min(c + kTile, last_column); ++i) {
-            for (int64_t j = r; j < std::min(r + kTile, last_row); ++j) {
-              if constexpr (std::is_same_v<T, float>) {
-                out[i * out_stride + j] = widen(x[j * stride + i]);
-              } else {
-                out[i * out_stride + j] = x[j * stride + i];
-              }
-            }
-          }
+  for (int64_t c = 0; c < columns; c += kTile) {
+    for (int64_t r = 0; r < rows; r += kTile) {
+      if (r + kTile <= rows && c + kTile <= columns) {
+        transpose_tile(x + r * stride + c, stride, out + c * out_stride + r, out_stride);
+        continue;
+      }
+      for (int64_t i = c; i < std::min(c + kTile, columns); ++i) {
+        for (int64_t j = r; j < std::min(r + kTile, rows); ++j) {
+          out[i * out_stride + j] = as<T>(x[j * stride + i]);
         }
       }
     }
