@@ -7,7 +7,60 @@
 namespace mactok {
 namespace {
 
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
 at::Tensor unit(const at::Tensor& x) { return x / x.norm().clamp_min(1e-12); }
+
+/** matrix [O, M] ÷ σ, σ = uᵀ·matrix·v: (G − ⟨G, matrix/σ⟩·u·vᵀ) ÷ σ is its gradient in three passes, where autograd takes nine. */
+struct Normalized : torch::autograd::Function<Normalized> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& matrix, const at::Tensor& u,
+                            const at::Tensor& v) {
+    const auto sigma = u.dot(matrix.mv(v));
+    const auto out = matrix / sigma;
+    context->save_for_backward({out, u, v, sigma});
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto &out = saved[0], &u = saved[1], &v = saved[2], &sigma = saved[3];
+    const auto& gradient = gradients[0];
+    const auto along = gradient.flatten().dot(out.flatten());
+    return {at::addr(gradient, u, v * -along).div_(sigma), at::Tensor(), at::Tensor()};
+  }
+};
+
+/**
+ * The `kernel` tokens around each token of a circle: [B, N, C] -> [B, N, kernel·C]. One node, because the gradient of each slice would
+ * be a tensor of its own.
+ */
+struct Windows : torch::autograd::Function<Windows> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, int64_t kernel) {
+    context->saved_data["kernel"] = kernel;
+    const int64_t margin = kernel / 2, tokens = x.size(1);
+    const auto padded =
+        at::cat({x.narrow(1, tokens - margin, margin), x, x.narrow(1, 0, margin)}, 1);
+    std::vector<at::Tensor> shifted;
+    for (int64_t k = 0; k < kernel; ++k) shifted.push_back(padded.narrow(1, k, tokens));
+    return at::cat(shifted, 2);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const int64_t kernel = context->saved_data["kernel"].toInt(), margin = kernel / 2;
+    const auto shifted = gradients[0].chunk(kernel, 2);
+    const int64_t tokens = shifted[0].size(1);
+    auto padded = at::constant_pad_nd(shifted[0], {0, 0, 0, 2 * margin});  // [B, N + 2·margin, C]
+    for (int64_t k = 1; k < kernel; ++k) padded.narrow(1, k, tokens).add_(shifted[k]);
+    auto dx = padded.narrow(1, margin, tokens).contiguous();
+    dx.narrow(1, tokens - margin, margin).add_(padded.narrow(1, 0, margin));
+    dx.narrow(1, 0, margin).add_(padded.narrow(1, margin + tokens, margin));
+    return {dx, at::Tensor()};
+  }
+};
+
+/** Of [A·B]: [B·A]. */
+at::Tensor swapped(const at::Tensor& x, int64_t first) { return x.view({first, -1}).t().flatten(); }
 
 }  // namespace
 
@@ -20,32 +73,28 @@ SpectralConv1d::SpectralConv1d(int64_t inputs, int64_t outputs, int64_t kernel)
               kernel);
 }
 
-at::Tensor SpectralConv1d::normalized_weight() {
+at::Tensor SpectralConv1d::normalized_matrix() {
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
-  const auto matrix = weight_orig.flatten(1);  // [O, I·k]
+  const int64_t inputs = weight_orig.size(1), kernel = weight_orig.size(2);
+  const auto matrix = weight_orig.transpose(1, 2).flatten(1);  // [O, k·I]
   // New tensors, not the buffers: the gradient of an earlier call still needs the values that it was made with.
-  auto u = weight_u, v = weight_v;
+  auto u = weight_u, v = swapped(weight_v, inputs);
   if (is_training()) {
     const at::NoGradGuard no_grad;
     v = unit(matrix.t().mv(u));
     u = unit(matrix.mv(v));
     weight_u.copy_(u);
-    weight_v.copy_(v);
+    weight_v.copy_(swapped(v, kernel));
   }
-  return weight_orig / u.dot(matrix.mv(v));
+  return Normalized::apply(matrix, u, v);
 }
 
 at::Tensor SpectralConv1d::forward(const at::Tensor& x) {
-  const int64_t kernel = weight_orig.size(2), margin = kernel / 2, tokens = x.size(1);
-  const auto weight = normalized_weight();
-  if (kernel == 1) return linear(x, weight.flatten(1), bias);
-  TORCH_CHECK(tokens >= margin, "spectral convolution: a kernel of ", kernel, " on ", tokens,
+  const int64_t kernel = weight_orig.size(2), tokens = x.size(1);
+  TORCH_CHECK(tokens >= kernel / 2, "spectral convolution: a kernel of ", kernel, " on ", tokens,
               " tokens");
   // As one product of windows: oneDNN's own convolution takes up to twice as long in bfloat16.
-  const auto padded = at::cat({x.narrow(1, tokens - margin, margin), x, x.narrow(1, 0, margin)}, 1);
-  std::vector<at::Tensor> shifted;
-  for (int64_t k = 0; k < kernel; ++k) shifted.push_back(padded.narrow(1, k, tokens));
-  return linear(at::cat(shifted, 2), weight.transpose(1, 2).flatten(1), bias);  // [B, N, O]
+  return linear(kernel == 1 ? x : Windows::apply(x, kernel), normalized_matrix(), bias);
 }
 
 }  // namespace mactok

@@ -20,7 +20,8 @@ class SpectralConv1d : public torch::nn::Module {
   at::Tensor weight_orig, bias, weight_u, weight_v;
 
  private:
-  at::Tensor normalized_weight();
+  /** [O, k·I]: the inputs of one place in the window after those of another. */
+  at::Tensor normalized_matrix();
 };
 
 }  // namespace mactok
