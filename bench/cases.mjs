@@ -42,6 +42,7 @@ const kernels = Object.fromEntries(
     ],
     layerNorm: [[rows, factor, factor], half(8, 129, 384)],
     residual: [[rows, half(8, 129, 384), factor], rows],
+    unitDistance: [[half(8, 128, 128, 64)], { shape: [8, 16384], dtype: 'float32' }],
     gelu: [[half(8, 129, 1536)], half(8, 129, 1536)],
     geluTanh: [[half(8, 129, 1536)], half(8, 129, 1536)],
     attention: [[half(24, 129, 384)], half(24, 129, 128)],

@@ -29,6 +29,17 @@ def attend(kind):
     return attention
 
 
+def unit_distance(x):
+    """LPIPS's, of features that lie channels last and the same a channel on."""
+
+    def unit(features):
+        features = features.float()
+        return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + 1e-10)
+
+    weight = torch.linspace(0.5, 1.5, x.shape[1]).view(1, -1, 1, 1)
+    return ((unit(x) - unit(x.detach().roll(1, 1))).square() * weight).sum(1).flatten(1)
+
+
 def kernels(kind, products):
     attention = attend(kind)
 
@@ -41,6 +52,7 @@ def kernels(kind, products):
         'modulatedNorm': lambda x, scale, shift: (norm(x) * scale + shift).to(products),
         'residual': lambda x, branch, gamma: x + branch * gamma,
         'gatedResidual': lambda x, branch, gamma: x + branch * gamma,
+        'unitDistance': lambda x: unit_distance(x.permute(0, 3, 1, 2)),
         'gelu': F.gelu,
         'geluTanh': lambda x: F.gelu(x, approximate='tanh'),
         'attention': lambda qkv: attention(*qkv.chunk(3, -1)),

@@ -13,6 +13,7 @@
 #include "kernels/linear.h"
 #include "kernels/residual.h"
 #include "kernels/runs.h"
+#include "kernels/unit_distance.h"
 #include "runtime/autocast.h"
 
 namespace mactok {
@@ -51,6 +52,13 @@ at::Tensor attend(const at::Tensor& qkv) {
   return attend(qkv.narrow(2, 0, width), qkv.narrow(2, width, 2 * width));
 }
 
+/** What features [B, h, w, C] are compared with: themselves a channel on. */
+at::Tensor neighbours(const at::Tensor& x) { return x.detach().roll(1, 3); }
+
+at::Tensor channel_weights(const at::Tensor& x) {
+  return at::linspace(.5, 1.5, x.size(3), at::kFloat);
+}
+
 Kernel residual() {
   return {[](const Tensors& x) { return kernels::residual(x[0], factor(x[1]), x[2]); },
           [](const Tensors& x) { return x[0] + x[1] * x[2]; }};
@@ -70,6 +78,19 @@ const std::map<std::string, Kernel>& table() {
       {"linear",
        {[](const Tensors& x) { return kernels::linear(x[0], x[1], x[2]); },
         [](const Tensors& x) { return at::linear(x[0], x[1], x[2]); }}},
+      {"unitDistance",
+       {[](const Tensors& x) {
+          const auto found = factor(x[0]).permute({0, 3, 1, 2});
+          return kernels::unit_distance(found, factor(neighbours(x[0])).permute({0, 3, 1, 2}),
+                                        channel_weights(x[0]), 1e-10);
+        },
+        [](const Tensors& x) {
+          const auto unit = [](const at::Tensor& of) {
+            return of / (at::linalg_vector_norm(of, 2, {3}, true) + 1e-10);
+          };
+          const auto apart = unit(x[0]) - unit(neighbours(x[0]));
+          return (apart.square() * channel_weights(x[0])).sum(3).flatten(1);
+        }}},
       {"residual", residual()},
       {"gatedResidual", residual()},
       {"modulatedNorm",

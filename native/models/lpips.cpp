@@ -1,5 +1,7 @@
 #include "models/lpips.h"
 
+#include "kernels/runs.h"
+#include "kernels/unit_distance.h"
 #include "nn/constant.h"
 
 namespace mactok {
@@ -36,10 +38,19 @@ at::Tensor scale(const at::Tensor& images) {
   return (images - shift) / deviation;
 }
 
+constexpr double kEps = 1e-10;
+
 /** Each position's features over their length, in float32. The gradient of a length of 0 is 0 here, not NaN as in the package. */
 at::Tensor unit(const at::Tensor& features) {
   const auto x = features.to(at::kFloat);
-  return x / (at::linalg_vector_norm(x, 2, {1}, /*keepdim=*/true) + 1e-10);
+  return x / (at::linalg_vector_norm(x, 2, {1}, /*keepdim=*/true) + kEps);
+}
+
+/** Of features [B, C, h, w], at each position: [B, h·w]. Gradients reach x alone. */
+at::Tensor distance_at_positions(const at::Tensor& x, const at::Tensor& y,
+                                 const at::Tensor& weight) {
+  if (kernels::serve(x)) return kernels::unit_distance(x, y, weight, kEps);
+  return ((unit(x) - unit(y)).square() * weight).sum(1).flatten(1);
 }
 
 }  // namespace
@@ -86,7 +97,7 @@ std::vector<at::Tensor> Lpips::features(const at::Tensor& images) const {
   for (const auto& slice : slices_) {
     if (slice.pool > 0) x = at::max_pool2d(x, slice.pool, 2);
     for (const auto& layer : slice.layers) x = layer->forward(x);
-    result.push_back(unit(x));  // [B, C, h, w]
+    result.push_back(x);  // [B, C, h, w]
   }
   return result;
 }
@@ -100,8 +111,8 @@ at::Tensor Lpips::forward(const at::Tensor& x, const at::Tensor& y) const {
   const auto found = features(x);
   at::Tensor distance;
   for (size_t i = 0; i < slices_.size(); ++i) {
-    const auto weighted = (found[i] - targets[i]).square() * slices_[i].weight;  // [B, C, h, w]
-    const auto level = weighted.sum(1).mean({1, 2});                             // [B]
+    const auto level =
+        distance_at_positions(found[i], targets[i], slices_[i].weight).mean(1);  // [B]
     distance = distance.defined() ? distance + level : level;
   }
   return distance;

@@ -50,6 +50,7 @@ const cases: Record<string, () => { inputs: NativeTensor[]; upstream: NativeTens
     inputs: [values(1, [3, 37, 80]), values(2, [3, 37, 80]), values(3, [3, 1, 80])],
     upstream: values(4, [3, 37, 80])
   }),
+  unitDistance: () => ({ inputs: [values(1, [3, 5, 7, 19])], upstream: values(2, [3, 35]) }),
   gelu: () => ({ inputs: [values(1, [37, 81], 6)], upstream: values(2, [37, 81]) }),
   geluTanh: () => ({ inputs: [values(1, [37, 81], 6)], upstream: values(2, [37, 81]) })
 }
