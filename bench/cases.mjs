@@ -66,6 +66,9 @@ export const variants = [
 /** Largest relative difference, of any loss or of the samples' norm: kernels sum in another order, and bfloat16 has three digits. */
 const agreement = { fp32: 1e-3, bf16: 3e-2 }
 
+/** Alignment of untrained heads is near 0: in bfloat16 the peer's is 4 % from the float32 one, ours 1 %. */
+const nearZero = { ...agreement, bf16: 6e-2 }
+
 const training = { eager: 1.4, compiled: 1.15 }
 const sampling = { guidance: { scale: 2, low: 0.3, high: 0.8 }, sampling: { sampler: 'euler', steps: 50 } }
 
@@ -96,13 +99,13 @@ export const cases = {
   },
   'tokenizer-full': {
     about: "tokenizer's training step, all losses, teacher and discriminator",
-    ...{ sizes: tokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement },
+    ...{ sizes: tokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement: nearZero },
     spec: { recipe: 'full' },
     goals: training
   },
   'before-disc': {
     about: 'the same before the discriminator starts; the peer computes it at weight 0',
-    ...{ sizes: tokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement },
+    ...{ sizes: tokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement: nearZero },
     spec: { recipe: 'early' },
     goals: { eager: 2, compiled: 2 }
   },
