@@ -9,6 +9,8 @@
 namespace mactok {
 namespace {
 
+bool trains(const at::Tensor& x) { return at::GradMode::is_enabled() && x.requires_grad(); }
+
 /** [B, T, parts·width] -> `parts` views [B, heads, T, d]. One unbind, in place, so that its gradient is one stack and no more. */
 std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t heads) {
   auto split = x.unflatten(-1, {parts, heads, -1}).unbind(2);  // [B, T, heads, d] each
@@ -17,11 +19,12 @@ std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t 
 }
 
 /**
- * softmax(q·kᵀ/√d)·v, [B, heads, keep, d]. On a CPU in bfloat16 two batched products, because the backward pass of LibTorch's fused
- * kernel alone takes two to six times as long as these with theirs (docs/decisions.md); the softmax still sums in float32.
+ * softmax(q·kᵀ/√d)·v, [B, heads, keep, d]. Where it trains on a CPU in bfloat16 two batched products, because the backward pass of
+ * LibTorch's fused kernel alone takes two to six times as long as these with theirs (docs/benchmarks.md); the softmax still sums in
+ * float32.
  */
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  if (!q.device().is_cpu() || q.scalar_type() != at::kBFloat16) {
+  if (!q.device().is_cpu() || q.scalar_type() != at::kBFloat16 || !trains(q)) {
     return at::scaled_dot_product_attention(q, k, v);
   }
   const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
@@ -52,7 +55,7 @@ at::Tensor Attention::forward(const at::Tensor& x, int64_t keep, const at::Tenso
     kv = qkv_->forward_part(x, width_, 2 * width_);
     qkv = qkv_->forward_part(x.narrow(1, 0, keep), 0, width_);
   }
-  if (kernels::serve(x) && !q_norm_ && !rotation.defined()) {
+  if (trains(qkv) && kernels::serve(x) && !q_norm_ && !rotation.defined()) {
     return proj_->forward(all ? kernels::attention(qkv, heads_)
                               : kernels::attention(qkv, kv, heads_));
   }

@@ -61,7 +61,7 @@ Linear::Linear(int64_t inputs, int64_t outputs)
       bias(register_parameter("bias", at::empty({outputs}))) {}
 
 std::optional<at::Tensor> Linear::cast(const at::Tensor& x) const {
-  // Where autocast has to see the weight for its gradient, it keeps the cast one itself.
+  // Elsewhere autocast casts a weight that trains, for its gradient, and keeps the result itself.
   if (!autocasts(x) || (trains(x, weight) && !kernels::serve(x))) return std::nullopt;
   const auto dtype = at::autocast::get_autocast_dtype(x.device().type());
   const auto version = weight._version();
