@@ -166,6 +166,7 @@ export const cases = {
 /** What `--quick` leaves. */
 export const quick = {
   sizes: { tokenizer: ['tiny', 'vit-s'], others: ['tiny', 'all'] },
-  dtypes: ['bf16', 'fp32'],
+  /** Steps of the full recipe take seconds, and compiling them minutes. */
+  dtypes: { 'tokenizer-full': ['bf16'], 'before-disc': ['bf16'], others: ['bf16', 'fp32'] },
   rounds: 1
 }

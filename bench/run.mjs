@@ -43,10 +43,10 @@ const options = new Command('npm run bench --')
 
 /** Every (case, size, dtype) that is asked for. */
 function plan() {
-  const only = options.quick ? quick : {}
+  const only = options.quick && quick.dtypes
   const small = (name, size) =>
     !options.quick || options.size || (quick.sizes[name] ?? quick.sizes.others).includes(size)
-  const { size: sizes, dtype: dtypes = only.dtypes } = options
+  const { size: sizes, dtype: dtypes } = options
   const known = new Set(Object.values(cases).flatMap((one) => Object.keys(one.sizes)))
   const unknown = options.size?.find((size) => !known.has(size))
   if (unknown) throw new Failure(`Expected --size to be among ${[...known].join(', ')} but received ${unknown}`)
@@ -58,6 +58,7 @@ function plan() {
         .flatMap(([size, shape]) =>
           (shape.dtypes ?? one.dtypes ?? ['bf16', 'fp32'])
             .filter((dtype) => !dtypes || one.dtypes || dtypes.includes(dtype))
+            .filter((dtype) => !only || dtypes || (only[name] ?? only.others).includes(dtype))
             .map((dtype) => ({ name, one, size, shape, dtype }))
         )
     )
