@@ -4,12 +4,16 @@
 
 #include "kernels/attention.h"
 #include "kernels/runs.h"
+#include "nn/checkpoint.h"
 #include "nn/rope.h"
 
 namespace mactok {
 namespace {
 
-bool trains(const at::Tensor& x) { return at::GradMode::is_enabled() && x.requires_grad(); }
+/** Whether gradients will be taken, now or when a checkpoint runs again. */
+bool trains(const at::Tensor& x) {
+  return (at::GradMode::is_enabled() && x.requires_grad()) || in_checkpoint();
+}
 
 /** [B, T, parts·width] -> `parts` views [B, heads, T, d]. One unbind, in place, so that its gradient is one stack and no more. */
 std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t heads) {

@@ -32,6 +32,19 @@ class NoAutocastCache {
   bool was_;
 };
 
+thread_local bool first_pass = false;
+
+class FirstPass {
+ public:
+  FirstPass() : was_(std::exchange(first_pass, true)) {}
+  ~FirstPass() { first_pass = was_; }
+  FirstPass(const FirstPass&) = delete;
+  FirstPass& operator=(const FirstPass&) = delete;
+
+ private:
+  bool was_;
+};
+
 struct Checkpoint : torch::autograd::Function<Checkpoint> {
   static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Segment>& segment,
                             const at::Tensor& x, at::TensorList parameters) {
@@ -40,6 +53,7 @@ struct Checkpoint : torch::autograd::Function<Checkpoint> {
     context->save_for_backward(std::move(saved));
     context->saved_data["segment"] = c10::IValue::make_capsule(segment);
     const NoAutocastCache no_cache;
+    const FirstPass first;
     return segment->f(x);
   }
 
@@ -68,6 +82,8 @@ struct Checkpoint : torch::autograd::Function<Checkpoint> {
 };
 
 }  // namespace
+
+bool in_checkpoint() { return first_pass; }
 
 at::Tensor checkpoint(std::function<at::Tensor(const at::Tensor&)> f, const at::Tensor& x,
                       const std::vector<at::Tensor>& parameters) {

@@ -17,4 +17,7 @@ namespace mactok {
 at::Tensor checkpoint(std::function<at::Tensor(const at::Tensor&)> f, const at::Tensor& x,
                       const std::vector<at::Tensor>& parameters);
 
+/** Whether a checkpoint's f runs without gradients on this thread: what runs again with them must give the same result here. */
+bool in_checkpoint();
+
 }  // namespace mactok
