@@ -35,23 +35,23 @@ const [rows, factor] = [
   { shape: [8, 129, 384], dtype: 'float32' },
   { shape: [384], dtype: 'float32' }
 ]
-const half = (/** @type {number[]} */ ...shape) => ({ shape, dtype: 'product' })
+const product = (/** @type {number[]} */ ...shape) => ({ shape, dtype: 'product' })
 const each = { shape: [8, 1, 384], dtype: 'float32' }
 const kernels = Object.fromEntries(
   Object.entries({
     linear: [
-      [half(8, 129, 384), { shape: [1536, 384], dtype: 'float32' }, { shape: [1536], dtype: 'float32' }],
-      half(8, 129, 1536)
+      [product(8, 129, 384), { shape: [1536, 384], dtype: 'float32' }, { shape: [1536], dtype: 'float32' }],
+      product(8, 129, 1536)
     ],
-    layerNorm: [[rows, factor, factor], half(8, 129, 384)],
-    residual: [[rows, half(8, 129, 384), factor], rows],
-    unitDistance: [[half(8, 128, 128, 64)], { shape: [8, 16384], dtype: 'float32' }],
-    gelu: [[half(8, 129, 1536)], half(8, 129, 1536)],
-    geluTanh: [[half(8, 129, 1536)], half(8, 129, 1536)],
-    attention: [[half(24, 129, 384)], half(24, 129, 128)],
-    prunedAttention: [[half(24, 64, 128), half(24, 129, 256)], half(24, 64, 128)],
-    modulatedNorm: [[rows, each, each], half(8, 129, 384)],
-    gatedResidual: [[rows, half(8, 129, 384), each], rows]
+    layerNorm: [[rows, factor, factor], product(8, 129, 384)],
+    residual: [[rows, product(8, 129, 384), factor], rows],
+    unitDistance: [[product(8, 128, 128, 64)], { shape: [8, 16384], dtype: 'float32' }],
+    gelu: [[product(8, 129, 1536)], product(8, 129, 1536)],
+    geluTanh: [[product(8, 129, 1536)], product(8, 129, 1536)],
+    attention: [[product(24, 129, 384)], product(24, 129, 128)],
+    prunedAttention: [[product(24, 64, 128), product(24, 129, 256)], product(24, 64, 128)],
+    modulatedNorm: [[rows, each, each], product(8, 129, 384)],
+    gatedResidual: [[rows, product(8, 129, 384), each], rows]
   }).map(([kernel, [inputs, upstream]]) => [
     kernel,
     { kernel, inputs, upstream, steps: 50, dtypes: kernel === 'linear' ? ['bf16'] : undefined }

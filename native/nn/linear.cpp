@@ -41,13 +41,12 @@ bool suits_convolution(const at::Tensor& x) {
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                    const std::optional<at::Tensor>& cast) {
   if (autocasts(x) && kernels::serve(x)) return kernels::linear(x, weight, bias, cast);
-  const auto& ready = cast ? *cast : weight;
   if (suits_convolution(x)) {
-    const auto kernel = ready.unsqueeze(-1).unsqueeze(-1);  // [O, I, 1, 1]
+    const auto kernel = weight.unsqueeze(-1).unsqueeze(-1);  // [O, I, 1, 1]
     return from_pixels(at::conv2d(to_pixels(x), kernel, bias), x);
   }
   // A strided input would take LibTorch's slower path, which rounds differently depending on whether the weights train.
-  return at::linear(x.contiguous(), ready, bias);
+  return at::linear(x.contiguous(), cast ? *cast : weight, bias);
 }
 
 }  // namespace
