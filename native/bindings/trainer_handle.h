@@ -12,6 +12,7 @@
 #include "bindings/convert.h"
 #include "bindings/module.h"
 #include "bindings/promise.h"
+#include "runtime/cpu_memory.h"
 
 namespace mactok {
 
@@ -90,6 +91,7 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
   void dispose(const Napi::CallbackInfo&) {
     trainer_.reset();
     bytes_.clear();
+    release_free_cpu_memory();
   }
 
  protected:

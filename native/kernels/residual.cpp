@@ -28,7 +28,9 @@ struct Residual : torch::autograd::Function<Residual> {
           },
           factors.runs());
     });
-    context->save_for_backward({added, gamma});
+    // Of a frozen network's branch only the type is needed.
+    context->save_for_backward({given_gamma.requires_grad() ? added : at::Tensor(), gamma});
+    context->saved_data["type"] = added.scalar_type();
     return out;
   }
 
@@ -37,7 +39,12 @@ struct Residual : torch::autograd::Function<Residual> {
     const auto &branch = saved[0], &gamma = saved[1];
     const auto dy = gradients[0].contiguous();
     const int64_t width = dy.size(-1);
-    const auto dbranch = at::empty_like(branch);
+    auto dbranch =
+        at::empty(dy.sizes(), dy.options().dtype(context->saved_data["type"].toScalarType()));
+    if (!branch.defined()) {
+      at::mul_out(dbranch, dy, gamma);
+      return {dy, dbranch, at::Tensor()};
+    }
     const RowFactors factors(gamma, width);
     const auto sums = at::zeros({factors.runs(), width}, dy.options());
     with_type(branch, [&]<typename T>(T) {

@@ -3,6 +3,7 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include "nn/linear.h"
+#include "runtime/autocast.h"
 
 namespace mactok {
 namespace {
@@ -50,7 +51,8 @@ struct Windows : torch::autograd::Function<Windows> {
     const int64_t kernel = context->saved_data["kernel"].toInt(), margin = kernel / 2;
     const auto shifted = gradients[0].chunk(kernel, 2);
     const int64_t tokens = shifted[0].size(1);
-    auto padded = at::constant_pad_nd(shifted[0], {0, 0, 0, 2 * margin});  // [B, N + 2·margin, C]
+    // [B, N + 2·margin, C], in float32: of bfloat16 the sum would lose digits.
+    auto padded = at::constant_pad_nd(shifted[0].to(at::kFloat), {0, 0, 0, 2 * margin});
     for (int64_t k = 1; k < kernel; ++k) padded.narrow(1, k, tokens).add_(shifted[k]);
     auto dx = padded.narrow(1, margin, tokens).contiguous();
     dx.narrow(1, tokens - margin, margin).add_(padded.narrow(1, 0, margin));
@@ -58,6 +60,12 @@ struct Windows : torch::autograd::Function<Windows> {
     return {dx, at::Tensor()};
   }
 };
+
+/** In the type that products take, so that windows are as small as they can be. */
+at::Tensor cast(const at::Tensor& x) {
+  const bool narrow = Autocast::current(x.device().type()) == Precision::bf16;
+  return narrow ? x.to(at::kBFloat16) : x;
+}
 
 /** Of [A·B]: [B·A]. */
 at::Tensor swapped(const at::Tensor& x, int64_t first) { return x.view({first, -1}).t().flatten(); }
@@ -94,7 +102,7 @@ at::Tensor SpectralConv1d::forward(const at::Tensor& x) {
   TORCH_CHECK(tokens >= kernel / 2, "spectral convolution: a kernel of ", kernel, " on ", tokens,
               " tokens");
   // As one product of windows: oneDNN's own convolution takes up to twice as long in bfloat16.
-  return linear(kernel == 1 ? x : Windows::apply(x, kernel), normalized_matrix(), bias);
+  return linear(kernel == 1 ? x : Windows::apply(cast(x), kernel), normalized_matrix(), bias);
 }
 
 }  // namespace mactok

@@ -8,9 +8,12 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <new>
+#include <set>
+#include <utility>
 #include <vector>
 
 #ifdef __linux__
@@ -20,10 +23,12 @@
 namespace mactok {
 namespace {
 
-constexpr size_t kAlignment = 64, kPage = 4096, kHugePage = size_t{2} << 20;
+constexpr size_t kAlignment = 64, kPage = 4096;
 /** Blocks up to this size are powers of two, each with a list of its own. */
 constexpr size_t kLargestSmall = size_t{32} << 10;
 constexpr size_t kMostSmall = size_t{16} << 20;  // bytes that these lists hold
+/** What larger blocks are cut from. Of a segment only what was in use once is in memory. */
+constexpr size_t kSegment = size_t{1} << 30;
 
 /** What stands before a tensor's bytes. */
 struct alignas(kAlignment) Header {
@@ -46,14 +51,20 @@ class Cache final : public c10::Allocator {
     std::memcpy(to, from, count);
   }
 
+  void release_free() {
+#ifdef __linux__
+    const std::lock_guard lock(mutex_);
+    for (const auto& [begin, size] : free_) {
+      const auto first = reinterpret_cast<uintptr_t>(begin);
+      const auto inner = (first + kPage - 1) / kPage * kPage, end = (first + size) / kPage * kPage;
+      if (inner < end) madvise(reinterpret_cast<void*>(inner), end - inner, MADV_DONTNEED);
+    }
+#endif
+  }
+
   static Cache* instance;
 
  private:
-  struct Free {
-    Header* header;
-    uint64_t when;
-  };
-
   static void release(void* data) {
     if (data == nullptr) return;
     auto* header = static_cast<Header*>(data) - 1;
@@ -79,7 +90,7 @@ class Cache final : public c10::Allocator {
         return header;
       }
     }
-    return create(size);
+    return create_small(size);
   }
 
   void give_small(Header* header) {
@@ -94,58 +105,72 @@ class Cache final : public c10::Allocator {
     c10::free_cpu(header);
   }
 
+  /** From the smallest range that is large enough. */
   Header* take(size_t size) {
     const std::lock_guard lock(mutex_);
-    // A block a little too large will do; its end is in use, but for nothing.
-    const auto found = free_.lower_bound(size);
-    if (found != free_.end() && found->first <= size + size / 8) {
-      auto* header = found->second.header;
-      cached_ -= header->size;
-      used_ += header->size;
-      free_.erase(found);
-      return header;
+    auto found = by_size_.lower_bound({size, nullptr});
+    if (found == by_size_.end()) {
+      add_segment(size);
+      found = by_size_.lower_bound({size, nullptr});
     }
-    most_ = std::max(most_, used_ + size);
-    while (cached_ > 0 && used_ + cached_ + size > most_ + most_ / 8) drop_oldest();
-    auto* header = create(size);
-    used_ += size;
-    return header;
+    const auto [whole, begin] = *found;
+    by_size_.erase(found);
+    free_.erase(begin);
+    if (whole > size) add(begin + size, whole - size);
+    return new (begin) Header{size};
   }
 
+  /** Back to the free ranges, as one with its neighbours. */
   void give(Header* header) {
     const std::lock_guard lock(mutex_);
-    used_ -= header->size;
-    cached_ += header->size;
-    free_.emplace(header->size, Free{header, ++clock_});
-  }
-
-  void drop_oldest() {
-    const auto oldest = std::min_element(
-        free_.begin(), free_.end(),
-        [](const auto& a, const auto& b) { return a.second.when < b.second.when; });
-    cached_ -= oldest->first;
-    c10::free_cpu(oldest->second.header);
-    free_.erase(oldest);
-  }
-
-  static Header* create(size_t size) {
-    void* block = c10::alloc_cpu(size);
-#ifdef __linux__
-    if (size >= 4 * kHugePage) {
-      const auto first = reinterpret_cast<uintptr_t>(block);
-      const auto begin = (first + kPage - 1) / kPage * kPage;
-      madvise(reinterpret_cast<void*>(begin), first + size - begin, MADV_HUGEPAGE);
+    auto* begin = reinterpret_cast<char*>(header);
+    size_t size = header->size;
+    auto after = free_.lower_bound(begin);
+    if (after != free_.end() && after->first == begin + size) {
+      size += after->second;
+      by_size_.erase({after->second, after->first});
+      after = free_.erase(after);
     }
-#endif
-    return new (block) Header{size};
+    if (after != free_.begin()) {
+      const auto before = std::prev(after);
+      if (before->first + before->second == begin) {
+        begin = before->first;
+        size += before->second;
+        by_size_.erase({before->second, before->first});
+        free_.erase(before);
+      }
+    }
+    add(begin, size);
   }
+
+  void add(char* begin, size_t size) {
+    free_.emplace(begin, size);
+    by_size_.emplace(size, begin);
+  }
+
+  void add_segment(size_t least) {
+    size_t size = std::max(kSegment, least);
+    void* segment = nullptr;
+    try {
+      segment = c10::alloc_cpu(size);
+    } catch (const c10::Error&) {  // where address space is limited
+      segment = c10::alloc_cpu(size = least);
+    }
+#ifdef __linux__
+    const auto first = reinterpret_cast<uintptr_t>(segment);
+    const auto begin = (first + kPage - 1) / kPage * kPage;
+    madvise(reinterpret_cast<void*>(begin), first + size - begin, MADV_HUGEPAGE);
+#endif
+    add(static_cast<char*>(segment), size);
+  }
+
+  static Header* create_small(size_t size) { return new (c10::alloc_cpu(size)) Header{size}; }
 
   std::mutex mutex_;
   std::array<std::vector<Header*>, std::countr_zero(kLargestSmall) + 1> small_;
-  std::multimap<size_t, Free> free_;
-  uint64_t clock_ = 0;
-  size_t used_ = 0, cached_ = 0, most_ = 0;  // bytes of larger blocks
   size_t cached_small_ = 0;
+  std::map<char*, size_t> free_;  // ranges of segments by where they begin
+  std::set<std::pair<size_t, char*>> by_size_;
 };
 
 Cache* Cache::instance = nullptr;
@@ -160,5 +185,7 @@ void cache_cpu_memory() {
     c10::SetCPUAllocator(Cache::instance, /*priority=*/1);
   });
 }
+
+void release_free_cpu_memory() { Cache::instance->release_free(); }
 
 }  // namespace mactok

@@ -5,6 +5,7 @@
 #include "losses/adversarial.h"
 #include "losses/kl.h"
 #include "losses/reconstruction.h"
+#include "nn/early_gradient.h"
 #include "runtime/profiler.h"
 
 namespace mactok {
@@ -118,7 +119,9 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
   auto seen = weights.reconstruction * reconstruction;  // what the adaptive weight is held against
   if (weights.perceptual.defined()) {
     TORCH_CHECK(perceptual_network, "the perceptual term needs LPIPS");
-    const auto perceptual = perceptual_network->forward(prediction, images).mean();
+    const auto perceptual = early_gradient(
+        [&](const at::Tensor& x) { return perceptual_network->forward(x, images).mean(); },
+        prediction);
     seen = seen + weights.perceptual * perceptual;
     total = total + weights.perceptual * perceptual;
     meter.add("perceptual", perceptual, share);
@@ -126,7 +129,8 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
   if (weights.adversarial.defined()) {
     TORCH_CHECK(discriminator, "the adversarial term needs a discriminator");
     phase.next("discriminator");
-    const auto adversarial = discriminator->judge(prediction, draws);
+    const auto adversarial = early_gradient(
+        [&](const at::Tensor& x) { return discriminator->judge(x, draws); }, prediction);
     phase.next("losses");
     meter.add("adversarial", adversarial, share);
     auto term = weights.adversarial * adversarial;
