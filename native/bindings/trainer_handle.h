@@ -88,10 +88,18 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
           to_undefined);
     });
   }
-  void dispose(const Napi::CallbackInfo&) {
-    trainer_.reset();
+  /** The memory is free once the engine has done what was queued. */
+  void dispose(const Napi::CallbackInfo& info) {
     bytes_.clear();
-    release_free_cpu_memory();
+    if (!trainer_) return;
+    const auto device = trainer_->device;
+    run(
+        info.Env(), device,
+        [trainer = std::shared_ptr<Trainer>(std::move(trainer_))]() mutable {
+          trainer.reset();
+          release_free_cpu_memory();
+        },
+        to_undefined);
   }
 
  protected:

@@ -1,0 +1,21 @@
+import { expect, test } from '@jest/globals'
+import { device, native, pictures, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+
+const megabytes = () => process.memoryUsage.rss() / 2 ** 20
+
+test('a trainer that is disposed of gives its memory back', async () => {
+  const shape = vit({ width: 256, depth: 8 })
+  const model = await native().createTokenizer(tokenizerConfig({ encoder: shape, decoder: shape }), device, 1)
+  const before = megabytes()
+  const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
+  const trainer = await native().createTokenizerTrainer(model, null, config)
+  const images = pictures(0, 64, 16)
+  await trainer.step([images], { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-4, alignment: 0 } })
+  const training = megabytes()
+  trainer.dispose()
+  await images.read() // the engine's next job
+  const after = megabytes()
+  images.dispose()
+  expect(training - before).toBeGreaterThan(200)
+  expect(after - before).toBeLessThan((training - before) / 4)
+})
