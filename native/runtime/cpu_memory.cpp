@@ -54,11 +54,7 @@ class Cache final : public c10::Allocator {
   void release_free() {
 #ifdef __linux__
     const std::lock_guard lock(mutex_);
-    for (const auto& [begin, size] : free_) {
-      const auto first = reinterpret_cast<uintptr_t>(begin);
-      const auto inner = (first + kPage - 1) / kPage * kPage, end = (first + size) / kPage * kPage;
-      if (inner < end) madvise(reinterpret_cast<void*>(inner), end - inner, MADV_DONTNEED);
-    }
+    for (const auto& [begin, size] : free_) advise(begin, size, MADV_DONTNEED);
 #endif
   }
 
@@ -90,7 +86,7 @@ class Cache final : public c10::Allocator {
         return header;
       }
     }
-    return create_small(size);
+    return new (c10::alloc_cpu(size)) Header{size};
   }
 
   void give_small(Header* header) {
@@ -114,8 +110,7 @@ class Cache final : public c10::Allocator {
       found = by_size_.lower_bound({size, nullptr});
     }
     const auto [whole, begin] = *found;
-    by_size_.erase(found);
-    free_.erase(begin);
+    remove(begin, whole);
     if (whole > size) add(begin + size, whole - size);
     return new (begin) Header{size};
   }
@@ -125,19 +120,20 @@ class Cache final : public c10::Allocator {
     const std::lock_guard lock(mutex_);
     auto* begin = reinterpret_cast<char*>(header);
     size_t size = header->size;
-    auto after = free_.lower_bound(begin);
-    if (after != free_.end() && after->first == begin + size) {
-      size += after->second;
-      by_size_.erase({after->second, after->first});
-      after = free_.erase(after);
-    }
+    const auto after = free_.lower_bound(begin);
     if (after != free_.begin()) {
-      const auto before = std::prev(after);
-      if (before->first + before->second == begin) {
-        begin = before->first;
-        size += before->second;
-        by_size_.erase({before->second, before->first});
-        free_.erase(before);
+      const auto [before, length] = *std::prev(after);
+      if (before + length == begin) {
+        remove(before, length);
+        begin = before;
+        size += length;
+      }
+    }
+    if (after != free_.end()) {
+      const auto [next, length] = *after;
+      if (begin + size == next) {
+        remove(next, length);
+        size += length;
       }
     }
     add(begin, size);
@@ -146,6 +142,11 @@ class Cache final : public c10::Allocator {
   void add(char* begin, size_t size) {
     free_.emplace(begin, size);
     by_size_.emplace(size, begin);
+  }
+
+  void remove(char* begin, size_t size) {
+    free_.erase(begin);
+    by_size_.erase({size, begin});
   }
 
   void add_segment(size_t least) {
@@ -157,14 +158,20 @@ class Cache final : public c10::Allocator {
       segment = c10::alloc_cpu(size = least);
     }
 #ifdef __linux__
-    const auto first = reinterpret_cast<uintptr_t>(segment);
-    const auto begin = (first + kPage - 1) / kPage * kPage;
-    madvise(reinterpret_cast<void*>(begin), first + size - begin, MADV_HUGEPAGE);
+    advise(static_cast<char*>(segment), size, MADV_HUGEPAGE);
 #endif
     add(static_cast<char*>(segment), size);
   }
 
-  static Header* create_small(size_t size) { return new (c10::alloc_cpu(size)) Header{size}; }
+#ifdef __linux__
+  /** On the whole pages of a range. */
+  static void advise(char* begin, size_t size, int advice) {
+    const auto address = reinterpret_cast<uintptr_t>(begin);
+    const auto first = (address + kPage - 1) / kPage * kPage,
+               end = (address + size) / kPage * kPage;
+    if (first < end) madvise(reinterpret_cast<void*>(first), end - first, advice);
+  }
+#endif
 
   std::mutex mutex_;
   std::array<std::vector<Header*>, std::countr_zero(kLargestSmall) + 1> small_;
