@@ -29,7 +29,7 @@ const generators = {
 
 /**
  * Of our kernels: inputs, in float32 or in the dtype of products, and the gradient of what comes out. Attention: as many heads of 64 as
- * 8 pictures of 6, two a picture.
+ * 8 images of 6, two an image.
  */
 const [rows, factor] = [
   { shape: [8, 129, 384], dtype: 'float32' },
@@ -113,7 +113,7 @@ export const cases = {
     goals: { eager: 2, compiled: 2 }
   },
   encode: {
-    about: '300 JPEGs (vit-b: 60) to shards, each picture and its mirror image; seconds are of the whole folder',
+    about: '300 JPEGs (vit-b: 60) to shards, each image and its mirror image; seconds are of the whole folder',
     ...{ worker: 'encode', peer: 'encode', fixtures: 'encoder', agreement: { fp32: 1e-2, bf16: 3e-2 } },
     sizes: {
       tiny: { tokenizer: tokenizer(256, 16, 128, vit(192, 2, 6)), batch: 20, steps: 1, goal: 1.5 },
@@ -122,7 +122,7 @@ export const cases = {
         batch: 20,
         steps: 1,
         rounds: 1,
-        pictures: 60,
+        images: 60,
         goal: 1.3
       }
     },
@@ -144,7 +144,7 @@ export const cases = {
     goals: { eager: 1.3, compiled: 1.1 }
   },
   kernels: {
-    about: 'our fused kernels at the shapes of ViT-S, 8 pictures of 129 tokens; modulated and gated: of SiT-S',
+    about: 'our fused kernels at the shapes of ViT-S, 8 images of 129 tokens; modulated and gated: of SiT-S',
     ...{ sizes: kernels, worker: 'kernels', peer: 'kernels', agreement },
     goals: { eager: 1, compiled: 1 }
   },

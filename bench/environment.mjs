@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheFolder } from '../lib/cache.mjs'
+import { cacheFolder } from '../lib/files/cache.mjs'
 import { withLock } from '../scripts/lock.mjs'
 import { Failure, say } from '../scripts/report.mjs'
 

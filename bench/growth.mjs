@@ -6,14 +6,14 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { lineChart } from '../dist/plot/line-chart.js'
-import { cacheFolder } from '../lib/cache.mjs'
+import { cacheFolder } from '../lib/files/cache.mjs'
 import { Failure, run, say } from '../scripts/report.mjs'
 import { pythonEnvironment } from './environment.mjs'
 import { beside, processes } from './processes.mjs'
 import { median } from './statistics.mjs'
 
 const options = new Command('npm run bench:growth --')
-  .description('Draws step time over batch, tokens, resolution and width, and encoding over the number of pictures.')
+  .description('Draws step time over batch, tokens, resolution and width, and encoding over the number of images.')
   .addOption(new Option('--dtype <name>', 'precision of both sides').choices(['fp32', 'bf16']).default('bf16'))
   .option(
     '--data <folder>',
@@ -30,9 +30,9 @@ const { worker, peer } = processes({ weights: process.env.MACTOK_WEIGHTS ?? besi
 
 const base = { imageSize: 64, patchSize: 8, latentTokens: 32, width: 192, batch: 16 }
 const axes = [
-  { name: 'batch', label: 'pictures a step', values: [4, 8, 16, 32, 64] },
+  { name: 'batch', label: 'images a step', values: [4, 8, 16, 32, 64] },
   { name: 'latentTokens', label: 'latent tokens', values: [16, 32, 64, 128, 256] },
-  { name: 'imageSize', label: 'side of the pictures, px', values: [32, 64, 96, 128, 192] },
+  { name: 'imageSize', label: 'side of the images, px', values: [32, 64, 96, 128, 192] },
   { name: 'width', label: 'width of encoder and decoder', values: [96, 192, 384, 576, 768] }
 ]
 
@@ -57,7 +57,7 @@ async function step(changes, python, scratch) {
   return { ours: median(ours), theirs: median(theirs) }
 }
 
-/** Encodes the tars once more for every repetition: pictures a second, and the most memory, in bytes. */
+/** Encodes the tars once more for every repetition: images a second, and the most memory, in bytes. */
 async function encode(repetitions, scratch) {
   const tars = readdirSync(options.data).filter((name) => /^train-.*\.tar$/.test(name))
   if (tars.length === 0) throw new Failure(`--data: no train-*.tar in ${options.data}`)
@@ -67,9 +67,9 @@ async function encode(repetitions, scratch) {
   for (let i = 0; i < repetitions; i++) {
     for (const name of tars) copyFileSync(join(options.data, name), join(data, `${String(i).padStart(3, '0')}-${name}`))
   }
-  const { seconds, memory, pictures } = await worker('encode-many', JSON.stringify({ data, scratch: folder, threads }))
+  const { seconds, memory, images } = await worker('encode-many', JSON.stringify({ data, scratch: folder, threads }))
   rmSync(folder, { recursive: true })
-  return { pictures, rate: pictures / seconds[0], memory }
+  return { images, rate: images / seconds[0], memory }
 }
 
 await run(async () => {
@@ -101,18 +101,13 @@ await run(async () => {
   for (const repetitions of [1, 2, 3, 5]) {
     const point = await encode(repetitions, scratch)
     found.encoding.push(point)
-    say(
-      `${point.pictures} pictures: ${point.rate.toFixed(0)} a second, ${(point.memory / 2 ** 20).toFixed(0)} MB at most`
-    )
+    say(`${point.images} images: ${point.rate.toFixed(0)} a second, ${(point.memory / 2 ** 20).toFixed(0)} MB at most`)
   }
   const encoding = (name, value) => [
-    { name, points: found.encoding.map((point) => ({ x: point.pictures, y: value(point) })) }
+    { name, points: found.encoding.map((point) => ({ x: point.images, y: value(point) })) }
   ]
   const charts = [
-    [
-      'rate',
-      { title: 'Encoding CIFAR-10', yLabel: 'pictures a second', series: encoding('mactok', ({ rate }) => rate) }
-    ],
+    ['rate', { title: 'Encoding CIFAR-10', yLabel: 'images a second', series: encoding('mactok', ({ rate }) => rate) }],
     [
       'memory',
       {
@@ -123,7 +118,7 @@ await run(async () => {
     ]
   ]
   for (const [name, chart] of charts) {
-    writeFileSync(join(out, `growth-encoding-${name}.svg`), lineChart({ xLabel: 'pictures in the folder', ...chart }))
+    writeFileSync(join(out, `growth-encoding-${name}.svg`), lineChart({ xLabel: 'images in the folder', ...chart }))
   }
   writeFileSync(join(out, 'growth.json'), `${JSON.stringify(found, null, 1)}\n`)
 })

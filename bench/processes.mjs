@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheFolder } from '../lib/cache.mjs'
+import { cacheFolder } from '../lib/files/cache.mjs'
 import { Failure } from '../scripts/report.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))

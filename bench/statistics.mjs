@@ -53,8 +53,8 @@ export function distance(ours, theirs) {
 export const best = (variants) => variants.reduce((a, b) => (a && a.median <= b.median ? a : b), variants[0])
 
 /**
- * FLOPs of the forward and backward pass of encoder and decoder on one picture: what the loss needs, so a last block computes its
- * kept tokens alone, and no gradient of the picture. A multiplication and an addition are two.
+ * FLOPs of the forward and backward pass of encoder and decoder on one image: what the loss needs, so a last block computes its
+ * kept tokens alone, and no gradient of the image. A multiplication and an addition are two.
  * @param {{ imageSize: number, patchSize: number, latentTokens: number, latentChannels: number,
  *   encoder: Vit, decoder: Vit }} tokenizer
  * @typedef {{ width: number, depth: number }} Vit

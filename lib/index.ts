@@ -9,7 +9,7 @@ export { imageSource } from './data/image-source.js'
 export { webDataset } from './data/web-dataset.js'
 export { MactokError, type MactokErrorCode } from './errors.js'
 export { frechetDistance, type Gaussian, Moments } from './evaluation/gaussian.js'
-export { type DrawOptions, generatedPictures } from './evaluation/generated-pictures.js'
+export { type DrawOptions, generatedImages } from './evaluation/generated-images.js'
 export {
   evaluateGeneration,
   type GenerationEvaluation,
@@ -19,6 +19,12 @@ export {
   type ReferenceOptions,
   referenceStatistics
 } from './evaluation/generation.js'
+export {
+  type ImageBatch,
+  type ImageStream,
+  type ImageStreamOptions,
+  openImages
+} from './evaluation/image-stream.js'
 export {
   Inception,
   type InceptionFeatures,
@@ -33,12 +39,6 @@ export {
 } from './evaluation/latent-samples.js'
 export { describeLatents, type LatentSpace, type LatentSpaceOptions } from './evaluation/latent-space.js'
 export type { GenerationMetric, ReconstructionMetric } from './evaluation/metric-names.js'
-export {
-  openPictures,
-  type PictureBatch,
-  type PictureStream,
-  type PictureStreamOptions
-} from './evaluation/picture-stream.js'
 export { type PrecisionRecall, type PrecisionRecallOptions, precisionRecall } from './evaluation/precision-recall.js'
 export { type ProbeKind, type ProbeOptions, type ProbeResult, probe } from './evaluation/probe.js'
 export {
@@ -65,17 +65,20 @@ export { type GeneratorPreset, generatorPresets } from './generator/presets.js'
 export type { Samples, Sampling, SamplingStep } from './generator/samples.js'
 export type { GuidanceInput, SamplingConfig, SamplingConfigInput } from './generator/sampling.js'
 export { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from './generator/schema.js'
+export { type ExportedWeights, type ExportLayout, exportWeights } from './interchange/export.js'
+export { type ImportedWeights, importWeights } from './interchange/import.js'
+export type { ImportLayout, ImportOptions } from './interchange/import-schema.js'
 export * from './latents/index.js'
 export type { DeviceMemory, Precision } from './native/addon.js'
 export { resolveDevice } from './native/device.js'
 export { type DecodedShards, type DecodeShardsOptions, decodeShards } from './pipeline/decode.js'
 export { type EncodedImages, type EncodeImagesOptions, encodeImages } from './pipeline/encode.js'
-export { type Inspected, inspect } from './pipeline/inspect.js'
 export { type Reconstructed, type ReconstructOptions, reconstruct } from './pipeline/reconstruct.js'
-export { type SampledPictures, type SamplePicturesOptions, samplePictures } from './pipeline/sample.js'
+export { type SampledImages, type SampleImagesOptions, sampleImages } from './pipeline/sample.js'
 export { type LineChart, lineChart, type PlotPoint, type PlotRule, type PlotSeries } from './plot/line-chart.js'
 export type { ProfileFiles } from './profile/recording.js'
 export type { ProfileInput } from './profile/schema.js'
+export { type Inspected, inspect } from './report/inspect.js'
 export { type Report, type ReportOptions, writeReport } from './report/report.js'
 export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/teacher.js'
 export type { DType, TypedArray, TypedArrays } from './tensor/dtype.js'
@@ -101,7 +104,4 @@ export type { TrainingConfig, TrainingConfigInput } from './training/schema.js'
 export type { TokenizerRun } from './training/tokenizer-run.js'
 export type { StepEvent, TrainingEvents } from './training/training-events.js'
 export { type LivePage, type ServeRunOptions, serveRun } from './ui/server.js'
-export { type ExportedWeights, type ExportLayout, exportWeights } from './weights/export.js'
-export { type ImportedWeights, importWeights } from './weights/import.js'
-export type { ImportLayout, ImportOptions } from './weights/import-schema.js'
 export * from './weights/index.js'

@@ -1,4 +1,4 @@
-// An installed Chromium, for tests of pages and for their pictures.
+// An installed Chromium, for tests of pages and for their images.
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium } from 'playwright-core'

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheFolder } from '../lib/cache.mjs'
+import { cacheFolder } from '../lib/files/cache.mjs'
 import { findPip, installByPip } from './pip.mjs'
 import { Failure, run, say } from './report.mjs'
 

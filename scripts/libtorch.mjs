@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cacheFolder } from '../lib/cache.mjs'
+import { cacheFolder } from '../lib/files/cache.mjs'
 import { cachedLibTorch, libTorchCandidates, PINNED_VERSION, whyNotLibTorch } from '../lib/native/libtorch.mjs'
 import { download, sha256Of } from './download.mjs'
 import { withLock } from './lock.mjs'

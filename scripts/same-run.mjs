@@ -39,7 +39,7 @@ const metrics = (run) =>
     .trim()
     .split('\n')
     .map((line) => {
-      const { picturesPerSecond: _, ...rest } = JSON.parse(line)
+      const { imagesPerSecond: _, ...rest } = JSON.parse(line)
       return JSON.stringify(rest)
     })
 

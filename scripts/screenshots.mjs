@@ -1,4 +1,4 @@
-// The pictures of docs/ that show the live page and a report: trains a small tokenizer on the example photographs, a minute or two.
+// The images of docs/ that show the live page and a report: trains a small tokenizer on the example photographs, a minute or two.
 // node scripts/screenshots.mjs [steps]
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -33,16 +33,16 @@ const views = [
   { name: 'phone', colorScheme: 'light', width: 390, height: 844, scale: 2 }
 ]
 
-/** With few colours: small enough for a repository. @param {string} name @param {Buffer} picture */
-async function save(name, picture) {
+/** With few colours: small enough for a repository. @param {string} name @param {Buffer} image */
+async function save(name, image) {
   const file = join(root, 'docs', `${name}.png`)
-  await sharp(picture).png({ palette: true, colours: 128, effort: 10 }).toFile(file)
+  await sharp(image).png({ palette: true, colours: 128, effort: 10 }).toFile(file)
   process.stdout.write(`${file}\n`)
 }
 
 /** @typedef {(page: import('playwright-core').Page) => Promise<void>} Step */
 
-/** One picture a view. @param {string} name @param {string} url @param {Step} also what else the light one shows */
+/** One image a view. @param {string} name @param {string} url @param {Step} also what else the light one shows */
 async function shoot(name, url, also) {
   for (const { name: view, colorScheme, width, height, scale } of views) {
     const page = await browser.newPage({

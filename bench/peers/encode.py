@@ -1,4 +1,4 @@
-"""An image folder to latent shards as LightningDiT writes them: PIL's crops in loader workers, each picture decoded for each of its two views."""
+"""An image folder to latent shards as LightningDiT writes them: PIL's crops in loader workers, each image decoded for each of its two views."""
 
 import os
 import shutil

@@ -135,7 +135,7 @@ def covered(batch, size, part):
 
 
 def augment(images, probability=0.5, cutout=0.2):
-    """DiffAugment: color, translation, cutout; a coin for each policy, strengths for each picture."""
+    """DiffAugment: color, translation, cutout; a coin for each policy, strengths for each image."""
     batch, _, height, width = images.shape
     if torch.rand(()) < probability:
         images = images + (torch.rand(batch, 1, 1, 1) - 0.5)

@@ -1,4 +1,4 @@
-/** A folder of tars of small pictures to latent shards, each picture and its mirror image: one pass, with the tiny preset's network. */
+/** A folder of tars of small images to latent shards, each image and its mirror image: one pass, with the tiny preset's network. */
 
 import { join } from 'node:path'
 import { webDataset } from '../../dist/data/web-dataset.js'
@@ -8,9 +8,9 @@ import { answer, readSpec, rounds } from './harness.mjs'
 
 const { data, scratch } = readSpec()
 const tokenizer = await Tokenizer.create('tiny-32', { device: 'cpu' })
-let pictures
+let images
 const seconds = await rounds({ warmup: 0, rounds: 1, steps: 1 }, async () => {
   const options = { precision: 'bf16', batch: 128 }
-  ;({ pictures } = await encodeImages(tokenizer, webDataset(data), join(scratch, 'latents'), options))
+  ;({ images } = await encodeImages(tokenizer, webDataset(data), join(scratch, 'latents'), options))
 })
-answer({ seconds, pictures })
+answer({ seconds, images })

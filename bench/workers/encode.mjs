@@ -1,4 +1,4 @@
-/** An image folder to latent shards, each picture and its mirror image. */
+/** An image folder to latent shards, each image and its mirror image. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'

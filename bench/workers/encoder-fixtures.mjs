@@ -4,13 +4,13 @@ import { cp, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Tokenizer } from '../../dist/tokenizer/tokenizer.js'
 
-/** Writes them into `folder` and returns what the specs name. `pictures`: so many of the data's class folders, evenly spread; default: all. */
-export async function writeEncoderFixtures(folder, { tokenizer, data, pictures }) {
+/** Writes them into `folder` and returns what the specs name. `images`: so many of the data's class folders, evenly spread; default: all. */
+export async function writeEncoderFixtures(folder, { tokenizer, data, images }) {
   const network = await Tokenizer.create(tokenizer, { device: 'cpu', seed: 1 })
   await network.save(join(folder, 'tokenizer'))
   const classes = (await readdir(data)).sort()
-  const chosen = classes.filter((_, i) => !pictures || (i * pictures) % classes.length < pictures)
-  const copied = join(folder, 'pictures')
+  const chosen = classes.filter((_, i) => !images || (i * images) % classes.length < images)
+  const copied = join(folder, 'images')
   await mkdir(copied)
   // Read once more by this, so that neither side waits for the disk.
   for (const name of chosen) await cp(join(data, name), join(copied, name), { recursive: true })

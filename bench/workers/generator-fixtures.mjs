@@ -11,8 +11,8 @@ import { writeSafetensors } from '../../dist/weights/writer.js'
 
 const STEPS = 3
 
-/** Writes what both sides need into `folder` and returns the paths for their specs. `pictures`: latents in the shards. */
-export async function writeGeneratorFixtures(folder, { preset, latentShape, classes, batch, pictures = 2048 }) {
+/** Writes what both sides need into `folder` and returns the paths for their specs. `images`: latents in the shards. */
+export async function writeGeneratorFixtures(folder, { preset, latentShape, classes, batch, images = 2048 }) {
   await mkdir(folder, { recursive: true })
   const { normal, uniform } = addon()
   const config = { ...generatorPresets[preset], latentShape, classes }
@@ -31,8 +31,8 @@ export async function writeGeneratorFixtures(folder, { preset, latentShape, clas
   const shards = join(folder, 'shards')
   const size = latentShape[0] * latentShape[1]
   const writer = await openLatentWriter(shards, {
-    names: Array.from({ length: pictures }, (_, i) => `${i}`),
-    labels: Array.from({ length: pictures }, (_, i) => i % classes),
+    names: Array.from({ length: images }, (_, i) => `${i}`),
+    labels: Array.from({ length: images }, (_, i) => i % classes),
     classes: Array.from({ length: classes }, (_, i) => `${i}`),
     shape: latentShape,
     ...{ dtype: 'float32', moments: false, shardSize: 1024, tokenizer: 'bench' }

@@ -1,10 +1,10 @@
-/** Weights, pictures and the draws of the first steps that we and the peer share. */
+/** Weights, images and the draws of the first steps that we and the peer share. */
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon } from '../../dist/native/load.js'
 import { writeSafetensors } from '../../dist/weights/writer.js'
-import { createTrainer, pictures } from './tokenizer-trainer.mjs'
+import { createTrainer, randomImages } from './tokenizer-trainer.mjs'
 
 const STEPS = 3
 
@@ -33,7 +33,7 @@ export async function writeTokenizerFixtures(folder, spec) {
   const patches = (imageSize / patchSize) ** 2
   const { uniform, normal } = addon()
   const draws = [
-    ['images', 'uint8', [imageSize, imageSize, 3], (step) => pictures(step, batch, imageSize)],
+    ['images', 'uint8', [imageSize, imageSize, 3], (step) => randomImages(step, batch, imageSize)],
     ['ratio', 'float32', [], (step) => uniform(1, 'mask/ratio', step, 0, batch, 1)],
     ['coin', 'float32', [], (step) => uniform(1, 'mask/semantic', step, 0, batch, 1)],
     ['random', 'float32', [patches], (step) => uniform(1, 'mask/random', step, 0, batch, patches)],

@@ -1,4 +1,4 @@
-/** A tokenizer's trainer as `trainTokenizer` makes it, and pictures for it. */
+/** A tokenizer's trainer as `trainTokenizer` makes it, and images for it. */
 
 import { addon } from '../../dist/native/load.js'
 import { Teacher } from '../../dist/teacher/teacher.js'
@@ -19,7 +19,7 @@ export async function createTrainer({ tokenizer, batch, precision, device = 'cpu
     discriminator: { weights: plain ? null : 'dinov2-small', inputSize: discriminatorSize }
   })
   const settled = settle(config, {
-    ...{ pictures: batch, device, teacher: !plain },
+    ...{ images: batch, device, teacher: !plain },
     backbone: config.discriminator.weights
   })
   const grid = config.tokenizer.imageSize / config.tokenizer.patchSize
@@ -42,9 +42,9 @@ export const stepOptions = (step, recipe) => ({
   }
 })
 
-/** Smooth pictures with some noise, uint8 [B, side, side, 3]; others for every step. */
-export function pictures(step, batch, side) {
-  const noise = addon().uniform(1, 'bench/pictures', step, 0, batch, side * side * 3)
+/** Smooth images with some noise, uint8 [B, side, side, 3]; others for every step. */
+export function randomImages(step, batch, side) {
+  const noise = addon().uniform(1, 'bench/images', step, 0, batch, side * side * 3)
   return Uint8Array.from(noise, (value, i) => {
     const [x, y] = [Math.floor(i / 3) % side, Math.floor(i / (3 * side)) % side]
     return 128 + 90 * Math.sin((x + (i % 3) * y + 11 * step) / (2 + (i % 5))) + 37 * value

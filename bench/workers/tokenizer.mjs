@@ -2,7 +2,7 @@
 
 import { addon } from '../../dist/native/load.js'
 import { answer, readSpec, rounds } from './harness.mjs'
-import { createTrainer, pictures, stepOptions } from './tokenizer-trainer.mjs'
+import { createTrainer, randomImages, stepOptions } from './tokenizer-trainer.mjs'
 
 const spec = readSpec()
 const { batch, recipe, tokenizer } = spec
@@ -12,7 +12,7 @@ const shape = [batch, tokenizer.imageSize, tokenizer.imageSize, 3]
 let number = 0
 let current
 function queue() {
-  const images = addon().tensor(current ?? pictures(number, batch, tokenizer.imageSize), 'uint8', shape, 'cpu')
+  const images = addon().tensor(current ?? randomImages(number, batch, tokenizer.imageSize), 'uint8', shape, 'cpu')
   return trainer.step([images], stepOptions(number++, recipe)).finally(() => images.dispose())
 }
 
@@ -24,7 +24,7 @@ for (let i = 0; i < (recipe === 'full' ? 1 : 3); i++) {
   const metrics = await trainer.metrics()
   losses.push(...terms.map((term) => metrics[term]))
 }
-current = pictures(0, batch, tokenizer.imageSize)
+current = randomImages(0, batch, tokenizer.imageSize)
 // As in training, one step waits behind the one that runs.
 let running = Promise.resolve()
 const seconds = await rounds(spec, async () => {

@@ -1,4 +1,4 @@
-// Names the class of a CIFAR-10 picture: a multinomial logistic regression on the features of a frozen DINOv2-small.
+// Names the class of a CIFAR-10 image: a multinomial logistic regression on the features of a frozen DINOv2-small.
 
 import { evaluationBatches } from '../../dist/data/evaluation-batches.js'
 import { fitProbe } from '../../dist/evaluation/probe.js'
@@ -8,14 +8,14 @@ const classes = 10
 const size = 32
 /** Patches a side that the teacher sees: 56 pixels. */
 const grid = 4
-/** Radii of the blur of the pictures that it is trained on besides the sharp ones: what a small tokenizer decodes is never sharp. */
+/** Radii of the blur of the images that it is trained on besides the sharp ones: what a small tokenizer decodes is never sharp. */
 const radii = [1, 2]
 
 /**
- * Pictures of tar files in batches of 100: a tensor uint8 [B, 32, 32, 3], valid until the next one is asked for, and their labels.
+ * Images of tar files in batches of 100: a tensor uint8 [B, 32, 32, 3], valid until the next one is asked for, and their labels.
  * @param change - is given the bytes of each batch and its number
  */
-export async function* pictures(pattern, change = (images) => images) {
+export async function* images(pattern, change = (images) => images) {
   const set = await webDataset(pattern).open()
   let number = 0
   try {
@@ -54,14 +54,14 @@ export class Classifier {
   #weight
   #bias
 
-  /** Trains on the pictures of tar files, sharp and blurred. */
+  /** Trains on the images of tar files, sharp and blurred. */
   static async train(pattern) {
     const classifier = new Classifier()
     classifier.#teacher = await Teacher.load('dinov2-small', { grid })
     const [rows, labels] = [[], []]
     const blur = (images, number) => blurred(images, radii[number % radii.length])
     for (const change of [undefined, blur]) {
-      for await (const batch of pictures(pattern, change)) {
+      for await (const batch of images(pattern, change)) {
         rows.push(...(await classifier.#features(batch.images)))
         labels.push(...batch.labels)
       }
@@ -76,7 +76,7 @@ export class Classifier {
     return classifier
   }
 
-  /** The classes of pictures, uint8 [B, 32, 32, 3] or float32 [B, 3, 32, 32] in [-1, 1]. */
+  /** The classes of images, uint8 [B, 32, 32, 3] or float32 [B, 3, 32, 32] in [-1, 1]. */
   async name(images) {
     const rows = await this.#features(images)
     return rows.map((row) => {
@@ -88,17 +88,17 @@ export class Classifier {
     })
   }
 
-  /** A row a picture: `cls`, and the mean of the patches. */
+  /** A row an image: `cls`, and the mean of the patches. */
   async #features(images) {
     const { cls, patches } = await this.#teacher.features(images, { precision: 'bf16' })
     const [whole, local] = [await cls.data(), await patches.data()]
     const [count, width] = cls.shape
     for (const one of [cls, patches]) one.dispose()
-    return Array.from({ length: count }, (_, picture) => {
+    return Array.from({ length: count }, (_, image) => {
       const row = new Float32Array(2 * width)
-      row.set(whole.subarray(picture * width, (picture + 1) * width))
+      row.set(whole.subarray(image * width, (image + 1) * width))
       for (let patch = 0; patch < grid ** 2; patch++) {
-        const from = (picture * grid ** 2 + patch) * width
+        const from = (image * grid ** 2 + patch) * width
         for (let i = 0; i < width; i++) row[width + i] += local[from + i] / grid ** 2
       }
       return row
@@ -117,7 +117,7 @@ export class Classifier {
   }
 }
 
-/** Counts how often pictures of a class are taken for it. */
+/** Counts how often images of a class are taken for it. */
 export class Score {
   #hits = new Array(classes).fill(0)
   #counts = new Array(classes).fill(0)
@@ -134,7 +134,7 @@ export class Score {
     const percent = (hits, count) => Math.round((1000 * hits) / count) / 10
     const sum = (values) => values.reduce((total, value) => total + value, 0)
     return {
-      pictures: sum(this.#counts),
+      images: sum(this.#counts),
       total: percent(sum(this.#hits), sum(this.#counts)),
       perClass: this.#hits.map((hits, label) => percent(hits, this.#counts[label]))
     }

@@ -1,10 +1,10 @@
-// CIFAR-10 from a trained tokenizer to pictures of a class that is asked for, and how often a classifier recognises it. See README.md.
+// CIFAR-10 from a trained tokenizer to images of a class that is asked for, and how often a classifier recognises it. See README.md.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { encodeImages, Generator, samplePictures, Tokenizer, trainGenerator, webDataset } from '../../dist/index.js'
+import { encodeImages, Generator, sampleImages, Tokenizer, trainGenerator, webDataset } from '../../dist/index.js'
 import { lineChart } from '../../dist/plot/line-chart.js'
-import { Classifier, pictures, Score } from './classifier.mjs'
+import { Classifier, images, Score } from './classifier.mjs'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,8 +28,8 @@ if (!options.data || tokenizers.length === 0 || tokenizers.includes(undefined)) 
 const [minutes, checkpoints, count, guidance] = ['minutes', 'checkpoints', 'count', 'guidance'].map((name) =>
   Number(options[name])
 )
-const trainPictures = join(options.data, 'train-{00000..00001}.tar')
-const testPictures = join(options.data, 'test-00000.tar')
+const trainImages = join(options.data, 'train-{00000..00001}.tar')
+const testImages = join(options.data, 'test-00000.tar')
 const labels = Array.from({ length: 10 }, (_, label) => label)
 
 const began = performance.now()
@@ -38,18 +38,18 @@ const clock = () => {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
 }
 const say = (line) => console.log(`[${clock()}] ${line}`)
-const percent = ({ total, pictures }) => `${total} % of ${pictures}`
+const percent = ({ total, images }) => `${total} % of ${images}`
 
-say('Training the classifier on real pictures')
-const classifier = await Classifier.train(trainPictures)
+say('Training the classifier on real images')
+const classifier = await Classifier.train(trainImages)
 const real = new Score()
-for await (const batch of pictures(testPictures)) real.add(batch.labels, await classifier.name(batch.images))
-say(`It names ${percent(real.result())} test pictures`)
+for await (const batch of images(testImages)) real.add(batch.labels, await classifier.name(batch.images))
+say(`It names ${percent(real.result())} test images`)
 
-/** How it names what the tokenizer makes of test pictures: what unguided samples can hope for. */
+/** How it names what the tokenizer makes of test images: what unguided samples can hope for. */
 async function reconstructions(tokenizer) {
   const score = new Score()
-  for await (const batch of pictures(testPictures)) {
+  for await (const batch of images(testImages)) {
     const latents = await tokenizer.encode(batch.images)
     const decoded = await tokenizer.decode(latents)
     score.add(batch.labels, await classifier.name(decoded))
@@ -67,8 +67,8 @@ async function samples(folder, tokenizer, total, scale) {
       ...{ classes: labels, count: Math.min(100, total - firstIndex), firstIndex, tokenizer },
       ...{ steps: 20, guidance: scale, precision: 'bf16' }
     })
-    score.add(drawn.labels, await classifier.name(drawn.pictures))
-    for (const one of [drawn.latents, drawn.pictures]) one.dispose()
+    score.add(drawn.labels, await classifier.name(drawn.images))
+    for (const one of [drawn.latents, drawn.images]) one.dispose()
   }
   generator.dispose()
   return score.result()
@@ -78,11 +78,11 @@ const place = (...names) => join(options.out, ...names)
 const runs = []
 let steps
 for (const [name, run] of tokenizers) {
-  say(`${name}: encoding the pictures and their mirror images by ${run}`)
+  say(`${name}: encoding the images and their mirror images by ${run}`)
   const tokenizer = await Tokenizer.load(run)
-  await encodeImages(tokenizer, webDataset(trainPictures), place(name, 'latents'))
+  await encodeImages(tokenizer, webDataset(trainImages), place(name, 'latents'))
   const decoded = await reconstructions(tokenizer)
-  say(`${name}: reconstructions of test pictures: ${percent(decoded)}`)
+  say(`${name}: reconstructions of test images: ${percent(decoded)}`)
 
   const training = () => trainGenerator(options.preset).latents(place(name, 'latents'), { tokenizer: run })
   if (steps === undefined) {
@@ -119,7 +119,7 @@ for (const [name, run] of tokenizers) {
   say(`${name}: ${percent(guided)} samples with guidance ${guidance}, ${percent(plain)} without`)
   const generator = await Generator.load(dir)
   const grid = place(`${name}.png`)
-  await samplePictures(generator, tokenizer, { grid, columns: 10, count: 100, classes: labels, steps: 20, guidance })
+  await sampleImages(generator, tokenizer, { grid, columns: 10, count: 100, classes: labels, steps: 20, guidance })
   for (const one of [generator, tokenizer]) one.dispose()
   runs.push({ name, tokenizer: run, steps, reconstructions: decoded, guided, plain, curve, grid })
 }
@@ -133,9 +133,9 @@ const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.ma
 const cells = (what, { total, perClass }) => [what, `${total} %`, ...perClass]
 const names = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
 const recognised = table(
-  ['pictures', 'recognised', ...names],
+  ['images', 'recognised', ...names],
   [
-    cells('test pictures', real.result()),
+    cells('test images', real.result()),
     ...runs.flatMap((run) => [
       cells(`${run.name}: reconstructions`, run.reconstructions),
       cells(`${run.name}: samples, guidance ${guidance}`, run.guided),

@@ -10,7 +10,7 @@ import {
   imageFolder,
   locateWeights,
   reconstruct,
-  samplePictures,
+  sampleImages,
   Teacher,
   Tokenizer,
   trainGenerator,
@@ -35,14 +35,14 @@ const training = () =>
     .set({ batch: 16, data: { minScale: 0.5 } })
     .data(photos, { heldOut: photos })
 
-say('1. Training a tokenizer: 64 × 64 pictures as 32 tokens of 16 channels')
+say('1. Training a tokenizer: 64 × 64 images as 32 tokens of 16 channels')
 // A few steps tell how many this machine can do in the time.
 let stepsPerSecond = 0
 await training()
   .set({ log: { every: 3 } })
   .on('notice', ({ message }) => say(`   ${message}`))
-  .on('step', ({ picturesPerSecond }) => {
-    stepsPerSecond = picturesPerSecond / 16
+  .on('step', ({ imagesPerSecond }) => {
+    stepsPerSecond = imagesPerSecond / 16
   })
   .run({ dir: `${out}/warm-up`, steps: 6 })
 rmSync(`${out}/warm-up`, { recursive: true })
@@ -51,23 +51,23 @@ const steps = Math.min(3000, Math.max(20, Math.round(seconds[0] * stepsPerSecond
 await training()
   .set({ optimizer: { warmup: Math.round(steps / 10) }, checkpoint: { every: steps } })
   .set({ log: { every: short ? 5 : 10 }, evaluation: { every: Math.ceil(steps / 4) } })
-  .on('step', ({ step, loss, psnr, picturesPerSecond, secondsLeft }) => {
+  .on('step', ({ step, loss, psnr, imagesPerSecond, secondsLeft }) => {
     const { total, ...terms } = loss
     const parts = Object.entries(terms).map(([name, value]) => `${name} ${value.toPrecision(3)}`)
     live(
       `   step ${step}/${steps}  loss ${total.toPrecision(3)} (${parts.join(', ')})  ${psnr.toFixed(1)} dB  ` +
-        `${picturesPerSecond.toFixed(0)} pictures/s  ${clock(secondsLeft)} left`
+        `${imagesPerSecond.toFixed(0)} images/s  ${clock(secondsLeft)} left`
     )
   })
   .on('evaluation', ({ step, psnr }) =>
-    live(`   step ${step}: ${psnr.toFixed(2)} dB on whole pictures, nothing masked\n`)
+    live(`   step ${step}: ${psnr.toFixed(2)} dB on whole images, nothing masked\n`)
   )
   .run({ dir: `${out}/run`, steps })
 
 say('\n2. Encoding the photographs into latent shards')
 const tokenizer = await Tokenizer.load(`${out}/run`)
-const { pictures, shards } = await encodeImages(tokenizer, photos, `${out}/latents`)
-say(`   ${pictures} pictures and their mirror images in ${shards} shard`)
+const { images, shards } = await encodeImages(tokenizer, photos, `${out}/latents`)
+say(`   ${images} images and their mirror images in ${shards} shard`)
 
 say('3. Decoding the shards')
 await decodeShards(tokenizer, `${out}/latents`, `${out}/decoded`)
@@ -79,7 +79,7 @@ const teacher = (await locateWeights('dinov2-small'))
   : null
 const grid = await reconstruct(tokenizer, photos, `${out}/grid.png`, { teacher })
 
-say('\n5. Training a generator on the shards: from noise to the latents of such pictures')
+say('\n5. Training a generator on the shards: from noise to the latents of such images')
 const generating = () =>
   trainGenerator('sit-tiny')
     .set({ generator: { width: 128, depth: 4, heads: 4 }, batch: 32, optimizer: { lr: 2e-3, warmup: 20 } })
@@ -102,7 +102,7 @@ await generating()
   .run({ dir: `${out}/generator`, steps: generatorSteps })
 say('\n6. Drawing samples')
 const generator = await Generator.load(`${out}/generator`)
-await samplePictures(generator, tokenizer, {
+await sampleImages(generator, tokenizer, {
   ...{ grid: `${out}/samples.png`, count: 24, columns: 8, steps: short ? 10 : 40 }
 })
 
@@ -113,15 +113,15 @@ say(`
 Done: ${grid.psnr.toFixed(1)} dB.
   ${out}/run/report.html, ${out}/generator/report.html   what there is to see and to know about both runs
   ${out}/grid.png      ${grid.columns.join(', ')}
-  ${out}/samples.png   pictures that the generator made
+  ${out}/samples.png   images that the generator made
   ${out}/latents/      latent shards, with their statistics
-  ${out}/decoded/      pictures decoded from the shards
+  ${out}/decoded/      images decoded from the shards
   ${out}/run/          the tokenizer's run: checkpoints, metrics.jsonl, TensorBoard's events
   ${out}/generator/    the generator's
 
 Try next:
   npx mactok ui ${out}/run
   npx mactok inspect ${out}/run
-  npx mactok train tokenizer tiny-64 --data <your pictures> --out runs/first
-  npx mactok encode runs/first --data <your pictures> --out latents/first
+  npx mactok train tokenizer tiny-64 --data <your images> --out runs/first
+  npx mactok encode runs/first --data <your images> --out latents/first
   npx mactok train generator sit-tiny --latents latents/first --tokenizer runs/first --out runs/generator${teacher ? '' : '\n  npx mactok weights pull facebook/dinov2-small   (the teacher: semantic masks and alignment)'}`)

@@ -4,16 +4,16 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MactokError } from '../errors.js'
-import { generatedPictures } from '../evaluation/generated-pictures.js'
+import { generatedImages } from '../evaluation/generated-images.js'
 import { evaluateGeneration, openReference, referenceStatistics } from '../evaluation/generation.js'
 import { Inception } from '../evaluation/inception.js'
+import { writeJson } from '../files/atomic.js'
 import { Generator } from '../generator/generator.js'
 import { encodeImages } from '../pipeline/encode.js'
-import { checkpointFolder } from '../training/checkpoint.js'
+import { checkpointFolder } from '../runs/checkpoint.js'
+import type { MetricsRecord } from '../runs/metrics.js'
 import { type GeneratorTraining, trainGenerator } from '../training/generator-builder.js'
 import type { GeneratorTrainingInput } from '../training/generator-schema.js'
-import type { MetricsRecord } from '../training/metrics.js'
-import { writeJson } from '../weights/atomic.js'
 import { openInception } from '../weights/inception.js'
 import type { Measurement } from './measures.js'
 import type { AblationConfig } from './schema.js'
@@ -51,7 +51,7 @@ export async function checkGeneration(config: AblationConfig): Promise<void> {
 }
 
 /**
- * Encodes the training pictures, trains a generator on them and draws from its checkpoints; everything lies in the row's folder, and an
+ * Encodes the training images, trains a generator on them and draws from its checkpoints; everything lies in the row's folder, and an
  * interrupted call is taken up where it was.
  */
 export const generationFid: Measurement = async (finished) => {
@@ -78,8 +78,8 @@ export const generationFid: Measurement = async (finished) => {
   const curve = await generationCurve(dir)
   for (const step of pointsOf(config.generation).slice(curve.length)) {
     using generator = await Generator.load(checkpointFolder(run, step), place)
-    const pictures = generatedPictures(generator, tokenizer, samples, { ...sampling, seed, ...stopping })
-    const { fid } = await evaluateGeneration(inception, pictures, reference, { metrics: ['fid'], ...stopping })
+    const images = generatedImages(generator, tokenizer, samples, { ...sampling, seed, ...stopping })
+    const { fid } = await evaluateGeneration(inception, images, reference, { metrics: ['fid'], ...stopping })
     curve.push({ step, evaluation: { gfid: fid as number } })
     await writeJson(curveFile(dir), curve)
   }

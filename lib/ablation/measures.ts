@@ -2,9 +2,9 @@
 
 import type { ImageSource } from '../data/image-set.js'
 import { probe } from '../evaluation/probe.js'
+import type { MetricsRecord } from '../runs/metrics.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { TrainingData } from '../training/data.js'
-import type { MetricsRecord } from '../training/metrics.js'
 import { generationFid } from './generation.js'
 import type { AblationConfig } from './schema.js'
 
@@ -35,8 +35,8 @@ export const measurements: readonly Measurement[] = [
   },
   async ({ tokenizer, source, heldOut, config }): Promise<Record<string, number>> => {
     if (!config.probe) return {}
-    const { features, pictures, l2, sample } = config.probe
-    const result = await probe(tokenizer, source, { features, pictures, l2, sample, validation: heldOut })
+    const { features, images, l2, sample } = config.probe
+    const result = await probe(tokenizer, source, { features, images, l2, sample, validation: heldOut })
     return { probe: result.validationAccuracy }
   },
   generationFid
@@ -76,6 +76,6 @@ export function duringTraining(line: MetricsRecord, { name }: Column): number | 
   return typeof group === 'object' ? group[name] : undefined
 }
 
-/** Less than one unit in twenty says anything, and pictures come out as their mean. */
-export const collapsed = ({ activeUnits, psnr }: Record<string, number>, meanPicture: number): boolean =>
-  activeUnits !== undefined && psnr !== undefined && activeUnits < 0.05 && psnr - meanPicture <= 0.3
+/** Less than one unit in twenty says anything, and images come out as their mean. */
+export const collapsed = ({ activeUnits, psnr }: Record<string, number>, meanImage: number): boolean =>
+  activeUnits !== undefined && psnr !== undefined && activeUnits < 0.05 && psnr - meanImage <= 0.3

@@ -2,9 +2,9 @@
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeJson } from '../files/atomic.js'
 import { lineChart, type PlotPoint } from '../plot/line-chart.js'
-import type { MetricsRecord } from '../training/metrics.js'
-import { writeJson } from '../weights/atomic.js'
+import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, collapsed, columns, duringTraining } from './measures.js'
 import type { AblationConfig } from './schema.js'
 import type { Arm } from './tables.js'
@@ -26,8 +26,8 @@ export interface AblationRow {
 export interface AblationResults {
   table: string
   config: AblationConfig
-  /** dB, see meanPicturePsnr. */
-  meanPicture: number
+  /** dB, see meanImagePsnr. */
+  meanImage: number
   rows: AblationRow[]
 }
 
@@ -55,13 +55,13 @@ function cell(row: AblationRow, column: Column): string {
   return row.runs.length > 1 ? `${column.show(found.mean)} ± ${column.show(found.deviation)}` : column.show(found.mean)
 }
 
-const verdict = ({ runs }: AblationRow, meanPicture: number) => {
-  const count = runs.filter(({ values }) => collapsed(values, meanPicture)).length
+const verdict = ({ runs }: AblationRow, meanImage: number) => {
+  const count = runs.filter(({ values }) => collapsed(values, meanImage)).length
   return count === 0 ? 'no' : count === runs.length ? 'yes' : `${count} of ${runs.length}`
 }
 
 /** The table in Markdown; rows without runs are left out. */
-export function markdownTable({ table, config, meanPicture, rows }: AblationResults): string {
+export function markdownTable({ table, config, meanImage, rows }: AblationResults): string {
   const done = rows.filter(({ runs }) => runs.length > 0)
   const shown = columns.filter((column) => done.some((row) => ofRow(row, column)))
   const paper = done.some(({ arm }) => arm.paper)
@@ -70,7 +70,7 @@ export function markdownTable({ table, config, meanPicture, rows }: AblationResu
   const body = done.map((row) => [
     row.arm.label,
     ...shown.map((column) => cell(row, column)),
-    ...[verdict(row, meanPicture), String(row.runs.length), ...(paper ? [row.arm.paper ?? ''] : [])]
+    ...[verdict(row, meanImage), String(row.runs.length), ...(paper ? [row.arm.paper ?? ''] : [])]
   ])
   const unfinished = rows.length - done.length
   return [
@@ -78,7 +78,7 @@ export function markdownTable({ table, config, meanPicture, rows }: AblationResu
     '',
     ...[line(head), line(head.map(() => '---')), ...body.map(line)],
     '',
-    `Of the averaged weights, on held-out pictures, nothing masked; ± is the standard deviation over seeds. Answering with the mean picture gives ${meanPicture.toFixed(2)} dB; collapsed: fewer than 5 % of units active and at most .3 dB above that.`,
+    `Of the averaged weights, on held-out images, nothing masked; ± is the standard deviation over seeds. Answering with the mean image gives ${meanImage.toFixed(2)} dB; collapsed: fewer than 5 % of units active and at most .3 dB above that.`,
     ...(unfinished > 0 ? ['', `${unfinished} rows have no finished run yet.`] : []),
     ''
   ].join('\n')
@@ -112,7 +112,7 @@ function curve({ runs }: AblationRow, column: Column): PlotPoint[] {
 }
 
 /** The chart of one column over the steps, or null where nothing was evaluated. */
-export function chartOf({ table, meanPicture, rows }: AblationResults, column: Column): string | null {
+export function chartOf({ table, meanImage, rows }: AblationResults, column: Column): string | null {
   const series = rows
     .map((row) => ({ name: row.arm.label, points: curve(row, column) }))
     .filter(({ points }) => points.length > 0)
@@ -124,7 +124,7 @@ export function chartOf({ table, meanPicture, rows }: AblationResults, column: C
       yLabel: column.unit,
       series
     },
-    ...(column.name === 'psnr' && { rules: [{ y: meanPicture, name: 'mean picture' }] }),
+    ...(column.name === 'psnr' && { rules: [{ y: meanImage, name: 'mean image' }] }),
     ...(column.log && { log: true })
   })
 }
@@ -139,8 +139,8 @@ export async function writeResults(dir: string, results: AblationResults): Promi
     mean: Object.fromEntries(columns.map((column) => [column.name, ofRow({ arm, runs }, column)])),
     runs: runs.map(({ seed, dir: run, values }) => ({ seed, dir: run, ...values }))
   }))
-  const { table, config, meanPicture } = results
-  await writeJson(join(dir, 'table.json'), { formatVersion: 1, table, meanPicture, config, rows })
+  const { table, config, meanImage } = results
+  await writeJson(join(dir, 'table.json'), { formatVersion: 1, table, meanImage, config, rows })
   for (const column of columns) {
     const chart = chartOf(results, column)
     if (chart) await writeFile(join(dir, `${column.name}.svg`), chart)

@@ -6,15 +6,15 @@ import { mergeConfig, parseConfig } from '../config.js'
 import { subset } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { meanPicturePsnr } from '../evaluation/mean-picture.js'
+import { meanImagePsnr } from '../evaluation/mean-image.js'
+import { writeJson } from '../files/atomic.js'
+import { readMetrics } from '../runs/metrics.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { type TokenizerTraining, trainDecoder, trainTokenizer } from '../training/builder.js'
 import { TrainingData } from '../training/data.js'
-import { readMetrics } from '../training/metrics.js'
 import { conflict } from '../training/run.js'
 import type { TrainingConfigInput } from '../training/schema.js'
 import type { StepEvent } from '../training/training-events.js'
-import { writeJson } from '../weights/atomic.js'
 import { checkGeneration, generationCurve } from './generation.js'
 import { type Finished, measurements } from './measures.js'
 import { type AblationResults, type AblationRow, writeResults } from './report.js'
@@ -39,7 +39,7 @@ export interface AblationProgress {
   seed: number
   /** This run's, none before its first. */
   step: StepEvent | null
-  /** Pictures whose teacher's features are there, while those are computed for the cache. */
+  /** Images whose teacher's features are there, while those are computed for the cache. */
   features: { done: number; total: number } | null
   /** Steps of all runs. */
   done: number
@@ -81,7 +81,7 @@ export async function runAblation(
   const total = arms.reduce((sum, arm) => sum + stepsOf(arm, config), 0) * config.seeds.length
   let done = 0
   const rows: AblationRow[] = all.map((arm) => ({ arm, runs: [] }))
-  const results: AblationResults = { table, config, meanPicture: await meanPicture(config, out), rows }
+  const results: AblationResults = { table, config, meanImage: await meanImage(config, out), rows }
   for (const seed of config.seeds) {
     for (const { arm, runs } of rows) {
       const dir = runFolder(out, arm, seed)
@@ -182,9 +182,9 @@ async function measure(
   return values
 }
 
-/** On the pictures that the rows are evaluated on; computed once a folder. */
-async function meanPicture(config: AblationConfig, out: string): Promise<number> {
-  const file = join(out, 'mean-picture.json')
+/** On the images that the rows are evaluated on; computed once a folder. */
+async function meanImage(config: AblationConfig, out: string): Promise<number> {
+  const file = join(out, 'mean-image.json')
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text !== null) return JSON.parse(text).psnr
   const { config: base } = trainTokenizer({ preset: config.preset, ...config.settings } as TrainingConfigInput)
@@ -196,7 +196,7 @@ async function meanPicture(config: AblationConfig, out: string): Promise<number>
     set,
     Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
   )
-  const psnr = await meanPicturePsnr(some, data.evaluated, base.tokenizer.imageSize)
+  const psnr = await meanImagePsnr(some, data.evaluated, base.tokenizer.imageSize)
   await writeJson(file, { psnr })
   return psnr
 }

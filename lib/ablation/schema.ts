@@ -13,15 +13,15 @@ export const ablationSchema = z.strictObject({
     .describe(
       'settings of training laid over the preset, as in a training file; teacher.cache auto is shared by all rows'
     ),
-  data: z.string().min(1).describe('pictures to train on'),
-  heldOut: z.string().min(1).describe('other pictures, to evaluate on'),
+  data: z.string().min(1).describe('images to train on'),
+  heldOut: z.string().min(1).describe('other images, to evaluate on'),
   steps: positive.default(1_000).describe('optimiser steps of each row'),
   decoderSteps: positive.nullable().default(null).describe('steps of decoder fine-tuning; null: a fifth of steps'),
   seeds: z.array(z.number().int().nonnegative()).min(1).default([0]).describe('runs of each row'),
   probe: z
     .strictObject({
       features: z.enum(['mean', 'flatten']).default('flatten').describe('latents averaged over the tokens, or all'),
-      pictures: positive.default(5_000).describe('largest number of training, and of held-out pictures'),
+      images: positive.default(5_000).describe('largest number of training, and of held-out images'),
       sample: z
         .boolean()
         .default(false)
@@ -30,7 +30,7 @@ export const ablationSchema = z.strictObject({
     })
     .nullable()
     .prefault({})
-    .describe('linear probe of the finished rows, fitted on training and judged on held-out pictures; null: none'),
+    .describe('linear probe of the finished rows, fitted on training and judged on held-out images; null: none'),
   generation: z
     .strictObject({
       preset: z.string().default('sit-tiny').describe('generator preset'),
@@ -40,13 +40,13 @@ export const ablationSchema = z.strictObject({
         .describe('settings of its training, laid over the preset'),
       steps: positive.default(2_000).describe('optimiser steps'),
       points: positive.default(4).describe('checkpoints that are measured, evenly over the steps'),
-      samples: positive.default(2_000).describe('pictures drawn at each'),
+      samples: positive.default(2_000).describe('images drawn at each'),
       sampling: samplingSchema.prefault({}).describe('how they are drawn'),
       inception: z.string().default(inceptionName).describe("FID's Inception: a name or a path")
     })
     .nullable()
     .default(null)
-    .describe('train a generator on the latents of each finished row, and measure its FID to the training pictures'),
+    .describe('train a generator on the latents of each finished row, and measure its FID to the training images'),
   rows: z
     .record(z.string(), z.record(z.string(), z.unknown()))
     .default({})

@@ -50,8 +50,8 @@ export function define(command: Command): void {
     .option('--config <file>', 'preset, settings, data, steps, seeds and probe from a YAML file; flags override')
     .option('--arms <names>', 'some of the rows, with commas between', words)
     .option('--list', 'name the rows of the table, and stop')
-    .option('--data <path>', 'pictures to train on')
-    .option('--held-out <path>', 'other pictures, to evaluate on')
+    .option('--data <path>', 'images to train on')
+    .option('--held-out <path>', 'other images, to evaluate on')
     .option('--steps <count>', 'optimiser steps of each row', positiveInteger)
     .option('--seeds <numbers>', 'runs of each row, as 0,1,2', seeds)
   addComputeOptions(command)
@@ -96,7 +96,7 @@ async function run(options: Options): Promise<void> {
       arm: arm.name,
       runs: runs.map(({ seed, values }) => ({ seed, ...values }))
     }))
-    writeJson({ event: 'end', table, meanPicture: result.meanPicture, interrupted: result.interrupted, rows })
+    writeJson({ event: 'end', table, meanImage: result.meanImage, interrupted: result.interrupted, rows })
   }
   if (result.interrupted) throw new Interrupted('Stopped; the same command goes on')
   if (json) return
@@ -122,7 +122,7 @@ function progress(line: ProgressLine): (event: AblationProgress) => void {
     const secondsLeft = rate > 0 ? (total - done) / rate : Number.POSITIVE_INFINITY
     let state = ''
     if (step) state = `, ${step.psnr.toFixed(1)} dB, KL ${(step.loss.kl ?? 0).toPrecision(3)}`
-    if (features) state = `, the teacher's features of ${features.done} of ${features.total} pictures`
+    if (features) state = `, the teacher's features of ${features.done} of ${features.total} images`
     line.update({ done, total, rate, secondsLeft, text: `${arm}, seed ${seed}${state}` })
   }
 }

@@ -32,14 +32,14 @@ export function define(command: Command): void {
     .requiredOption('--latents <folder>', 'the shard folder')
     .requiredOption('--out <folder>', 'where the PNG files go')
     .option('--raw', 'the weights in training instead of their moving average')
-    .option('--start <number>', 'the first picture', naturalNumber)
-    .option('--end <number>', 'the one after the last picture', positiveInteger)
-    .option('--batch <count>', 'pictures in one pass', positiveInteger, 64)
+    .option('--start <number>', 'the first image', naturalNumber)
+    .option('--end <number>', 'the one after the last image', positiveInteger)
+    .option('--batch <count>', 'images in one pass', positiveInteger, 64)
     .addOption(precisionOption())
     .option('--force', 'decode shards that another tokenizer encoded')
   addComputeOptions(command)
   addExamples(command, {
-    'mactok decode runs/tiny --latents latents/ --out decoded/': 'every picture, under its own name',
+    'mactok decode runs/tiny --latents latents/ --out decoded/': 'every image, under its own name',
     'mactok decode runs/tiny --latents latents/ --out decoded/ --end 16': 'the first 16'
   })
   command.action(run)
@@ -51,7 +51,7 @@ async function run(model: string, options: Options): Promise<void> {
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { decodeShards } = await import('../pipeline/decode.js')
   using tokenizer = await Tokenizer.load(model, { device, raw })
-  const line = new ProgressLine({ unit: 'pictures', quiet: json })
+  const line = new ProgressLine({ unit: 'images', quiet: json })
   let update: ReturnType<typeof counter> | undefined
   const work = decodeShards(tokenizer, latents, out, {
     ...rest,
@@ -63,6 +63,6 @@ async function run(model: string, options: Options): Promise<void> {
   })
   const result = await usage(() => work).finally(() => line.stop())
   if (json) writeJson(result)
-  if (result.interrupted) throw new Interrupted(`Stopped after ${result.pictures} pictures in ${out}`)
-  if (!json) process.stdout.write(`${out}: ${result.pictures} pictures\n`)
+  if (result.interrupted) throw new Interrupted(`Stopped after ${result.images} images in ${out}`)
+  if (!json) process.stdout.write(`${out}: ${result.images} images\n`)
 }

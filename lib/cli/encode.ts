@@ -35,7 +35,7 @@ interface Options extends ComputeOptions {
 export function define(command: Command): void {
   command
     .argument('<tokenizer>', 'a run folder, a checkpoint or a model folder')
-    .requiredOption('--data <path>', 'a folder of pictures, or tars')
+    .requiredOption('--data <path>', 'a folder of images, or tars')
     .requiredOption('--out <folder>', 'the shard folder; the same command goes on after an interruption')
     .option('--raw', 'the weights in training instead of their moving average')
     .addOption(
@@ -46,20 +46,20 @@ export function define(command: Command): void {
     .option('--moments', 'store posterior means and log-variances')
     .option('--sample', 'store a sample of the posterior instead of its mean')
     .option('--seed <number>', 'of --sample', naturalNumber, 0)
-    .option('--flip', 'encode the mirrored pictures too', true)
+    .option('--flip', 'encode the mirrored images too', true)
     .option('--no-flip', 'leave them out')
-    .option('--shard-size <count>', 'pictures in a shard', positiveInteger, 10_000)
-    .option('--batch <count>', 'pictures in one pass', positiveInteger, 64)
+    .option('--shard-size <count>', 'images in a shard', positiveInteger, 10_000)
+    .option('--batch <count>', 'images in one pass', positiveInteger, 64)
     .addOption(precisionOption())
     .addOption(
       new Option('--preprocess <kind>', "adm: ADM's exact centre crop; fast: the decoder's own shrinking")
         .choices(['adm', 'fast'])
         .default('adm')
     )
-    .option('--strict', 'stop at a broken picture instead of leaving it out')
+    .option('--strict', 'stop at a broken image instead of leaving it out')
   addComputeOptions(command)
   addExamples(command, {
-    'mactok encode runs/tiny --data photos/ --out latents/': 'posterior means, and those of the mirrored pictures',
+    'mactok encode runs/tiny --data photos/ --out latents/': 'posterior means, and those of the mirrored images',
     'mactok encode runs/b128 --data imagenet/train --out latents/ --moments --dtype float16':
       'means and log-variances, half the size'
   })
@@ -73,7 +73,7 @@ async function run(model: string, options: Options): Promise<void> {
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { encodeImages } = await import('../pipeline/encode.js')
   using tokenizer = await Tokenizer.load(model, { device, raw })
-  const line = new ProgressLine({ unit: 'pictures', quiet: json })
+  const line = new ProgressLine({ unit: 'images', quiet: json })
   let update: ReturnType<typeof counter> | undefined
   const work = encodeImages(tokenizer, imageSource(data), out, {
     ...rest,
@@ -86,10 +86,10 @@ async function run(model: string, options: Options): Promise<void> {
   })
   const result = await usage(() => work).finally(() => line.stop())
   if (json) writeJson(result)
-  const { pictures, shards, skipped, interrupted } = result
+  const { images, shards, skipped, interrupted } = result
   if (interrupted) throw new Interrupted(`Stopped with ${shards} shards in ${out}; the same command goes on after them`)
   if (!json)
     process.stdout.write(
-      `${out}: ${pictures} pictures in ${shards} shard${shards === 1 ? '' : 's'}${skipped ? `, ${skipped} broken ones left out` : ''}\n`
+      `${out}: ${images} images in ${shards} shard${shards === 1 ? '' : 's'}${skipped ? `, ${skipped} broken ones left out` : ''}\n`
     )
 }

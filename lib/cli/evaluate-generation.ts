@@ -73,19 +73,19 @@ const axes = (text: string): SweepAxis[] =>
 
 export function define(command: Command): void {
   command
-    .argument('<generated>', "a generator (run, checkpoint, folder), an .npz of ADM's, a folder of pictures, or tars")
-    .requiredOption('--reference <path>', "statistics (.npz), ADM's reference batch, or real pictures: a folder, tars")
+    .argument('<generated>', "a generator (run, checkpoint, folder), an .npz of ADM's, a folder of images, or tars")
+    .requiredOption('--reference <path>', "statistics (.npz), ADM's reference batch, or real images: a folder, tars")
     .option('--metrics <list>', 'of fid, sfid, is, precision, recall (default: all that can be computed)', words)
     .option('--inception <weights>', "FID's Inception, with fc for the Inception score (default: inception-fid)")
     .addOption(inceptionInputOption())
-    .option('--size <pixels>', "side of a folder's pictures (default: the first one's short side)", positiveInteger)
+    .option('--size <pixels>', "side of a folder's images (default: the first one's short side)", positiveInteger)
     .option('--tokenizer <folder>', "decodes a generator's samples")
     .option('--weak <folder>', 'a weaker generator that guides instead of the prediction without class')
     .option('--raw', 'the weights in training instead of their moving average')
     .option('--force', 'decode with another tokenizer than the one it was trained for')
     .option('--count <count>', 'samples to draw', positiveInteger, 50_000)
     .option('--seed <number>', 'decides noise and classes', naturalNumber, 0)
-    .option('--batch <count>', 'pictures in one pass', positiveInteger, 64)
+    .option('--batch <count>', 'images in one pass', positiveInteger, 64)
     .addOption(precisionOption())
     .option('--sweep <axes>', 'guidance, interval, or guidance,interval: the best scale, then the best interval', axes)
     .option('--scales <list>', 'guidance scales to try (default: 1 to 4)', numbers)
@@ -109,16 +109,16 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   if (sweep && tokenizer === undefined) throw new UsageError('Expected --tokenizer <folder> with --sweep')
   if (sweep && out === undefined) throw new UsageError('Expected --out <folder> with --sweep')
   const device = await prepare(options)
-  const { writeJson: saveJson } = await import('../weights/atomic.js')
-  const line = new ProgressLine({ unit: 'pictures', quiet: json })
+  const { writeJson: saveJson } = await import('../files/atomic.js')
+  const line = new ProgressLine({ unit: 'images', quiet: json })
   const result = await interruptible((signal) =>
-    usage(() => (tokenizer === undefined ? ofPictures : ofGenerator)(path, { ...options, device, signal, line }))
+    usage(() => (tokenizer === undefined ? ofImages : ofGenerator)(path, { ...options, device, signal, line }))
   ).finally(() => line.stop())
   if (out !== undefined && !sweep) await saveJson(`${out}/evaluation.json`, result)
   if (json) return writeJson(result)
   if ('best' in result) return writeSweep(result)
   for (const notice of result.notices) process.stderr.write(`${notice}\n`)
-  writeTable([['pictures', result.pictures], ...shown(result)])
+  writeTable([['images', result.images], ...shown(result)])
 }
 
 type Call = Options & Record<string, unknown> & { device: string; signal: AbortSignal; line: ProgressLine }
@@ -146,28 +146,28 @@ async function prepareReference({ reference, resize, inception: weights, ...call
   return { inception, against }
 }
 
-async function ofPictures(path: string, call: Call): Promise<GenerationEvaluation> {
-  const { openPictures, pictureKey } = await import('../evaluation/picture-stream.js')
+async function ofImages(path: string, call: Call): Promise<GenerationEvaluation> {
+  const { openImages, imageKey } = await import('../evaluation/image-stream.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
   const { size, metrics, batch, signal, line, out } = call
   const { findGenerator } = await import('../generator/folder.js')
   if (!path.endsWith('.npz') && (await findGenerator(path).catch(() => null)))
     throw new UsageError(`Expected --tokenizer <folder> to decode what the generator ${path} makes`)
-  await using pictures = await openPictures(path, { size })
-  const { inception, against } = await prepareReference(call, pictures.width)
+  await using images = await openImages(path, { size })
+  const { inception, against } = await prepareReference(call, images.width)
   using _ = inception
   using __ = against
-  return await evaluateGeneration(inception, pictures, against, {
+  return await evaluateGeneration(inception, images, against, {
     ...{ batch, signal, onProgress: progressOf(line, 'generated') },
     ...(metrics && { metrics }),
-    ...(out && { partial: { file: `${out}/generated.partial.npz`, key: await pictureKey(path) } })
+    ...(out && { partial: { file: `${out}/generated.partial.npz`, key: await imageKey(path) } })
   })
 }
 
 async function ofGenerator(path: string, call: Call): Promise<GenerationEvaluation | Sweep> {
   const { Generator } = await import('../generator/generator.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
-  const { generatedPictures, sampleKey } = await import('../evaluation/generated-pictures.js')
+  const { generatedImages, sampleKey } = await import('../evaluation/generated-images.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
   const { sweepGuidance } = await import('../evaluation/sweep.js')
   const { writeSweepPlots } = await import('../evaluation/sweep-plot.js')
@@ -183,7 +183,7 @@ async function ofGenerator(path: string, call: Call): Promise<GenerationEvaluati
   const key = await sampleKey(folders, { settings, seed, count, precision, reference: call.reference, metrics })
   const evaluate = async (guidance: Partial<Guidance>, text: string) => {
     const sampling = { ...settings, guidance: { ...settings.guidance, ...guidance } }
-    const samples = generatedPictures(generator, tokenizer, count, {
+    const samples = generatedImages(generator, tokenizer, count, {
       ...{ ...sampling, seed, precision, force, signal },
       ...(weak && { weak })
     })

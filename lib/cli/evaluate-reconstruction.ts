@@ -32,13 +32,13 @@ interface Options extends ComputeOptions {
 export function define(command: Command): void {
   command
     .argument('<tokenizer>', 'a run folder, a checkpoint or a model folder')
-    .requiredOption('--data <path>', 'a folder of pictures, or tars')
+    .requiredOption('--data <path>', 'a folder of images, or tars')
     .option('--raw', 'the weights in training instead of their moving average')
     .option('--metrics <list>', 'of ssim, lpips, rfid (default: those whose weights are found); PSNR always', words)
     .option('--lpips <weights>', 'network of LPIPS (default: lpips-alex where it is found, else lpips-vgg)')
     .option('--inception <weights>', "FID's Inception (default: inception-fid)")
-    .option('--count <count>', 'only so many pictures, spread over the listing', positiveInteger)
-    .option('--batch <count>', 'pictures in one pass', positiveInteger, 64)
+    .option('--count <count>', 'only so many images, spread over the listing', positiveInteger)
+    .option('--batch <count>', 'images in one pass', positiveInteger, 64)
     .addOption(precisionOption())
   addComputeOptions(command)
   addExamples(command, {
@@ -55,9 +55,9 @@ async function run(model: string, options: Options): Promise<void> {
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { evaluateReconstruction } = await import('../evaluation/reconstruction.js')
   const { readRun } = await import('../training/run.js')
-  const { writeJson: saveJson } = await import('../weights/atomic.js')
+  const { writeJson: saveJson } = await import('../files/atomic.js')
   using tokenizer = await Tokenizer.load(model, { device, raw })
-  const line = new ProgressLine({ unit: 'pictures', quiet: json })
+  const line = new ProgressLine({ unit: 'images', quiet: json })
   let update: ReturnType<typeof counter> | undefined
   const result = await interruptible((signal) =>
     usage(() =>
@@ -83,7 +83,7 @@ async function run(model: string, options: Options): Promise<void> {
 }
 
 function rows(result: ReconstructionReport): [string, unknown][] {
-  const { pictures, psnr, ssim, lpips, lpipsWeights, rfid, activeUnits, kl } = result
+  const { images, psnr, ssim, lpips, lpipsWeights, rfid, activeUnits, kl } = result
   const all: [string, number | undefined, (value: number) => string][] = [
     ['PSNR', psnr, (value) => `${value.toFixed(3)} dB`],
     ['SSIM', ssim, (value) => value.toFixed(4)],
@@ -95,5 +95,5 @@ function rows(result: ReconstructionReport): [string, unknown][] {
   const known = all.flatMap(([name, value, show]): [string, unknown][] =>
     value === undefined ? [] : [[name, show(value)]]
   )
-  return [['pictures', pictures], ...known]
+  return [['images', images], ...known]
 }

@@ -26,12 +26,12 @@ interface Options extends ComputeOptions {
 
 export function define(command: Command): void {
   command
-    .argument('<pictures>', "a folder, tars, or an .npz of ADM's")
+    .argument('<images>', "a folder, tars, or an .npz of ADM's")
     .requiredOption('--out <file>', 'the .npz to write; the same command goes on after an interruption')
-    .option('--size <pixels>', "side of the centre crops (default: the first picture's short side)", positiveInteger)
+    .option('--size <pixels>', "side of the centre crops (default: the first image's short side)", positiveInteger)
     .option('--inception <weights>', "FID's Inception (default: inception-fid)")
     .addOption(inceptionInputOption().default('pytorch'))
-    .option('--batch <count>', 'pictures in one pass', positiveInteger, 64)
+    .option('--batch <count>', 'images in one pass', positiveInteger, 64)
     .addOption(precisionOption())
   addComputeOptions(command)
   addExamples(command, {
@@ -47,9 +47,9 @@ async function run(path: string, options: Options): Promise<void> {
   const { Inception } = await import('../evaluation/inception.js')
   const { referenceStatistics } = await import('../evaluation/generation.js')
   using inception = await Inception.load({ ...(weights && { weights }), device, input, precision })
-  const line = new ProgressLine({ unit: 'pictures', quiet: json })
+  const line = new ProgressLine({ unit: 'images', quiet: json })
   let update: ReturnType<typeof counter> | undefined
-  const pictures = await interruptible((signal) =>
+  const images = await interruptible((signal) =>
     usage(() =>
       referenceStatistics(inception, path, out, {
         ...{ size, batch, signal },
@@ -60,6 +60,6 @@ async function run(path: string, options: Options): Promise<void> {
       })
     )
   ).finally(() => line.stop())
-  if (json) return writeJson({ file: out, pictures })
-  process.stdout.write(`${out}: statistics of ${pictures} pictures\n`)
+  if (json) return writeJson({ file: out, images })
+  process.stdout.write(`${out}: statistics of ${images} images\n`)
 }

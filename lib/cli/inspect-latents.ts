@@ -32,15 +32,15 @@ interface Options extends ComputeOptions {
 export function define(command: Command): void {
   command
     .argument('<path>', 'a tokenizer (run folder, checkpoint, model folder) or a shard folder')
-    .option('--data <path>', 'pictures: a folder or tars; a shard folder needs none (with --tokenizer: for grids)')
+    .option('--data <path>', 'images: a folder or tars; a shard folder needs none (with --tokenizer: for grids)')
     .option('--tokenizer <folder>', "decodes a shard folder's latents for the grids")
     .option('--out <folder>', 'default: latents/ in a run folder, else latent-space/')
     .option('--raw', 'the weights in training instead of their moving average')
-    .option('--count <count>', 'the most pictures, spread over the listing', positiveInteger, 2_000)
+    .option('--count <count>', 'the most images, spread over the listing', positiveInteger, 2_000)
     .option('--tokens <count>', 'tokens to perturb, spread over all', positiveInteger, 12)
     .option('--neighbours <count>', 'of UMAP; 0: no UMAP', naturalNumber, 15)
     .option('--seed <number>', 'of UMAP', naturalNumber, 0)
-    .option('--batch <count>', 'pictures in one pass', positiveInteger, 64)
+    .option('--batch <count>', 'images in one pass', positiveInteger, 64)
     .addOption(precisionOption())
   addComputeOptions(command)
   addExamples(command, {
@@ -54,14 +54,14 @@ export function define(command: Command): void {
 async function run(path: string, options: Options): Promise<void> {
   const { json = false } = options
   const device = await prepare(options)
-  const line = new ProgressLine({ unit: 'pictures', quiet: json })
+  const line = new ProgressLine({ unit: 'images', quiet: json })
   const result = await interruptible((signal) =>
     usage(() => inspectLatents(path, options, { device, signal, line }))
   ).finally(() => line.stop())
   if (json) return writeJson(result)
-  const { folder, pictures, tokens, channels, activeUnits, klPerToken, files } = result
+  const { folder, images, tokens, channels, activeUnits, klPerToken, files } = result
   writeTable([
-    ['pictures', pictures],
+    ['images', images],
     ['latents', `${tokens} tokens of ${channels} channels`],
     ['active units', `${(100 * activeUnits).toFixed(1)} %`],
     ...(klPerToken
@@ -91,9 +91,9 @@ async function inspectLatents(path: string, options: Options, { device, signal, 
     () => true,
     () => false
   )
-  if (isTokenizer && data === undefined) throw new UsageError('Expected --data <path>, pictures to encode')
+  if (isTokenizer && data === undefined) throw new UsageError('Expected --data <path>, images to encode')
   if (options.tokenizer !== undefined && data === undefined)
-    throw new UsageError('Expected --data <path> with --tokenizer, pictures for the grids')
+    throw new UsageError('Expected --data <path> with --tokenizer, images for the grids')
   const model = isTokenizer ? path : options.tokenizer
   using tokenizer = model === undefined ? null : await Tokenizer.load(model, { device, raw, precision })
   const source = data === undefined ? null : imageSource(data)
@@ -114,7 +114,7 @@ async function inspectLatents(path: string, options: Options, { device, signal, 
   const inRun = isTokenizer && (await readRun(path)) !== null
   const folder = options.out ?? (inRun ? `${path.replace(/[\\/]$/, '')}/latents` : 'latent-space')
   const result = await describeLatents(samples, folder, {
-    ...(tokenizer && source && { decoder: { tokenizer, pictures: source } }),
+    ...(tokenizer && source && { decoder: { tokenizer, images: source } }),
     ...{ tokens, neighbours, seed },
     onStage: (stage) => json || line.note(stage)
   })

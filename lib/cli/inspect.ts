@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type Inspected, inspect } from '../pipeline/inspect.js'
+import { type Inspected, inspect } from '../report/inspect.js'
 import type { GeneratorRunRecord } from '../training/generator-record.js'
 import type { RunRecord } from '../training/run.js'
 import { addExamples, writeJson, writeTable } from './context.js'
@@ -30,7 +30,7 @@ function tokenizerRows({ settled, data }: RunRecord): [string, unknown][] {
   const { imageSize, latentTokens, latentChannels } = tokenizer
   const aligned = [align.local && 'local', align.global && 'global'].filter(Boolean).join(' and ')
   return [
-    ['pictures', `${data.pictures} from ${data.from}, ${data.heldOut} held out`],
+    ['images', `${data.images} from ${data.from}, ${data.heldOut} held out`],
     ['tokenizer', `${imageSize} px to ${latentTokens} tokens of ${latentChannels} channels`],
     [
       'settings',

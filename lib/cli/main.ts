@@ -7,7 +7,7 @@ import { exitCode, reportError } from './context.js'
 const commands: Record<string, { summary: string; load: () => Promise<{ define(command: Command): void }> }> = {
   doctor: { summary: 'say what this machine has: LibTorch, devices, weights', load: () => import('./doctor.js') },
   'train tokenizer': {
-    summary: 'train a tokenizer on a folder of pictures',
+    summary: 'train a tokenizer on a folder of images',
     load: () => import('./train-tokenizer.js')
   },
   'train decoder': {
@@ -18,11 +18,11 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     summary: 'train a generator on latent shards',
     load: () => import('./train-generator.js')
   },
-  encode: { summary: 'encode a folder of pictures into latent shards', load: () => import('./encode.js') },
-  decode: { summary: 'decode latent shards into pictures', load: () => import('./decode.js') },
+  encode: { summary: 'encode a folder of images into latent shards', load: () => import('./encode.js') },
+  decode: { summary: 'decode latent shards into images', load: () => import('./decode.js') },
   sample: { summary: 'draw samples of a generator', load: () => import('./sample.js') },
   reconstruct: {
-    summary: 'write a grid of pictures, their masks and their reconstructions',
+    summary: 'write a grid of images, their masks and their reconstructions',
     load: () => import('./reconstruct.js')
   },
   'evaluate reconstruction': {
@@ -34,7 +34,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     load: () => import('./evaluate-generation.js')
   },
   'evaluate statistics': {
-    summary: 'write the reference statistics of pictures',
+    summary: 'write the reference statistics of images',
     load: () => import('./evaluate-statistics.js')
   },
   probe: { summary: 'say how much of the classes a linear map finds in latents', load: () => import('./probe.js') },

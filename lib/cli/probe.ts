@@ -22,7 +22,7 @@ interface Options extends ComputeOptions {
   teacher?: string
   grid: number
   features?: ProbeKind
-  pictures?: number
+  images?: number
   l2: number
   raw?: boolean
   sample?: boolean
@@ -34,14 +34,14 @@ const kinds: ProbeKind[] = ['mean', 'flatten', 'cls', 'patches']
 export function define(command: Command): void {
   command
     .argument('[tokenizer]', 'a run folder, a checkpoint or a model folder; not with --teacher')
-    .requiredOption('--data <path>', 'pictures with classes, to fit on')
+    .requiredOption('--data <path>', 'images with classes, to fit on')
     .option('--val <path>', 'others, to judge by (default: every fifth of the first)')
     .option('--teacher <weights>', "probe a DINOv2's features instead, by name or folder")
     .addOption(
       new Option('--features <kind>', 'mean or flatten of latents; cls or patches (mean) of a teacher').choices(kinds)
     )
-    .option('--grid <count>', "patches a side of the teacher's pictures", positiveInteger, 16)
-    .option('--pictures <count>', 'the most of each, spread over the folder', positiveInteger)
+    .option('--grid <count>', "patches a side of the teacher's images", positiveInteger, 16)
+    .option('--images <count>', 'the most of each, spread over the folder', positiveInteger)
     .option('--l2 <weight>', 'of the penalty ½‖W‖² beside the mean cross-entropy', Number, 1e-3)
     .option('--sample', 'draws from the posteriors instead of their means')
     .option('--raw', 'the weights in training instead of their moving average')
@@ -50,25 +50,25 @@ export function define(command: Command): void {
   addExamples(command, {
     'mactok probe runs/tiny --data cifar10/train-00000.tar --val cifar10/test-00000.tar':
       'latents averaged over the tokens',
-    'mactok probe runs/tiny --data photos/ --features flatten': 'all latents, judged by every fifth picture',
-    'mactok probe --teacher dinov2-small --data cifar10/train-00000.tar --pictures 2000': 'what the teacher knows'
+    'mactok probe runs/tiny --data photos/ --features flatten': 'all latents, judged by every fifth image',
+    'mactok probe --teacher dinov2-small --data cifar10/train-00000.tar --images 2000': 'what the teacher knows'
   })
   command.action(run)
 }
 
 async function run(model: string | undefined, options: Options): Promise<void> {
-  const { data, val, teacher, features, pictures, l2, precision, raw, json = false } = options
+  const { data, val, teacher, features, images, l2, precision, raw, json = false } = options
   if ((model === undefined) === (teacher === undefined)) {
     throw new UsageError('Expected either a tokenizer, or --teacher <weights>')
   }
   const device = await prepare(options)
   const { imageSource } = await import('../data/image-source.js')
   const { probe } = await import('../evaluation/probe.js')
-  const line = new ProgressLine({ unit: 'pictures', quiet: json })
+  const line = new ProgressLine({ unit: 'images', quiet: json })
   const settings = {
     ...{ l2, precision, sample: options.sample ?? false },
     ...(features && { features }),
-    ...(pictures && { pictures }),
+    ...(images && { images }),
     ...(val && { validation: imageSource(val) }),
     onBroken: ({ name, reason }: { name: string; reason: string }) => !json && line.note(`left out ${name}: ${reason}`)
   }
@@ -89,7 +89,7 @@ async function run(model: string | undefined, options: Options): Promise<void> {
   writeTable([
     ['features', `${result.features}, ${result.dimensions} numbers`],
     ['classes', result.classes],
-    ['training', `${percent(result.trainingAccuracy)} of ${result.training} pictures`],
-    ['validation', `${percent(result.validationAccuracy)} of ${result.validation} pictures`]
+    ['training', `${percent(result.trainingAccuracy)} of ${result.training} images`],
+    ['validation', `${percent(result.validationAccuracy)} of ${result.validation} images`]
   ])
 }

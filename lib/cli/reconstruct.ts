@@ -34,11 +34,11 @@ function ratio(text: string): number {
 export function define(command: Command): void {
   command
     .argument('<tokenizer>', 'a run folder, a checkpoint or a model folder')
-    .requiredOption('--data <path>', 'a folder of pictures, or tars')
+    .requiredOption('--data <path>', 'a folder of images, or tars')
     .option('--out <file>', 'the grid', 'reconstructions.png')
     .option('--raw', 'the weights in training instead of their moving average')
     .option('--teacher <weights>', 'DINOv2 for the semantic masks, shown where it is found; or none', 'dinov2-small')
-    .option('--count <count>', 'pictures, spread over the folder', positiveInteger, 12)
+    .option('--count <count>', 'images, spread over the folder', positiveInteger, 12)
     .option('--ratio <part>', 'part of the patches that the shown masks hide', ratio, 0.5)
     .option('--seed <number>', 'of the random masks', naturalNumber, 0)
     .option('--zoom <count>', 'enlargement (default: to about 128 pixels)', positiveInteger)
@@ -47,7 +47,7 @@ export function define(command: Command): void {
   addExamples(command, {
     'mactok reconstruct runs/tiny --data photos/ --out grid.png': 'original, masks, reconstruction',
     'mactok reconstruct runs/tiny --data photos/ --count 4 --ratio 0.7 --zoom 4':
-      'four pictures, larger, with the densest masks of training'
+      'four images, larger, with the densest masks of training'
   })
   command.action(run)
 }
@@ -79,5 +79,5 @@ async function run(model: string, options: Options): Promise<void> {
     ...size
   })
   if (json) return writeJson(result)
-  process.stdout.write(`${result.file}: ${result.pictures} pictures, ${result.psnr.toFixed(2)} dB\n`)
+  process.stdout.write(`${result.file}: ${result.images} images, ${result.psnr.toFixed(2)} dB\n`)
 }

@@ -12,7 +12,7 @@ export function define(command: Command): void {
   command
     .argument('<run>', "a tokenizer's, decoder's or generator's run folder")
     .option('--out <file>', 'the report (default: report.html in the run folder)')
-    .option('--data <path>', "pictures to show the masks of training on (default: the run's own); none leaves them out")
+    .option('--data <path>', "images to show the masks of training on (default: the run's own); none leaves them out")
     .option('--device <name>', 'of the teacher that finds what matters: cpu, cuda, cuda:1, or auto', 'auto')
     .option('--json', 'write JSON to standard output')
   addExamples(command, {

@@ -76,14 +76,14 @@ async function run(folder: string, options: Options & Record<string, unknown>): 
   const device = await prepare(options)
   const { Generator } = await import('../generator/generator.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
-  const { samplePictures } = await import('../pipeline/sample.js')
+  const { sampleImages } = await import('../pipeline/sample.js')
   using generator = await Generator.load(folder, { device, raw: options.raw ?? false, precision })
   using tokenizer = await Tokenizer.load(options.tokenizer, { device })
   using weak = options.weak === undefined ? null : await Generator.load(options.weak, { device })
   const line = new ProgressLine({ unit: 'samples', quiet: json })
   let update: ReturnType<typeof counter> | undefined
   const result = await usage(() =>
-    samplePictures(generator, tokenizer, {
+    sampleImages(generator, tokenizer, {
       ...(givenSettings(options, samplingSchema) as object),
       ...(out === undefined ? {} : { folder: out }),
       ...(grid === undefined ? {} : { grid }),
@@ -101,6 +101,6 @@ async function run(folder: string, options: Options & Record<string, unknown>): 
     })
   ).finally(() => line.stop())
   if (json) writeJson(result)
-  if (result.interrupted) throw new Interrupted(`Stopped after ${result.pictures} samples`)
-  if (!json) process.stdout.write(`${[out, grid, npz].filter(Boolean).join(', ')}: ${result.pictures} samples\n`)
+  if (result.interrupted) throw new Interrupted(`Stopped after ${result.images} samples`)
+  if (!json) process.stdout.write(`${[out, grid, npz].filter(Boolean).join(', ')}: ${result.images} samples\n`)
 }

@@ -27,8 +27,8 @@ export function define(command: Command): void {
   command
     .argument('<run>', 'the run folder of a trained tokenizer; its averaged weights are the start')
     .requiredOption('--out <folder>', 'the folder of the new run')
-    .option('--data <path>', 'a folder of pictures, or tars (default: those of the run)')
-    .option('--held-out <path>', 'other pictures, to evaluate on')
+    .option('--data <path>', 'a folder of images, or tars (default: those of the run)')
+    .option('--held-out <path>', 'other images, to evaluate on')
     .option('--resume', "go on from the new run's newest checkpoint")
     .option('--stop-at <step>', 'stop after this step with a checkpoint', positiveInteger)
   addProfileOption(command)
@@ -38,7 +38,7 @@ export function define(command: Command): void {
     fixedOfDecoder.some((field) => name === field || name.startsWith(`${field}.`))
   )
   addExamples(command, {
-    'mactok train decoder runs/b128 --out runs/b128-decoder': 'ten epochs on the same pictures',
+    'mactok train decoder runs/b128 --out runs/b128-decoder': 'ten epochs on the same images',
     'mactok train decoder runs/tiny --out runs/sharp --discriminator.weights auto --epochs 2': 'with a discriminator'
   })
   command.action(run)

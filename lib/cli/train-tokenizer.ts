@@ -37,15 +37,15 @@ export function define(command: Command): void {
   command
     .argument('[preset]', 'tiny-32, tiny-64, mactok-b-256-64, mactok-b-256-128, mactok-bl-512-64 or mactok-b-512-128')
     .requiredOption('--out <folder>', 'the run folder')
-    .option('--data <path>', 'a folder of pictures, or tars; a resumed run remembers it')
-    .option('--held-out <path>', 'other pictures, to evaluate on')
+    .option('--data <path>', 'a folder of images, or tars; a resumed run remembers it')
+    .option('--held-out <path>', 'other images, to evaluate on')
     .option('--resume', "go on from the run folder's newest checkpoint")
     .option(
       '--stop-at <step>',
       'stop after this step with a checkpoint; the schedules still span all steps',
       positiveInteger
     )
-    .option('--strict', 'stop at a broken picture instead of leaving it out')
+    .option('--strict', 'stop at a broken image instead of leaving it out')
   addProfileOption(command)
   addUiOptions(command)
   addComputeOptions(command)
@@ -53,7 +53,7 @@ export function define(command: Command): void {
   addExamples(command, {
     'mactok train tokenizer tiny-64 --data photos/ --out runs/tiny': 'a small tokenizer on a laptop',
     'mactok train tokenizer mactok-b-256-128 --data imagenet/train --out runs/b128 --microBatch 32':
-      "the paper's, 32 pictures at a time",
+      "the paper's, 32 images at a time",
     'mactok train tokenizer tiny-64 --data photos/ --out runs/half --masking.max 0.5 --steps 2000':
       'with other settings',
     'mactok train tokenizer tiny-64 --data photos/ --out runs/seen --ui': 'with a live page',
@@ -75,7 +75,7 @@ async function run(preset: string | undefined, options: Options & Record<string,
   const earlier = options.resume ? await readRun(options.out) : null
   const from = options.data ?? earlier?.data.from
   const heldOut = options.heldOut ?? earlier?.data.heldOutFrom ?? undefined
-  if (from === undefined) throw new UsageError('Expected --data <path>, the pictures to train on')
+  if (from === undefined) throw new UsageError('Expected --data <path>, the images to train on')
   const device = await prepare(options)
   const training = usage(() =>
     trainTokenizer(earlier?.config ?? {})
@@ -108,29 +108,29 @@ export async function runTraining(
 
 /** Shows a run's events; returns what ends the display. */
 function report(training: TokenizerTraining, json: boolean): () => void {
-  const line = new ProgressLine({ unit: 'pictures', quiet: json, seconds: 0 })
+  const line = new ProgressLine({ unit: 'images', quiet: json, seconds: 0 })
   const say = (text: string) => !json && line.note(text)
-  const features = new ProgressLine({ unit: 'pictures', quiet: json })
+  const features = new ProgressLine({ unit: 'images', quiet: json })
   let count: ((done: number) => void) | undefined
   for (const event of trainingEventNames) {
     if (json) training.on(event, (details) => writeJson({ event, ...details }))
   }
   training
-    .on('start', ({ dir, step, steps, pictures, heldOut, device, config }) => {
+    .on('start', ({ dir, step, steps, images, heldOut, device, config }) => {
       features.stop()
       const held = heldOut ? `, ${heldOut} held out` : ''
       const { local, global } = config.align
       const aligned = local || global ? `, aligned with ${config.teacher.weights}` : ''
-      say(`${dir}: steps ${step} to ${steps} on ${device} (${config.precision}), ${pictures} pictures${held}${aligned}`)
+      say(`${dir}: steps ${step} to ${steps} on ${device} (${config.precision}), ${images} images${held}${aligned}`)
     })
     .on('step', (event) => {
       line.update({
         ...{ done: event.step, total: event.steps, text: describeStep(event) },
-        ...{ rate: event.picturesPerSecond, secondsLeft: event.secondsLeft }
+        ...{ rate: event.imagesPerSecond, secondsLeft: event.secondsLeft }
       })
     })
-    .on('evaluation', ({ step, psnr, pictures }) =>
-      say(`step ${step}: ${psnr.toFixed(2)} dB on ${pictures} held-out pictures`)
+    .on('evaluation', ({ step, psnr, images }) =>
+      say(`step ${step}: ${psnr.toFixed(2)} dB on ${images} held-out images`)
     )
     .on('checkpoint', ({ step, folder }) => say(`step ${step}: ${folder}`))
     .on('grid', ({ file }) => say(file))

@@ -68,7 +68,7 @@ export function define(command: Command): void {
     .option('--json', 'write the address as JSON')
   addPlace(command)
   addExamples(command, {
-    'mactok ui runs/tiny': 'curves, grids and a playground for pictures',
+    'mactok ui runs/tiny': 'curves, grids and a playground for images',
     'mactok ui runs/sit --tokenizer runs/tiny': 'a playground that samples classes',
     'mactok train tokenizer tiny-64 --data photos/ --out runs/tiny --ui': 'the same while it trains, with buttons'
   })

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { type ExportOptions, exportLayouts, exportWeights } from '../weights/export.js'
+import { type ExportOptions, exportLayouts, exportWeights } from '../interchange/export.js'
 import { addExamples, usage, writeJson } from './context.js'
 
 export function define(command: Command): void {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { type ImportedWeights, importWeights } from '../weights/import.js'
-import { type ImportOptions, importSchema } from '../weights/import-schema.js'
+import { type ImportedWeights, importWeights } from '../interchange/import.js'
+import { type ImportOptions, importSchema } from '../interchange/import-schema.js'
 import { addExamples, usage, writeJson } from './context.js'
 import { addSettings, givenSettings } from './settings.js'
 

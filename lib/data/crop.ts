@@ -1,6 +1,6 @@
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import type { Picture } from './decode.js'
+import type { Image } from './decode.js'
 
 interface Size {
   width: number
@@ -11,8 +11,8 @@ interface Size {
  * ADM's `center_crop_arr`: halved with a box filter while the short side is at least twice `size`, then bicubic with antialiasing
  * to the short side `size`, then the centre. Bit for bit Pillow's, on the same decoded pixels. Writes uint8 [size, size, 3] to `into`.
  */
-export async function centreCrop(picture: Picture, size: number, into: Uint8Array): Promise<void> {
-  const halved = await halve(picture, size)
+export async function centreCrop(image: Image, size: number, into: Uint8Array): Promise<void> {
+  const halved = await halve(image, size)
   const scaled = scaledTo(halved, size)
   const left = Math.floor((scaled.width - size) / 2)
   const top = Math.floor((scaled.height - size) / 2)
@@ -32,14 +32,14 @@ export interface CropDraws {
  * antialiased bicubic; then a window of `size`, anywhere; then perhaps mirrored. Writes uint8 [size, size, 3] to `into`.
  */
 export async function randomCrop(
-  picture: Picture,
+  image: Image,
   size: number,
   minScale: number,
   draws: CropDraws,
   into: Uint8Array
 ): Promise<void> {
   const shortSide = size + Math.floor(draws.scale * (longestShortSide(size, minScale) - size + 1))
-  const halved = await halve(picture, shortSide)
+  const halved = await halve(image, shortSide)
   const scaled = scaledTo(halved, shortSide)
   const left = Math.floor(draws.x * (scaled.width - size + 1))
   const top = Math.floor(draws.y * (scaled.height - size + 1))
@@ -50,8 +50,8 @@ export async function randomCrop(
 export const longestShortSide = (size: number, minScale: number): number => Math.floor(size / minScale + 1e-6)
 
 /** Halved with a box filter while the short side is at least twice `shortSide`. Also the first part of every crop to a smaller one. */
-export async function halve(picture: Picture, shortSide: number): Promise<Picture> {
-  let current = picture
+export async function halve(image: Image, shortSide: number): Promise<Image> {
+  let current = image
   while (Math.min(current.width, current.height) >= 2 * shortSide) {
     const half = { width: current.width >> 1, height: current.height >> 1 }
     const data = new Uint8Array(half.width * half.height * 3)
@@ -74,7 +74,7 @@ function roundHalfToEven(value: number): number {
 }
 
 function window(
-  source: Picture,
+  source: Image,
   filter: 'box' | 'bicubic',
   scaled: Size,
   part: Size & { left: number; top: number },
@@ -93,7 +93,7 @@ function window(
   return native(addon().resample(source.data, source.width, source.height, target, into))
 }
 
-/** uint8 [rows, size, 3] from right to left: a picture, or several below each other. */
+/** uint8 [rows, size, 3] from right to left: an image, or several below each other. */
 export function mirrored(pixels: Uint8Array, size: number): Uint8Array {
   const result = new Uint8Array(pixels.length)
   const stride = size * 3

@@ -3,7 +3,7 @@ import { MactokError } from '../errors.js'
 import { type LoadedSharp, loadSharp } from './sharp.js'
 
 /** uint8 [height, width, 3], sRGB, rows from the top. */
-export interface Picture {
+export interface Image {
   data: Uint8Array
   width: number
   height: number
@@ -17,9 +17,9 @@ const INPUT = { ignoreIcc: true, autoOrient: true, failOn: 'error' } as const
 
 /**
  * Decodes the first frame of a JPEG, PNG, WebP, AVIF, TIFF or GIF. Throws ERR_FORMAT with what is wrong.
- * @param maxPixels - refuse larger pictures. Default: sharp's 268 million
+ * @param maxPixels - refuse larger images. Default: sharp's 268 million
  */
-export function decode(bytes: Buffer, { maxPixels }: { maxPixels?: number } = {}): Promise<Picture> {
+export function decode(bytes: Buffer, { maxPixels }: { maxPixels?: number } = {}): Promise<Image> {
   const input = maxPixels === undefined ? INPUT : { ...INPUT, limitInputPixels: maxPixels }
   return attempt(bytes, async (sharp) => {
     const { space } = await sharp(bytes, input).metadata()
@@ -29,9 +29,9 @@ export function decode(bytes: Buffer, { maxPixels }: { maxPixels?: number } = {}
 
 /**
  * Decodes and crops to `size` × `size` in one go, with the decoder's own shrinking and libvips' resampling: faster than `decode`
- * and `centreCrop` for large pictures, and about one level of 255 away from them. CMYK and alpha are left to `decode`.
+ * and `centreCrop` for large images, and about one level of 255 away from them. CMYK and alpha are left to `decode`.
  */
-export function decodeFast(bytes: Buffer, size: number): Promise<Picture> {
+export function decodeFast(bytes: Buffer, size: number): Promise<Image> {
   return attempt(bytes, async (sharp) => {
     const { space, hasAlpha } = await sharp(bytes).metadata()
     if (space === 'cmyk' || hasAlpha) return decode(bytes)
@@ -39,7 +39,7 @@ export function decodeFast(bytes: Buffer, size: number): Promise<Picture> {
   })
 }
 
-async function attempt(bytes: Buffer, decoded: (sharp: LoadedSharp) => Promise<Picture>): Promise<Picture> {
+async function attempt(bytes: Buffer, decoded: (sharp: LoadedSharp) => Promise<Image>): Promise<Image> {
   if (bytes.length === 0) throw new MactokError('ERR_FORMAT', 'empty file')
   const sharp = await loadSharp()
   try {
@@ -47,15 +47,13 @@ async function attempt(bytes: Buffer, decoded: (sharp: LoadedSharp) => Promise<P
   } catch (cause) {
     const [line = ''] = String((cause as Error).message).split('\n')
     const unknown = line.includes('unsupported image format')
-    throw new MactokError(
-      'ERR_FORMAT',
-      unknown ? 'damaged, or not a picture' : line.replace(/^Input buffer has /, ''),
-      { cause }
-    )
+    throw new MactokError('ERR_FORMAT', unknown ? 'damaged, or not an image' : line.replace(/^Input buffer has /, ''), {
+      cause
+    })
   }
 }
 
-async function pixels(image: Sharp): Promise<Picture> {
+async function pixels(image: Sharp): Promise<Image> {
   const { data, info } = await image
     .removeAlpha()
     .toColourspace('srgb')
@@ -65,7 +63,7 @@ async function pixels(image: Sharp): Promise<Picture> {
 }
 
 /** (1 − ink)(1 − key), rounded, as Pillow converts. */
-async function inked(image: Sharp): Promise<Picture> {
+async function inked(image: Sharp): Promise<Image> {
   const inks = image.pipelineColourspace('cmyk').toColourspace('cmyk').raw({ depth: 'uchar' })
   const { data, info } = await inks.toBuffer({ resolveWithObject: true })
   const { width, height, channels } = info

@@ -5,34 +5,34 @@ import { decode, decodeFast } from './decode.js'
 import type { ImageSet } from './image-set.js'
 import { type BatchOptions, completed } from './options.js'
 import { prefetched } from './prefetch.js'
-import { PictureReader } from './reader.js'
+import { ImageReader } from './reader.js'
 
 export interface EvaluationBatchOptions extends BatchOptions {
   /** `adm`: exactly ADM's centre crop. `fast`: the decoder's own shrinking, about one level of 255 away. Default `adm`. */
   preprocess?: 'adm' | 'fast'
-  /** `both`: every picture mirrored as well. Default `none`. */
+  /** `both`: every image mirrored as well. Default `none`. */
   flip?: 'none' | 'both'
-  /** Refuse pictures that are not square, of which the crop shows a part. Default false. */
+  /** Refuse images that are not square, of which the crop shows a part. Default false. */
   whole?: boolean
-  /** The first picture, in listing order. Default 0. */
+  /** The first image, in listing order. Default 0. */
   start?: number
-  /** The one after the last picture. Default: the set's size. */
+  /** The one after the last image. Default: the set's size. */
   end?: number
 }
 
 export interface EvaluationBatch {
-  /** uint8 [B, size, size, 3], B less for the last batch and where pictures were broken. */
+  /** uint8 [B, size, size, 3], B less for the last batch and where images were broken. */
   images: Uint8Array
   /** The same from right to left, with `flip: 'both'`. */
   flipped: Uint8Array | null
   /** [B], -1 for none. */
   labels: Int32Array
   names: string[]
-  /** [B], the pictures' numbers in the set. */
+  /** [B], the images' numbers in the set. */
   indices: Int32Array
 }
 
-/** Centre crops in listing order, each picture once. Broken pictures are left out and told to `onBroken`. */
+/** Centre crops in listing order, each image once. Broken images are left out and told to `onBroken`. */
 export function evaluationBatches(
   set: ImageSet,
   options: EvaluationBatchOptions
@@ -52,9 +52,9 @@ export function evaluationBatches(
   natural('start', start)
   natural('end', end)
   if (end > set.size || start > end)
-    throw outOfRange('start and end', `a range within the ${set.size} pictures`, [start, end])
+    throw outOfRange('start and end', `a range within the ${set.size} images`, [start, end])
 
-  const reader = new PictureReader(set, preprocess === 'adm' ? decode : (bytes) => decodeFast(bytes, size), rest)
+  const reader = new ImageReader(set, preprocess === 'adm' ? decode : (bytes) => decodeFast(bytes, size), rest)
   const pixels = size * size * 3
 
   const batches = prefetched<EvaluationBatch>(0, Math.ceil((end - start) / batch), rest, async (number, workers) => {
@@ -63,13 +63,13 @@ export function evaluationBatches(
     const images = new Uint8Array(count * pixels)
     const rows = Array.from({ length: count }, (_, row) =>
       workers.run(async () => {
-        const picture = await reader.picture(first + row)
-        if (!picture) return false
-        if (whole && picture.width !== picture.height) {
+        const image = await reader.image(first + row)
+        if (!image) return false
+        if (whole && image.width !== image.height) {
           const { name } = set.sample(first + row)
-          throw outOfRange('pictures', 'square ones', `${name} of ${picture.width} × ${picture.height}`)
+          throw outOfRange('images', 'square ones', `${name} of ${image.width} × ${image.height}`)
         }
-        await centreCrop(picture, size, images.subarray(row * pixels, (row + 1) * pixels))
+        await centreCrop(image, size, images.subarray(row * pixels, (row + 1) * pixels))
         return true
       })
     )
@@ -78,7 +78,7 @@ export function evaluationBatches(
   return filled(batches)
 }
 
-/** Closes the gaps that broken pictures left, and adds what the rows stand for. */
+/** Closes the gaps that broken images left, and adds what the rows stand for. */
 function withoutBroken(
   set: ImageSet,
   first: number,
@@ -104,7 +104,7 @@ function withoutBroken(
   }
 }
 
-/** Without the batches of which every picture is broken. */
+/** Without the batches of which every image is broken. */
 async function* filled(
   batches: AsyncGenerator<EvaluationBatch, void, undefined>
 ): AsyncGenerator<EvaluationBatch, void, undefined> {

@@ -3,16 +3,16 @@ const EXTENSIONS = new Set(['jpg', 'jpeg', 'jpe', 'jfif', 'png', 'webp', 'avif',
 /** The formats that are read, for messages. */
 export const FORMATS = 'JPEG, PNG, WebP, AVIF, TIFF, GIF'
 
-export const isPictureExtension = (extension: string): boolean => EXTENSIONS.has(extension.toLowerCase())
+export const isImageExtension = (extension: string): boolean => EXTENSIONS.has(extension.toLowerCase())
 
-/** Why a file cannot be a picture by its name, or null if it may be one. */
-export function notAPicture(name: string): string | null {
+/** Why a file cannot be an image by its name, or null if it may be one. */
+export function notAnImage(name: string): string | null {
   const extension = /[^/.]\.([^/.]+)$/.exec(name)?.[1] ?? ''
-  if (isPictureExtension(extension)) return null
-  return extension ? `not a picture (.${extension})` : 'not a picture (no extension)'
+  if (isImageExtension(extension)) return null
+  return extension ? `not an image (.${extension})` : 'not an image (no extension)'
 }
 
-/** Folders and files that systems and tools leave behind: neither pictures nor classes, and not worth a report. */
+/** Folders and files that systems and tools leave behind: neither images nor classes, and not worth a report. */
 export const isHidden = (name: string): boolean => name.startsWith('.') || name === '__MACOSX'
 
 /** Python's order of strings, by code point; JavaScript's own is by UTF-16 unit. */

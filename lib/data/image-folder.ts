@@ -1,18 +1,18 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalidParameter, MactokError } from '../errors.js'
-import { byCodePoint, FORMATS, isHidden, notAPicture } from './formats.js'
+import { byCodePoint, FORMATS, isHidden, notAnImage } from './formats.js'
 import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
 
 export interface ImageFolderOptions {
-  /** `folders`: the sub-folders are the classes; `none`: no labels, every picture below the folder. Default: `folders` where sub-folders hold pictures. */
+  /** `folders`: the sub-folders are the classes; `none`: no labels, every image below the folder. Default: `folders` where sub-folders hold images. */
   labels?: 'folders' | 'none'
 }
 
 /**
- * A folder of pictures: one sub-folder a class, labelled and ordered as torchvision's `ImageFolder` does (classes, then paths,
+ * A folder of images: one sub-folder a class, labelled and ordered as torchvision's `ImageFolder` does (classes, then paths,
  * by code point; links followed), or flat. Hidden files and folders are passed over, so that `.ipynb_checkpoints` is no class.
- * What is not a picture, and pictures beside the class folders, are told in `ignored`.
+ * What is not an image, and images beside the class folders, are told in `ignored`.
  */
 export function imageFolder(path: string, options: ImageFolderOptions = {}): ImageSource {
   if (typeof path !== 'string' || path === '') throw invalidParameter('path', 'a folder', path)
@@ -27,7 +27,7 @@ async function openFolder(root: string, labels: ImageFolderOptions['labels']): P
   const top = await list(root, '')
   const folders: Folder[] = []
   for (const name of top.folders) folders.push(await walk(root, name, [await realpath(root)]))
-  const nested = labels === 'folders' || (labels !== 'none' && folders.some(({ pictures }) => pictures.length > 0))
+  const nested = labels === 'folders' || (labels !== 'none' && folders.some(({ images }) => images.length > 0))
 
   const ignored: Ignored[] = [...top.ignored]
   const samples: Sample[] = []
@@ -35,16 +35,16 @@ async function openFolder(root: string, labels: ImageFolderOptions['labels']): P
     for (const name of names) samples.push({ name, label })
   }
   if (nested) {
-    for (const name of top.pictures) ignored.push({ name, reason: 'in no class folder' })
+    for (const name of top.images) ignored.push({ name, reason: 'in no class folder' })
   } else {
-    take(top.pictures, -1)
+    take(top.images, -1)
   }
   for (const [index, folder] of folders.entries()) {
     ignored.push(...folder.ignored)
-    take(folder.pictures, nested ? index : -1)
+    take(folder.images, nested ? index : -1)
   }
   if (samples.length === 0) {
-    throw new MactokError('ERR_FORMAT', `${root} holds no pictures (${FORMATS}), only ${count(ignored.length)}`)
+    throw new MactokError('ERR_FORMAT', `${root} holds no images (${FORMATS}), only ${count(ignored.length)}`)
   }
   return {
     name: root,
@@ -58,7 +58,7 @@ async function openFolder(root: string, labels: ImageFolderOptions['labels']): P
 }
 
 interface Folder {
-  pictures: string[]
+  images: string[]
   ignored: Ignored[]
 }
 
@@ -68,7 +68,7 @@ async function walk(root: string, folder: string, ancestors: string[]): Promise<
   const visit = async (path: string, above: string[]) => {
     const place = await realpath(join(root, path))
     if (above.includes(place)) {
-      found.push({ path, pictures: [], ignored: [{ name: path, reason: 'a link to a folder above it' }] })
+      found.push({ path, images: [], ignored: [{ name: path, reason: 'a link to a folder above it' }] })
       return
     }
     const { folders, ...files } = await list(root, path)
@@ -77,7 +77,7 @@ async function walk(root: string, folder: string, ancestors: string[]): Promise<
   }
   await visit(folder, ancestors)
   found.sort((a, b) => byCodePoint(a.path, b.path))
-  return { pictures: found.flatMap(({ pictures }) => pictures), ignored: found.flatMap(({ ignored }) => ignored) }
+  return { images: found.flatMap(({ images }) => images), ignored: found.flatMap(({ ignored }) => ignored) }
 }
 
 /** The visible entries of one folder, sorted: `folders` by their own names, files by their paths from `root`. */
@@ -86,7 +86,7 @@ async function list(root: string, path: string): Promise<Folder & { folders: str
     const what = cause.code === 'ENOTDIR' ? 'is not a folder' : `cannot be listed (${cause.code})`
     throw new MactokError('ERR_FORMAT', `${join(root, path)} ${what}`, { cause })
   })
-  const listing = { folders: [] as string[], pictures: [] as string[], ignored: [] as Ignored[] }
+  const listing = { folders: [] as string[], images: [] as string[], ignored: [] as Ignored[] }
   for (const entry of entries.sort((a, b) => byCodePoint(a.name, b.name))) {
     if (isHidden(entry.name)) continue
     const name = path ? `${path}/${entry.name}` : entry.name
@@ -95,9 +95,9 @@ async function list(root: string, path: string): Promise<Folder & { folders: str
       listing.folders.push(entry.name)
       continue
     }
-    const reason = kind === null ? 'a broken link' : kind.isFile() ? notAPicture(entry.name) : 'not a file'
+    const reason = kind === null ? 'a broken link' : kind.isFile() ? notAnImage(entry.name) : 'not a file'
     if (reason) listing.ignored.push({ name, reason })
-    else listing.pictures.push(name)
+    else listing.images.push(name)
   }
   return listing
 }

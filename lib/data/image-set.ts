@@ -1,16 +1,16 @@
-/** Pictures by number, in a fixed order: what every source opens to. */
+/** Images by number, in a fixed order: what every source opens to. */
 export interface ImageSet {
-  /** Where the pictures come from, for messages. */
+  /** Where the images come from, for messages. */
   readonly name: string
-  /** The number of pictures, broken ones included: they are only found when they are read. */
+  /** The number of images, broken ones included: they are only found when they are read. */
   readonly size: number
-  /** Class names by label; null where the pictures have no classes, or classes without names. */
+  /** Class names by label; null where the images have no classes, or classes without names. */
   readonly classes: readonly string[] | null
-  /** What lies among the pictures and is none, in listing order. */
+  /** What lies among the images and is none, in listing order. */
   readonly ignored: readonly Ignored[]
-  /** The name (unique, with `/` on every platform) and label (-1: none) of a picture. */
+  /** The name (unique, with `/` on every platform) and label (-1: none) of an image. */
   sample(index: number): Sample
-  /** The picture as it lies in its file, undecoded. */
+  /** The image as it lies in its file, undecoded. */
   read(index: number): Promise<Buffer>
   close(): Promise<void>
 }
@@ -31,7 +31,7 @@ export interface ImageSource {
   open(): Promise<ImageSet>
 }
 
-/** The pictures at `indices` of a set. Closing is left to the set itself. */
+/** The images at `indices` of a set. Closing is left to the set itself. */
 export function subset(set: ImageSet, indices: ArrayLike<number>, name = set.name): ImageSet {
   return {
     name,

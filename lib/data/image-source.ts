@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { invalidParameter, MactokError } from '../errors.js'
 import { expandBraces } from './braces.js'
-import { isHidden, notAPicture } from './formats.js'
+import { isHidden, notAnImage } from './formats.js'
 import { imageFolder } from './image-folder.js'
 import type { ImageSource } from './image-set.js'
 import { webDataset } from './web-dataset.js'
@@ -29,9 +29,9 @@ async function kind(path: string): Promise<(path: string) => ImageSource> {
   throw new MactokError('ERR_FORMAT', `There is neither a folder nor a tar at ${path}`)
 }
 
-/** Whether tars are what a folder is for, and not something beside pictures or class folders. */
+/** Whether tars are what a folder is for, and not something beside images or class folders. */
 async function holdsTars(path: string): Promise<boolean> {
   const entries = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !isHidden(name))
-  const pictures = entries.some((entry) => entry.isDirectory() || notAPicture(entry.name) === null)
-  return !pictures && entries.some(({ name }) => name.endsWith('.tar'))
+  const images = entries.some((entry) => entry.isDirectory() || notAnImage(entry.name) === null)
+  return !images && entries.some(({ name }) => name.endsWith('.tar'))
 }

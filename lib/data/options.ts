@@ -5,15 +5,15 @@ import type { Broken, ReaderOptions } from './reader.js'
 
 /** What training and evaluation batches have in common. */
 export interface BatchOptions extends Partial<PrefetchOptions>, Partial<ReaderOptions> {
-  /** Side of the square pictures, in pixels. */
+  /** Side of the square images, in pixels. */
   size: number
-  /** B, pictures a batch. */
+  /** B, images a batch. */
   batch: number
 }
 
 const MEGABYTE = 2 ** 20
 
-/** Checked, and with the defaults: two pictures a core in the making, so that reading files and decoding overlap. */
+/** Checked, and with the defaults: two images a core in the making, so that reading files and decoding overlap. */
 export function completed<T extends BatchOptions>(options: T, cacheBytes: number): T & Required<BatchOptions> {
   const result = {
     ...options,
@@ -30,4 +30,4 @@ export function completed<T extends BatchOptions>(options: T, cacheBytes: number
 
 export const TRAINING_CACHE = 512 * MEGABYTE
 
-const warn = ({ name, reason }: Broken) => process.emitWarning(`${name}: ${reason}`, 'BrokenPicture')
+const warn = ({ name, reason }: Broken) => process.emitWarning(`${name}: ${reason}`, 'BrokenImage')

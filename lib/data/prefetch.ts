@@ -3,7 +3,7 @@ import { Workers } from './workers.js'
 export interface PrefetchOptions {
   /** Batches in the making while one is in use. */
   prefetch: number
-  /** Pictures decoded at the same time. */
+  /** Images decoded at the same time. */
   concurrency: number
 }
 

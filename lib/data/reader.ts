@@ -1,58 +1,58 @@
 import { MactokError } from '../errors.js'
-import type { Picture } from './decode.js'
+import type { Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
 
-/** A picture that could not be read. */
+/** An image that could not be read. */
 export interface Broken {
   name: string
   reason: string
 }
 
 export interface ReaderOptions {
-  /** Fail at the first broken picture (ERR_FORMAT) instead of going on without it. */
+  /** Fail at the first broken image (ERR_FORMAT) instead of going on without it. */
   strict: boolean
-  /** Told of every broken picture once. */
+  /** Told of every broken image once. */
   onBroken: (broken: Broken) => void
-  /** The most that decoded pictures may take in memory. */
+  /** The most that decoded images may take in memory. */
   cacheBytes: number
 }
 
-/** Running out of these says nothing about the picture. */
+/** Running out of these says nothing about the image. */
 const OUR_OWN_TROUBLE = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EBADF'])
 
 /**
- * Reads and decodes pictures of a set. Pictures are kept, first come first kept, while they fit: an epoch needs each once, so that
- * making room for one by dropping another would gain nothing. Broken pictures are remembered.
+ * Reads and decodes images of a set. Images are kept, first come first kept, while they fit: an epoch needs each once, so that
+ * making room for one by dropping another would gain nothing. Broken images are remembered.
  */
-export class PictureReader {
+export class ImageReader {
   readonly #set: ImageSet
-  readonly #decode: (bytes: Buffer) => Promise<Picture>
+  readonly #decode: (bytes: Buffer) => Promise<Image>
   readonly #options: ReaderOptions
-  readonly #kept = new Map<number, Promise<Picture | null>>()
+  readonly #kept = new Map<number, Promise<Image | null>>()
   #bytes = 0
 
-  constructor(set: ImageSet, decode: (bytes: Buffer) => Promise<Picture>, options: ReaderOptions) {
+  constructor(set: ImageSet, decode: (bytes: Buffer) => Promise<Image>, options: ReaderOptions) {
     this.#set = set
     this.#decode = decode
     this.#options = options
   }
 
-  /** The decoded picture, or null if it is broken. Its pixels are shared: not to be written. */
-  picture(index: number): Promise<Picture | null> {
+  /** The decoded image, or null if it is broken. Its pixels are shared: not to be written. */
+  image(index: number): Promise<Image | null> {
     const kept = this.#kept.get(index)
     if (kept) return kept
-    const picture = this.#read(index)
-    this.#kept.set(index, picture)
-    return picture
+    const image = this.#read(index)
+    this.#kept.set(index, image)
+    return image
   }
 
-  async #read(index: number): Promise<Picture | null> {
+  async #read(index: number): Promise<Image | null> {
     try {
-      const picture = await this.#decode(await this.#set.read(index))
-      const bytes = picture.data.byteLength
+      const image = await this.#decode(await this.#set.read(index))
+      const bytes = image.data.byteLength
       if (this.#bytes + bytes <= this.#options.cacheBytes) this.#bytes += bytes
       else this.#kept.delete(index)
-      return picture
+      return image
     } catch (error) {
       return this.#broken(index, error)
     }

@@ -18,7 +18,7 @@ export function permutation(uniform: Uniform, seed: number, stream: string, step
   return Uint32Array.from(keys, (key) => key % 2 ** 28)
 }
 
-/** The pictures of an endless training run, by position: epoch after epoch, each in an order of its own. */
+/** The images of an endless training run, by position: epoch after epoch, each in an order of its own. */
 export function sampleOrder(uniform: Uniform, seed: number, size: number): (position: number) => number {
   let current: { epoch: number; order: Uint32Array } = { epoch: -1, order: new Uint32Array() }
   return (position) => {

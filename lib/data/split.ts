@@ -8,15 +8,15 @@ export interface Split {
 }
 
 /**
- * Two views on a set that share no picture, in listing order: `heldOut` holds a random `count` of them, or a fraction if it is
- * below 1. The same seed holds out the same pictures. Closing is left to the set itself.
+ * Two views on a set that share no image, in listing order: `heldOut` holds a random `count` of them, or a fraction if it is
+ * below 1. The same seed holds out the same images. Closing is left to the set itself.
  */
 export function split(set: ImageSet, count: number, seed: number, uniform: Uniform): Split {
   const held = count < 1 ? Math.round(count * set.size) : count
   if (!Number.isInteger(held) || held < 1 || held >= set.size) {
     throw outOfRange(
       'count',
-      `a fraction, or a number of pictures, that leaves some of the ${set.size} on either side`,
+      `a fraction, or a number of images, that leaves some of the ${set.size} on either side`,
       count
     )
   }

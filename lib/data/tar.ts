@@ -12,7 +12,7 @@ export interface TarEntry {
 }
 
 const BLOCK = 512
-/** What one read takes: enough for many small pictures, or one header of a large one. */
+/** What one read takes: enough for many small images, or one header of a large one. */
 const WINDOW = 64 * 1024
 
 /**

@@ -1,11 +1,11 @@
 import { natural } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { type CropDraws, halve, longestShortSide, randomCrop } from './crop.js'
-import { decode, type Picture } from './decode.js'
+import { decode, type Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
 import { type BatchOptions, completed, TRAINING_CACHE } from './options.js'
 import { prefetched } from './prefetch.js'
-import { PictureReader } from './reader.js'
+import { ImageReader } from './reader.js'
 import { sampleOrder, type Uniform } from './shuffle.js'
 
 export interface TrainBatchOptions extends BatchOptions {
@@ -14,7 +14,7 @@ export interface TrainBatchOptions extends BatchOptions {
   uniform: Uniform
   /** The smallest share of the short side that a crop shows; 1: always all of it. Default 0.8. */
   minScale?: number
-  /** Mirror every other picture. Default true. */
+  /** Mirror every other image. Default true. */
   flip?: boolean
   /** The step of the first batch: going on at step n is the same as never having stopped. Default 0. */
   startStep?: number
@@ -26,18 +26,18 @@ export interface TrainBatch {
   images: Uint8Array
   /** [B], -1 for none. */
   labels: Int32Array
-  /** [B], the pictures' numbers in the set. */
+  /** [B], the images' numbers in the set. */
   indices: Int32Array
   /** Gives `images` back for a later batch. To be called once they are copied or used up, or not at all. */
   release(): void
 }
 
-/** How often a broken picture's replacement may be broken itself. */
+/** How often a broken image's replacement may be broken itself. */
 const ATTEMPTS = 32
 
 /**
  * Random crops for training, without end: a new order every epoch, the last batch of one reaching into the next. Row i of step s is
- * a function of (set, size, batch, seed, s, i) and of nothing else. A broken picture is replaced by another, drawn in the same way.
+ * a function of (set, size, batch, seed, s, i) and of nothing else. A broken image is replaced by another, drawn in the same way.
  */
 export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGenerator<TrainBatch, void, undefined> {
   const {
@@ -51,27 +51,27 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
     ...rest
   } = completed(options, TRAINING_CACHE)
   if (typeof uniform !== 'function') throw invalidParameter('uniform', 'a function', uniform)
-  if (set.size === 0) throw outOfRange('set', 'one or more pictures', set.size)
+  if (set.size === 0) throw outOfRange('set', 'one or more images', set.size)
   natural('seed', seed)
   natural('startStep', startStep)
   if (!(minScale > 0 && minScale <= 1)) throw outOfRange('minScale', 'a number in (0, 1]', minScale)
 
-  // What every crop begins with is done before the picture is kept: it takes less memory, and later crops less time.
+  // What every crop begins with is done before the image is kept: it takes less memory, and later crops less time.
   const prepare = async (bytes: Buffer) => halve(await decode(bytes), longestShortSide(size, minScale))
-  const reader = new PictureReader(set, prepare, rest)
+  const reader = new ImageReader(set, prepare, rest)
   const indexAt = sampleOrder(uniform, seed, set.size)
   const pixels = size * size * 3
   const free: Uint8Array[] = []
 
-  async function unbroken(index: number, step: number, row: number): Promise<{ index: number; picture: Picture }> {
-    const picture = await reader.picture(index)
-    if (picture) return { index, picture }
+  async function unbroken(index: number, step: number, row: number): Promise<{ index: number; image: Image }> {
+    const image = await reader.image(index)
+    if (image) return { index, image }
     for (const draw of uniform(seed, 'replacement', step, row, 1, ATTEMPTS)) {
       const other = Math.floor(draw * set.size)
-      const replacement = await reader.picture(other)
-      if (replacement) return { index: other, picture: replacement }
+      const replacement = await reader.image(other)
+      if (replacement) return { index: other, image: replacement }
     }
-    throw new MactokError('ERR_FORMAT', `${set.name}: ${ATTEMPTS + 1} pictures drawn, and all of them broken`)
+    throw new MactokError('ERR_FORMAT', `${set.name}: ${ATTEMPTS + 1} images drawn, and all of them broken`)
   }
 
   return prefetched<TrainBatch>(startStep, Infinity, rest, async (step, workers) => {
@@ -82,10 +82,10 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
     const indices = new Int32Array(batch)
     const rows = wanted.map((first, row) =>
       workers.run(async () => {
-        const { index, picture } = await unbroken(first, step, row)
+        const { index, image } = await unbroken(first, step, row)
         const [scale, x, y] = crops.subarray(row * 3) as unknown as [number, number, number]
         const draws: CropDraws = { scale, x, y, flip: flip && (flips[row] as number) < 0.5 }
-        await randomCrop(picture, size, minScale, draws, images.subarray(row * pixels, (row + 1) * pixels))
+        await randomCrop(image, size, minScale, draws, images.subarray(row * pixels, (row + 1) * pixels))
         indices[row] = index
       })
     )

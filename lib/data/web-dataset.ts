@@ -2,13 +2,13 @@ import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises
 import { basename, dirname, join } from 'node:path'
 import { invalidParameter, MactokError } from '../errors.js'
 import { expandBraces } from './braces.js'
-import { byCodePoint, FORMATS, isHidden, isPictureExtension } from './formats.js'
+import { byCodePoint, FORMATS, isHidden, isImageExtension } from './formats.js'
 import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
 import { indexTar, type TarEntry } from './tar.js'
 
 /**
  * WebDataset tars: `000000.png` beside `000000.cls` (the label in digits; optional). `path` is a tar, a folder of tars, or a
- * pattern such as `train-{00000..00131}.tar`. Every tar's headers are read once; pictures are then read where they lie.
+ * pattern such as `train-{00000..00131}.tar`. Every tar's headers are read once; images are then read where they lie.
  * Order: tars as given (a folder's by name), samples as in the tar. Class names come from a `classes.json` (an array) beside the tars.
  */
 export function webDataset(path: string): ImageSource {
@@ -36,16 +36,16 @@ async function openTars(path: string): Promise<ImageSet> {
       const file = await openFile(tar)
       files.push(file)
       const prefix = tars.length === 1 ? '' : `${basename(tar)}/`
-      for (const [key, { picture, label }] of grouped(await indexTar(file, tar, isLabel))) {
-        if (!picture) {
-          ignored.push({ name: prefix + key, reason: 'a sample without a picture' })
+      for (const [key, { image, label }] of grouped(await indexTar(file, tar, isLabel))) {
+        if (!image) {
+          ignored.push({ name: prefix + key, reason: 'a sample without an image' })
           continue
         }
-        samples.push({ name: prefix + picture.name, label: label ? parseLabel(label, tar) : -1 })
-        places.push({ file, entry: picture })
+        samples.push({ name: prefix + image.name, label: label ? parseLabel(label, tar) : -1 })
+        places.push({ file, entry: image })
       }
     }
-    if (samples.length === 0) throw new MactokError('ERR_FORMAT', `${path} holds no pictures (${FORMATS})`)
+    if (samples.length === 0) throw new MactokError('ERR_FORMAT', `${path} holds no images (${FORMATS})`)
     return {
       name: path,
       size: samples.length,
@@ -78,7 +78,7 @@ const openFile = (path: string) =>
   })
 
 interface Group {
-  picture?: TarEntry
+  image?: TarEntry
   label?: TarEntry
 }
 
@@ -92,7 +92,7 @@ function grouped(entries: TarEntry[]): Map<string, Group> {
     const key = entry.name.slice(0, entry.name.length - extension.length).replace(/\.$/, '')
     const group: Group = groups.get(key) ?? {}
     groups.set(key, group)
-    if (!group.picture && isPictureExtension(extension)) group.picture = entry
+    if (!group.image && isImageExtension(extension)) group.image = entry
     else if (extension === 'cls') group.label = entry
   }
   return groups

@@ -2,12 +2,12 @@ import { rm } from 'node:fs/promises'
 import { positive } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { tensor } from '../tensor/tensor.js'
+import { ImageStatistics, type StatisticsOptions } from './image-statistics.js'
+import type { ImageStream } from './image-stream.js'
 import type { Inception } from './inception.js'
-import { PictureStatistics, type StatisticsOptions } from './picture-statistics.js'
-import type { PictureStream } from './picture-stream.js'
 
 export interface GatherOptions extends StatisticsOptions {
-  /** Pictures in one pass. Default 64. */
+  /** Images in one pass. Default 64. */
   batch?: number
   /** Where to keep what was gathered, to go on after an interruption; removed at the end. */
   partial?: { file: string; key: string; every?: number } | null
@@ -16,14 +16,14 @@ export interface GatherOptions extends StatisticsOptions {
   signal?: AbortSignal | undefined
 }
 
-/** The statistics of a stream of pictures. */
+/** The statistics of a stream of images. */
 export async function gather(
   inception: Inception,
-  pictures: PictureStream,
+  stream: ImageStream,
   options: GatherOptions = {}
-): Promise<PictureStatistics> {
+): Promise<ImageStatistics> {
   const { batch = 64, partial, onProgress, signal, ...wanted } = options
-  const statistics = await PictureStatistics.create(inception, wanted)
+  const statistics = await ImageStatistics.create(inception, wanted)
   const every = partial?.every ?? 5_000
   for (const [name, value] of Object.entries({ batch, every })) positive(name, value)
   let done = 0
@@ -34,16 +34,16 @@ export async function gather(
   }
   try {
     if (partial) done = saved = await statistics.resume(partial.file, partial.key)
-    onProgress?.(done, pictures.total)
-    if (done < pictures.total) {
-      for await (const { images, count, next } of pictures.batches(done, batch)) {
-        using input = tensor(images, [count, pictures.height, pictures.width, 3], { dtype: 'uint8' })
+    onProgress?.(done, stream.total)
+    if (done < stream.total) {
+      for await (const { images, count, next } of stream.batches(done, batch)) {
+        using input = tensor(images, [count, stream.height, stream.width, 3], { dtype: 'uint8' })
         await statistics.add(input)
         done = next
-        onProgress?.(done, pictures.total)
+        onProgress?.(done, stream.total)
         if (done - saved >= every) await save()
-        if (signal?.aborted && done < pictures.total) {
-          throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${pictures.total} pictures`)
+        if (signal?.aborted && done < stream.total) {
+          throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${stream.total} images`)
         }
       }
     }

@@ -1,8 +1,8 @@
 import { MactokError } from '../errors.js'
+import type { NpzData } from '../files/npz.js'
 import type { NativeMoments } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import type { NpzData } from '../pipeline/npz.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
 
 /** Mean [D] and unbiased covariance [D, D] of features, float64: what Fréchet distances compare. */
@@ -20,7 +20,7 @@ export const gaussian = (mean: Tensor<'float64'>, covariance: Tensor<'float64'>)
   }
 })
 
-/** |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)); works with fewer pictures than dimensions. */
+/** |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)); works with fewer images than dimensions. */
 export const frechetDistance = (a: Gaussian, b: Gaussian): Promise<number> =>
   native(addon().frechetDistance(a.mean.native, a.covariance.native, b.mean.native, b.covariance.native))
 
@@ -61,7 +61,7 @@ export class Moments implements Disposable {
   /** @throws {MactokError} ERR_FORMAT for fewer than two rows */
   async gaussian(): Promise<Gaussian> {
     const count = await this.count()
-    if (count < 2) throw new MactokError('ERR_FORMAT', `A covariance needs at least 2 pictures, but there are ${count}`)
+    if (count < 2) throw new MactokError('ERR_FORMAT', `A covariance needs at least 2 images, but there are ${count}`)
     const mean = tensor(await this.#read('mean'))
     return gaussian(mean, Tensor.wrap(await native(this.#native.covariance())))
   }

@@ -1,37 +1,37 @@
 import { callbacks, instance, pathTo } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
-import { NpzFile } from '../pipeline/npz-reader.js'
+import { NpzFile } from '../files/npz-reader.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { type GatherOptions, gather } from './gather.js'
 import { frechetDistance } from './gaussian.js'
+import type { ImageStatistics } from './image-statistics.js'
+import { type ImageStream, imageKey, openImages } from './image-stream.js'
 import { Inception, type InceptionInput, inceptionInputs } from './inception.js'
 import { type GenerationMetric, generationMetrics } from './metric-names.js'
-import type { PictureStatistics } from './picture-statistics.js'
-import { openPictures, type PictureStream, pictureKey } from './picture-stream.js'
 import { precisionRecall } from './precision-recall.js'
 import { type Gaussians, readStatistics, writeStatistics } from './statistics-file.js'
 
-/** What generated pictures are held against. */
+/** What generated images are held against. */
 export interface Reference extends Disposable {
   readonly name: string
   readonly gaussians: Gaussians
   /** [N, 2048]; null where only statistics are known. */
   readonly features: Tensor<'float32'> | null
   /** Of which the features are; null where only statistics are known. */
-  readonly pictures: number | null
+  readonly images: number | null
 }
 
 export interface ReferenceOptions extends Pick<GatherOptions, 'batch' | 'onProgress' | 'signal'> {
   /** Also what sFID, and precision and recall, need. Default: all. */
   metrics?: readonly GenerationMetric[]
-  /** Side of the centre crops of a folder's pictures: that of the generated ones. */
+  /** Side of the centre crops of a folder's images: that of the generated ones. */
   size?: number | undefined
   /** Keep what was gathered here, to go on after an interruption. */
   partial?: string
 }
 
 /**
- * How a reference wants pictures resized: as its statistics tell; those of ADM's evaluator (with `mu_s`) as TensorFlow; all else as
+ * How a reference wants images resized: as its statistics tell; those of ADM's evaluator (with `mu_s`) as TensorFlow; all else as
  * pytorch-fid.
  */
 export async function referenceInput(path: string): Promise<InceptionInput> {
@@ -47,7 +47,7 @@ const wants = (metrics: readonly GenerationMetric[]) => ({
 })
 
 /**
- * Reads a reference: statistics (`mu`, `sigma` of pytorch-fid; ADM's with pictures beside them), or gathers them from the pictures of
+ * Reads a reference: statistics (`mu`, `sigma` of pytorch-fid; ADM's with images beside them), or gathers them from the images of
  * an `.npz`, a folder or tars.
  */
 export async function openReference(
@@ -67,27 +67,27 @@ export async function openReference(
       return reference(path, gaussians, null, null)
     }
     if (gaussians) {
-      await using pictures = await openPictures(path)
-      using statistics = await gather(inception, pictures, { ...rest, features: true })
-      return reference(path, gaussians, await statistics.features(), statistics.pictures)
+      await using images = await openImages(path)
+      using statistics = await gather(inception, images, { ...rest, features: true })
+      return reference(path, gaussians, await statistics.features(), statistics.images)
     }
   }
-  await using pictures = await openPictures(path, { size })
-  const key = partial === undefined ? '' : await gatherKey(inception, pictures, await pictureKey(path))
-  using statistics = await gather(inception, pictures, {
+  await using images = await openImages(path, { size })
+  const key = partial === undefined ? '' : await gatherKey(inception, images, await imageKey(path))
+  using statistics = await gather(inception, images, {
     ...{ ...rest, ...wanted },
     partial: partial === undefined ? null : { file: partial, key }
   })
-  return reference(path, await statistics.gaussians(), await statistics.features(), statistics.pictures)
+  return reference(path, await statistics.gaussians(), await statistics.features(), statistics.images)
 }
 
 const reference = (
   name: string,
   gaussians: Gaussians,
   features: Tensor<'float32'> | null,
-  pictures: number | null
+  images: number | null
 ): Reference => ({
-  ...{ name, gaussians, features, pictures },
+  ...{ name, gaussians, features, images },
   [Symbol.dispose]: () => {
     gaussians.pool[Symbol.dispose]()
     gaussians.spatial?.[Symbol.dispose]()
@@ -95,12 +95,12 @@ const reference = (
   }
 })
 
-const gatherKey = async (inception: Inception, { total, width, height }: PictureStream, key: string): Promise<string> =>
+const gatherKey = async (inception: Inception, { total, width, height }: ImageStream, key: string): Promise<string> =>
   JSON.stringify([key, inception.input, inception.precision, total, width, height])
 
 /**
- * Writes the statistics of pictures as a reference file, resuming where an earlier call was stopped.
- * @returns the number of pictures
+ * Writes the statistics of images as a reference file, resuming where an earlier call was stopped.
+ * @returns the number of images
  */
 export async function referenceStatistics(
   inception: Inception,
@@ -111,14 +111,14 @@ export async function referenceStatistics(
   if (!file.endsWith('.npz')) throw outOfRange('file', 'a name that ends in .npz', file)
   const metrics = ['fid', 'sfid'] as const
   using made = await openReference(inception, path, { partial: `${file}.partial`, ...options, metrics })
-  if (made.pictures === null) throw outOfRange('path', 'pictures', `${path}, which holds statistics already`)
+  if (made.images === null) throw outOfRange('path', 'images', `${path}, which holds statistics already`)
   await writeStatistics(file, made.gaussians, inception.input)
-  return made.pictures
+  return made.images
 }
 
-/** What is said of generated pictures; null: cannot be said, for a reason in `notices`. */
+/** What is said of generated images; null: cannot be said, for a reason in `notices`. */
 export interface GenerationEvaluation {
-  pictures: number
+  images: number
   fid?: number
   sfid?: number | null
   /** The Inception score. */
@@ -134,19 +134,19 @@ export interface GenerationOptions extends Omit<GatherOptions, 'spatial' | 'feat
 }
 
 /**
- * FID, sFID, Inception score, precision and recall of generated pictures, with the definitions of ADM's evaluator.
+ * FID, sFID, Inception score, precision and recall of generated images, with the definitions of ADM's evaluator.
  * @throws {RangeError} an unknown metric
  */
 export async function evaluateGeneration(
   inception: Inception,
-  generated: PictureStream,
+  generated: ImageStream,
   against: Reference,
   options: GenerationOptions = {}
 ): Promise<GenerationEvaluation> {
   const { metrics = generationMetrics, ...rest } = options
   instance('inception', 'an Inception', Inception, inception)
   if (typeof generated?.batches !== 'function') {
-    throw invalidParameter('generated', 'pictures such as openPictures(path) gives', generated)
+    throw invalidParameter('generated', 'images such as openImages(path) gives', generated)
   }
   callbacks(options)
   const unknown = metrics.find((name) => !generationMetrics.includes(name))
@@ -161,7 +161,7 @@ export async function evaluateGeneration(
 
 async function compare(
   inception: Inception,
-  statistics: PictureStatistics,
+  statistics: ImageStatistics,
   against: Reference,
   metrics: readonly GenerationMetric[],
   signal: AbortSignal | undefined
@@ -169,7 +169,7 @@ async function compare(
   const { pool, spatial } = await statistics.gaussians()
   using _ = pool
   using __ = spatial
-  const result: GenerationEvaluation = { pictures: statistics.pictures, notices: [] }
+  const result: GenerationEvaluation = { images: statistics.images, notices: [] }
   if (metrics.includes('fid')) result.fid = await frechetDistance(pool, against.gaussians.pool)
   if (metrics.includes('sfid')) {
     const other = against.gaussians.spatial
@@ -190,7 +190,7 @@ async function compare(
         : { precision: null, recall: null }
     for (const name of judged) result[name] = both[name]
     if (!against.features) {
-      result.notices.push(`no precision and recall: ${against.name} has statistics alone, and they need pictures`)
+      result.notices.push(`no precision and recall: ${against.name} has statistics alone, and they need images`)
     }
   }
   return result

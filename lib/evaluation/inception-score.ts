@@ -1,11 +1,11 @@
 /**
- * The Inception score, exp of the mean divergence of predictions from their mean, over splits of consecutive pictures as in ADM's
+ * The Inception score, exp of the mean divergence of predictions from their mean, over splits of consecutive images as in ADM's
  * evaluator (splits of 5,000, the last one shorter). Gathered batch by batch in double precision.
  */
 export class InceptionScore {
   readonly #classes: number
   readonly #split: number
-  /** Per split: pictures, the sum of p log p, and the sum of p by class. */
+  /** Per split: images, the sum of p log p, and the sum of p by class. */
   readonly #sums: Float64Array[] = []
 
   constructor(classes: number, split = 5_000) {

@@ -9,7 +9,7 @@ import { inceptionName, openInception } from '../weights/inception.js'
 import { loadWeights } from '../weights/state.js'
 
 /**
- * How pictures reach 299 × 299: `pytorch` as pytorch-fid does, `tensorflow` as ADM's evaluator (TensorFlow 1), whose published
+ * How images reach 299 × 299: `pytorch` as pytorch-fid does, `tensorflow` as ADM's evaluator (TensorFlow 1), whose published
  * statistics are only comparable with the latter.
  */
 export type InceptionInput = (typeof inceptionInputs)[number]
@@ -37,7 +37,7 @@ export interface InceptionFeatures {
 export const POOL = 2048
 export const SPATIAL = 17 * 17 * 7
 
-/** The Inception-v3 by which pictures are compared. */
+/** The Inception-v3 by which images are compared. */
 export class Inception implements Disposable {
   readonly #native: NativeInception
   #disposed = false
@@ -72,7 +72,7 @@ export class Inception implements Disposable {
     return this.#native.device
   }
 
-  /** Features of pictures of any size, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
+  /** Features of images of any size, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
   async features(images: Images): Promise<InceptionFeatures> {
     if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This Inception is disposed')
     checkImages(images)

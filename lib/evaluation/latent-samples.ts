@@ -6,9 +6,9 @@ import type { LatentShards } from '../latents/index.js'
 import type { Precision } from '../native/addon.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { spread } from './picture-stream.js'
+import { spread } from './image-stream.js'
 
-/** Posterior means of many pictures, in memory. */
+/** Posterior means of many images, in memory. */
 export interface LatentSamples {
   count: number
   tokens: number
@@ -23,7 +23,7 @@ export interface LatentSamples {
 }
 
 export interface LatentSampleOptions {
-  /** The most pictures, spread over the listing. */
+  /** The most images, spread over the listing. */
   count: number
   batch?: number
   precision?: Precision
@@ -35,7 +35,7 @@ const stopped = (signal: AbortSignal | undefined) => {
   if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Reading latents was stopped')
 }
 
-/** Encodes pictures, centre crops, nothing masked. */
+/** Encodes images, centre crops, nothing masked. */
 export async function encodeSamples(
   tokenizer: Tokenizer,
   source: ImageSource,

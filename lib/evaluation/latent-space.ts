@@ -1,21 +1,21 @@
-/** What latents are like: where pictures lie, which units carry something, and what each token does to the picture. */
+/** What latents are like: where images lie, which units carry something, and what each token does to the image. */
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { callbacks, natural, pathTo, positive } from '../checks.js'
 import type { ImageSource } from '../data/image-set.js'
+import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { lineChart } from '../plot/line-chart.js'
 import { scatterPlot } from '../plot/scatter-plot.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import { writeAtomically, writeFully, writeJson } from '../weights/atomic.js'
-import { drawControls, drawInterpolation, type TokenControl } from './latent-pictures.js'
+import { drawControls, drawInterpolation, type TokenControl } from './latent-images.js'
 import type { LatentSamples } from './latent-samples.js'
 
 export interface LatentSpaceOptions {
-  /** Whose decoder shows what tokens do; with `pictures`. Default: no such pictures. */
-  decoder?: { tokenizer: Tokenizer; pictures: ImageSource }
+  /** Whose decoder shows what tokens do; with `images`. Default: no such images. */
+  decoder?: { tokenizer: Tokenizer; images: ImageSource }
   /** Tokens to perturb, spread over all. Default 12. */
   tokens?: number
   /** Neighbours of UMAP; 0: no UMAP. Default 15. */
@@ -27,15 +27,15 @@ export interface LatentSpaceOptions {
 }
 
 export interface LatentSpace {
-  pictures: number
+  images: number
   tokens: number
   channels: number
   /** Part of the units whose mean varies: Var_x(μ) > .01. */
   activeUnits: number
-  /** The variance of the means over pictures, mean over the units of a token, and of a channel. */
+  /** The variance of the means over images, mean over the units of a token, and of a channel. */
   variancePerToken: number[]
   variancePerChannel: number[]
-  /** Nats, mean over the pictures; absent where nothing is known of the posterior. */
+  /** Nats, mean over the images; absent where nothing is known of the posterior. */
   klPerToken?: number[]
   klPerChannel?: number[]
   /** Mean-pooled latents on their first two principal axes, and the part of the variance that each axis has. */
@@ -43,14 +43,14 @@ export interface LatentSpace {
   umap: [number, number][] | null
   labels: number[]
   classes: readonly string[] | null
-  /** What the perturbed tokens do, one list a picture; absent without a decoder. */
+  /** What the perturbed tokens do, one list an image; absent without a decoder. */
   controls?: TokenControl[][]
   files: string[]
 }
 
 /**
  * Describes latents in a folder: `latents.json`, plots of PCA, UMAP and KL, and with a decoder grids of what single tokens control and of
- * the way from one picture to another.
+ * the way from one image to another.
  */
 export async function describeLatents(
   samples: LatentSamples,
@@ -106,13 +106,13 @@ export async function describeLatents(
   let controls: TokenControl[][] | undefined
   if (decoder) {
     onStage?.('what tokens control')
-    const drawn = await drawControls(decoder.tokenizer, decoder.pictures, samples, folder, Math.min(shown, tokens))
+    const drawn = await drawControls(decoder.tokenizer, decoder.images, samples, folder, Math.min(shown, tokens))
     controls = drawn.controls
     onStage?.('interpolation')
-    files.push(...drawn.files, ...(await drawInterpolation(decoder.tokenizer, decoder.pictures, folder)))
+    files.push(...drawn.files, ...(await drawInterpolation(decoder.tokenizer, decoder.images, folder)))
   }
   const result: LatentSpace = {
-    ...{ pictures: count, tokens, channels },
+    ...{ images: count, tokens, channels },
     activeUnits: variance.filter((value) => value > 0.01).length / variance.length,
     ...{ variancePerToken, variancePerChannel },
     ...(klPerToken && klPerChannel && { klPerToken, klPerChannel }),
@@ -124,7 +124,7 @@ export async function describeLatents(
   return result
 }
 
-/** Variance of each unit's mean over the pictures, [tokens · channels]. */
+/** Variance of each unit's mean over the images, [tokens · channels]. */
 function unitVariance({ means, count, tokens, channels }: LatentSamples): Float64Array {
   const units = tokens * channels
   const sum = new Float64Array(units)
@@ -137,7 +137,7 @@ function unitVariance({ means, count, tokens, channels }: LatentSamples): Float6
   return squares.map((value) => value / count)
 }
 
-/** KL of each unit from N(0, 1), mean over the pictures; null where nothing is known of the posterior. */
+/** KL of each unit from N(0, 1), mean over the images; null where nothing is known of the posterior. */
 function unitKl({ means, logvars, count, tokens, channels }: LatentSamples): Float64Array | null {
   if (!logvars) return null
   const kl = new Float64Array(tokens * channels)

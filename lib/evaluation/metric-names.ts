@@ -4,6 +4,6 @@
 export const reconstructionMetrics = ['ssim', 'lpips', 'rfid'] as const
 export type ReconstructionMetric = (typeof reconstructionMetrics)[number]
 
-/** Of generated pictures; `is`: the Inception score. */
+/** Of generated images; `is`: the Inception score. */
 export const generationMetrics = ['fid', 'sfid', 'is', 'precision', 'recall'] as const
 export type GenerationMetric = (typeof generationMetrics)[number]

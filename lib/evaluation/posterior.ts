@@ -1,15 +1,15 @@
 export interface PosteriorSummary {
-  /** Part of the L·Z latents whose mean varies over the pictures: Var_x(μ) > .01. */
+  /** Part of the L·Z latents whose mean varies over the images: Var_x(μ) > .01. */
   activeUnits: number
-  /** KL divergence from N(0, 1) in nats, a sum over all latents, mean over the pictures. */
+  /** KL divergence from N(0, 1) in nats, a sum over all latents, mean over the images. */
   kl: number
   /** The same by channel, summed over the tokens: [Z]. */
   klPerChannel: number[]
 }
 
-/** What posteriors of many pictures have in common, gathered batch by batch in double precision. */
+/** What posteriors of many images have in common, gathered batch by batch in double precision. */
 export class PosteriorStatistics {
-  #pictures = 0
+  #images = 0
   readonly #sum: Float64Array
   readonly #squares: Float64Array
   readonly #kl: Float64Array
@@ -31,7 +31,7 @@ export class PosteriorStatistics {
   /** mean, logvar: [B, L, Z] */
   add(mean: Float32Array, logvar: Float32Array): void {
     const units = this.#sum.length
-    this.#pictures += mean.length / units
+    this.#images += mean.length / units
     for (let i = 0; i < mean.length; i++) {
       const unit = i % units
       const [mu, log] = [mean[i] as number, logvar[i] as number]
@@ -43,11 +43,11 @@ export class PosteriorStatistics {
 
   /** Nothing where nothing was added. */
   result(): PosteriorSummary | Record<string, never> {
-    const pictures = this.#pictures
-    if (pictures === 0) return {}
-    const variance = (square: number, unit: number) => square / pictures - ((this.#sum[unit] as number) / pictures) ** 2
+    const images = this.#images
+    if (images === 0) return {}
+    const variance = (square: number, unit: number) => square / images - ((this.#sum[unit] as number) / images) ** 2
     const active = this.#squares.map(variance).filter((value) => value > 0.01)
-    const total = (kl: Float64Array) => kl.reduce((sum, value) => sum + value, 0) / pictures
+    const total = (kl: Float64Array) => kl.reduce((sum, value) => sum + value, 0) / images
     const klPerChannel = Array.from({ length: this.channels }, (_, channel) =>
       total(this.#kl.filter((_, unit) => unit % this.channels === channel))
     )

@@ -5,7 +5,7 @@ import { addon } from '../native/load.js'
 import { concatenate, Tensor } from '../tensor/tensor.js'
 
 export interface PrecisionRecallOptions {
-  /** The neighbour whose distance is a picture's radius. Default 3. */
+  /** The neighbour whose distance is an image's radius. Default 3. */
   k?: number
   /** Rows whose distances to all others are in memory at once. Default 512. */
   block?: number
@@ -14,16 +14,16 @@ export interface PrecisionRecallOptions {
 }
 
 export interface PrecisionRecall {
-  /** The part of the generated pictures that lie within the manifold of the real ones. */
+  /** The part of the generated images that lie within the manifold of the real ones. */
   precision: number
-  /** The part of the real pictures that lie within the manifold of the generated ones. */
+  /** The part of the real images that lie within the manifold of the generated ones. */
   recall: number
 }
 
 /**
  * Improved precision and recall (Kynkäänniemi et al. 2019) of features [N, D] and [M, D], with ADM's definitions: squared Euclidean
  * distances, the third neighbour.
- * @throws {RangeError} too few pictures for k neighbours
+ * @throws {RangeError} too few images for k neighbours
  */
 export async function precisionRecall(
   real: Tensor<'float32'>,
@@ -36,7 +36,7 @@ export async function precisionRecall(
   callbacks(options)
   const rows = ({ shape }: Tensor) => shape[0] as number
   for (const [name, features] of Object.entries({ real, generated })) {
-    if (rows(features) <= k) throw outOfRange(name, `features of more than ${k} pictures`, rows(features))
+    if (rows(features) <= k) throw outOfRange(name, `features of more than ${k} images`, rows(features))
   }
   const total = 2 * (rows(real) + rows(generated))
   let done = 0

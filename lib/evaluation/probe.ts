@@ -1,4 +1,4 @@
-/** How much of a picture's class a linear map finds in its features. */
+/** How much of an image's class a linear map finds in its features. */
 
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import { type ImageSet, type ImageSource, subset } from '../data/image-set.js'
@@ -24,12 +24,12 @@ export interface FitOptions {
 export interface ProbeOptions extends FitOptions {
   /** Default `mean` for a tokenizer, `cls` for a teacher. */
   features?: ProbeKind
-  /** Pictures to judge by; without them every `fold`-th of the first is kept from fitting. */
+  /** Images to judge by; without them every `fold`-th of the first is kept from fitting. */
   validation?: ImageSource | undefined
   /** Default 5. */
   fold?: number
-  /** The most pictures of each source, spread over its listing. Default: all. */
-  pictures?: number
+  /** The most images of each source, spread over its listing. Default: all. */
+  images?: number
   /** Draws from the posteriors (seed 0) instead of their means, of which standardisation reads the faintest. Default false. */
   sample?: boolean
   precision?: Precision
@@ -38,7 +38,7 @@ export interface ProbeOptions extends FitOptions {
   onBroken?: (broken: Broken) => void
 }
 
-/** Features and classes of pictures. */
+/** Features and classes of images. */
 export interface LabelledFeatures {
   /** [n, D] */
   features: Float32Array
@@ -53,7 +53,7 @@ export interface ProbeResult {
   classes: number
   training: number
   validation: number
-  /** Parts of the pictures whose class is the likeliest one. */
+  /** Parts of the images whose class is the likeliest one. */
   trainingAccuracy: number
   validationAccuracy: number
 }
@@ -81,11 +81,11 @@ export async function fitProbe(
   if (!Number.isInteger(iterations) || iterations < 1) throw outOfRange('iterations', 'a positive integer', iterations)
   const dimensions = training.features.length / training.labels.length
   for (const [name, { features, labels }] of Object.entries({ training, validation })) {
-    if (labels.length === 0) throw outOfRange(name, 'one or more pictures', labels.length)
+    if (labels.length === 0) throw outOfRange(name, 'one or more images', labels.length)
     if (features.length !== labels.length * dimensions || !Number.isInteger(dimensions) || dimensions === 0) {
-      throw outOfRange(`${name} features`, `${dimensions} for each picture`, features.length / labels.length)
+      throw outOfRange(`${name} features`, `${dimensions} for each image`, features.length / labels.length)
     }
-    if (labels.some((label) => label < 0)) throw outOfRange(`${name} labels`, 'a class for each picture', -1)
+    if (labels.some((label) => label < 0)) throw outOfRange(`${name} labels`, 'a class for each image', -1)
   }
   const classes = 1 + [...training.labels, ...validation.labels].reduce((a, b) => Math.max(a, b), 0)
   if (classes < 2) throw outOfRange('labels', 'two or more classes', classes)
@@ -137,7 +137,7 @@ export class ProbeFeatures {
     return { features, labels: Int32Array.from(this.#labels.filter((_, row) => keep(row))) }
   }
 
-  /** Accuracy on every other picture of a probe fitted on the rest; nothing where the pictures have no classes. */
+  /** Accuracy on every other image of a probe fitted on the rest; nothing where the images have no classes. */
   async alternating(): Promise<{ probe?: number }> {
     const distinct = new Set(this.#labels)
     if (distinct.has(-1) || distinct.size < 2) return {}
@@ -153,8 +153,8 @@ function meanOverTokens(latent: Float32Array, tokens: number, channels: number):
 }
 
 /**
- * The accuracy of a linear probe on a tokenizer's latents (posterior means of whole pictures) or a teacher's features.
- * @throws {RangeError} pictures without classes, features that the model has not
+ * The accuracy of a linear probe on a tokenizer's latents (posterior means of whole images) or a teacher's features.
+ * @throws {RangeError} images without classes, features that the model has not
  */
 export async function probe(
   model: Tokenizer | Teacher,
@@ -194,11 +194,11 @@ async function gather(
   model: Tokenizer | Teacher,
   kind: ProbeKind,
   source: ImageSource,
-  { pictures, batch = 64, precision = 'fp32', sample = false, onProgress, onBroken }: ProbeOptions
+  { images, batch = 64, precision = 'fp32', sample = false, onProgress, onBroken }: ProbeOptions
 ): Promise<LabelledFeatures> {
   const opened = await source.open()
   try {
-    const count = Math.min(opened.size, pictures ?? opened.size)
+    const count = Math.min(opened.size, images ?? opened.size)
     const spread = Array.from({ length: count }, (_, i) => Math.floor((i * opened.size) / count))
     const set: ImageSet = subset(opened, spread)
     const size = model instanceof Tokenizer ? model.config.imageSize : model.config.grid * model.config.patchSize
@@ -214,7 +214,7 @@ async function gather(
       classes.push(...labels)
       onProgress?.(Math.min(count, (indices.at(-1) as number) + 1), count)
     }
-    if (classes.includes(-1)) throw outOfRange('source', 'pictures with classes', opened.name)
+    if (classes.includes(-1)) throw outOfRange('source', 'images with classes', opened.name)
     const features = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0))
     let at = 0
     for (const row of rows) {

@@ -2,6 +2,7 @@ import { callbacks, instance, positive } from '../checks.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
+import { toLevels } from '../data/levels.js'
 import type { Broken } from '../data/reader.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { NativePerceptual, Precision } from '../native/addon.js'
@@ -9,26 +10,26 @@ import { native } from '../native/errors.js'
 import { checkPrecision } from '../tensor/images.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { loadPerceptual } from '../training/networks.js'
 import { inceptionName } from '../weights/inception.js'
 import { locateWeights } from '../weights/index.js'
+import { loadPerceptual } from '../weights/lpips.js'
 import { frechetDistance } from './gaussian.js'
+import { ImageStatistics } from './image-statistics.js'
+import { spread } from './image-stream.js'
 import { Inception } from './inception.js'
 import { type ReconstructionMetric, reconstructionMetrics } from './metric-names.js'
-import { PictureStatistics } from './picture-statistics.js'
-import { spread } from './picture-stream.js'
 import { PosteriorStatistics, type PosteriorSummary } from './posterior.js'
-import { levelsPsnr, toLevels } from './psnr.js'
+import { levelsPsnr } from './psnr.js'
 import { SSIM_WINDOW, ssim } from './ssim.js'
 
 export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
-  pictures: number
-  /** dB, mean over the pictures, on 256 levels. */
+  images: number
+  /** dB, mean over the images, on 256 levels. */
   psnr: number
   ssim?: number
-  /** The learned distance, mean over the pictures. */
+  /** The learned distance, mean over the images. */
   lpips?: number
-  /** The Fréchet Inception distance between pictures and reconstructions. */
+  /** The Fréchet Inception distance between images and reconstructions. */
   rfid?: number
 }
 
@@ -43,9 +44,9 @@ export interface JudgeOptions {
 
 export interface JudgingOptions {
   precision: Precision
-  /** Told of the pictures done; may throw to stop. */
+  /** Told of the images done; may throw to stop. */
   onBatch?: (done: number) => void
-  /** Shown the posterior means [B, L, Z] of each batch and the pictures' labels. */
+  /** Shown the posterior means [B, L, Z] of each batch and the images' labels. */
   onLatents?: (means: Float32Array, labels: Int32Array) => void
 }
 
@@ -54,7 +55,7 @@ export const reconstructionWeights = { lpips: 'lpips-vgg', inception: inceptionN
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** The networks and sums behind the metrics of reconstructions; pictures pass through in batches. */
+/** The networks and sums behind the metrics of reconstructions; images pass through in batches. */
 export class ReconstructionJudge implements Disposable {
   readonly #perceptual: NativePerceptual | null
   readonly #inception: Inception | null
@@ -90,8 +91,8 @@ export class ReconstructionJudge implements Disposable {
     const posterior = new PosteriorStatistics(latentTokens, latentChannels)
     const values = { psnr: [] as number[], ssim: [] as number[], lpips: [] as number[] }
     const statistics = this.#inception && {
-      original: await PictureStatistics.create(this.#inception),
-      decoded: await PictureStatistics.create(this.#inception)
+      original: await ImageStatistics.create(this.#inception),
+      decoded: await ImageStatistics.create(this.#inception)
     }
     try {
       for await (const { images, indices, labels } of batches) {
@@ -119,8 +120,8 @@ export class ReconstructionJudge implements Disposable {
         await statistics?.decoded.add(decoded)
         onBatch?.(values.psnr.length)
       }
-      if (values.psnr.length === 0) throw new MactokError('ERR_FORMAT', 'There is no picture to evaluate')
-      const result: ReconstructionEvaluation = { pictures: values.psnr.length, psnr: mean(values.psnr) }
+      if (values.psnr.length === 0) throw new MactokError('ERR_FORMAT', 'There is no image to evaluate')
+      const result: ReconstructionEvaluation = { images: values.psnr.length, psnr: mean(values.psnr) }
       if (values.ssim.length > 0) result.ssim = mean(values.ssim)
       if (values.lpips.length > 0) result.lpips = mean(values.lpips)
       if (statistics) result.rfid = await distanceBetween(statistics.original, statistics.decoded)
@@ -141,7 +142,7 @@ export class ReconstructionJudge implements Disposable {
   }
 }
 
-async function distanceBetween(a: PictureStatistics, b: PictureStatistics): Promise<number> {
+async function distanceBetween(a: ImageStatistics, b: ImageStatistics): Promise<number> {
   const [one, other] = [await a.gaussians(), await b.gaussians()]
   using _ = one.pool
   using __ = other.pool
@@ -155,9 +156,9 @@ export interface EvaluateReconstructionOptions {
   lpips?: string
   /** FID's Inception. Default `inception-fid`. */
   inception?: string
-  /** Only so many pictures, spread over the listing. Default: all. */
+  /** Only so many images, spread over the listing. Default: all. */
   count?: number
-  /** Pictures in one pass. Default 64. */
+  /** Images in one pass. Default 64. */
   batch?: number
   /** Of the tokenizer. Default `fp32`. */
   precision?: Precision
@@ -175,7 +176,7 @@ export interface ReconstructionReport extends ReconstructionEvaluation {
 }
 
 /**
- * Judges a tokenizer's reconstructions of pictures (centre crops, nothing masked, posterior means): PSNR, SSIM, LPIPS and rFID on 256
+ * Judges a tokenizer's reconstructions of images (centre crops, nothing masked, posterior means): PSNR, SSIM, LPIPS and rFID on 256
  * levels, active units and KL.
  * @throws {RangeError} an unknown metric
  * @throws {MactokError} ERR_FORMAT when a metric was named whose weights are missing
@@ -198,13 +199,13 @@ export async function evaluateReconstruction(
   using judge = await ReconstructionJudge.load({ metrics: chosen, lpips, inception, device: tokenizer.device })
   const set = await asSource('source', source).open()
   try {
-    const pictures = count === undefined || count >= set.size ? set : spread(set, count)
-    onProgress?.(0, pictures.size)
+    const images = count === undefined || count >= set.size ? set : spread(set, count)
+    onProgress?.(0, images.size)
     const onBatch = (done: number) => {
-      onProgress?.(done, pictures.size)
-      if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${pictures.size} pictures`)
+      onProgress?.(done, images.size)
+      if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${images.size} images`)
     }
-    const result = await judge.judge(tokenizer, centreCrops(pictures, tokenizer, batch, onBroken), {
+    const result = await judge.judge(tokenizer, centreCrops(images, tokenizer, batch, onBroken), {
       precision,
       onBatch
     })
@@ -234,7 +235,7 @@ async function available(
   for (const metric of reconstructionMetrics) {
     const weights = metric === 'lpips' ? lpips : metric === 'rfid' ? inception : null
     const least = leastSide[metric]
-    if (size < least) notices.push(`no ${metric}: it needs pictures of ${least} pixels or more`)
+    if (size < least) notices.push(`no ${metric}: it needs images of ${least} pixels or more`)
     else if (weights === null || (await locateWeights(weights))) chosen.push(metric)
     else notices.push(`no ${metric}: the weights ${weights} were not found; --metrics ${metric} tells how to get them`)
   }

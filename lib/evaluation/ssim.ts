@@ -7,7 +7,7 @@ import { Tensor } from '../tensor/tensor.js'
 export const SSIM_WINDOW = 11
 
 /**
- * SSIM of each pair of pictures, uint8 [B, H, W, 3] of at least 11 × 11 pixels: the original convention (Wang et al. 2004), as
+ * SSIM of each pair of images, uint8 [B, H, W, 3] of at least 11 × 11 pixels: the original convention (Wang et al. 2004), as
  * scikit-image's `structural_similarity(data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`.
  */
 export async function ssim(a: Tensor<'uint8'>, b: Tensor<'uint8'>): Promise<number[]> {

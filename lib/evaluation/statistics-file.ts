@@ -1,8 +1,8 @@
 /** Files of reference statistics: `mu` and `sigma` as pytorch-fid has them, `mu_s` and `sigma_s` beside them as ADM's evaluator. */
 
 import { MactokError } from '../errors.js'
-import { writeNpz } from '../pipeline/npz.js'
-import type { NpzFile } from '../pipeline/npz-reader.js'
+import { writeNpz } from '../files/npz.js'
+import type { NpzFile } from '../files/npz-reader.js'
 import { tensor } from '../tensor/tensor.js'
 import { type Arrays, type Gaussian, gaussian } from './gaussian.js'
 import { type InceptionInput, inceptionInputs, POOL, SPATIAL } from './inception.js'
@@ -33,7 +33,7 @@ export async function readStatistics(file: NpzFile): Promise<Gaussians | null> {
 }
 
 /**
- * Writes `mu`, `sigma` (and `mu_s`, `sigma_s`), readable by pytorch-fid and ADM's evaluator, and in `resize` how the pictures reached
+ * Writes `mu`, `sigma` (and `mu_s`, `sigma_s`), readable by pytorch-fid and ADM's evaluator, and in `resize` how the images reached
  * the network, by its number among `inceptionInputs`.
  */
 export async function writeStatistics(

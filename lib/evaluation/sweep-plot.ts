@@ -1,6 +1,6 @@
 import { join } from 'node:path'
+import { writeAtomically, writeFully } from '../files/atomic.js'
 import { lineChart } from '../plot/line-chart.js'
-import { writeAtomically, writeFully } from '../weights/atomic.js'
 import { type GenerationMetric, generationMetrics } from './metric-names.js'
 import type { Sweep, SweepPoint } from './sweep.js'
 

@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { oneOf } from '../checks.js'
 import { outOfRange } from '../errors.js'
-import { writeJson } from '../weights/atomic.js'
+import { writeJson } from '../files/atomic.js'
 import type { GenerationEvaluation } from './generation.js'
 import { type GenerationMetric, generationMetrics } from './metric-names.js'
 
@@ -71,7 +71,7 @@ const same = (a: Guidance, b: Guidance) =>
 
 /**
  * The search for the best guidance (the paper's "optimal CFG"): scales, then intervals at the best scale, or as `axes` tell.
- * @param evaluate - the metrics of pictures drawn with a guidance
+ * @param evaluate - the metrics of images drawn with a guidance
  */
 export async function sweepGuidance(
   evaluate: (guidance: Guidance) => Promise<GenerationEvaluation>,

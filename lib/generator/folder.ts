@@ -2,7 +2,7 @@
 
 import { parseConfig } from '../config.js'
 import { LatentStatistics } from '../latents/index.js'
-import { findModel, writeConfig } from '../model-folder.js'
+import { findModel, writeConfig } from '../runs/model-folder.js'
 import { type GeneratorConfig, generatorSchema } from './schema.js'
 
 /** What a generator is about besides its weights. */

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { callbacks, instance, natural } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { modelFile } from '../model-folder.js'
 import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '../native/addon.js'
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { modelFile } from '../runs/model-folder.js'
 import { checkPrecision } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -165,12 +165,12 @@ export class Generator implements Disposable {
         const { done, time, field, samples, guiding } = await native(sampler.step())
         const evaluations = { flow: field, samples, guiding }
         const preview = () => this.denormalised(sampler.preview())
-        const previewPictures = async () => {
+        const previewImages = async () => {
           if (!tokenizer) return null
           using latents = await preview()
           return tokenizer.decode(latents, { precision })
         }
-        const progress = { step, steps: total, time, evaluations, preview, previewPictures }
+        const progress = { step, steps: total, time, evaluations, preview, previewImages }
         onStep?.(progress)
         yield progress
         if (done) return await this.finish(sampler, labels, evaluations, tokenizer, precision)
@@ -188,8 +188,8 @@ export class Generator implements Disposable {
     precision: Precision
   ): Promise<Samples> {
     const latents = await this.denormalised(sampler.latents())
-    const pictures = tokenizer ? await tokenizer.decode(latents, { precision }) : null
-    return { latents, labels, pictures, evaluations }
+    const images = tokenizer ? await tokenizer.decode(latents, { precision }) : null
+    return { latents, labels, images, evaluations }
   }
 
   private async denormalised(promise: Promise<NativeTensor>): Promise<Tensor<'float32'>> {

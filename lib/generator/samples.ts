@@ -7,7 +7,7 @@ export interface Samples {
   /** The label of each. */
   labels: Int32Array
   /** float32 [B, 3, H, W], about [-1, 1]; with a tokenizer. */
-  pictures: Tensor<'float32'> | null
+  images: Tensor<'float32'> | null
   /** Evaluations of the flow, network passes a sample, and passes that guidance added. */
   evaluations: { flow: number; samples: number; guiding: number }
 }
@@ -23,8 +23,8 @@ export interface SamplingStep {
   evaluations: Samples['evaluations']
   /** What the samples will be about, denormalised [B, …]; only to be asked for before the next step. */
   preview(): Promise<Tensor<'float32'>>
-  /** The same as pictures [B, 3, H, W], or null without a tokenizer. */
-  previewPictures(): Promise<Tensor<'float32'> | null>
+  /** The same as images [B, 3, H, W], or null without a tokenizer. */
+  previewImages(): Promise<Tensor<'float32'> | null>
 }
 
 /**

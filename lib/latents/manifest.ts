@@ -25,7 +25,7 @@ export interface LatentPlan {
   dtype: LatentDtype
   /** Store log-variances beside means. */
   moments: boolean
-  /** Store the latents of the mirrored pictures too, as LightningDiT expects. Default true. */
+  /** Store the latents of the mirrored images too, as LightningDiT expects. Default true. */
   flips?: boolean | undefined
   shardSize: number
   /** What encodes: a name that changes when the weights do. */
@@ -50,7 +50,7 @@ export interface ShardRecord {
   sha256: string
   /** Names of the rows, in their order. */
   names: string[]
-  /** Hashes of the pictures' files, when the encoder gave them. */
+  /** Hashes of the images' files, when the encoder gave them. */
   hashes?: string[]
   skipped: SkippedSample[]
   sums: ChannelSums

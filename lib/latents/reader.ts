@@ -24,7 +24,7 @@ interface Shard {
 }
 
 export interface RowOptions {
-  /** The latents of the mirrored pictures: for all rows, or row by row. */
+  /** The latents of the mirrored images: for all rows, or row by row. */
   flip?: boolean | ArrayLike<boolean>
 }
 
@@ -72,7 +72,7 @@ export class LatentShards {
     readonly dtype: WeightDtype,
     /** Whether log-variances are stored. */
     readonly moments: boolean,
-    /** Whether every shard has the latents of mirrored pictures. */
+    /** Whether every shard has the latents of mirrored images. */
     readonly flips: boolean,
     /** Class of each sample. */
     readonly labels: Int32Array,

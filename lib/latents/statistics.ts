@@ -3,7 +3,7 @@ import { invalidParameter, outOfRange } from '../errors.js'
 /** [L, Z] for tokens, [C, H, W] for latents of two-dimensional tokenizers. */
 export type SampleShape = readonly [number, number] | readonly [number, number, number]
 
-/** Channels, and how many consecutive elements belong to the same one: tokens have them last, pictures first. */
+/** Channels, and how many consecutive elements belong to the same one: tokens have them last, images first. */
 export function channelLayout(shape: SampleShape): { channels: number; run: number } {
   return shape.length === 2 ? { channels: shape[1], run: 1 } : { channels: shape[0], run: shape[1] * shape[2] }
 }

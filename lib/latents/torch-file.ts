@@ -4,8 +4,8 @@
  * always the same few opcodes.
  */
 
+import { crc32 } from '../files/crc32.js'
 import { asBytes } from '../weights/dtype.js'
-import { crc32 } from './crc32.js'
 
 export interface TorchTensor {
   shape: readonly number[]

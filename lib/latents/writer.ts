@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { writeAtomically, writeFully, writeJson } from '../weights/atomic.js'
+import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
+import { fileSize } from '../files/files.js'
 import { fromFloat32, toFloat32 } from '../weights/dtype.js'
-import { fileSize } from '../weights/files.js'
 import { type TensorData, writeSafetensors } from '../weights/writer.js'
 import {
   type LatentPlan,
@@ -37,12 +37,12 @@ export interface LatentBatch {
   indices: readonly number[]
   /** Posterior means (or samples, for shards without moments). */
   latents: Float32Array
-  /** The same of the mirrored pictures: unless the plan is without `flips`. */
+  /** The same of the mirrored images: unless the plan is without `flips`. */
   latentsFlip?: Float32Array
   /** Log-variances: with `moments`, and only then. */
   logvar?: Float32Array
   logvarFlip?: Float32Array
-  /** Hashes of the pictures' files, for the manifest. */
+  /** Hashes of the images' files, for the manifest. */
   hashes?: readonly string[]
 }
 

@@ -56,7 +56,7 @@ export interface NativeTokenizerConfig {
 export interface NativeTeacherConfig {
   vit: NativeVitConfig
   patchSize: number
-  /** Side of the square picture that enters the network, in pixels. */
+  /** Side of the square image that enters the network, in pixels. */
   inputSize: number
 }
 
@@ -95,7 +95,7 @@ export interface NativeTeacher extends NativeModule {
 
 /** LPIPS. */
 export interface NativePerceptual extends NativeModule {
-  /** The distance of each pair of pictures, float32 [B]; uint8 [B,H,W,3] or float32 [B,3,H,W] in [-1,1]. */
+  /** The distance of each pair of images, float32 [B]; uint8 [B,H,W,3] or float32 [B,3,H,W] in [-1,1]. */
   distance(images: NativeTensor, targets: NativeTensor, precision: Precision): Promise<NativeTensor>
   /** The gradient of the mean distance with respect to images, float32 [B,3,H,W] (tests). */
   gradient(images: NativeTensor, targets: NativeTensor): Promise<NativeTensor>
@@ -104,7 +104,7 @@ export interface NativePerceptual extends NativeModule {
 /** FID's Inception-v3; its state has pytorch-fid's names, and `fc.weight` where it was made with classes. */
 export interface NativeInception extends NativeModule {
   /**
-   * Of pictures uint8 [B,H,W,3] or float32 [B,3,H,W] in [-1,1], resized as pytorch-fid or as TensorFlow 1 does: float32 pool [B, 2048],
+   * Of images uint8 [B,H,W,3] or float32 [B,3,H,W] in [-1,1], resized as pytorch-fid or as TensorFlow 1 does: float32 pool [B, 2048],
    * spatial [B, 2023] (sFID's), probabilities [B, classes] or null without a classifier.
    */
   features(
@@ -133,7 +133,7 @@ export interface NativePrincipalComponents {
 export interface NativeDiscriminatorConfig {
   vit: NativeVitConfig
   patchSize: number
-  /** Side of the square picture that enters the backbone, in pixels. */
+  /** Side of the square image that enters the backbone, in pixels. */
   inputSize: number
   /** Features before block 0 and after these blocks, ascending. */
   levels: number[]
@@ -141,7 +141,7 @@ export interface NativeDiscriminatorConfig {
   kernel: number
 }
 
-/** How one call brings larger pictures to the backbone's size, in [0, 1): a crop for coin < ½, else area resize. */
+/** How one call brings larger images to the backbone's size, in [0, 1): a crop for coin < ½, else area resize. */
 export interface NativeCrop {
   coin: number
   top: number
@@ -170,7 +170,7 @@ export interface NativeAugmentation {
   color: boolean
   /** Largest shift as a part of the side; 0: none. */
   translation: number
-  /** Side of the square that is cut out as a part of the picture's; 0: none. */
+  /** Side of the square that is cut out as a part of the image's; 0: none. */
   cutout: number
 }
 
@@ -389,7 +389,7 @@ export interface NativeTorchArchive {
   pickle: Uint8Array
 }
 
-/** A picture scaled to width × height, of which a window is wanted, perhaps mirrored. */
+/** An image scaled to width × height, of which a window is wanted, perhaps mirrored. */
 export interface NativeResample {
   filter: 'box' | 'bicubic'
   width: number
@@ -519,7 +519,7 @@ export interface Addon {
   createInception(classes: number, device: string): Promise<NativeInception>
 
   createMoments(width: number, device: string): Promise<NativeMoments>
-  /** SSIM of each pair of pictures uint8 [B, H, W, 3] of at least 11 × 11 pixels, float64 [B]. */
+  /** SSIM of each pair of images uint8 [B, H, W, 3] of at least 11 × 11 pixels, float64 [B]. */
   structuralSimilarity(a: NativeTensor, b: NativeTensor): Promise<NativeTensor>
   /** Between Gaussians of mean [D] and covariance [D, D]. */
   frechetDistance(

@@ -1,7 +1,7 @@
 // Where LibTorch may lie. Plain JavaScript, because the set-up needs it before TypeScript is compiled.
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { cacheFolder } from '../cache.mjs'
+import { cacheFolder } from '../files/cache.mjs'
 
 /** The version that the set-up fetches. */
 export const PINNED_VERSION = '2.15.0'

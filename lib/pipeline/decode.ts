@@ -1,19 +1,19 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { callbacks, flag, instance, natural, pathTo, positive } from '../checks.js'
-import { writePng } from '../data/picture.js'
+import { writePng } from '../data/image.js'
+import { toImages } from '../data/levels.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { openLatents } from '../latents/index.js'
 import type { Precision } from '../native/addon.js'
 import { checkPrecision } from '../tensor/images.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { toPictures } from './pictures.js'
 
 export interface DecodeShardsOptions {
-  /** Pictures in one pass. Default 64. */
+  /** Images in one pass. Default 64. */
   batch?: number
-  /** The first picture and the one after the last. Default: all. */
+  /** The first image and the one after the last. Default: all. */
   start?: number
   end?: number
   /** Default `fp32`. */
@@ -27,12 +27,12 @@ export interface DecodeShardsOptions {
 
 export interface DecodedShards {
   folder: string
-  pictures: number
+  images: number
   interrupted: boolean
 }
 
 /**
- * Decodes latent shards into PNG files under the names of the pictures that were encoded (or numbers).
+ * Decodes latent shards into PNG files under the names of the images that were encoded (or numbers).
  * @throws {TypeError | RangeError} wrong options
  * @throws {MactokError} `ERR_FORMAT` for shards of another shape, or of another tokenizer without `force`
  */
@@ -69,30 +69,30 @@ export async function decodeShards(
   natural('start', start)
   natural('end', end)
   if (start >= Math.min(end, shards.count)) {
-    throw outOfRange('start and end', `a range within the ${shards.count} pictures`, [start, end])
+    throw outOfRange('start and end', `a range within the ${shards.count} images`, [start, end])
   }
   const names = shards.names()
   const total = Math.min(end, shards.count) - start
   const made = new Set<string>()
   onProgress?.(0, total)
   for (let first = 0; first < total; first += batch) {
-    if (signal?.aborted) return { folder, pictures: first, interrupted: true }
+    if (signal?.aborted) return { folder, images: first, interrupted: true }
     const count = Math.min(batch, total - first)
     const indices = Array.from({ length: count }, (_, i) => start + first + i)
     using latents = tensor((await shards.rows(indices)).latents, [count, ...shape])
-    using images = await tokenizer.decode(latents, { precision })
-    const pictures = toPictures(await images.toFloat32(), images.shape)
+    using decoded = await tokenizer.decode(latents, { precision })
+    const images = toImages(await decoded.toFloat32(), decoded.shape)
     await Promise.all(
-      pictures.map(async (picture, i) => {
+      images.map(async (image, i) => {
         const index = indices[i] as number
         const path = join(folder, pngName(names?.[index] ?? String(index).padStart(7, '0'), made))
         await mkdir(dirname(path), { recursive: true })
-        await writePng(path, picture)
+        await writePng(path, image)
       })
     )
     onProgress?.(first + count, total)
   }
-  return { folder, pictures: total, interrupted: false }
+  return { folder, images: total, interrupted: false }
 }
 
 /** `dogs/1.jpg` as `dogs/1.png`, or with its own ending kept where that is taken (`dogs/1.webp.png`). */

@@ -21,20 +21,20 @@ export interface EncodeImagesOptions {
   dtype?: LatentDtype
   /** Store posterior means and log-variances, so that training can sample anew. Default false. */
   moments?: boolean
-  /** Store a sample of the posterior instead of its mean; the noise of picture i depends on (seed, i). Default false. */
+  /** Store a sample of the posterior instead of its mean; the noise of image i depends on (seed, i). Default false. */
   sample?: boolean
   seed?: number
-  /** Also encode the mirrored pictures, as LightningDiT expects. Default true. */
+  /** Also encode the mirrored images, as LightningDiT expects. Default true. */
   flip?: boolean
-  /** Pictures in a shard. Default 10,000. */
+  /** Images in a shard. Default 10,000. */
   shardSize?: number
-  /** Pictures in one pass. Default 64. */
+  /** Images in one pass. Default 64. */
   batch?: number
   /** Default `fp32`. */
   precision?: Precision
   /** `adm` (default): ADM's exact centre crop; `fast`: the decoder's own shrinking. */
   preprocess?: 'adm' | 'fast'
-  /** Stop at a broken picture instead of leaving it out. Default false. */
+  /** Stop at a broken image instead of leaving it out. Default false. */
   strict?: boolean
   onBroken?: (broken: Broken) => void
   onProgress?: (done: number, total: number) => void
@@ -44,10 +44,10 @@ export interface EncodeImagesOptions {
 
 export interface EncodedImages {
   folder: string
-  /** Pictures encoded, in this call and earlier ones. */
-  pictures: number
+  /** Images encoded, in this call and earlier ones. */
+  images: number
   shards: number
-  /** Broken pictures that were left out. */
+  /** Broken images that were left out. */
   skipped: number
   interrupted: boolean
 }
@@ -60,7 +60,7 @@ const defaults = {
 type Settings = Required<Pick<EncodeImagesOptions, keyof typeof defaults>> & EncodeImagesOptions
 
 /**
- * Encodes pictures (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
+ * Encodes images (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
  * earlier call with the same settings stopped.
  * @throws {TypeError | RangeError} wrong options
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of other settings
@@ -82,7 +82,7 @@ export async function encodeImages(
     const total = (value: (shard: (typeof shards)[number]) => number) =>
       shards.reduce((sum, shard) => sum + value(shard), 0)
     const skipped = total((shard) => shard.skipped.length)
-    return { folder, pictures: total(({ count }) => count), shards: shards.length, skipped, interrupted }
+    return { folder, images: total(({ count }) => count), shards: shards.length, skipped, interrupted }
   } finally {
     await set.close()
   }
@@ -136,7 +136,7 @@ async function writeShards(
     }
     for await (const batch of centreCrops(tokenizer, set, range, settings, reasons)) {
       if (signal?.aborted) return false
-      // Pictures may be missing inside a batch: what is encoded together must be neighbours.
+      // Images may be missing inside a batch: what is encoded together must be neighbours.
       const hashes = await Promise.all(Array.from(batch.indices, async (index) => sha256(await set.read(index))))
       for (const { start, end } of runs(batch.indices)) {
         const indices = [...batch.indices.subarray(start, end)]

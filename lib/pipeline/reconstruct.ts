@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { instance, natural, pathTo, positive } from '../checks.js'
-import type { Picture } from '../data/decode.js'
+import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
+import { grid, writePng } from '../data/image.js'
 import { type ImageSet, type ImageSource, subset } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
-import { grid, writePng } from '../data/picture.js'
+import { sliceImages, toImages } from '../data/levels.js'
 import { outOfRange } from '../errors.js'
 import { psnr } from '../evaluation/psnr.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
@@ -15,12 +16,12 @@ import { Teacher } from '../teacher/teacher.js'
 import { checkPrecision } from '../tensor/images.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { maskPicture, slicePictures, toPictures } from './pictures.js'
+import { maskImage } from './images.js'
 
 export interface ReconstructOptions {
   /** Shows what semantic masking hides; its grid is the encoder's. */
   teacher?: Teacher | null
-  /** How many pictures, spread over the listing. Default 12. */
+  /** How many images, spread over the listing. Default 12. */
   count?: number
   /** The part of the patches that the shown masks hide. Default 0.5. */
   ratio?: number
@@ -28,20 +29,20 @@ export interface ReconstructOptions {
   seed?: number
   /** Default `fp32`. */
   precision?: Precision
-  /** Whole-number enlargement of the pictures. Default: to about 128 pixels. */
+  /** Whole-number enlargement of the images. Default: to about 128 pixels. */
   zoom?: number
 }
 
 export interface Reconstructed {
   file: string
-  pictures: number
-  /** Mean over the pictures, dB. */
+  images: number
+  /** Mean over the images, dB. */
   psnr: number
   columns: string[]
 }
 
 /**
- * Writes a grid: original, what random (and semantic) masking hides in training, and the reconstruction of the whole picture.
+ * Writes a grid: original, what random (and semantic) masking hides in training, and the reconstruction of the whole image.
  * @param file - a PNG
  */
 export async function reconstruct(
@@ -79,16 +80,16 @@ export async function reconstruct(
   }
 }
 
-/** @internal What `reconstruct` writes, of pictures spread over a set. */
+/** @internal What `reconstruct` writes, of images spread over a set. */
 export async function reconstructionGrid(
   tokenizer: Tokenizer,
   set: ImageSet,
   { teacher, count, ratio, seed, precision, zoom }: Required<ReconstructOptions>
-): Promise<Omit<Reconstructed, 'file'> & { sheet: Picture }> {
+): Promise<Omit<Reconstructed, 'file'> & { sheet: Image }> {
   const { imageSize: size } = tokenizer.config
   const chosen = Math.min(count, set.size)
   const spread = Array.from({ length: chosen }, (_, i) => Math.floor((i * set.size) / chosen))
-  const rows: Picture[][] = []
+  const rows: Image[][] = []
   const qualities: number[] = []
   for await (const { images, indices } of evaluationBatches(subset(set, spread), { size, batch: 32 })) {
     using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
@@ -97,25 +98,25 @@ export async function reconstructionGrid(
     const values = await decoded.toFloat32()
     qualities.push(...psnr(images, values, indices.length))
     const masks = await drawMasks(tokenizer, teacher, input, { ratio, seed, firstIndex: rows.length })
-    const reconstructions = toPictures(values, decoded.shape)
-    for (const [i, original] of slicePictures(images, size).entries()) {
-      const masked = masks.map((of) => maskPicture(original, of(i)))
-      rows.push([original, ...masked, reconstructions[i] as Picture])
+    const reconstructions = toImages(values, decoded.shape)
+    for (const [i, original] of sliceImages(images, size).entries()) {
+      const masked = masks.map((of) => maskImage(original, of(i)))
+      rows.push([original, ...masked, reconstructions[i] as Image])
     }
   }
   const columns = ['original', 'random mask', ...(teacher ? ['semantic mask'] : []), 'reconstruction']
   const sheet = await grid(rows.flat(), columns.length, { zoom, captions: columns })
   const mean = qualities.reduce((sum, quality) => sum + quality, 0) / qualities.length
-  return { sheet, pictures: rows.length, psnr: mean, columns }
+  return { sheet, images: rows.length, psnr: mean, columns }
 }
 
-/** @internal The training's masks at one ratio, random and (with a teacher) semantic: each gives the mask of picture i. */
+/** @internal The training's masks at one ratio, random and (with a teacher) semantic: each gives the mask of image i. */
 export async function drawMasks(
   { config }: Pick<Tokenizer, 'config'>,
   teacher: Teacher | null,
   images: Tensor<'uint8'>,
   { ratio, seed, firstIndex }: { ratio: number; seed: number; firstIndex: number }
-): Promise<((picture: number) => Uint8Array)[]> {
+): Promise<((image: number) => Uint8Array)[]> {
   const count = images.shape[0] as number
   const patches = (config.imageSize / config.patchSize) ** 2
   const draw = async (scores: NativeTensor | null) => {
@@ -124,7 +125,7 @@ export async function drawMasks(
     const mask = await native(addon().imageMask(masking, scores, seed, 0, firstIndex, count, patches))
     const bytes = new Uint8Array(await native(mask.read()))
     mask.dispose()
-    return (picture: number) => bytes.subarray(picture * patches, (picture + 1) * patches)
+    return (image: number) => bytes.subarray(image * patches, (image + 1) * patches)
   }
   const random = await draw(null)
   if (!teacher) return [random]

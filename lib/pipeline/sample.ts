@@ -1,47 +1,47 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { callbacks, flag, instance, natural, pathTo, positive } from '../checks.js'
-import type { Picture } from '../data/decode.js'
-import { grid, writePng } from '../data/picture.js'
+import type { Image } from '../data/decode.js'
+import { grid, writePng } from '../data/image.js'
+import { toImages } from '../data/levels.js'
 import { invalidParameter, MactokError } from '../errors.js'
+import { NpzWriter } from '../files/npz.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { NpzWriter } from './npz.js'
-import { toPictures } from './pictures.js'
 
-export interface SamplePicturesOptions extends Omit<SampleOptions, 'tokenizer' | 'onStep' | 'signal'> {
-  /** A folder for one PNG a picture, `000000.png`, …: the sample's number. */
+export interface SampleImagesOptions extends Omit<SampleOptions, 'tokenizer' | 'onStep' | 'signal'> {
+  /** A folder for one PNG an image, `000000.png`, …: the sample's number. */
   folder?: string
-  /** One PNG with all pictures. */
+  /** One PNG with all images. */
   grid?: string
   /** Columns of the grid. Default: the number of classes given, else 8. */
   columns?: number
   /** ADM's `.npz`. */
   npz?: string
-  /** Pictures in one pass. Default 64. */
+  /** Images in one pass. Default 64. */
   batch?: number
   onProgress?: (done: number, total: number) => void
   /** Stops between two steps; nothing incomplete is left of a grid or an `.npz`. */
   signal?: AbortSignal
 }
 
-export interface SampledPictures {
-  pictures: number
+export interface SampledImages {
+  images: number
   interrupted: boolean
   /** How many of each label. */
   labels: Record<number, number>
 }
 
 /**
- * Draws samples and writes them as pictures.
+ * Draws samples and writes them as images.
  * @throws {TypeError | RangeError} wrong options, no place to write to
  * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's, without `force`
  */
-export async function samplePictures(
+export async function sampleImages(
   generator: Generator,
   tokenizer: Tokenizer,
-  options: SamplePicturesOptions
-): Promise<SampledPictures> {
+  options: SampleImagesOptions
+): Promise<SampledImages> {
   const { folder, grid: sheet, npz, columns, batch = 64, onProgress, signal, ...sampling } = options ?? {}
   instance('generator', 'a Generator', Generator, generator)
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
@@ -60,7 +60,7 @@ export async function samplePictures(
   positive('count', total)
   const size = tokenizer.config.imageSize
   const counts: Record<number, number> = {}
-  const shown: Picture[] = []
+  const shown: Image[] = []
   for (const place of [folder, sheet && dirname(sheet), npz && dirname(npz)]) {
     if (place) await mkdir(place, { recursive: true })
   }
@@ -70,13 +70,13 @@ export async function samplePictures(
     for (let done = 0; done < total; ) {
       const count = Math.min(batch, total - done)
       const part = { ...sampling, count, firstIndex: firstIndex + done, tokenizer }
-      const { pictures, labels } = await draw(generator, signal ? { ...part, signal } : part)
-      for (const [i, picture] of pictures.entries()) {
+      const { images, labels } = await draw(generator, signal ? { ...part, signal } : part)
+      for (const [i, image] of images.entries()) {
         const label = labels[i] as number
         counts[label] = (counts[label] ?? 0) + 1
-        if (folder) await writePng(join(folder, `${String(firstIndex + done + i).padStart(6, '0')}.png`), picture)
-        if (sheet) shown.push(picture)
-        await archive?.add(picture.data, label)
+        if (folder) await writePng(join(folder, `${String(firstIndex + done + i).padStart(6, '0')}.png`), image)
+        if (sheet) shown.push(image)
+        await archive?.add(image.data, label)
       }
       done += count
       onProgress?.(done, total)
@@ -87,20 +87,20 @@ export async function samplePictures(
   } catch (error) {
     await archive?.discard().catch(() => {})
     if (!(error instanceof MactokError) || error.code !== 'ERR_ABORTED') throw error
-    const pictures = Object.values(counts).reduce((sum, count) => sum + count, 0)
-    return { pictures, interrupted: true, labels: counts }
+    const images = Object.values(counts).reduce((sum, count) => sum + count, 0)
+    return { images, interrupted: true, labels: counts }
   }
-  return { pictures: total, interrupted: false, labels: counts }
+  return { images: total, interrupted: false, labels: counts }
 }
 
 interface Drawn {
-  pictures: Picture[]
+  images: Image[]
   labels: Int32Array
 }
 
 async function draw(generator: Generator, options: SampleOptions): Promise<Drawn> {
-  const { latents, labels, pictures } = await generator.sample(options)
+  const { latents, labels, images } = await generator.sample(options)
   using _ = latents
-  using decoded = pictures as NonNullable<typeof pictures>
-  return { labels, pictures: toPictures(await decoded.data(), decoded.shape) }
+  using decoded = images as NonNullable<typeof images>
+  return { labels, images: toImages(await decoded.data(), decoded.shape) }
 }

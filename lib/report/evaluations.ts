@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MetricsRecord } from '../training/metrics.js'
+import type { MetricsRecord } from '../runs/metrics.js'
 
 /** One evaluation: its numbers by name. */
 export interface EvaluationTable {

@@ -1,17 +1,18 @@
 import { stat } from 'node:fs/promises'
-import type { Picture } from '../data/decode.js'
+import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
+import { grid } from '../data/image.js'
 import { subset } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
-import { grid } from '../data/picture.js'
+import { sliceImages } from '../data/levels.js'
 import { loadSharp } from '../data/sharp.js'
-import { maskPicture, slicePictures } from '../pipeline/pictures.js'
+import { maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
 import { Teacher } from '../teacher/teacher.js'
 import { tensor } from '../tensor/tensor.js'
 import type { RunRecord } from '../training/run.js'
 import { locateWeights } from '../weights/index.js'
-import { type ReportPicture, webp } from './pictures.js'
+import { type ReportImage, webp } from './images.js'
 
 const rows = 4
 /** Of the largest ratio that training draws. */
@@ -23,10 +24,10 @@ interface Options {
 }
 
 /**
- * What training hides of the run's pictures, from few patches to the most, at random and where the teacher is found by importance.
- * Null where nothing is masked or the pictures are no longer there.
+ * What training hides of the run's images, from few patches to the most, at random and where the teacher is found by importance.
+ * Null where nothing is masked or the images are no longer there.
  */
-export async function drawMaskSheet(record: RunRecord, { data, device }: Options): Promise<ReportPicture | null> {
+export async function drawMaskSheet(record: RunRecord, { data, device }: Options): Promise<ReportImage | null> {
   const { masking, tokenizer } = record.settled
   const { weights } = record.settled.teacher
   if (masking.target !== 'image' || masking.max === 0) return null
@@ -40,9 +41,9 @@ export async function drawMaskSheet(record: RunRecord, { data, device }: Options
   try {
     const count = Math.min(rows, set.size)
     const spread = Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
-    const sheet: Picture[] = []
+    const sheet: Image[] = []
     for await (const { images } of evaluationBatches(subset(set, spread), { size, batch: 1 })) {
-      const [original] = slicePictures(images, size) as [Picture]
+      const [original] = sliceImages(images, size) as [Image]
       using input = tensor(images, [1, size, size, 3], { dtype: 'uint8' })
       const ratios = parts.map((part) => part * masking.max)
       const drawn = await Promise.all(
@@ -54,17 +55,17 @@ export async function drawMaskSheet(record: RunRecord, { data, device }: Options
       const kinds = teacher ? [0, 1] : [0]
       sheet.push(
         original,
-        ...kinds.flatMap((kind) => drawn.map((masks) => maskPicture(original, masks[kind]?.(0) ?? [])))
+        ...kinds.flatMap((kind) => drawn.map((masks) => maskImage(original, masks[kind]?.(0) ?? [])))
       )
     }
     const captions = ['random', ...(teacher ? ['semantic'] : [])].flatMap((kind) =>
       parts.map((part) => `${kind} ${Math.round(100 * part * masking.max)} %`)
     )
     const zoom = Math.max(1, Math.floor(128 / size))
-    const picture = await grid(sheet, captions.length + 1, { zoom, captions: ['original', ...captions] })
-    const raw = { width: picture.width, height: picture.height, channels: 3 } as const
-    const most = `at most ${Math.round(100 * masking.max)} % of the patches, ${Math.round(100 * masking.semantic)} % of the pictures by importance`
-    return { url: await webp((await loadSharp())(picture.data, { raw })), caption: `Training hides ${most}.` }
+    const image = await grid(sheet, captions.length + 1, { zoom, captions: ['original', ...captions] })
+    const raw = { width: image.width, height: image.height, channels: 3 } as const
+    const most = `at most ${Math.round(100 * masking.max)} % of the patches, ${Math.round(100 * masking.semantic)} % of the images by importance`
+    return { url: await webp((await loadSharp())(image.data, { raw })), caption: `Training hides ${most}.` }
   } finally {
     await set.close()
   }

@@ -3,14 +3,14 @@ import { arch, cpus, release, totalmem, type } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { instance, pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { newestCheckpoint } from '../training/checkpoint.js'
-import { type MetricsRecord, readMetrics } from '../training/metrics.js'
-import { pageFile } from '../ui/files.js'
+import { pageFile } from '../page/files.js'
+import { newestCheckpoint } from '../runs/checkpoint.js'
+import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
 import { type EvaluationTable, readEvaluations } from './evaluations.js'
 import { embedded, Html, html, table } from './html.js'
+import { gridsOverTime, plotsIn, type ReportImage } from './images.js'
 import { drawMaskSheet } from './masks.js'
 import { type PaperRow, paperRows } from './paper.js'
-import { gridsOverTime, plotsIn, type ReportPicture } from './pictures.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
 import { commandsOf, settingsOf } from './settings.js'
 import { thinned } from './thin.js'
@@ -18,7 +18,7 @@ import { thinned } from './thin.js'
 export interface ReportOptions {
   /** Default: `report.html` in the run folder. */
   out?: string | undefined
-  /** Pictures to show the masks of training on. Default: the run's own where they still are; null: none. */
+  /** Images to show the masks of training on. Default: the run's own where they still are; null: none. */
   data?: string | null | undefined
   /** Of the teacher that finds what matters. Default `auto`. */
   device?: string | undefined
@@ -34,7 +34,7 @@ export interface Report {
 const mostGrids = 12
 
 /**
- * Writes what there is to know about a run as one HTML file that needs nothing else: curves, pictures, numbers beside the paper's,
+ * Writes what there is to know about a run as one HTML file that needs nothing else: curves, images, numbers beside the paper's,
  * settings and the commands that repeat it.
  * @param run - the folder of a tokenizer's, decoder's or generator's run
  * @throws {TypeError} wrong options
@@ -116,11 +116,11 @@ const section = (title: string, content: Html, options: Html = html``): Html => 
 ${content}
 </section>`
 
-const figures = (pictures: readonly ReportPicture[]): Html =>
-  html`${pictures.map(({ url, caption }) => html`<figure class="card grid"><img src="${url}" alt="${caption}"><figcaption>${caption}</figcaption></figure>\n`)}`
+const figures = (images: readonly ReportImage[]): Html =>
+  html`${images.map(({ url, caption }) => html`<figure class="card grid"><img src="${url}" alt="${caption}"><figcaption>${caption}</figcaption></figure>\n`)}`
 
-const figuresOf = (title: string, pictures: readonly ReportPicture[]): Html | null =>
-  pictures.length > 0 ? section(title, figures(pictures)) : null
+const figuresOf = (title: string, images: readonly ReportImage[]): Html | null =>
+  images.length > 0 ? section(title, figures(images)) : null
 
 const partOf = (record: AnyRunRecord) =>
   record.kind === 'tokenizer' && record.settled.part === 'decoder' ? 'decoder of a tokenizer' : record.kind
@@ -150,7 +150,7 @@ function tiles(record: AnyRunRecord, lines: readonly MetricsRecord[], step: numb
     rows.push(['Network', `${depth} × ${width}`, ` ${model}`])
   } else {
     const { imageSize, latentTokens, latentChannels } = record.settled.tokenizer
-    rows.push(['Pictures', record.data.pictures.toLocaleString('en'), ` ${imageSize} px`])
+    rows.push(['Images', record.data.images.toLocaleString('en'), ` ${imageSize} px`])
     rows.push(['Tokens × channels', `${latentTokens} × ${latentChannels}`, ''])
   }
   return html`<dl class="tiles" aria-label="Summary">${rows.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}<small>${unit}</small></dd></div>\n`)}</dl>`
@@ -211,7 +211,7 @@ const curves = (): Html =>
   )
 
 /** The newest grid is shown, the others by a slider. */
-function overTime(record: AnyRunRecord, grids: readonly ReportPicture[]): Html | null {
+function overTime(record: AnyRunRecord, grids: readonly ReportImage[]): Html | null {
   if (grids.length === 0) return null
   const last = grids.length - 1
   const title = record.kind === 'generator' ? 'Samples over time' : 'Reconstructions over time'

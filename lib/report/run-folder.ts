@@ -30,7 +30,7 @@ export interface GridFile {
   step: number
 }
 
-/** The grids that training wrote, reconstructions of held-out pictures or samples, oldest first. */
+/** The grids that training wrote, reconstructions of held-out images or samples, oldest first. */
 export async function listGrids(folder: string): Promise<GridFile[]> {
   const files = await readdir(join(folder, 'grids')).catch(() => [])
   return files

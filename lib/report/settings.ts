@@ -83,7 +83,7 @@ export function commandsOf(record: AnyRunRecord, folder: string): { what: string
   return [
     { what: 'train the same again', command: line('mactok train', start, data, heldOut, '--out', again, ...flags) },
     { what: 'go on where it stopped', command: `mactok train ${resumed} --out ${run} --resume` },
-    { what: 'encode pictures', command: `mactok encode ${run} ${data} --out latents/` },
+    { what: 'encode images', command: `mactok encode ${run} ${data} --out latents/` },
     { what: 'look at reconstructions', command: `mactok reconstruct ${run} ${data} --out grid.png` }
   ]
 }

@@ -1,4 +1,4 @@
-import type { MetricsRecord } from '../training/metrics.js'
+import type { MetricsRecord } from '../runs/metrics.js'
 
 /** Points of a curve that are worth drawing. */
 const most = 4000

@@ -1,4 +1,4 @@
-/** A teacher's features on disk, for training that sees every picture in the same one or two views. */
+/** A teacher's features on disk, for training that sees every image in the same one or two views. */
 
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
@@ -8,10 +8,10 @@ import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
 import { MactokError } from '../errors.js'
+import { fileSize } from '../files/files.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { fileSize } from '../weights/files.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { writeSafetensors } from '../weights/writer.js'
 import type { Teacher } from './teacher.js'
@@ -21,20 +21,20 @@ export interface FeatureCacheOptions {
   folder: string
   set: ImageSet
   teacher: Teacher
-  /** Side of the square pictures, in pixels. */
+  /** Side of the square images, in pixels. */
   size: number
-  /** Whether mirrored pictures are met too. */
+  /** Whether mirrored images are met too. */
   flip: boolean
   precision: Precision
   onProgress?: ((done: number, total: number) => void) | undefined
   onBroken?: ((broken: Broken) => void) | undefined
-  /** Ends the work after the pictures in hand; what is on disk by then stays. */
+  /** Ends the work after the images in hand; what is on disk by then stays. */
   signal?: AbortSignal | undefined
 }
 
 const SHARD_BYTES = 32 * 2 ** 20
 const BATCH = 64
-/** Bytes of a picture's hash: enough to tell the views of one picture from each other and from other pixels. */
+/** Bytes of an image's hash: enough to tell the views of one image from each other and from other pixels. */
 const HASH = 8
 
 const hashOf = (pixels: Uint8Array): Buffer => createHash('sha256').update(pixels).digest().subarray(0, HASH)
@@ -45,13 +45,13 @@ const hashOf = (pixels: Uint8Array): Buffer => createHash('sha256').update(pixel
  */
 export class FeatureCache implements AsyncDisposable {
   readonly #size: number
-  /** Views a picture. */
+  /** Views an image. */
   readonly #views: number
   readonly #perShard: number
   /** 1 + N and D. */
   readonly #shape: readonly [number, number]
   readonly #shards: SafetensorsFile[]
-  /** [pictures · views, HASH] by shard. */
+  /** [images · views, HASH] by shard. */
   readonly #hashes: Uint8Array[]
 
   private constructor(layout: Layout, size: number, shards: SafetensorsFile[], hashes: Uint8Array[]) {
@@ -65,7 +65,7 @@ export class FeatureCache implements AsyncDisposable {
 
   /**
    * Opens the cache of a set, after computing what is missing of it; null when the signal ended that.
-   * @throws {RangeError} for pictures that are not square, of which training would see changing parts
+   * @throws {RangeError} for images that are not square, of which training would see changing parts
    */
   static async open(options: FeatureCacheOptions): Promise<FeatureCache | null> {
     const layout = await layoutOf(options)
@@ -104,7 +104,7 @@ export class FeatureCache implements AsyncDisposable {
 
   /**
    * The features of a training batch, float16 [B, 1 + N, D] with `cls` first; the caller disposes it.
-   * @param images - uint8 [B, size, size, 3]: each must be one of the views of picture indices[i], pixel by pixel
+   * @param images - uint8 [B, size, size, 3]: each must be one of the views of image indices[i], pixel by pixel
    * @throws {MactokError} ERR_FORMAT when it is not
    */
   async features({ images, indices }: { images: Uint8Array; indices: ArrayLike<number> }): Promise<NativeTensor> {
@@ -132,7 +132,7 @@ export class FeatureCache implements AsyncDisposable {
     }
     throw new MactokError(
       'ERR_FORMAT',
-      `Picture ${index} is not what the teacher's features were computed from: its file has changed, or training crops it. Delete the cache, or train without teacher.cache.`
+      `Image ${index} is not what the teacher's features were computed from: its file has changed, or training crops it. Delete the cache, or train without teacher.cache.`
     )
   }
 
@@ -174,7 +174,7 @@ async function layoutOf({ folder, set, teacher, size, flip, precision }: Feature
   return { folder: join(folder, identity.slice(0, 16)), identity, views, perShard, shape }
 }
 
-/** Computes and writes the shard of pictures [first, end); broken ones have a hash that no picture has. False: interrupted. */
+/** Computes and writes the shard of images [first, end); broken ones have a hash that no image has. False: interrupted. */
 async function computeShard(
   file: string,
   first: number,

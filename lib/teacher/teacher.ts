@@ -12,7 +12,7 @@ import { openDinov2 } from '../weights/named.js'
 import { disposeState, toState } from '../weights/state.js'
 
 export interface TeacherOptions {
-  /** Patches a side that its features should have: the tokenizer's grid, 16 for 256-pixel pictures with patches of 16. */
+  /** Patches a side that its features should have: the tokenizer's grid, 16 for 256-pixel images with patches of 16. */
   grid: number
   /** Side of a patch; default the checkpoint's own (14). Another one resamples the kernel, the SoftVQ way. */
   patchSize?: number | null
@@ -28,8 +28,8 @@ export interface TeacherFeatures {
 }
 
 /**
- * A frozen DINOv2 (with or without registers): the judge of what matters in a picture and the target of alignment.
- * Pictures are resized to grid · patchSize pixels (bicubic without antialias, as REPA) and normalised by ImageNet's statistics.
+ * A frozen DINOv2 (with or without registers): the judge of what matters in an image and the target of alignment.
+ * Images are resized to grid · patchSize pixels (bicubic without antialias, as REPA) and normalised by ImageNet's statistics.
  */
 export class Teacher implements Disposable {
   readonly #native: NativeTeacher
@@ -79,7 +79,7 @@ export class Teacher implements Disposable {
     return this.native.device
   }
 
-  /** Features of pictures, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
+  /** Features of images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
   async features(images: Images, { precision = 'fp32' }: { precision?: Precision } = {}): Promise<TeacherFeatures> {
     checkImages(images)
     checkPrecision(precision)

@@ -2,12 +2,12 @@ import { invalidParameter, outOfRange } from '../errors.js'
 import type { Precision } from '../native/addon.js'
 import { Tensor } from './tensor.js'
 
-/** Pictures: uint8 [B, H, W, 3], or float32 [B, 3, H, W] in [-1, 1]. */
+/** Images: uint8 [B, H, W, 3], or float32 [B, 3, H, W] in [-1, 1]. */
 export type Images = Tensor<'uint8'> | Tensor<'float32'>
 
 const layout = 'a uint8 tensor [B, H, W, 3] or a float32 tensor [B, 3, H, W]'
 
-/** Checks dtype and shape; `size` demands square pictures of that side. */
+/** Checks dtype and shape; `size` demands square images of that side. */
 export function checkImages(images: unknown, size?: number): asserts images is Images {
   if (!(images instanceof Tensor)) throw invalidParameter('images', layout, images)
   const { dtype, shape } = images
@@ -16,7 +16,7 @@ export function checkImages(images: unknown, size?: number): asserts images is I
   if (!fits || shape.includes(0)) throw invalidParameter('images', layout, `${dtype} [${shape}]`)
   const [height, width] = channelsLast ? shape.slice(1, 3) : shape.slice(2)
   if (size !== undefined && (height !== size || width !== size)) {
-    throw outOfRange('images', `pictures of ${size} × ${size} pixels`, `${height} × ${width}`)
+    throw outOfRange('images', `images of ${size} × ${size} pixels`, `${height} × ${width}`)
   }
 }
 

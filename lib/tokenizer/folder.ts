@@ -1,7 +1,7 @@
 /** Tokenizer folders: `config.json` with the architecture, and `model.safetensors`. */
 
 import { parseConfig } from '../config.js'
-import { findModel, writeConfig } from '../model-folder.js'
+import { findModel, writeConfig } from '../runs/model-folder.js'
 import { type TokenizerConfig, tokenizerSchema } from './schema.js'
 
 export interface TokenizerFiles {

@@ -34,7 +34,7 @@ export const softvqSchema = z.strictObject({
 /** The tokenizer's architecture (method.md §1 in the sources' terms: p, L, Z, D). */
 export const tokenizerSchema = z
   .strictObject({
-    imageSize: positive.default(256).describe('side of the square picture, in pixels'),
+    imageSize: positive.default(256).describe('side of the square image, in pixels'),
     patchSize: positive.default(16).describe('p, side of a patch in pixels'),
     latentTokens: positive.default(128).describe('L, the number of latent tokens'),
     latentChannels: positive.default(32).describe('Z, the channels of a latent token'),

@@ -13,10 +13,10 @@ import type { Tokenizer } from './tokenizer.js'
 const encoding = ({ decoder: _, ...rest }: TokenizerConfig): string => JSON.stringify(rest)
 
 /**
- * Gives a tokenizer the averaged weights of another one. Learned positions are resampled where the pictures have another size.
+ * Gives a tokenizer the averaged weights of another one. Learned positions are resampled where the images have another size.
  * @param folder - a model, a checkpoint or a run
  * @param options.sameLatents - refuse a tokenizer of which the encoder is configured otherwise
- * @throws {RangeError} a tokenizer that differs in more than its picture size
+ * @throws {RangeError} a tokenizer that differs in more than its image size
  */
 export async function startFrom(
   tokenizer: Tokenizer,

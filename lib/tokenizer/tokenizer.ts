@@ -3,11 +3,11 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { modelFile } from '../model-folder.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { modelFile } from '../runs/model-folder.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
@@ -56,7 +56,7 @@ export interface Posterior {
   logvar: Tensor<'float32'> | null
 }
 
-/** A 1-D image tokenizer: pictures to L latent tokens of Z channels, and back. */
+/** A 1-D image tokenizer: images to L latent tokens of Z channels, and back. */
 export class Tokenizer implements Disposable {
   readonly #native: NativeTokenizer
   #disposed = false
@@ -130,7 +130,7 @@ export class Tokenizer implements Disposable {
   }
 
   /**
-   * Latents [B, L, Z] of pictures, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]: the posterior's mean, or a draw from it.
+   * Latents [B, L, Z] of images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]: the posterior's mean, or a draw from it.
    */
   async encode(images: Images, options: EncodeOptions = {}): Promise<Tensor<'float32'>> {
     checkImages(images, this.config.imageSize)
@@ -154,7 +154,7 @@ export class Tokenizer implements Disposable {
     return { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
   }
 
-  /** Pictures float32 [B, 3, H, W] of latents [B, L, Z]: about [-1, 1], not clamped. */
+  /** Images float32 [B, 3, H, W] of latents [B, L, Z]: about [-1, 1], not clamped. */
   async decode(
     latents: Tensor,
     { precision = this.precision }: { precision?: Precision } = {}

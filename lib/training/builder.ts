@@ -38,7 +38,7 @@ export class TokenizerTraining {
     return resolveConfig(this.#settings)
   }
 
-  /** Pictures to train on, and others to evaluate on (else `data.heldOut` pictures are taken out of the first). */
+  /** Images to train on, and others to evaluate on (else `data.heldOut` images are taken out of the first). */
   data(source: ImageSource | string, options: { heldOut?: ImageSource | string } = {}): this {
     this.#source = asSource('source', source)
     this.#heldOut = options.heldOut === undefined ? undefined : asSource('heldOut', options.heldOut)
@@ -106,7 +106,7 @@ export class TokenizerTraining {
     return this
   }
 
-  /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `grid`, `features`, `broken` (a picture), `profile`, `notice`. */
+  /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `grid`, `features`, `broken` (an image), `profile`, `notice`. */
   on<Name extends keyof TrainingEvents>(name: Name, listener: (event: TrainingEvents[Name]) => void): this {
     if (!trainingEventNames.includes(name)) throw outOfRange('event', `one of ${trainingEventNames.join(', ')}`, name)
     if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)

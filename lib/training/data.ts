@@ -23,11 +23,11 @@ interface Request {
 }
 
 export interface Evaluation extends ReconstructionEvaluation {
-  /** Accuracy of the linear probe, where one is asked for and the pictures have classes. */
+  /** Accuracy of the linear probe, where one is asked for and the images have classes. */
   probe?: number
 }
 
-/** The pictures of a run: those trained on, and those kept for evaluation, if any. */
+/** The images of a run: those trained on, and those kept for evaluation, if any. */
 export class TrainingData implements AsyncDisposable {
   readonly #opened: ImageSet[]
   readonly #training: ImageSet
@@ -61,30 +61,30 @@ export class TrainingData implements AsyncDisposable {
     }
   }
 
-  /** The number of pictures trained on. */
-  get pictures(): number {
+  /** The number of images trained on. */
+  get images(): number {
     return this.#training.size
   }
 
-  /** The pictures trained on. */
+  /** The images trained on. */
   get training(): ImageSet {
     return this.#training
   }
 
-  /** Pictures to look at: held-out ones, or where there are none those trained on. */
+  /** Images to look at: held-out ones, or where there are none those trained on. */
   get shown(): ImageSet {
     return this.#heldOut ?? this.#training
   }
 
-  /** The number of held-out pictures. */
+  /** The number of held-out images. */
   get heldOut(): number {
     return this.#heldOut?.size ?? 0
   }
 
-  /** The held-out pictures of an evaluation, spread over the listing: a few of a sorted folder are not all of one class. */
+  /** The held-out images of an evaluation, spread over the listing: a few of a sorted folder are not all of one class. */
   get evaluated(): ImageSet {
     const set = this.#heldOut as ImageSet
-    const count = Math.min(set.size, this.#request.config.evaluation.pictures)
+    const count = Math.min(set.size, this.#request.config.evaluation.images)
     return subset(
       set,
       Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
@@ -102,7 +102,7 @@ export class TrainingData implements AsyncDisposable {
   }
 
   /**
-   * The held-out pictures' centre crops, nothing masked: mean PSNR of the reconstructions from posterior means, what
+   * The held-out images' centre crops, nothing masked: mean PSNR of the reconstructions from posterior means, what
    * `evaluation.metrics` asks for, and where there is a posterior its active units and KL.
    */
   async evaluate(tokenizer: NativeTokenizer, precision: Precision): Promise<Evaluation> {

@@ -2,17 +2,18 @@
 
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { grid, writePng } from '../data/picture.js'
+import { grid, writePng } from '../data/image.js'
+import { toImages } from '../data/levels.js'
 import { type GeneratorIdentity, writeGeneratorConfig } from '../generator/folder.js'
 import { Generator } from '../generator/generator.js'
 import type { LatentShards } from '../latents/index.js'
 import type { NativeFlowTrainer } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { toPictures } from '../pipeline/pictures.js'
 import type { Recording } from '../profile/recording.js'
+import { checkpointName, writeCheckpoint } from '../runs/checkpoint.js'
+import { MetricsLog, type MetricsRecord } from '../runs/metrics.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import { checkpointName, writeCheckpoint } from './checkpoint.js'
 import type { TrainingControl } from './control.js'
 import { DivergenceGuard, isNonFinite, nonFinite } from './divergence.js'
 import type { Emitter } from './emitter.js'
@@ -21,7 +22,6 @@ import type { GeneratorRunRecord } from './generator-record.js'
 import type { GeneratorSettled } from './generator-run.js'
 import { type LatentBatch, latentBatches } from './latent-batches.js'
 import { runLoop } from './loop.js'
-import { MetricsLog, type MetricsRecord } from './metrics.js'
 import { learningRate } from './schedules.js'
 import { saveTrainer } from './trainer-state.js'
 
@@ -131,21 +131,21 @@ async function runStep(
 
 /** A grid of samples from the averaged weights, the same noise and classes every time. */
 async function writeGrid({ dir, trainer, identity, tokenizer, record }: Training, done: number): Promise<string> {
-  const { pictures: count, steps, guidance } = record.settled.grid
+  const { images: count, steps, guidance } = record.settled.grid
   const { precision, seed } = record.settled
   const generator = Generator.wrap(trainer.ema, identity, precision)
   const { classes } = identity.config
-  const { latents, pictures } = await generator.sample({
+  const { latents, images } = await generator.sample({
     ...{ count, steps, guidance, seed, sampler: 'heun', tokenizer: tokenizer as Tokenizer, force: true },
     classes: Array.from({ length: Math.min(count, classes) }, (_, i) => i)
   })
   const file = join(dir, 'grids', `${checkpointName(done)}.png`)
   await mkdir(dirname(file), { recursive: true })
-  if (pictures) {
+  if (images) {
     const columns = Math.min(count, classes > 1 && classes <= 16 ? classes : 8)
-    await writePng(file, await grid(toPictures(await pictures.data(), pictures.shape), columns))
+    await writePng(file, await grid(toImages(await images.data(), images.shape), columns))
   }
-  for (const tensor of [latents, pictures]) tensor?.dispose()
+  for (const tensor of [latents, images]) tensor?.dispose()
   return file
 }
 

@@ -28,7 +28,7 @@ export const sampleGridSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe('steps between grids of decoded samples, where a tokenizer is given; null: none'),
-  pictures: positive.default(32).describe('samples in a grid, the classes in turn'),
+  images: positive.default(32).describe('samples in a grid, the classes in turn'),
   steps: positive.default(25).describe("Heun's steps of a sample"),
   guidance: z.number().default(1).describe('guidance scale of the grids')
 })
@@ -56,7 +56,7 @@ export const generatorTrainingSchema = z
           .enum(['channel', 'scalar', 'none'])
           .default('channel')
           .describe("by the shards' mean and deviation: one a channel, one for all, or not at all"),
-        flip: z.boolean().default(true).describe('take half of the latents from mirrored pictures, where there are any')
+        flip: z.boolean().default(true).describe('take half of the latents from mirrored images, where there are any')
       })
       .prefault({}),
     steps: positive.default(400_000).describe('optimiser steps'),
@@ -97,7 +97,7 @@ const tiny: GeneratorTrainingInput = {
   ema: { decay: 0.999 },
   checkpoint: { every: 1_000 },
   log: { every: 20 },
-  grid: { every: 1_000, pictures: 40, steps: 12, guidance: 2 }
+  grid: { every: 1_000, images: 40, steps: 12, guidance: 2 }
 }
 
 function recipe(preset: GeneratorPreset): GeneratorTrainingInput {

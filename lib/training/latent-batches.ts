@@ -12,7 +12,7 @@ export interface LatentBatch {
 interface Options {
   batch: number
   seed: number
-  /** Take the latents of mirrored pictures for half of the rows. */
+  /** Take the latents of mirrored images for half of the rows. */
   flip: boolean
   statistics: LatentStatistics | null
   startStep: number

@@ -15,7 +15,7 @@ export interface LoopPlan<Batch> {
   /** Each is called with the number of steps done, never while a step runs. */
   log(done: number): Promise<void>
   evaluate(done: number): Promise<void>
-  /** Sample pictures. */
+  /** Sample images. */
   grid?(done: number): Promise<void>
   checkpoint(done: number): Promise<void>
   /** Acts between steps: what is running ends, a checkpoint is written, the loop returns. */

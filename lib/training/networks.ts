@@ -6,8 +6,8 @@ import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { fitDinov2 } from '../weights/fit.js'
 import { locateWeights, openDinov2 } from '../weights/index.js'
-import { openLpips } from '../weights/lpips.js'
-import { disposeState, loadWeights, toState } from '../weights/state.js'
+import { loadPerceptual } from '../weights/lpips.js'
+import { disposeState, toState } from '../weights/state.js'
 import type { TrainingConfig } from './schema.js'
 
 /** DINO v1 is the method's; DINOv2 stands in for it. */
@@ -65,18 +65,6 @@ export async function loadDiscriminator(
       state[`backbone.${name}`] = tensor
     }
     await native(network.load(state)).finally(() => disposeState(state))
-    return network
-  } finally {
-    await checkpoint.close()
-  }
-}
-
-/** LPIPS with its weights. */
-export async function loadPerceptual(weights: string, device: string): Promise<NativePerceptual> {
-  const checkpoint = await openLpips(weights)
-  try {
-    const network = await native(addon().createPerceptual(checkpoint.network, device))
-    await loadWeights(network, checkpoint.weights)
     return network
   } finally {
     await checkpoint.close()

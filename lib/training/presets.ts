@@ -24,7 +24,7 @@ const tiny: TrainingConfigInput = {
   ema: { decay: 0.999 },
   checkpoint: { every: 1_000 },
   log: { every: 20 },
-  evaluation: { every: 500, pictures: 512 },
+  evaluation: { every: 500, images: 512 },
   grid: { every: 500 }
 }
 
@@ -34,7 +34,7 @@ export const trainingPresets: Record<TokenizerPreset, TrainingConfigInput> = {
   'mactok-b-256-128': paper,
   'mactok-bl-512-64': { ...paper, steps: 500_000 },
   'mactok-b-512-128': { ...paper, steps: 500_000 },
-  // Pictures of this size are taken whole.
+  // Images of this size are taken whole.
   'tiny-32': { ...tiny, data: { minScale: 1 } },
   'tiny-64': tiny
 }

@@ -5,9 +5,9 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
+import { writeJson } from '../files/atomic.js'
 import { libtorchOrigin } from '../native/load.js'
-import { writeJson } from '../weights/atomic.js'
-import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
+import { type Checkpoint, newestCheckpoint } from '../runs/checkpoint.js'
 import { type TrainingConfig, trainingSchema } from './schema.js'
 import type { SettledConfig } from './settle.js'
 
@@ -21,8 +21,8 @@ export interface RunRecord {
   config: TrainingConfig
   /** The same with everything settled that depends on machine and data: rate, warm-up, precision, what the teacher serves. */
   settled: SettledConfig
-  /** Where the pictures came from, and how many are trained on. */
-  data: { from: string; heldOutFrom: string | null; pictures: number; heldOut: number }
+  /** Where the images came from, and how many are trained on. */
+  data: { from: string; heldOutFrom: string | null; images: number; heldOut: number }
   versions: Record<string, string>
 }
 

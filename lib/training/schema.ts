@@ -5,7 +5,7 @@ import { computing, count, fraction, keeping, microBatchIssue, positive } from '
 
 const weight = z.number().nonnegative()
 
-/** Masking of method.md §2; the ratio of a picture is drawn from U[min, max] and clipped to [0, max]. */
+/** Masking of method.md §2; the ratio of an image is drawn from U[min, max] and clipped to [0, max]. */
 export const maskingSchema = z.strictObject({
   target: z
     .enum(['image', 'latent', 'none'])
@@ -16,15 +16,12 @@ export const maskingSchema = z.strictObject({
     .min(-1)
     .max(1)
     .default(-0.1)
-    .describe('lower end of the drawn mask ratio; below 0 some pictures stay whole'),
+    .describe('lower end of the drawn mask ratio; below 0 some images stay whole'),
   max: fraction.default(0.7).describe('M, the upper end of the drawn mask ratio'),
   semantic: fraction
     .default(0.5)
     .describe('probability of masking what the teacher finds most important, else at random'),
-  per: z
-    .enum(['image', 'batch'])
-    .default('image')
-    .describe('draw the ratio and the kind for each picture or for a batch')
+  per: z.enum(['image', 'batch']).default('image').describe('draw the ratio and the kind for each image or for a batch')
 })
 
 /** Alignment of the latents with the teacher's features, method.md §4. */
@@ -45,9 +42,7 @@ export const teacherSchema = z.strictObject({
   patchSize: positive
     .nullable()
     .default(null)
-    .describe(
-      "resample the teacher's patches to this side and feed the full picture (SoftVQ); null: resize the picture"
-    ),
+    .describe("resample the teacher's patches to this side and feed the full image (SoftVQ); null: resize the image"),
   missing: z
     .enum(['error', 'skip'])
     .default('error')
@@ -58,7 +53,7 @@ export const teacherSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      'folder for its features (auto: in the run folder), so that it looks at each picture once; for square pictures that are always taken whole (data.minScale 1)'
+      'folder for its features (auto: in the run folder), so that it looks at each image once; for square images that are always taken whole (data.minScale 1)'
     )
 })
 
@@ -78,7 +73,7 @@ export const lossSchema = z.strictObject({
       adversarial: weight
         .default(0.2)
         .describe("weight of the generator's and the discriminator's losses, where there is a discriminator"),
-      kl: weight.default(1e-6).describe('weight of the KL term (a sum over L·Z, a mean over pictures)'),
+      kl: weight.default(1e-6).describe('weight of the KL term (a sum over L·Z, a mean over images)'),
       alignment: weight.default(0.1).describe('weight of the alignment loss')
     })
     .prefault({}),
@@ -143,15 +138,15 @@ export const dataSchema = z.strictObject({
     .max(1)
     .default(0.8)
     .describe('random crops come from a short side between size and size/minScale'),
-  flip: z.boolean().default(true).describe('flip half of the pictures horizontally'),
-  strict: z.boolean().default(false).describe('stop at a broken picture instead of leaving it out'),
-  heldOut: count.default(0).describe('pictures kept out of training for evaluation, where no other folder is given')
+  flip: z.boolean().default(true).describe('flip half of the images horizontally'),
+  strict: z.boolean().default(false).describe('stop at a broken image instead of leaving it out'),
+  heldOut: count.default(0).describe('images kept out of training for evaluation, where no other folder is given')
 })
 
 export const evaluationSchema = z.strictObject({
-  every: positive.default(5_000).describe('steps between evaluations on held-out pictures (EMA weights, never masked)'),
-  pictures: positive.default(1_024).describe('largest number of held-out pictures in one evaluation'),
-  batch: positive.default(64).describe('pictures in one pass of an evaluation'),
+  every: positive.default(5_000).describe('steps between evaluations on held-out images (EMA weights, never masked)'),
+  images: positive.default(1_024).describe('largest number of held-out images in one evaluation'),
+  batch: positive.default(64).describe('images in one pass of an evaluation'),
   metrics: z
     .array(z.enum(reconstructionMetrics))
     .default([])
@@ -160,7 +155,7 @@ export const evaluationSchema = z.strictObject({
     .enum(['none', 'mean', 'flatten'])
     .default('none')
     .describe(
-      "also the accuracy of a linear probe, fitted on every other held-out picture's latents (their mean over the tokens, or all) and judged by the rest"
+      "also the accuracy of a linear probe, fitted on every other held-out image's latents (their mean over the tokens, or all) and judged by the rest"
     )
 })
 
@@ -168,8 +163,8 @@ export const gridSchema = z.strictObject({
   every: positive
     .nullable()
     .default(5_000)
-    .describe('steps between grids of pictures, their masks and their reconstructions; null: none'),
-  pictures: positive.default(8).describe('rows of a grid: held-out pictures, or where there are none those trained on'),
+    .describe('steps between grids of images, their masks and their reconstructions; null: none'),
+  images: positive.default(8).describe('rows of a grid: held-out images, or where there are none those trained on'),
   ratio: fraction.default(0.5).describe('part of the patches that its masks hide')
 })
 
@@ -192,13 +187,13 @@ export const trainingSchema = z
       .enum(['all', 'decoder'])
       .default('all')
       .describe('what is trained; decoder: encoder and latents stay as `init` has them'),
-    epochs: z.number().positive().nullable().default(null).describe('passes over the pictures, instead of steps'),
+    epochs: z.number().positive().nullable().default(null).describe('passes over the images, instead of steps'),
     steps: positive.default(250_000).describe('optimiser steps; the schedules span them'),
-    batch: positive.default(256).describe('pictures in one optimiser step'),
+    batch: positive.default(256).describe('images in one optimiser step'),
     microBatch: positive
       .nullable()
       .default(null)
-      .describe('pictures in one forward and backward pass, the gradients of which are accumulated; null: all'),
+      .describe('images in one forward and backward pass, the gradients of which are accumulated; null: all'),
     seed: count.default(0).describe('decides weights, order, crops, flips, masks and noise'),
     ...computing,
     masking: maskingSchema.prefault({}),

@@ -9,29 +9,24 @@ export type SettledConfig = TrainingConfig & {
 }
 
 /** Steps of the whole run. */
-export const totalSteps = ({ steps, epochs, batch }: TrainingConfig, pictures: number): number =>
-  epochs === null ? steps : Math.max(1, Math.ceil((epochs * pictures) / batch))
+export const totalSteps = ({ steps, epochs, batch }: TrainingConfig, images: number): number =>
+  epochs === null ? steps : Math.max(1, Math.ceil((epochs * images) / batch))
 
 /** Settles what the caller left open. Without a teacher nothing is left that needs one. */
 export function settle(
   config: TrainingConfig,
-  {
-    pictures,
-    device,
-    teacher,
-    backbone
-  }: { pictures: number; device: string; teacher: boolean; backbone: string | null }
+  { images, device, teacher, backbone }: { images: number; device: string; teacher: boolean; backbone: string | null }
 ): SettledConfig {
   const { batch, precision, optimizer, masking, align, loss, discriminator } = config
   const aligns = teacher && loss.weights.alignment > 0
   return {
     ...config,
-    steps: totalSteps(config, pictures),
+    steps: totalSteps(config, images),
     precision: precision === 'auto' ? bestPrecision(device) : precision,
     optimizer: {
       ...optimizer,
       lr: optimizer.lr ?? (1e-4 * batch) / 256,
-      warmup: optimizer.warmup ?? Math.ceil(pictures / batch)
+      warmup: optimizer.warmup ?? Math.ceil(images / batch)
     },
     discriminator: { ...discriminator, weights: backbone },
     masking: { ...masking, semantic: teacher ? masking.semantic : 0 },

@@ -2,24 +2,24 @@
 
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { writePng } from '../data/picture.js'
+import { writePng } from '../data/image.js'
 import type { TrainBatch } from '../data/train-batches.js'
 import type { NativeStepOptions, NativeTensor, NativeTokenizerTrainer } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { reconstructionGrid } from '../pipeline/reconstruct.js'
 import type { Recording } from '../profile/recording.js'
+import { checkpointName, writeCheckpoint } from '../runs/checkpoint.js'
+import { MetricsLog, type MetricsRecord } from '../runs/metrics.js'
 import type { FeatureCache } from '../teacher/feature-cache.js'
 import type { Teacher } from '../teacher/teacher.js'
 import { writeModelConfig } from '../tokenizer/folder.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { checkpointName, writeCheckpoint } from './checkpoint.js'
 import type { TrainingControl } from './control.js'
 import type { TrainingData } from './data.js'
 import { DivergenceGuard, isNonFinite, nonFinite } from './divergence.js'
 import type { Emitter } from './emitter.js'
 import { runLoop } from './loop.js'
-import { MetricsLog, type MetricsRecord } from './metrics.js'
 import type { RunRecord } from './run.js'
 import { klWeight, learningRate, warmedUp } from './schedules.js'
 import type { SettledConfig } from './settle.js'
@@ -74,10 +74,10 @@ export async function train(training: Training): Promise<number> {
       step: (batch, step) => recording.step(step, () => runStep(trainer, batch, cache, config, schedule(config, step))),
       log: async (done) => {
         const metrics = await native(trainer.metrics())
-        const picturesPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
-        const line = { ...describe(metrics, config, done, data.pictures), picturesPerSecond }
+        const imagesPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
+        const line = { ...describe(metrics, config, done, data.images), imagesPerSecond }
         write(line)
-        const secondsLeft = ((stop - done) * config.batch) / picturesPerSecond
+        const secondsLeft = ((stop - done) * config.batch) / imagesPerSecond
         events.emit('step', { ...line, steps: config.steps, secondsLeft } as StepEvent)
         logged = done
         since = performance.now()
@@ -86,7 +86,7 @@ export async function train(training: Training): Promise<number> {
       evaluate: async (done) => {
         const began = performance.now()
         const result = await data.evaluate(trainer.ema, config.precision)
-        const { pictures: _, klPerChannel, ...evaluation } = result
+        const { images: _, klPerChannel, ...evaluation } = result
         write({
           step: done,
           evaluation,
@@ -98,7 +98,7 @@ export async function train(training: Training): Promise<number> {
       grid: async (done) => {
         const began = performance.now()
         const file = join(dir, 'grids', `${checkpointName(done)}.png`)
-        const { pictures: count, ratio } = config.grid
+        const { images: count, ratio } = config.grid
         const { sheet } = await reconstructionGrid(Tokenizer.wrap(trainer.ema, config.tokenizer), data.shown, {
           ...{ teacher, count, ratio, seed: config.seed, precision: config.precision },
           zoom: Math.max(1, Math.floor(128 / config.tokenizer.imageSize))
@@ -156,15 +156,15 @@ async function runStep(
 ): Promise<void> {
   const size = microBatch ?? batch
   const features = await cache?.features({ images, indices })
-  const pictures = addon().tensor(images, 'uint8', [batch, imageSize, imageSize, 3], 'cpu')
+  const input = addon().tensor(images, 'uint8', [batch, imageSize, imageSize, 3], 'cpu')
   release()
   const parts = (tensor: NativeTensor) =>
     Array.from({ length: batch / size }, (_, i) => tensor.slice(i * size, (i + 1) * size))
-  const [pictureParts, featureParts] = [parts(pictures), features ? parts(features) : null]
+  const [imageParts, featureParts] = [parts(input), features ? parts(features) : null]
   try {
-    await native(trainer.step(pictureParts, options, featureParts))
+    await native(trainer.step(imageParts, options, featureParts))
   } finally {
-    for (const tensor of [pictures, features, ...pictureParts, ...(featureParts ?? [])]) tensor?.dispose()
+    for (const tensor of [input, features, ...imageParts, ...(featureParts ?? [])]) tensor?.dispose()
   }
 }
 
@@ -182,12 +182,7 @@ const ofDiscriminator: Record<string, string> = {
 }
 
 /** A line of the metrics log. */
-function describe(
-  metrics: Record<string, number>,
-  config: SettledConfig,
-  done: number,
-  pictures: number
-): MetricsRecord {
+function describe(metrics: Record<string, number>, config: SettledConfig, done: number, images: number): MetricsRecord {
   const { steps: _, ...values } = metrics
   const groups: Record<'loss' | 'discriminator' | 'nonFinite', Record<string, number>> = {
     loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
@@ -207,7 +202,7 @@ function describe(
   const { lr, weights } = schedule(config, done - 1)
   return {
     step: done,
-    epoch: (done * config.batch) / pictures,
+    epoch: (done * config.batch) / images,
     ...Object.fromEntries(Object.entries(groups).filter(([, group]) => Object.keys(group).length > 0)),
     ...others,
     lr,

@@ -52,7 +52,7 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
   const settled: SettledConfig = earlier
     ? {
         ...earlier.settled,
-        steps: totalSteps(config, data.pictures),
+        steps: totalSteps(config, data.images),
         checkpoint: saving,
         log,
         evaluation,
@@ -60,7 +60,7 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
         maxSkipped,
         graphs
       }
-    : settle(config, { pictures: data.pictures, device, teacher: teacher !== null, backbone })
+    : settle(config, { images: data.images, device, teacher: teacher !== null, backbone })
   const { steps } = settled
   const record: RunRecord = {
     formatVersion: 1,
@@ -69,7 +69,7 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
     settled,
     data: {
       ...{ from: source.name, heldOutFrom: request.heldOut?.name ?? null },
-      ...{ pictures: data.pictures, heldOut: data.heldOut }
+      ...{ images: data.images, heldOut: data.heldOut }
     },
     versions: versions()
   }
@@ -96,8 +96,8 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
     await writeRun(dir, record)
     const start = checkpoint?.state.step ?? 0
     const stop = Math.max(start, Math.min(steps, stopAt))
-    const { pictures, heldOut } = data
-    events.emit('start', { dir, step: start, steps, device, config: settled, pictures, heldOut })
+    const { images, heldOut } = data
+    events.emit('start', { dir, step: start, steps, device, config: settled, images, heldOut })
     const recording = new Recording(profile, {
       ...{ start, stop, device, dir },
       done: (files) => events.emit('profile', files),
@@ -111,7 +111,7 @@ export async function runTokenizerTraining(request: Request, options: RunOptions
   }
 }
 
-/** Tells of each picture once, however often it is met. */
+/** Tells of each image once, however often it is met. */
 function once(listener: (broken: Broken) => void): (broken: Broken) => void {
   const told = new Set<string>()
   return (broken) => {

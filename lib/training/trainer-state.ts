@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
+import type { Checkpoint } from '../runs/checkpoint.js'
 import { fileWeights, readSafetensors } from '../weights/index.js'
 import { disposeState, saveState, toState } from '../weights/state.js'
-import type { Checkpoint } from './checkpoint.js'
 
 const extension = '.safetensors'
 

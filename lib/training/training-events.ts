@@ -9,7 +9,7 @@ export interface TrainingEvents {
     dir: string
     step: number
     steps: number
-    pictures: number
+    images: number
     heldOut: number
     device: string
     config: SettledConfig
@@ -18,11 +18,11 @@ export interface TrainingEvents {
   step: StepEvent
   evaluation: { step: number } & Evaluation
   checkpoint: { step: number; folder: string }
-  /** Sample pictures were written: originals, masks, reconstructions by the averaged weights. */
+  /** Sample images were written: originals, masks, reconstructions by the averaged weights. */
   grid: { step: number; file: string }
   /** Features of the teacher that lie in its cache; only while they are computed or opened. */
   features: { done: number; total: number }
-  /** A picture that could not be read and was left out; told once a picture. */
+  /** An image that could not be read and was left out; told once an image. */
   broken: Broken
   /** The profile that was asked for is written. */
   profile: ProfileFiles
@@ -36,7 +36,7 @@ export interface StepEvent {
   epoch: number
   /** `total`, `reconstruction`, `kl`, and `perceptual`, `adversarial`, `alignLocal`, `alignGlobal` where they are on. */
   loss: Record<string, number>
-  /** dB, of the training pictures (masked, and sampled latents). */
+  /** dB, of the training images (masked, and sampled latents). */
   psnr: number
   /**
    * `maskRatio`, `activeUnits`, `gradNorm`, `skipped`, `skippedInARow`; groups `discriminator`, and `nonFinite`, how often which term
@@ -45,7 +45,7 @@ export interface StepEvent {
   [metric: string]: number | Record<string, number>
   lr: number
   klWeight: number
-  picturesPerSecond: number
+  imagesPerSecond: number
   secondsLeft: number
 }
 

@@ -1,10 +1,10 @@
 import { z } from 'zod'
+import { toImages } from '../data/levels.js'
 import { MactokError } from '../errors.js'
 import { Generator } from '../generator/generator.js'
-import { toPictures } from '../pipeline/pictures.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { Newest, pictureUrl } from './newest.js'
+import { imageUrl, Newest } from './newest.js'
 
 export const sampleRequest = z.strictObject({
   /** Used in turn; none: drawn from all. */
@@ -22,7 +22,7 @@ export interface SampleProgress {
   steps: number | null
   done: boolean
   /** PNG files as data URLs. */
-  pictures?: string[]
+  images?: string[]
   labels?: number[]
 }
 
@@ -66,9 +66,9 @@ export class GeneratorPlayground implements Disposable {
       const { value, done } = await steps.next()
       if (done) {
         using _ = value.latents
-        using pictures = value.pictures as Tensor<'float32'>
+        using images = value.images as Tensor<'float32'>
         const { steps: total } = request
-        yield { step: total, steps: total, done: true, pictures: await urls(pictures), labels: [...value.labels] }
+        yield { step: total, steps: total, done: true, images: await urls(images), labels: [...value.labels] }
         return
       }
       const { step, steps: total } = value
@@ -77,8 +77,8 @@ export class GeneratorPlayground implements Disposable {
         continue
       }
       using preview = await value.preview()
-      using pictures = await tokenizer.decode(preview)
-      yield { step, steps: total, done: false, pictures: await urls(pictures) }
+      using images = await tokenizer.decode(preview)
+      yield { step, steps: total, done: false, images: await urls(images) }
       last = performance.now()
     }
   }
@@ -98,6 +98,6 @@ export class GeneratorPlayground implements Disposable {
   }
 }
 
-async function urls(pictures: Tensor<'float32'>): Promise<string[]> {
-  return Promise.all(toPictures(await pictures.data(), pictures.shape).map(pictureUrl))
+async function urls(images: Tensor<'float32'>): Promise<string[]> {
+  return Promise.all(toImages(await images.data(), images.shape).map(imageUrl))
 }

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MetricsRecord } from '../training/metrics.js'
+import type { MetricsRecord } from '../runs/metrics.js'
 
 export interface NewLines {
   /** The log began anew (a resumed run cuts it): what was read before no longer holds. */

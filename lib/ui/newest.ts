@@ -1,7 +1,7 @@
-import type { Picture } from '../data/decode.js'
-import { encodePng } from '../data/picture.js'
+import type { Image } from '../data/decode.js'
+import { encodePng } from '../data/image.js'
 import { MactokError } from '../errors.js'
-import { newestCheckpoint } from '../training/checkpoint.js'
+import { newestCheckpoint } from '../runs/checkpoint.js'
 
 /** The model of a run's newest checkpoint, loaded when it is asked for and again when there is a newer one. */
 export class Newest<Model extends Disposable> implements Disposable {
@@ -29,6 +29,6 @@ export class Newest<Model extends Disposable> implements Disposable {
   }
 }
 
-/** A picture as the data URL of a PNG. */
-export const pictureUrl = async (picture: Picture): Promise<string> =>
-  `data:image/png;base64,${(await encodePng(picture)).toString('base64')}`
+/** An image as the data URL of a PNG. */
+export const imageUrl = async (image: Image): Promise<string> =>
+  `data:image/png;base64,${(await encodePng(image)).toString('base64')}`

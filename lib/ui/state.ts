@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { type GridFile, listGrids, readAnyRun } from '../report/run-folder.js'
-import { newestCheckpoint } from '../training/checkpoint.js'
+import { newestCheckpoint } from '../runs/checkpoint.js'
+import type { MetricsRecord } from '../runs/metrics.js'
 import type { TrainingControl, TrainingState } from '../training/control.js'
-import type { MetricsRecord } from '../training/metrics.js'
 
 /** What the page shows beside curves. */
 export interface RunState {
@@ -19,7 +19,7 @@ export interface RunState {
   controls: boolean
   step: number
   steps: number | null
-  /** Pictures or latents a second. */
+  /** Images or latents a second. */
   rate: number | null
   secondsLeft: number | null
   /** Bytes that this process takes, of the GPU's where it computes on one; of a training in another process nothing is known. */
@@ -58,7 +58,7 @@ export async function runState(
   const saved = checkpoint?.state.step ?? null
   const step = Math.max(last?.step ?? 0, saved ?? 0)
   const { steps = null, batch = 0, preset = null } = record?.settled ?? {}
-  const rate = numberIn(last, 'picturesPerSecond', 'latentsPerSecond')
+  const rate = numberIn(last, 'imagesPerSecond', 'latentsPerSecond')
   const done = steps !== null && saved !== null && saved >= steps
   const state = own?.control.state ?? (done ? 'done' : 'watching')
   const goes = state === 'running' || state === 'pausing' || state === 'paused'

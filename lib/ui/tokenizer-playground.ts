@@ -1,13 +1,14 @@
 import { z } from 'zod'
-import type { Picture } from '../data/decode.js'
+import type { Image } from '../data/decode.js'
+import { toImages } from '../data/levels.js'
 import { psnr } from '../evaluation/psnr.js'
-import { errorPicture, maskPicture, toPictures } from '../pipeline/pictures.js'
+import { errorImage, maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
 import { Teacher } from '../teacher/teacher.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { locateWeights } from '../weights/index.js'
-import { Newest, pictureUrl } from './newest.js'
+import { imageUrl, Newest } from './newest.js'
 import { readUpload } from './upload.js'
 
 export const reconstructionRequest = z.strictObject({
@@ -19,7 +20,7 @@ export type ReconstructionRequest = z.output<typeof reconstructionRequest>
 
 export interface Reconstruction {
   /** PNG files as data URLs; the mask is shown in grey, the error from dark to bright. */
-  pictures: Record<'original' | 'masked' | 'reconstruction' | 'error', string>
+  images: Record<'original' | 'masked' | 'reconstruction' | 'error', string>
   psnr: number
   hidden: number
   patches: number
@@ -27,7 +28,7 @@ export interface Reconstruction {
   step: number
 }
 
-/** What the newest checkpoint of a tokenizer run makes of a picture. Loaded when it is first asked for. */
+/** What the newest checkpoint of a tokenizer run makes of an image. Loaded when it is first asked for. */
 export class TokenizerPlayground implements Disposable {
   readonly kind = 'tokenizer'
   readonly #newest: Newest<Tokenizer>
@@ -47,7 +48,7 @@ export class TokenizerPlayground implements Disposable {
     return { kind: 'tokenizer', semantic: (await locateWeights(teacher)) !== undefined, teacher }
   }
 
-  /** @throws {MactokError} ERR_FORMAT for what is no picture, and before the first checkpoint */
+  /** @throws {MactokError} ERR_FORMAT for what is no image, and before the first checkpoint */
   async reconstruct(upload: Buffer, { ratio, kind, seed }: ReconstructionRequest): Promise<Reconstruction> {
     const { model: tokenizer, step } = await this.#newest.get()
     const { imageSize: size, patchSize } = tokenizer.config
@@ -55,21 +56,21 @@ export class TokenizerPlayground implements Disposable {
     using input = tensor(original.data, [1, size, size, 3], { dtype: 'uint8' })
     const teacher = kind === 'semantic' ? await this.#loadTeacher(size / patchSize) : null
     const masks = await drawMasks(tokenizer, teacher, input, { ratio, seed, firstIndex: 0 })
-    const hidden = (masks.at(-1) as (picture: number) => Uint8Array)(0)
+    const hidden = (masks.at(-1) as (image: number) => Uint8Array)(0)
     using mask = tensor(hidden, [1, hidden.length], { dtype: 'uint8' })
     using latents = await tokenizer.encode(input, { mask })
     using decoded = await tokenizer.decode(latents)
     const values = await decoded.toFloat32()
-    const [reconstruction] = toPictures(values, decoded.shape) as [Picture]
-    const pictures = {
+    const [reconstruction] = toImages(values, decoded.shape) as [Image]
+    const images = {
       original,
-      masked: maskPicture(original, hidden),
+      masked: maskImage(original, hidden),
       reconstruction,
-      error: errorPicture(original, reconstruction)
+      error: errorImage(original, reconstruction)
     }
-    const urls = await Promise.all(Object.entries(pictures).map(async ([name, one]) => [name, await pictureUrl(one)]))
+    const urls = await Promise.all(Object.entries(images).map(async ([name, one]) => [name, await imageUrl(one)]))
     return {
-      pictures: Object.fromEntries(urls),
+      images: Object.fromEntries(urls),
       psnr: psnr(original.data, values, 1)[0] as number,
       hidden: hidden.reduce((sum, one) => sum + one, 0),
       patches: hidden.length,

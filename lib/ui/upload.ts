@@ -1,16 +1,16 @@
 import { centreCrop } from '../data/crop.js'
-import { decode, type Picture } from '../data/decode.js'
+import { decode, type Image } from '../data/decode.js'
 import { FORMATS } from '../data/formats.js'
 import { MactokError } from '../errors.js'
 
-/** Largest picture that is taken, in bytes and in pixels. */
+/** Largest image that is taken, in bytes and in pixels. */
 export const UPLOAD_BYTES = 32 * 2 ** 20
 export const UPLOAD_PIXELS = 64e6
 
 const ascii = (bytes: Buffer, from: number, to: number) => bytes.toString('latin1', from, to)
 
 /** Whether the first bytes are those of a format that is read: what else the decoder knows (SVG, PDF, …) never reaches it. */
-function isPicture(bytes: Buffer): boolean {
+function isImage(bytes: Buffer): boolean {
   return (
     bytes.readUIntBE(0, 3) === 0xffd8ff ||
     ascii(bytes, 1, 4) === 'PNG' ||
@@ -22,13 +22,13 @@ function isPicture(bytes: Buffer): boolean {
 }
 
 /**
- * A picture that somebody sent, as evaluation sees it: decoded, centre-cropped to `size`.
- * @throws {MactokError} ERR_FORMAT for anything but a picture of at most `UPLOAD_PIXELS` in one of the formats that are read
+ * An image that somebody sent, as evaluation sees it: decoded, centre-cropped to `size`.
+ * @throws {MactokError} ERR_FORMAT for anything but an image of at most `UPLOAD_PIXELS` in one of the formats that are read
  */
-export async function readUpload(bytes: Buffer, size: number): Promise<Picture> {
-  if (bytes.length < 12 || !isPicture(bytes)) throw new MactokError('ERR_FORMAT', `Expected a picture: ${FORMATS}`)
-  const picture = await decode(bytes, { maxPixels: UPLOAD_PIXELS })
+export async function readUpload(bytes: Buffer, size: number): Promise<Image> {
+  if (bytes.length < 12 || !isImage(bytes)) throw new MactokError('ERR_FORMAT', `Expected an image: ${FORMATS}`)
+  const image = await decode(bytes, { maxPixels: UPLOAD_PIXELS })
   const data = new Uint8Array(size * size * 3)
-  await centreCrop(picture, size, data)
+  await centreCrop(image, size, data)
   return { data, width: size, height: size }
 }

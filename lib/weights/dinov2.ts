@@ -14,7 +14,7 @@ export interface Dinov2Config {
   vit: NativeVitConfig
   /** Side of a patch, in pixels. */
   patchSize: number
-  /** The positions are a grid × grid raster (37 for 518-pixel pictures). */
+  /** The positions are a grid × grid raster (37 for 518-pixel images). */
   grid: number
 }
 

@@ -6,7 +6,7 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MactokError } from '../errors.js'
-import { syncFolder, writeFully } from './atomic.js'
+import { syncFolder, writeFully } from '../files/atomic.js'
 
 export interface DownloadProgress {
   file: string

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { cacheFolder } from '../cache.mjs'
 import { callbacks, natural, positive } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
-import { writeJson } from './atomic.js'
+import { writeJson } from '../files/atomic.js'
+import { cacheFolder } from '../files/cache.mjs'
+import { fileSize } from '../files/files.js'
 import { type DownloadOptions, type DownloadProgress, describeRemote, downloadFile, isMissing } from './download.js'
-import { fileSize } from './files.js'
 
 export type { DownloadProgress } from './download.js'
 

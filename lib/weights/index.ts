@@ -1,7 +1,6 @@
 /** Weights: safetensors files, foreign checkpoints, the Hugging Face hub. Nothing here loads LibTorch. */
 
-export { cacheFolder } from '../cache.mjs'
-export { type ImportedTokenizer, isContinuousTokenizer, mapContinuousTokenizer } from './continuous-tokenizer.js'
+export { cacheFolder } from '../files/cache.mjs'
 export { type Dinov2Config, type Dinov2Layout, detectDinov2, dinov2Config, mapDinov2 } from './dinov2.js'
 export { fromFloat32, toFloat32, type WeightDtype } from './dtype.js'
 export type { TensorInfo } from './header.js'

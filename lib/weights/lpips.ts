@@ -4,9 +4,13 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { isFolder } from './files.js'
+import { isFolder } from '../files/files.js'
+import type { NativePerceptual } from '../native/addon.js'
+import { native } from '../native/errors.js'
+import { addon } from '../native/load.js'
 import { findWeights } from './named.js'
 import { readSafetensors, type SafetensorsFile } from './reader.js'
+import { loadWeights } from './state.js'
 import { fileWeights, type Weights, type WeightTensor } from './tensors.js'
 
 export type LpipsNetwork = 'vgg' | 'alex'
@@ -105,4 +109,16 @@ export async function openLpips(nameOrPath: string): Promise<LpipsCheckpoint> {
 async function lpipsPlace(nameOrPath: string): Promise<string> {
   const isPath = path.isAbsolute(nameOrPath) || /^\.{1,2}([\\/]|$)/.test(nameOrPath)
   return isPath && (await isFolder(nameOrPath)) ? path.resolve(nameOrPath) : findWeights(nameOrPath)
+}
+
+/** LPIPS with its weights. */
+export async function loadPerceptual(weights: string, device: string): Promise<NativePerceptual> {
+  const checkpoint = await openLpips(weights)
+  try {
+    const network = await native(addon().createPerceptual(checkpoint.network, device))
+    await loadWeights(network, checkpoint.weights)
+    return network
+  } finally {
+    await checkpoint.close()
+  }
 }

@@ -2,10 +2,10 @@
 
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { cacheFolder } from '../cache.mjs'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { cacheFolder } from '../files/cache.mjs'
+import { fileSize, isFolder } from '../files/files.js'
 import { type Dinov2Config, type Dinov2Json, dinov2Config, mapDinov2 } from './dinov2.js'
-import { fileSize, isFolder } from './files.js'
 import { readSafetensors, type SafetensorsFile } from './reader.js'
 import { fileWeights, type Weights } from './tensors.js'
 

@@ -1,8 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { pathTo } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
+import { fillBytes } from '../files/files.js'
 import { fromFormat, toFloat32, type WeightDtype } from './dtype.js'
-import { fillBytes } from './files.js'
 import { headerLength, invalidSafetensors, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js'
 
 const fill = (handle: FileHandle, bytes: Uint8Array, position: number, file: string): Promise<Uint8Array> =>

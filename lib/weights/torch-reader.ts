@@ -2,10 +2,10 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
+import { fillBytes } from '../files/files.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { isWeightDtype } from './dtype.js'
-import { fillBytes } from './files.js'
 import { invalidPickle, type PickleOptions, unpickle } from './pickle.js'
 import type { WeightTensor } from './tensors.js'
 import { elementSize, storageDtype, TorchStorage, type TorchTensor, torchConstructors } from './torch-tensor.js'

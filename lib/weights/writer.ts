@@ -1,5 +1,5 @@
 import { outOfRange } from '../errors.js'
-import { writeAtomically, writeFully } from './atomic.js'
+import { writeAtomically, writeFully } from '../files/atomic.js'
 import { asBytes, isWeightDtype, type WeightDtype } from './dtype.js'
 import { buildHeader } from './header.js'
 

@@ -73,7 +73,7 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
   };
   if (target.left < 0 || target.top < 0 || target.left + target.window_width > target.width ||
       target.top + target.window_height > target.height) {
-    convert::invalid(env, "target", "a window inside the scaled picture");
+    convert::invalid(env, "target", "a window inside the scaled image");
   }
   const auto destination =
       bytes(info[4], "destination", target.window_width * target.window_height * 3);

@@ -47,7 +47,7 @@ Napi::Value structure(const Napi::CallbackInfo& info) {
     const auto a = tensor_of(info[0], "a", 4);
     const auto b = tensor_of(info[1], "b", 4);
     if (a.sizes() != b.sizes() || a.size(1) < 11 || a.size(2) < 11 || a.size(3) != 3) {
-      convert::invalid(info.Env(), "a and b", "pictures [B, H, W, 3] of at least 11 × 11 pixels");
+      convert::invalid(info.Env(), "a and b", "images [B, H, W, 3] of at least 11 × 11 pixels");
     }
     return run(info.Env(), a.device(), [=] { return structural_similarity(a, b); }, to_handle);
   });

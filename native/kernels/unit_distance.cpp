@@ -50,8 +50,8 @@ struct UnitDistance : torch::autograd::Function<UnitDistance> {
       });
     });
     const int64_t height = context->saved_data["height"].toInt();
-    const auto pictures = dx.unflatten(1, {height, -1}).permute({0, 3, 1, 2});
-    return {pictures, at::Tensor(), at::Tensor(), at::Tensor()};
+    const auto images = dx.unflatten(1, {height, -1}).permute({0, 3, 1, 2});
+    return {images, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 

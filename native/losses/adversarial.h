@@ -10,7 +10,7 @@ enum class AdversarialLoss {
   non_saturating,  ///< discriminator: as vanilla; generator: mean softplus(−f)
 };
 
-/** The discriminator's loss, a float32 scalar, from the logits of pictures and of reconstructions. */
+/** The discriminator's loss, a float32 scalar, from the logits of images and of reconstructions. */
 at::Tensor discriminator_loss(AdversarialLoss kind, const at::Tensor& real, const at::Tensor& fake);
 
 /** The generator's loss, a float32 scalar, from the logits of reconstructions. */

@@ -26,7 +26,7 @@ class Moments : public torch::nn::Module {
 /**
  * The Fréchet distance of two Gaussians, |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)), in float64 on the CPU.
  * Tr √(Σ₁Σ₂) is the sum of the singular values of √Σ₁ √Σ₂, each root from a symmetric eigendecomposition without the directions that
- * are zero to rounding: fewer pictures than features give no complex numbers and no noise.
+ * are zero to rounding: fewer images than features give no complex numbers and no noise.
  */
 double frechet_distance(const at::Tensor& mean_a, const at::Tensor& covariance_a,
                         const at::Tensor& mean_b, const at::Tensor& covariance_b);

@@ -21,7 +21,7 @@ std::vector<double> gaussian() {
   return weights;
 }
 
-/** The window's weighted mean where it fits, along both dimensions of pictures [N, H, W]. */
+/** The window's weighted mean where it fits, along both dimensions of images [N, H, W]. */
 at::Tensor blurred(const at::Tensor& x) {
   const auto weights = gaussian();
   auto result = x;
@@ -37,8 +37,8 @@ at::Tensor blurred(const at::Tensor& x) {
 }
 
 /** uint8 [B, H, W, 3] -> float64 [3B, H, W] */
-at::Tensor planes(const at::Tensor& pictures) {
-  return pictures.permute({0, 3, 1, 2}).flatten(0, 1).to(at::kDouble).contiguous();
+at::Tensor planes(const at::Tensor& images) {
+  return images.permute({0, 3, 1, 2}).flatten(0, 1).to(at::kDouble).contiguous();
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 
 namespace mactok {
 
-/** What a frozen ViT says of pictures; float32. */
+/** What a frozen ViT says of images; float32. */
 struct Features {
   at::Tensor cls;      ///< [B, D]
   at::Tensor patches;  ///< [B, N, D], row by row

@@ -44,7 +44,7 @@ class DiscriminatorHead : public torch::nn::Module {
 };
 
 /**
- * Tells pictures from reconstructions by the features of a frozen DINO (StyleGAN-T's idea, in the form of VAR and SoftVQ; method.md
+ * Tells images from reconstructions by the features of a frozen DINO (StyleGAN-T's idea, in the form of VAR and SoftVQ; method.md
  * §5). Parameters `backbone.*` (frozen, timm's names) and `heads.i.*` (the reference's names).
  */
 class Discriminator : public torch::nn::Module {
@@ -52,16 +52,16 @@ class Discriminator : public torch::nn::Module {
   explicit Discriminator(const DiscriminatorOptions& options);
 
   /**
-   * Pictures [B, 3, H, W] in [-1, 1] as the backbone takes them, [B, 3, side, side], normalised: smaller ones by bicubic interpolation,
+   * Images [B, 3, H, W] in [-1, 1] as the backbone takes them, [B, 3, side, side], normalised: smaller ones by bicubic interpolation,
    * larger ones as `crop` [1, 3], uniform in [0, 1), says: a coin, below ½ for a crop and else for area resize, and its top and left.
    */
   at::Tensor prepare(const at::Tensor& images, const at::Tensor& crop) const;
 
-  /** Patch features plus `cls` of each level, float32 [B, N, D] each; of prepared pictures. */
+  /** Patch features plus `cls` of each level, float32 [B, N, D] each; of prepared images. */
   std::vector<at::Tensor> features(const at::Tensor& prepared) const;
 
   /**
-   * Logits of all levels, float32 [B, levels·N], of one group of pictures. In training mode a call makes its own batch statistics and
+   * Logits of all levels, float32 [B, levels·N], of one group of images. In training mode a call makes its own batch statistics and
    * one power iteration.
    */
   at::Tensor logits(const std::vector<at::Tensor>& features);

@@ -54,7 +54,7 @@ class Mixed : public torch::nn::Module {
   int64_t outputs_ = 0;
 };
 
-/** How a picture becomes 299 × 299: pytorch-fid's bilinear resize, or that of TensorFlow 1 in ADM's evaluator. Neither has antialias. */
+/** How an image becomes 299 × 299: pytorch-fid's bilinear resize, or that of TensorFlow 1 in ADM's evaluator. Neither has antialias. */
 enum class InceptionInput { pytorch, tensorflow };
 
 /**

@@ -25,7 +25,7 @@ class ConvRelu : public torch::nn::Module {
 };
 
 /**
- * LPIPS v0.1 (Zhang et al. 2018), the learned distance of pictures, with the parameter names of the `lpips` package:
+ * LPIPS v0.1 (Zhang et al. 2018), the learned distance of images, with the parameter names of the `lpips` package:
  * `net.slice1.0.weight`, …, `lin4.model.1.weight`. Frozen.
  */
 class Lpips : public torch::nn::Module {
@@ -33,7 +33,7 @@ class Lpips : public torch::nn::Module {
   /** network: "vgg" (VGG-16) or "alex" (AlexNet). */
   explicit Lpips(const std::string& network);
 
-  /** The distance of each pair of pictures, float32 [B]; x, y: [B, 3, H, W] in [-1, 1]. Gradients reach x alone. */
+  /** The distance of each pair of images, float32 [B]; x, y: [B, 3, H, W] in [-1, 1]. Gradients reach x alone. */
   at::Tensor forward(const at::Tensor& x, const at::Tensor& y) const;
 
  private:

@@ -8,7 +8,7 @@
 
 namespace mactok {
 
-/** A frozen DINOv2 that takes pictures as the tokenizer does. Its passes record no gradients. */
+/** A frozen DINOv2 that takes images as the tokenizer does. Its passes record no gradients. */
 class Teacher : public DinoV2 {
  public:
   explicit Teacher(const VitOptions& options);

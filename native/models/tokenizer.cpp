@@ -48,7 +48,7 @@ Tokenizer::Tokenizer(const TokenizerOptions& options) : options_(options) {
   for (const VitOptions* vit : {&options.encoder, &options.decoder}) {
     TORCH_CHECK(vit->patch == options.patch && vit->grid * vit->patch == options.image,
                 "tokenizer: a grid of ", vit->grid, " patches of ", vit->patch,
-                " pixels does not make the picture of ", options.image, " pixels");
+                " pixels does not make the image of ", options.image, " pixels");
   }
   const int64_t moments = options.bottleneck == "kl" ? 2 : 1;
   encoder_ = register_module("encoder", std::make_shared<Encoder>(options.encoder, options.tokens));

@@ -15,13 +15,13 @@
 namespace mactok {
 
 struct TokenizerOptions {
-  int64_t image, patch;      ///< pixels a side of the picture and of a patch
+  int64_t image, patch;      ///< pixels a side of the image and of a patch
   int64_t tokens, channels;  ///< L, Z
   std::string
       bottleneck;  ///< "kl": a Gaussian posterior; "ae": latents as they are; "softvq": mixed from codes
   double logvar_min, logvar_max;
   std::optional<SoftQuantizerOptions> softvq;  ///< of a "softvq" bottleneck
-  VitOptions encoder, decoder;                 ///< their grid and patch are the picture's
+  VitOptions encoder, decoder;                 ///< their grid and patch are the image's
   bool prune;  ///< compute only the needed tokens in the last blocks
   bool checkpointing;
 };
@@ -32,7 +32,7 @@ struct Posterior {
 };
 
 /**
- * Latent tokens look at the patches of a picture. Tokens: latents, `cls`, registers, patches. Its patches always have learned
+ * Latent tokens look at the patches of an image. Tokens: latents, `cls`, registers, patches. Its patches always have learned
  * positions (DINOv2's, to begin with); RoPE comes on top, as in MAETok.
  */
 class Encoder : public Vit {

@@ -6,7 +6,7 @@ namespace mactok {
 
 /**
  * x [..., C] as one row of pixels, [1, C, 1, rows] with channels last, without a copy where x is contiguous: what LibTorch's operations
- * on pictures read fastest.
+ * on images read fastest.
  */
 inline at::Tensor to_pixels(const at::Tensor& x) {
   return x.contiguous().view({1, 1, -1, x.size(-1)}).permute({0, 3, 1, 2});

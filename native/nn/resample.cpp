@@ -29,7 +29,7 @@ at::Tensor resample_patch_kernel(const at::Tensor& kernel, int64_t patch) {
               "resample_patch_kernel: expected [D, 3, p, p] but received ", kernel.sizes());
   const int64_t old = kernel.size(2);
   if (old == patch) return kernel;
-  // Column i is the resized picture of unit pixel i.
+  // Column i is the resized image of unit pixel i.
   const auto pixels =
       at::eye(old * old, kernel.options().dtype(at::kFloat)).view({-1, 1, old, old});
   const auto matrix = bicubic(pixels, {patch, patch}).flatten(1).t();  // [new², old²]

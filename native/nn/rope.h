@@ -6,7 +6,7 @@
 #include <string>
 
 /**
- * Mixed rotary positions for pictures (Heo et al. 2024, as MAETok uses them): each head and frequency has a learned direction in
+ * Mixed rotary positions for images (Heo et al. 2024, as MAETok uses them): each head and frequency has a learned direction in
  * the plane, and a patch at (x, y) turns its pair of channels by the angle x·f_x + y·f_y. Tokens that are no patches do not turn.
  */
 namespace mactok::rope {

@@ -9,7 +9,7 @@ struct DiffAugmentOptions {
   double probability;  ///< of each policy, by one coin for the whole batch
   bool color;          ///< brightness, saturation, contrast
   double translation;  ///< largest shift as a part of the side; 0: none
-  double cutout;       ///< side of the grey square as a part of the picture's; 0: none
+  double cutout;       ///< side of the grey square as a part of the image's; 0: none
 };
 
 /** What a call draws: uniforms in [0, 1), float32. */

@@ -83,7 +83,7 @@ class TokenizerStep {
     at::Tensor broken;
   };
 
-  /** The schedule's numbers; then pictures, features and draws of each micro-batch. On the device. */
+  /** The schedule's numbers; then images, features and draws of each micro-batch. On the device. */
   Inputs prepare(const std::vector<at::Tensor>& micro_batches,
                  const std::vector<at::Tensor>& features, const StepSchedule& schedule) const;
   Pass backward(const Inputs& inputs, Meter& meter);
@@ -103,7 +103,7 @@ class TokenizerStep {
   Replay update_;
 };
 
-/** Pictures as the networks take them: float32 [B, 3, H, W] in [−1, 1] on `device`. */
+/** Images as the networks take them: float32 [B, 3, H, W] in [−1, 1] on `device`. */
 at::Tensor to_network_images(const at::Tensor& images, at::Device device);
 
 /** A model's parameters by name, live. */

@@ -6,13 +6,13 @@ import { chartOf, markdownTable } from '../../lib/ablation/report.js'
 import { runAblation } from '../../lib/ablation/run.js'
 import type { AblationConfigInput } from '../../lib/ablation/schema.js'
 import { type Arm, ablationTables, armsOf } from '../../lib/ablation/tables.js'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { addon } from '../../lib/native/load.js'
+import { readMetrics } from '../../lib/runs/metrics.js'
 import { trainTokenizer } from '../../lib/training/builder.js'
-import { readMetrics } from '../../lib/training/metrics.js'
+import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
-import { Workplace } from '../support/pictures.js'
 
 describe('tables', () => {
   test('have rows of names of their own, which all are settings', () => {
@@ -33,7 +33,7 @@ describe('tables', () => {
   })
 })
 
-test('collapse is both: dead units and the mean picture', () => {
+test('collapse is both: dead units and the mean image', () => {
   expect(collapsed({ activeUnits: 0.01, psnr: 10.2 }, 10)).toBe(true)
   expect(collapsed({ activeUnits: 0.06, psnr: 10.2 }, 10)).toBe(false)
   expect(collapsed({ activeUnits: 0.01, psnr: 10.4 }, 10)).toBe(false)
@@ -45,7 +45,7 @@ describe('results', () => {
     metrics: [10, 20].map((step) => ({ step, evaluation: { psnr: psnr + step, kl: 1 } }))
   })
   const results = {
-    ...{ table: 'components', meanPicture: 12.5 },
+    ...{ table: 'components', meanImage: 12.5 },
     config: { preset: 'tiny-32', steps: 20 } as Parameters<typeof markdownTable>[0]['config'],
     rows: armsOf('components').map((arm, i) => ({ arm, runs: i === 1 ? [run(0, 14), run(1, 16)] : [] }))
   }
@@ -60,9 +60,9 @@ describe('results', () => {
     expect(lines.join('\n')).toContain('4 rows have no finished run yet.')
   })
 
-  test('become charts with the mean picture as a rule', () => {
+  test('become charts with the mean image as a rule', () => {
     const column = { name: 'psnr', label: 'PSNR (dB)', show: String, unit: 'dB', scale: 1 }
-    expect(chartOf(results, column)).toContain('mean picture')
+    expect(chartOf(results, column)).toContain('mean image')
     expect(chartOf(results, { ...column, name: 'rfid' })).toBeNull()
   })
 })
@@ -124,7 +124,7 @@ describe('an ablation', () => {
       expect(existsSync(join(whole, file))).toBe(true)
     }
     const lines = (dir: string) =>
-      readMetrics(join(dir, 'runs/annealing/seed-0')).map(({ picturesPerSecond: _, ...line }) => line)
+      readMetrics(join(dir, 'runs/annealing/seed-0')).map(({ imagesPerSecond: _, ...line }) => line)
     expect(lines(parts)).toEqual(lines(whole))
     expect(lines(whole).map(({ klWeight }) => klWeight)).toEqual([
       0.01 * 0.25,

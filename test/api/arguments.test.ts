@@ -15,7 +15,7 @@ import {
   readSafetensors,
   reconstruct,
   resolveDevice,
-  samplePictures,
+  sampleImages,
   scope,
   Teacher,
   Tokenizer,
@@ -24,8 +24,8 @@ import {
   trainGenerator,
   trainTokenizer
 } from '../../lib/index.js'
+import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
-import { Workplace } from '../support/pictures.js'
 
 /** What somebody without types would pass. */
 const wrong = (value: unknown) => value as never
@@ -113,12 +113,12 @@ describe('reconstruct', () => {
   ])
 })
 
-describe('samplePictures', () => {
-  const draw = (options: object) => () => samplePictures(generator, tokenizer, wrong({ folder: 'out', ...options }))
+describe('sampleImages', () => {
+  const draw = (options: object) => () => sampleImages(generator, tokenizer, wrong({ folder: 'out', ...options }))
   refuses([
-    ['no generator', () => samplePictures(wrong({}), tokenizer, {}), TypeError, 'a Generator for generator'],
-    ['no tokenizer', () => samplePictures(generator, wrong({}), {}), TypeError, 'a Tokenizer for tokenizer'],
-    ['no place', () => samplePictures(generator, tokenizer, wrong(undefined)), TypeError, 'to write to for folder'],
+    ['no generator', () => sampleImages(wrong({}), tokenizer, {}), TypeError, 'a Generator for generator'],
+    ['no tokenizer', () => sampleImages(generator, wrong({}), {}), TypeError, 'a Tokenizer for tokenizer'],
+    ['no place', () => sampleImages(generator, tokenizer, wrong(undefined)), TypeError, 'to write to for folder'],
     ['a folder', draw({ folder: 7 }), TypeError, 'a path for folder but received 7'],
     ['a grid', draw({ grid: true }), TypeError, 'a path for grid but received true'],
     ['an archive', draw({ npz: '' }), TypeError, 'a path for npz'],

@@ -6,7 +6,7 @@ import {
   evaluateReconstruction,
   Inception,
   imageFolder,
-  openPictures,
+  openImages,
   openReference,
   precisionRecall,
   ssim,
@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 const photos = imageFolder('photos')
 const features = tensor(new Float32Array(40), [10, 4])
-const never = async () => ({ pictures: 1, notices: [] })
+const never = async () => ({ images: 1, notices: [] })
 const samples = {
   count: 1,
   tokens: 1,
@@ -53,11 +53,11 @@ test.each<[string, () => unknown, string]>([
   ['no Inception', () => evaluateGeneration(wrong({}), wrong({}), wrong({})), 'an Inception for inception'],
   ['a reference of no Inception', () => openReference(wrong(null), 'x.npz'), 'an Inception for inception'],
   ['a resize', () => Inception.load({ input: wrong('bicubic') }), 'pytorch or tensorflow for input'],
-  ['no path', () => openPictures(wrong(1)), 'a path for path'],
-  ['a size', () => openPictures('x', { size: -1 }), 'a positive integer for size'],
+  ['no path', () => openImages(wrong(1)), 'a path for path'],
+  ['a size', () => openImages('x', { size: -1 }), 'a positive integer for size'],
   ['no features', () => precisionRecall(wrong([]), features), 'a Tensor for real'],
   ['no neighbour', () => precisionRecall(features, features, { k: 0 }), 'a positive integer for k'],
-  ['no picture', () => ssim(wrong(1), wrong(2)), 'a Tensor for a'],
+  ['no image', () => ssim(wrong(1), wrong(2)), 'a Tensor for a'],
   ['an axis', () => sweepGuidance(never, { axes: wrong(['scale']) }), 'one of guidance, interval for axes'],
   ['a metric', () => sweepGuidance(never, { axes: ['guidance'], by: wrong('psnr') }), 'for by but received'],
   ['no count', () => encodeSamples(tokenizer, photos, wrong({})), 'a positive integer for count'],

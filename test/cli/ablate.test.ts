@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { mactok } from '../support/cli.js'
-import { Workplace } from '../support/pictures.js'
+import { Workplace } from '../support/images.js'
 
 const workplace = new Workplace()
 let photos: string

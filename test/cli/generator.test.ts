@@ -4,19 +4,19 @@ import sharp from 'sharp'
 import { stringify } from 'yaml'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { mactok } from '../support/cli.js'
+import { difference, Workplace } from '../support/images.js'
 import { twoClassShards } from '../support/latents.js'
 import { device } from '../support/native.js'
-import { difference, Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const settings = {
   generator: { width: 16, depth: 1, heads: 2 },
   ...{ batch: 8, steps: 24, precision: 'fp32', log: { every: 1 }, checkpoint: { every: 12 } },
-  grid: { every: 12, pictures: 6, steps: 2 }
+  grid: { every: 12, images: 6, steps: 2 }
 }
 
-/** A tokenizer of 16 × 16 pictures as 4 tokens of 4 channels. */
+/** A tokenizer of 16 × 16 images as 4 tokens of 4 channels. */
 async function tokenizer(name: string, seed: number): Promise<string> {
   using model = await Tokenizer.create(
     { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
@@ -164,8 +164,8 @@ test('inspect describes the run', async () => {
 })
 
 describe('sample', () => {
-  test('writes pictures, a grid and an archive of classes by label and name', async () => {
-    const places = ['pictures', 'sheets/grid.png', 'samples.npz'].map((name) => place.path(name)) as [
+  test('writes images, a grid and an archive of classes by label and name', async () => {
+    const places = ['images', 'sheets/grid.png', 'samples.npz'].map((name) => place.path(name)) as [
       string,
       string,
       string
@@ -193,8 +193,8 @@ describe('sample', () => {
         ...args
       )
       const files = readdirSync(place.path(name)).sort()
-      const pictures = files.map(async (file) => (await pixels(place.path(`${name}/${file}`))).data)
-      return { ...JSON.parse(stdout), files, pictures: await Promise.all(pictures) }
+      const images = files.map(async (file) => (await pixels(place.path(`${name}/${file}`))).data)
+      return { ...JSON.parse(stdout), files, images: await Promise.all(images) }
     }
     const all = await draw('all', '--count', '7')
     expect(all).toMatchObject({ interrupted: false, files: expect.arrayContaining(['000000.png', '000006.png']) })
@@ -203,14 +203,14 @@ describe('sample', () => {
     const late = await draw('late', '--count', '3', '--first', '4')
     const again = await draw('again', '--count', '7')
     const other = await draw('other-seed', '--count', '7', '--seed', '4')
-    expect(again.pictures).toEqual(all.pictures)
-    expect(other.pictures).not.toEqual(all.pictures)
+    expect(again.images).toEqual(all.images)
+    expect(other.images).not.toEqual(all.images)
     expect(parts.labels).toEqual(all.labels)
     expect(late.files).toEqual(['000004.png', '000005.png', '000006.png'])
     // Sums may round otherwise in batches of another size: one level of 255 at most.
-    for (const i of all.files.keys()) expect(difference(parts.pictures[i], all.pictures[i]).max).toBeLessThanOrEqual(1)
+    for (const i of all.files.keys()) expect(difference(parts.images[i], all.images[i]).max).toBeLessThanOrEqual(1)
     for (const i of late.files.keys()) {
-      expect(difference(late.pictures[i], all.pictures[i + 4]).max).toBeLessThanOrEqual(1)
+      expect(difference(late.images[i], all.images[i + 4]).max).toBeLessThanOrEqual(1)
     }
   })
 

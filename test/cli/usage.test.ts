@@ -124,7 +124,7 @@ describe('what fails ends with code 1', () => {
   const missing = () => join(folder, 'missing')
   test.each<[string, () => string[], string]>([
     [
-      'pictures that are not there',
+      'images that are not there',
       () => ['train', 'tokenizer', 'tiny-32', '--data', missing(), '--out', join(folder, 'run')],
       'neither a folder nor a tar'
     ],

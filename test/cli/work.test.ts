@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { stringify } from 'yaml'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
 
@@ -59,9 +59,9 @@ const train = (run: string, ...args: string[]) =>
 describe('train tokenizer', () => {
   test('tells its progress in plain lines where there is no terminal', async () => {
     const { stdout, stderr } = await train('lines', '--steps', '2', '--data.heldOut', '2', '--evaluation.every', '2')
-    expect(stderr).toMatch(/lines: steps 0 to 2 on .+ \(fp32\), 6 pictures, 2 held out\n/)
-    expect(stderr).toMatch(/\n2\/2 {2}loss .+ \(reconstruction .+, kl .+\) .+ dB {2}.+ pictures\/s {2}0m00s left\n/)
-    expect(stderr).toMatch(/\nstep 2: .+ dB on 2 held-out pictures\n/)
+    expect(stderr).toMatch(/lines: steps 0 to 2 on .+ \(fp32\), 6 images, 2 held out\n/)
+    expect(stderr).toMatch(/\n2\/2 {2}loss .+ \(reconstruction .+, kl .+\) .+ dB {2}.+ images\/s {2}0m00s left\n/)
+    expect(stderr).toMatch(/\nstep 2: .+ dB on 2 held-out images\n/)
     expect(stdout).toBe(`${at('lines')}: step 2 of 2\n`)
   })
 
@@ -129,7 +129,7 @@ describe('encode, decode, reconstruct, inspect', () => {
 
   test('encode writes shards, the same ones every time', async () => {
     const { code, stdout } = await encode('latents', '--shard-size', '3')
-    expect([code, stdout]).toEqual([0, `${at('latents')}: 8 pictures in 3 shards\n`])
+    expect([code, stdout]).toEqual([0, `${at('latents')}: 8 images in 3 shards\n`])
     const shards = [0, 1, 2].map((i) => `latents_rank00_shard00${i}.safetensors`)
     expect(readdirSync(at('latents')).sort()).toEqual([
       ...shards,
@@ -176,21 +176,21 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect(shard('sample-1').equals(shard('sample-2'))).toBe(false)
   })
 
-  test('broken pictures are left out by name, or stop it', async () => {
+  test('broken images are left out by name, or stop it', async () => {
     cpSync(at('photos'), at('broken'), { recursive: true })
-    writeFileSync(at('broken', 'cats', '1.png'), 'no picture')
+    writeFileSync(at('broken', 'cats', '1.png'), 'no image')
     const args = ['encode', at('run'), '--data', at('broken'), '--device', device, '--out']
     const lenient = await mactok([...args, at('lenient')])
-    expect(lenient.stderr).toContain('left out cats/1.png: damaged, or not a picture')
-    expect(lenient.stdout).toBe(`${at('lenient')}: 7 pictures in 1 shard, 1 broken ones left out\n`)
+    expect(lenient.stderr).toContain('left out cats/1.png: damaged, or not an image')
+    expect(lenient.stdout).toBe(`${at('lenient')}: 7 images in 1 shard, 1 broken ones left out\n`)
     const manifest = JSON.parse(readFileSync(at('lenient', 'manifest.json'), 'utf8'))
-    expect(manifest.shards[0].skipped).toEqual([{ name: 'cats/1.png', reason: 'damaged, or not a picture' }])
+    expect(manifest.shards[0].skipped).toEqual([{ name: 'cats/1.png', reason: 'damaged, or not an image' }])
     const strict = await mactok([...args, at('strict'), '--strict'])
     expect(strict.stderr).toContain('cats/1.png')
     expect(strict.code).toBe(1)
   })
 
-  test('decode writes every picture under its name', async () => {
+  test('decode writes every image under its name', async () => {
     await encode('to-decode')
     const { code, stdout } = await mactok([
       'decode',
@@ -202,7 +202,7 @@ describe('encode, decode, reconstruct, inspect', () => {
       '--device',
       device
     ])
-    expect([code, stdout]).toEqual([0, `${at('decoded')}: 8 pictures\n`])
+    expect([code, stdout]).toEqual([0, `${at('decoded')}: 8 images\n`])
     expect(readdirSync(at('decoded', 'cats')).sort()).toEqual(['0.png', '1.png', '2.png', '3.png'])
   })
 
@@ -213,7 +213,7 @@ describe('encode, decode, reconstruct, inspect', () => {
     const { code, stderr } = await mactok(args)
     expect(stderr).toContain('was encoded by another tokenizer')
     expect(code).toBe(1)
-    expect((await mactok([...args, '--force', '--end', '2'])).stdout).toBe(`${at('forced')}: 2 pictures\n`)
+    expect((await mactok([...args, '--force', '--end', '2'])).stdout).toBe(`${at('forced')}: 2 images\n`)
   })
 
   test('decode refuses a range that is none', async () => {
@@ -222,7 +222,7 @@ describe('encode, decode, reconstruct, inspect', () => {
       ...['decode', at('run'), '--latents', at('ranged'), '--out', at('none'), '--device', device],
       ...['--start', '5', '--end', '3']
     ])
-    expect(stderr).toContain('Expected a range within the 8 pictures for start and end')
+    expect(stderr).toContain('Expected a range within the 8 images for start and end')
     expect(code).toBe(2)
   })
 
@@ -231,7 +231,7 @@ describe('encode, decode, reconstruct, inspect', () => {
     const { code, stdout } = await mactok([...args, '--out', at('grid.png'), '--count', '3', '--json'])
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({
-      pictures: 3,
+      images: 3,
       columns: ['original', 'random mask', 'reconstruction'],
       psnr: expect.any(Number)
     })

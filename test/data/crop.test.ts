@@ -3,29 +3,29 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { centreCrop, halve, longestShortSide, mirrored, randomCrop } from '../../lib/data/crop.js'
-import { decode, type Picture } from '../../lib/data/decode.js'
+import { decode, type Image } from '../../lib/data/decode.js'
 import { addon } from '../../lib/native/load.js'
 import { GOLDEN, Golden } from '../support/golden.js'
+import { difference, gradient } from '../support/images.js'
 import { DATA, describeWith } from '../support/paths.js'
-import { difference, gradient } from '../support/pictures.js'
 
-const golden = new Golden('data/pictures')
+const golden = new Golden('data/images')
 
-function source(size: string): Picture {
+function source(size: string): Image {
   const { shape, data } = golden.get(`source/${size}`)
   const [height, width] = shape as [number, number, number]
   return { data: data as Uint8Array, width, height }
 }
 
-async function crop(picture: Picture, size: number): Promise<Uint8Array> {
+async function crop(image: Image, size: number): Promise<Uint8Array> {
   const into = new Uint8Array(size * size * 3)
-  await centreCrop(picture, size, into)
+  await centreCrop(image, size, into)
   return into
 }
 
 const named = (kind: string) => [...golden.tensors.keys()].filter((key) => key.startsWith(`${kind}/`))
 
-describe('resampling is Pillow 13.0.0 to the last bit (test/golden/data/pictures.py)', () => {
+describe('resampling is Pillow 13.0.0 to the last bit (test/golden/data/images.py)', () => {
   test.each([...named('box'), ...named('bicubic')])('%s', async (key) => {
     const [filter, from, to] = key.split('/') as ['box' | 'bicubic', string, string]
     const { data, width, height } = source(from)
@@ -72,16 +72,14 @@ describe('resampling is Pillow 13.0.0 to the last bit (test/golden/data/pictures
       windowHeight: 4,
       mirror: false
     }
-    const picture = new Uint8Array(8 * 8 * 3)
+    const image = new Uint8Array(8 * 8 * 3)
     const into = new Uint8Array(4 * 4 * 3)
-    expect(() => addon().resample(picture, 8, 9, target, into)).toThrow('Expected a Uint8Array of 216 for source')
-    expect(() => addon().resample(picture, 8, 8, target, picture)).toThrow(
-      'Expected a Uint8Array of 48 for destination'
+    expect(() => addon().resample(image, 8, 9, target, into)).toThrow('Expected a Uint8Array of 216 for source')
+    expect(() => addon().resample(image, 8, 8, target, image)).toThrow('Expected a Uint8Array of 48 for destination')
+    expect(() => addon().resample(image, 8, 8, { ...target, left: 1 }, into)).toThrow(
+      'a window inside the scaled image'
     )
-    expect(() => addon().resample(picture, 8, 8, { ...target, left: 1 }, into)).toThrow(
-      'a window inside the scaled picture'
-    )
-    expect(() => addon().resample(picture, 8, 0, target, into)).toThrow('height')
+    expect(() => addon().resample(image, 8, 0, target, into)).toThrow('height')
   })
 })
 
@@ -101,7 +99,7 @@ describeWith(join(DATA, 'imagenet'), 'ADM crops of ImageNet files, decoding incl
   const folder = join(GOLDEN, 'data')
   const names = JSON.parse(readFileSync(join(folder, 'imagenet.json'), 'utf8')) as string[]
 
-  // Pillow 13.0.0's crops at 64 px below each other (test/golden/data/pictures.py).
+  // Pillow 13.0.0's crops at 64 px below each other (test/golden/data/images.py).
   test('are Pillow’s', async () => {
     const atlas = await decode(await readFile(join(folder, 'imagenet.png')))
     const bytes = 64 * 64 * 3
@@ -115,16 +113,9 @@ describeWith(join(DATA, 'imagenet'), 'ADM crops of ImageNet files, decoding incl
 
 describe('random crops', () => {
   const size = 16
-  const at = async (
-    scale: number,
-    x: number,
-    y: number,
-    flip = false,
-    minScale = 0.8,
-    picture = gradient(61, 40, 7)
-  ) => {
+  const at = async (scale: number, x: number, y: number, flip = false, minScale = 0.8, image = gradient(61, 40, 7)) => {
     const into = new Uint8Array(size * size * 3)
-    await randomCrop(picture, size, minScale, { scale, x, y, flip }, into)
+    await randomCrop(image, size, minScale, { scale, x, y, flip }, into)
     return into
   }
 
@@ -144,11 +135,11 @@ describe('random crops', () => {
     expect(await at(0.3, 0.2, 0.7, true)).toEqual(mirrored(await at(0.3, 0.2, 0.7, false), size))
   })
 
-  test('are the same from a picture that was halved before', async () => {
-    const picture = gradient(230, 170, 3)
-    const halved = await halve(picture, longestShortSide(size, 0.8))
+  test('are the same from an image that was halved before', async () => {
+    const image = gradient(230, 170, 3)
+    const halved = await halve(image, longestShortSide(size, 0.8))
     expect(halved.height).toBe(21)
-    expect(await at(0.6, 0.4, 0.1, false, 0.8, halved)).toEqual(await at(0.6, 0.4, 0.1, false, 0.8, picture))
+    expect(await at(0.6, 0.4, 0.1, false, 0.8, halved)).toEqual(await at(0.6, 0.4, 0.1, false, 0.8, image))
   })
 
   test('show a share of the short side between minScale and all', async () => {

@@ -4,12 +4,12 @@ import { describe, expect, test } from '@jest/globals'
 import sharp from 'sharp'
 import { decode, decodeFast } from '../../lib/data/decode.js'
 import { GOLDEN, Golden } from '../support/golden.js'
-import { difference, gradient, png, toSharp } from '../support/pictures.js'
+import { difference, gradient, png, toSharp } from '../support/images.js'
 
-const golden = new Golden('data/pictures')
-const folder = join(GOLDEN, 'data/pictures')
+const golden = new Golden('data/images')
+const folder = join(GOLDEN, 'data/images')
 
-describe('pictures are decoded as Pillow 13.0.0 decodes them (test/golden/data/pictures.py)', () => {
+describe('images are decoded as Pillow 13.0.0 decodes them (test/golden/data/images.py)', () => {
   // Decoders of JPEG may differ in the last bit of the inverse transform; all else is exact.
   test.each(readdirSync(folder))('%s', async (file) => {
     const { data, width, height } = await decode(readFileSync(join(folder, file)))
@@ -20,21 +20,21 @@ describe('pictures are decoded as Pillow 13.0.0 decodes them (test/golden/data/p
 })
 
 describe('every format is read', () => {
-  const picture = gradient(33, 20, 90)
+  const image = gradient(33, 20, 90)
   const encoders: Record<string, [() => Promise<Buffer>, tolerance: number]> = {
-    png: [() => toSharp(picture).png().toBuffer(), 0],
-    'lossless webp': [() => toSharp(picture).webp({ lossless: true }).toBuffer(), 0],
-    webp: [() => toSharp(picture).webp({ quality: 95 }).toBuffer(), 12],
-    tiff: [() => toSharp(picture).tiff({ compression: 'lzw' }).toBuffer(), 0],
-    jpeg: [() => toSharp(picture).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer(), 2],
-    avif: [() => toSharp(picture).avif({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer(), 5],
-    gif: [() => toSharp(picture).gif({ dither: 0 }).toBuffer(), 24]
+    png: [() => toSharp(image).png().toBuffer(), 0],
+    'lossless webp': [() => toSharp(image).webp({ lossless: true }).toBuffer(), 0],
+    webp: [() => toSharp(image).webp({ quality: 95 }).toBuffer(), 12],
+    tiff: [() => toSharp(image).tiff({ compression: 'lzw' }).toBuffer(), 0],
+    jpeg: [() => toSharp(image).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer(), 2],
+    avif: [() => toSharp(image).avif({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer(), 5],
+    gif: [() => toSharp(image).gif({ dither: 0 }).toBuffer(), 24]
   }
   test.each(Object.keys(encoders))('%s', async (format) => {
     const [encode, tolerance] = encoders[format] as (typeof encoders)[string]
     const decoded = await decode(await encode())
     expect([decoded.width, decoded.height]).toEqual([33, 20])
-    expect(difference(decoded.data, picture.data).max).toBeLessThanOrEqual(tolerance)
+    expect(difference(decoded.data, image.data).max).toBeLessThanOrEqual(tolerance)
   })
 
   test('16-bit colour and grey keep their upper bits', async () => {
@@ -67,7 +67,7 @@ describe('every format is read', () => {
   })
 })
 
-describe('what is no whole picture is told', () => {
+describe('what is no whole image is told', () => {
   const whole = async (format: 'jpeg' | 'png' | 'webp' | 'avif' | 'tiff' | 'gif') =>
     toSharp(gradient(64, 64)).toFormat(format).toBuffer()
 
@@ -76,9 +76,9 @@ describe('what is no whole picture is told', () => {
   })
 
   test('a text', async () => {
-    const reason = { code: 'ERR_FORMAT', message: 'damaged, or not a picture' }
-    await expect(decode(Buffer.from('not a picture'))).rejects.toMatchObject(reason)
-    await expect(decodeFast(Buffer.from('not a picture'), 8)).rejects.toMatchObject(reason)
+    const reason = { code: 'ERR_FORMAT', message: 'damaged, or not an image' }
+    await expect(decode(Buffer.from('not an image'))).rejects.toMatchObject(reason)
+    await expect(decodeFast(Buffer.from('not an image'), 8)).rejects.toMatchObject(reason)
   })
 
   test.each(['jpeg', 'png', 'webp', 'avif', 'tiff', 'gif'] as const)('a truncated %s', async (format) => {

@@ -6,12 +6,12 @@ import {
   evaluationBatches
 } from '../../lib/data/evaluation-batches.js'
 import type { ImageSet } from '../../lib/data/image-set.js'
-import { difference, gradient, memorySet, png } from '../support/pictures.js'
+import { difference, gradient, memorySet, png } from '../support/images.js'
 
 let files: Buffer[]
-const pictures = Array.from({ length: 7 }, (_, i) => gradient(60 + i, 40, i * 30))
+const images = Array.from({ length: 7 }, (_, i) => gradient(60 + i, 40, i * 30))
 beforeAll(async () => {
-  files = await Promise.all(pictures.map(png))
+  files = await Promise.all(images.map(png))
 })
 
 async function all(set: ImageSet, changes: Partial<EvaluationBatchOptions> = {}): Promise<EvaluationBatch[]> {
@@ -21,14 +21,14 @@ async function all(set: ImageSet, changes: Partial<EvaluationBatchOptions> = {})
 }
 
 async function crops(indices: number[]): Promise<Uint8Array> {
-  const images = new Uint8Array(indices.length * 768)
+  const cropped = new Uint8Array(indices.length * 768)
   for (const [row, index] of indices.entries()) {
-    await centreCrop(pictures[index] as (typeof pictures)[0], 16, images.subarray(row * 768, (row + 1) * 768))
+    await centreCrop(images[index] as (typeof images)[0], 16, cropped.subarray(row * 768, (row + 1) * 768))
   }
-  return images
+  return cropped
 }
 
-test('every picture comes once, in listing order, as its centre crop', async () => {
+test('every image comes once, in listing order, as its centre crop', async () => {
   const batches = await all(memorySet(files))
   expect(batches.map(({ indices }) => [...indices])).toEqual([[0, 1, 2], [3, 4, 5], [6]])
   expect(batches.map(({ names }) => names)[2]).toEqual(['6.png'])
@@ -58,7 +58,7 @@ test('the fast way is near the exact one', async () => {
   expect(difference(exact?.images as Uint8Array, fast?.images as Uint8Array).mean).toBeLessThan(2)
 })
 
-describe('broken pictures', () => {
+describe('broken images', () => {
   const broken = () => memorySet(files.map((file, i) => ([1, 3, 4, 5].includes(i) ? file.subarray(0, 40) : file)))
 
   test('are left out and told by name, and nothing else is lost', async () => {
@@ -92,6 +92,6 @@ test('wrong arguments are refused', () => {
     evaluationBatches(memorySet(files), { size: 16, batch: 2, ...changes })
   expect(start({ preprocess: 'slow' as never })).toThrow("Expected 'adm' or 'fast' for preprocess but received 'slow'")
   expect(start({ flip: true as never })).toThrow("Expected 'none' or 'both' for flip")
-  expect(start({ end: 8 })).toThrow('Expected a range within the 7 pictures for start and end')
+  expect(start({ end: 8 })).toThrow('Expected a range within the 7 images for start and end')
   expect(start({ start: 3, end: 2 })).toThrow(RangeError)
 })

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { imageFolder } from '../../lib/data/image-folder.js'
 import type { ImageSet } from '../../lib/data/image-set.js'
 import { imageSource } from '../../lib/data/image-source.js'
-import { Workplace } from '../support/pictures.js'
+import { Workplace } from '../support/images.js'
 
 const work = new Workplace()
 const samples = (set: ImageSet) => Array.from({ length: set.size }, (_, i) => set.sample(i))
@@ -41,24 +41,24 @@ describe('class folders', () => {
     expect(set.ignored).toEqual([])
   })
 
-  test('without pictures keep their label', async () => {
+  test('without images keep their label', async () => {
     const folder = await make('gap', ['a/1.png', 'b/readme.txt', 'c/1.png'])
     const set = await imageFolder(folder).open()
     expect(set.classes).toEqual(['a', 'b', 'c'])
     expect(samples(set).map(({ label }) => label)).toEqual([0, 2])
   })
 
-  test('what is not among their pictures is told', async () => {
+  test('what is not among their images is told', async () => {
     const folder = await make('mixed', ['a/1.png', 'a/notes.txt', 'a/README', 'loose.jpg', 'list.csv'])
     await symlink('nowhere', work.path('mixed/a/gone.png'))
     const { ignored, size } = await imageFolder(folder).open()
     expect(size).toBe(1)
     expect(ignored).toEqual([
-      { name: 'list.csv', reason: 'not a picture (.csv)' },
+      { name: 'list.csv', reason: 'not an image (.csv)' },
       { name: 'loose.jpg', reason: 'in no class folder' },
-      { name: 'a/README', reason: 'not a picture (no extension)' },
+      { name: 'a/README', reason: 'not an image (no extension)' },
       { name: 'a/gone.png', reason: 'a broken link' },
-      { name: 'a/notes.txt', reason: 'not a picture (.txt)' }
+      { name: 'a/notes.txt', reason: 'not an image (.txt)' }
     ])
   })
 
@@ -96,13 +96,13 @@ test('a flat folder has no labels', async () => {
     { name: 'a.jpg', label: -1 },
     { name: 'b.png', label: -1 }
   ])
-  expect(set.ignored).toEqual([{ name: 'notes.md', reason: 'not a picture (.md)' }])
+  expect(set.ignored).toEqual([{ name: 'notes.md', reason: 'not an image (.md)' }])
 })
 
 test('a tar beside class folders does not make them a data set of tars', async () => {
   const set = await imageSource(await make('beside', ['a/1.png', 'original.tar'])).open()
   expect(set.classes).toEqual(['a'])
-  expect(set.ignored).toEqual([{ name: 'original.tar', reason: 'not a picture (.tar)' }])
+  expect(set.ignored).toEqual([{ name: 'original.tar', reason: 'not an image (.tar)' }])
 })
 
 describe('errors', () => {
@@ -122,7 +122,7 @@ describe('errors', () => {
     await expect(imageFolder(file).open()).rejects.toThrow(/is not a folder/)
     await mkdir(work.path('nothing'))
     await expect(imageFolder(work.path('nothing')).open()).rejects.toThrow(
-      /holds no pictures \(JPEG, PNG, .*\), only 0 other files/
+      /holds no images \(JPEG, PNG, .*\), only 0 other files/
     )
   })
 })

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import type { ImageSet } from '../../lib/data/image-set.js'
 import { split } from '../../lib/data/split.js'
 import { addon } from '../../lib/native/load.js'
-import { memorySet } from '../support/pictures.js'
+import { memorySet } from '../support/images.js'
 
 const set = memorySet(Array.from({ length: 40 }, (_, i) => Buffer.from([i])))
 const numbers = (part: ImageSet) =>

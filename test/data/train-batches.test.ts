@@ -4,7 +4,7 @@ import type { ImageSet } from '../../lib/data/image-set.js'
 import { permutation, sampleOrder } from '../../lib/data/shuffle.js'
 import { type TrainBatch, type TrainBatchOptions, trainBatches } from '../../lib/data/train-batches.js'
 import { addon } from '../../lib/native/load.js'
-import { gradient, memorySet, png } from '../support/pictures.js'
+import { gradient, memorySet, png } from '../support/images.js'
 
 let files: Buffer[]
 beforeAll(async () => {
@@ -46,7 +46,7 @@ describe('order', () => {
     expect([...permutation(() => Float32Array.from(draws), 0, 'shuffle', 0, 5)]).toEqual([4, 1, 3, 0, 2])
   })
 
-  test('shows every picture once an epoch, batches reaching into the next', async () => {
+  test('shows every image once an epoch, batches reaching into the next', async () => {
     const batches = await take(memorySet(files), 5)
     const seen = batches.flatMap(({ indices }) => [...indices])
     expect(seen.slice(0, 10).sort((a, b) => a - b)).toEqual([...Array(10).keys()])
@@ -105,7 +105,7 @@ test('crops are random and half of them mirrored', async () => {
   }
 })
 
-describe('decoded pictures', () => {
+describe('decoded images', () => {
   test('are kept', async () => {
     const set = memorySet(files)
     await take(set, 10)
@@ -114,7 +114,7 @@ describe('decoded pictures', () => {
 
   test('up to the limit', async () => {
     const set = memorySet(files)
-    // Room for two to three of the ten pictures of 24…33 × 20 × 3 bytes.
+    // Room for two to three of the ten images of 24…33 × 20 × 3 bytes.
     await take(set, 10, { cacheBytes: 5000, prefetch: 0 })
     const once = [...Array(10).keys()].filter((index) => set.reads.filter((read) => read === index).length === 1)
     expect(once.length).toBeGreaterThanOrEqual(2)
@@ -122,7 +122,7 @@ describe('decoded pictures', () => {
   })
 })
 
-describe('a broken picture', () => {
+describe('a broken image', () => {
   const broken = () => memorySet([...files.slice(0, 3), Buffer.from('text'), ...files.slice(4, 7), Buffer.alloc(0)])
 
   test('is replaced, always by the same one, and told once', async () => {
@@ -133,7 +133,7 @@ describe('a broken picture', () => {
         .map(([call]) => call)
         .sort((a, b) => ((a as { name: string }).name < (b as { name: string }).name ? -1 : 1))
     ).toEqual([
-      { name: '3.png', reason: 'damaged, or not a picture' },
+      { name: '3.png', reason: 'damaged, or not an image' },
       { name: '7.png', reason: 'empty file' }
     ])
     const indices = batches.flatMap((batch) => [...batch.indices])
@@ -188,5 +188,5 @@ test('wrong arguments are refused', () => {
   expect(start({ minScale: 0 })).toThrow('Expected a number in (0, 1] for minScale but received 0')
   expect(start({ uniform: undefined as never })).toThrow('Expected a function for uniform')
   expect(start({ prefetch: -1 })).toThrow('prefetch')
-  expect(() => trainBatches(memorySet([]), options())).toThrow('Expected one or more pictures for set but received 0')
+  expect(() => trainBatches(memorySet([]), options())).toThrow('Expected one or more images for set but received 0')
 })

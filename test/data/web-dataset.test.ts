@@ -9,8 +9,8 @@ import { decode } from '../../lib/data/decode.js'
 import type { ImageSet } from '../../lib/data/image-set.js'
 import { imageSource } from '../../lib/data/image-source.js'
 import { webDataset } from '../../lib/data/web-dataset.js'
+import { Workplace } from '../support/images.js'
 import { DATA, describeWith } from '../support/paths.js'
-import { Workplace } from '../support/pictures.js'
 
 const work = new Workplace()
 const samples = (set: ImageSet) => Array.from({ length: set.size }, (_, i) => set.sample(i))
@@ -29,7 +29,7 @@ async function writeTar(
 }
 
 describe('a tar', () => {
-  test('gives pictures and labels by name, in its order, at random', async () => {
+  test('gives images and labels by name, in its order, at random', async () => {
     const large = Buffer.alloc(200_000, 'x')
     const path = await writeTar('plain.tar', [
       ['000001.png', 'one'],
@@ -67,7 +67,7 @@ describe('a tar', () => {
     await set.close()
   })
 
-  test('samples without a picture are told', async () => {
+  test('samples without an image are told', async () => {
     const path = await writeTar('lost.tar', [
       ['1.cls', '3'],
       ['2.png', 'two'],
@@ -75,7 +75,7 @@ describe('a tar', () => {
     ])
     const set = await webDataset(path).open()
     expect(samples(set)).toEqual([{ name: '2.png', label: -1 }])
-    expect(set.ignored).toEqual([{ name: '1', reason: 'a sample without a picture' }])
+    expect(set.ignored).toEqual([{ name: '1', reason: 'a sample without an image' }])
     await set.close()
   })
 })
@@ -131,7 +131,7 @@ describe('errors', () => {
     await expect(webDataset(work.path('absent-{0..1}.tar')).open()).rejects.toThrow(
       /absent-0\.tar cannot be opened \(ENOENT\)/
     )
-    await expect(webDataset(await writeTar('none.tar', [['a.txt', '']])).open()).rejects.toThrow(/holds no pictures/)
+    await expect(webDataset(await writeTar('none.tar', [['a.txt', '']])).open()).rejects.toThrow(/holds no images/)
     await work.write('bare/x.txt', '')
     await expect(webDataset(work.path('bare')).open()).rejects.toThrow(/holds no \.tar/)
     expect(() => webDataset(null as never)).toThrow(

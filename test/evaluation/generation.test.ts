@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { gather } from '../../lib/evaluation/gather.js'
 import {
   evaluateGeneration,
@@ -10,21 +10,21 @@ import {
   referenceInput,
   referenceStatistics
 } from '../../lib/evaluation/generation.js'
+import { openImages } from '../../lib/evaluation/image-stream.js'
 import { Inception } from '../../lib/evaluation/inception.js'
-import { openPictures } from '../../lib/evaluation/picture-stream.js'
+import { NpzFile } from '../../lib/files/npz-reader.js'
 import { Generator } from '../../lib/generator/generator.js'
-import { NpzFile } from '../../lib/pipeline/npz-reader.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { mactok, withoutWeights } from '../support/cli.js'
+import { Workplace } from '../support/images.js'
 import { device, native } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
-import { Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
 const weights = join(WEIGHTS, 'inception-fid')
 
-/** A folder of noisy pictures of 24 pixels. */
-async function pictures(name: string, count: number, brightness: number): Promise<string> {
+/** A folder of noisy images of 24 pixels. */
+async function images(name: string, count: number, brightness: number): Promise<string> {
   const folder = place.path(name)
   await mkdir(folder, { recursive: true })
   for (let i = 0; i < count; i++) {
@@ -39,22 +39,22 @@ async function pictures(name: string, count: number, brightness: number): Promis
 const same = (x: ArrayBufferView | undefined, y: ArrayBufferView | undefined) =>
   Buffer.compare(Buffer.from(x?.buffer as ArrayBuffer), Buffer.from(y?.buffer as ArrayBuffer)) === 0
 
-describeWith(weights, 'the metrics of generated pictures', () => {
+describeWith(weights, 'the metrics of generated images', () => {
   let inception: Inception
   let real: string
   let generated: string
   beforeAll(async () => {
     inception = await Inception.load({ weights, device })
-    real = await pictures('real', 8, 20)
-    generated = await pictures('generated', 6, 90)
+    real = await images('real', 8, 20)
+    generated = await images('generated', 6, 90)
   })
   afterAll(() => inception.dispose())
 
   test('against a folder: all but the Inception score, whose classifier is not there', async () => {
-    await using stream = await openPictures(generated)
+    await using stream = await openImages(generated)
     using reference = await openReference(inception, real, { size: stream.width })
     const result = await evaluateGeneration(inception, stream, reference)
-    expect(result.pictures).toBe(6)
+    expect(result.images).toBe(6)
     expect(result.fid).toBeGreaterThan(1)
     expect(result.sfid).toBeGreaterThan(1)
     expect(result.is).toBeNull()
@@ -63,8 +63,8 @@ describeWith(weights, 'the metrics of generated pictures', () => {
     expect(result.notices).toEqual(['no Inception score: the Inception weights lack the classifier, fc'])
   })
 
-  test('are 0, and 1, of the same pictures', async () => {
-    await using stream = await openPictures(real)
+  test('are 0, and 1, of the same images', async () => {
+    await using stream = await openImages(real)
     using reference = await openReference(inception, real)
     const metrics = ['fid', 'precision', 'recall'] as const
     const result = await evaluateGeneration(inception, stream, reference, { metrics })
@@ -87,7 +87,7 @@ describeWith(weights, 'the metrics of generated pictures', () => {
       expect(same(await kept?.mean.data(), await fresh?.mean.data())).toBe(true)
       expect(same(await kept?.covariance.data(), await fresh?.covariance.data())).toBe(true)
     }
-    await using stream = await openPictures(generated)
+    await using stream = await openImages(generated)
     const a = await evaluateGeneration(inception, stream, statistics, { metrics: ['precision'] })
     expect(a.precision).toBeNull()
     expect(a.notices[0]).toContain('has statistics alone')
@@ -95,7 +95,7 @@ describeWith(weights, 'the metrics of generated pictures', () => {
 
   test('go on after an interruption as if there had been none', async () => {
     const file = place.path('partial.npz')
-    const stream = () => openPictures(generated)
+    const stream = () => openImages(generated)
     const controller = new AbortController()
     const stopping = gather(inception, await stream(), {
       ...{ batch: 2, partial: { file, key: 'k' }, features: true, signal: controller.signal },
@@ -121,7 +121,7 @@ describeWith(weights, 'the metrics of generated pictures', () => {
     const args = ['evaluate', 'generation', generated, '--reference', real, '--metrics', 'fid', '--device', device]
     const { code, stdout } = await mactok([...args, '--json'], { env })
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ pictures: 6, fid: expect.any(Number) })
+    expect(JSON.parse(stdout)).toMatchObject({ images: 6, fid: expect.any(Number) })
     const wrong = await mactok([...args.slice(0, -2), '--metrics', 'fod'], { env })
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('some of fid, sfid, is, precision, recall')])
     const sweep = await mactok([...args, '--sweep', 'guidance'], { env })
@@ -151,7 +151,7 @@ describeWith(weights, 'the metrics of generated pictures', () => {
     expect(first.code).toBe(0)
     const { points, best } = JSON.parse(first.stdout)
     expect(points.map(({ scale }: { scale: number }) => scale)).toEqual([1, 2])
-    expect(best.metrics).toMatchObject({ pictures: 5, precision: expect.any(Number), recall: expect.any(Number) })
+    expect(best.metrics).toMatchObject({ images: 5, precision: expect.any(Number), recall: expect.any(Number) })
     expect(readdirSync(out).sort()).toEqual(['precision.svg', 'recall.svg', 'sweep.json'])
     const again = await mactok([...sweep, '--scales', '1,2,3'], { env })
     expect(again.stdout).toMatch(/scale 3 from 0 to 1 +precision/)

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
 import { PosteriorStatistics } from '../../lib/evaluation/posterior.js'
 
-test('active units and KL by channel are those of all pictures, whatever the batches', () => {
-  // Two pictures, two tokens of two channels. Means of the second channel do not vary.
+test('active units and KL by channel are those of all images, whatever the batches', () => {
+  // Two images, two tokens of two channels. Means of the second channel do not vary.
   const means = [new Float32Array([1, 0.5, 0, 0.5]), new Float32Array([2, 0.5, 0.1, 0.5])]
   const logvar = new Float32Array([0, 0, Math.log(2), 0])
   const split = new PosteriorStatistics(2, 2)

@@ -1,13 +1,13 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { writePng } from '../../lib/data/image.js'
 import { imageFolder } from '../../lib/data/image-folder.js'
-import { writePng } from '../../lib/data/picture.js'
 import { fitProbe, type LabelledFeatures, ProbeFeatures, probe } from '../../lib/evaluation/probe.js'
 import { addon } from '../../lib/native/load.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
-import { Workplace } from '../support/pictures.js'
 
 /** Samples start … start + n of four features and three classes. */
 function samples(start: number, n: number): LabelledFeatures {
@@ -55,10 +55,10 @@ describe('a fitted probe', () => {
     const one = { features: training.features, labels: new Int32Array(6) }
     await expect(fitProbe(one, one)).rejects.toThrow('Expected two or more classes for labels but received 1')
     await expect(fitProbe({ ...one, labels: new Int32Array(6).fill(-1) }, one)).rejects.toThrow(
-      'Expected a class for each picture for training labels'
+      'Expected a class for each image for training labels'
     )
     await expect(fitProbe(training, { ...training, features: new Float32Array(6) })).rejects.toThrow(
-      'Expected 4 for each picture for validation features but received 1'
+      'Expected 4 for each image for validation features but received 1'
     )
     await expect(fitProbe(training, training, { l2: -1 })).rejects.toThrow('Expected a number from 0 on for l2')
   })
@@ -93,14 +93,14 @@ describe('probing a tokenizer', () => {
   const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
   const config = { imageSize: 16, patchSize: 8, latentTokens: 4, latentChannels: 3, encoder: vit, decoder: vit }
 
-  test('tells dark pictures from bright ones', async () => {
+  test('tells dark images from bright ones', async () => {
     using tokenizer = await Tokenizer.create(config, { device })
     const result = await probe(tokenizer, imageFolder(photos), { features: 'flatten' })
     expect(result).toEqual({
       ...{ features: 'flatten', dimensions: 12, classes: 2, training: 16, validation: 4 },
       ...{ trainingAccuracy: 1, validationAccuracy: 1 }
     })
-    const others = await probe(tokenizer, imageFolder(photos), { validation: imageFolder(photos), pictures: 10 })
+    const others = await probe(tokenizer, imageFolder(photos), { validation: imageFolder(photos), images: 10 })
     expect(others).toMatchObject({ features: 'mean', dimensions: 3, training: 10, validation: 10 })
     // An initial posterior is all noise: what means tell, draws do not.
     const drawn = await probe(tokenizer, imageFolder(photos), { features: 'mean', sample: true, fold: 2 })
@@ -110,7 +110,7 @@ describe('probing a tokenizer', () => {
 
   test('needs classes and features that there are', async () => {
     using tokenizer = await Tokenizer.create(config, { device })
-    await expect(probe(tokenizer, imageFolder(join(photos, '0')))).rejects.toThrow('Expected pictures with classes')
+    await expect(probe(tokenizer, imageFolder(join(photos, '0')))).rejects.toThrow('Expected images with classes')
     await expect(probe(tokenizer, imageFolder(photos), { features: 'cls' })).rejects.toThrow(
       "Expected one of mean, flatten for features but received 'cls'"
     )

@@ -2,17 +2,17 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { writePng } from '../../lib/data/image.js'
 import { imageFolder } from '../../lib/data/image-folder.js'
-import { writePng } from '../../lib/data/picture.js'
 import { encodeSamples } from '../../lib/evaluation/latent-samples.js'
 import { describeLatents } from '../../lib/evaluation/latent-space.js'
 import { evaluateReconstruction } from '../../lib/evaluation/reconstruction.js'
 import { reconstruct } from '../../lib/pipeline/reconstruct.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { mactok, withoutWeights } from '../support/cli.js'
+import { gradient, Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
-import { gradient, Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
@@ -37,7 +37,7 @@ describe('the metrics of reconstructions', () => {
   test('need no weights for PSNR, SSIM, active units and KL, and do not depend on batches', async () => {
     const one = await evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: ['ssim'], batch: 5 })
     const two = await evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: ['ssim'], batch: 64 })
-    expect(one).toMatchObject({ pictures: 12, notices: [] })
+    expect(one).toMatchObject({ images: 12, notices: [] })
     expect(one.psnr).toBeCloseTo(two.psnr, 2)
     expect(one.ssim).toBeCloseTo(two.ssim as number, 3)
     expect(one.kl).toBeCloseTo(two.kl as number, 3)
@@ -47,10 +47,10 @@ describe('the metrics of reconstructions', () => {
     expect(one.psnr).toBeCloseTo(grid.psnr, 2)
   })
 
-  test('take pictures spread over the listing, and stop when told', async () => {
+  test('take images spread over the listing, and stop when told', async () => {
     const progress: number[] = []
     const options = { metrics: [], count: 4, batch: 2, onProgress: (done: number) => progress.push(done) }
-    expect((await evaluateReconstruction(tokenizer, imageFolder(photos), options)).pictures).toBe(4)
+    expect((await evaluateReconstruction(tokenizer, imageFolder(photos), options)).images).toBe(4)
     expect(progress).toEqual([0, 2, 4])
     const stopped = evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: [], signal: AbortSignal.abort() })
     await expect(stopped).rejects.toMatchObject({ code: 'ERR_ABORTED' })
@@ -66,7 +66,7 @@ describe('the metrics of reconstructions', () => {
     const args = ['evaluate', 'reconstruction', model, '--data', photos, '--device', device]
     const all = await mactok(args, { env })
     expect(all.code).toBe(0)
-    expect(all.stdout).toMatch(/^pictures +12\nPSNR +[\d.]+ dB\nSSIM +[\d.-]+\nactive units/)
+    expect(all.stdout).toMatch(/^images +12\nPSNR +[\d.]+ dB\nSSIM +[\d.-]+\nactive units/)
     expect(all.stderr).toContain('no rfid: the weights inception-fid were not found')
     const named = await mactok([...args, '--metrics', 'rfid'], { env })
     expect([named.code, named.stderr]).toEqual([1, expect.stringContaining('mactok weights import')])
@@ -95,7 +95,7 @@ describe('latent space', () => {
   test('is described in plots, grids and numbers, the same for the same seed', async () => {
     const samples = await encodeSamples(tokenizer, imageFolder(photos), { count: 100 })
     expect(samples).toMatchObject({ count: 12, tokens: 4, channels: 4, classes: ['left', 'right'] })
-    const options = { decoder: { tokenizer, pictures: imageFolder(photos) }, tokens: 2, neighbours: 3 }
+    const options = { decoder: { tokenizer, images: imageFolder(photos) }, tokens: 2, neighbours: 3 }
     const folder = place.path('latents')
     const found = await describeLatents(samples, folder, options)
     expect(found.files.sort()).toEqual(
@@ -122,19 +122,19 @@ describe('latent space', () => {
     const again = await describeLatents(samples, place.path('again'), { neighbours: 3 })
     expect(again.umap).toEqual(found.umap)
     expect(JSON.parse(readFileSync(join(folder, 'latents.json'), 'utf8'))).toMatchObject({
-      pictures: 12,
+      images: 12,
       formatVersion: 1
     })
   })
 
-  test('is written by the command, of pictures and of shards', async () => {
+  test('is written by the command, of images and of shards', async () => {
     const out = place.path('command')
     const args = ['inspect', 'latents', model, '--out', out, '--device', device, '--neighbours', '3']
     const missing = await mactok(args)
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('Expected --data <path>')])
     const { code, stdout } = await mactok([...args, '--data', photos, '--json'])
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ folder: out, pictures: 12, tokens: 4 })
+    expect(JSON.parse(stdout)).toMatchObject({ folder: out, images: 12, tokens: 4 })
     const shards = place.path('shards')
     expect((await mactok(['encode', model, '--data', photos, '--out', shards, '--device', device])).code).toBe(0)
     const ofShards = await mactok(['inspect', 'latents', shards, '--out', `${out}-2`, '--neighbours', '0'])

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import { type Guidance, sweepGuidance } from '../../lib/evaluation/sweep.js'
 import { sweepChart } from '../../lib/evaluation/sweep-plot.js'
-import { Workplace } from '../support/pictures.js'
+import { Workplace } from '../support/images.js'
 
 const place = new Workplace()
 
@@ -13,7 +13,7 @@ function landscape() {
     asked.push(guidance)
     const { scale, low } = guidance
     const fid = 5 + (scale - 2) ** 2 + (scale > 1 ? (low - 0.2) ** 2 : 0)
-    return { pictures: 10, fid, is: 100 * scale, notices: [] }
+    return { images: 10, fid, is: 100 * scale, notices: [] }
   }
   return { asked, evaluate }
 }

@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 import { Generator } from '../../lib/generator/generator.js'
 import { generatorPresets } from '../../lib/generator/presets.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
-import { Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
 const config = { width: 16, depth: 1, heads: 2, latentShape: [32, 16], classes: 3 }
@@ -59,10 +59,10 @@ describe('a generator', () => {
     expect(seen).toEqual([1, 2, 3])
     const sampling = generator.sample(options)
     const shapes: unknown[] = []
-    for await (const { preview, previewPictures } of sampling) {
+    for await (const { preview, previewImages } of sampling) {
       using latents = await preview()
-      using pictures = await previewPictures()
-      shapes.push([latents.shape, pictures?.shape])
+      using images = await previewImages()
+      shapes.push([latents.shape, images?.shape])
     }
     expect(shapes).toEqual(
       Array(3).fill([
@@ -70,9 +70,9 @@ describe('a generator', () => {
         [2, 3, 32, 32]
       ])
     )
-    const { latents, pictures, labels } = await sampling
+    const { latents, images, labels } = await sampling
     expect(await latents.data()).toEqual(await expected.latents.data())
-    expect(await pictures?.data()).toEqual(await expected.pictures?.data())
+    expect(await images?.data()).toEqual(await expected.images?.data())
     expect(labels).toEqual(expected.labels)
     expect(await sampling.then(({ latents }) => latents)).toBe(latents)
     await expect(sampling[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
@@ -97,12 +97,12 @@ describe('a generator', () => {
   test('decodes with its tokenizer alone, unless forced', async () => {
     using generator = await Generator.create(config, { device })
     using tokenizer = await Tokenizer.create('tiny-32', { device })
-    const { pictures } = await generator.sample({ count: 2, steps: 1, tokenizer })
-    expect(pictures?.shape).toEqual([2, 3, 32, 32])
+    const { images } = await generator.sample({ count: 2, steps: 1, tokenizer })
+    expect(images?.shape).toEqual([2, 3, 32, 32])
     const other = { ...generator.identity, tokenizer: 'another' }
     using stranger = Generator.wrap(generator.native, other, 'fp32')
     await expect(stranger.sample({ steps: 1, tokenizer })).rejects.toMatchObject({ code: 'ERR_FORMAT' })
-    expect((await stranger.sample({ steps: 1, tokenizer, force: true })).pictures?.shape).toEqual([1, 3, 32, 32])
+    expect((await stranger.sample({ steps: 1, tokenizer, force: true })).images?.shape).toEqual([1, 3, 32, 32])
     using small = await Tokenizer.create(
       {
         imageSize: 32,

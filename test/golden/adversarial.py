@@ -1,6 +1,6 @@
 """What trains a discriminator besides the network: DiffAugment from given draws, adversarial losses, LeCAM.
 
-DiffAugment is written out here picture by picture, from the definitions of Zhao et al. 2020 and their code
+DiffAugment is written out here image by image, from the definitions of Zhao et al. 2020 and their code
 (mit-han-lab/data-efficient-gans, DiffAugment_pytorch.py), with the draws as arguments.
 """
 
@@ -20,7 +20,7 @@ def color(image: torch.Tensor, draws: list[float]) -> torch.Tensor:
 
 
 def translation(image: torch.Tensor, draws: list[float], ratio: float) -> torch.Tensor:
-    """Pixel (y, x) of the result is (y + down, x + right) of the picture, black outside."""
+    """Pixel (y, x) of the result is (y + down, x + right) of the image, black outside."""
     _, height, width = image.shape
     largest = [int(size * ratio + 0.5) for size in (height, width)]
     down, right = (int(draw * (2 * most + 1)) - most for draw, most in zip(draws, largest))

@@ -48,16 +48,16 @@ def normal(seed: int, *shape: int) -> torch.Tensor:
 
 
 def pixels(seed: int, batch: int, height: int, width: int) -> torch.Tensor:
-    """uint8 [B, H, W, 3] pictures with large shapes and some noise."""
+    """uint8 [B, H, W, 3] images with large shapes and some noise."""
     generator = np.random.Generator(np.random.PCG64(seed))
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
-    pictures = np.empty((batch, height, width, 3), np.uint8)
+    images = np.empty((batch, height, width, 3), np.uint8)
     for i in range(batch):
         for c in range(3):
             fx, fy, phase = generator.uniform(0.05, 0.5, 3) * (1, 1, 12)
             wave = 127.5 + 90 * np.sin(fx * x + fy * y + phase) + generator.normal(0, 15, (height, width))
-            pictures[i, :, :, c] = np.clip(np.round(wave), 0, 255)
-    return torch.from_numpy(pictures)
+            images[i, :, :, c] = np.clip(np.round(wave), 0, 255)
+    return torch.from_numpy(images)
 
 
 def signed(images: torch.Tensor) -> torch.Tensor:

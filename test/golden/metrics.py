@@ -65,7 +65,7 @@ def score() -> dict[str, torch.Tensor]:
 
 
 def archive() -> None:
-    """Statistics as pytorch-fid writes them, compressed, and pictures as ADM's reference batches have them."""
+    """Statistics as pytorch-fid writes them, compressed, and images as ADM's reference batches have them."""
     generator = np.random.Generator(np.random.PCG64(708))
     arrays = {"mu": generator.standard_normal(3), "sigma": np.eye(3) / 3, "arr_0": np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)}
     np.savez_compressed(FOLDER / "statistics.npz", **arrays)

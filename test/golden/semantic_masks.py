@@ -1,4 +1,4 @@
-"""Semantic masks of the 300 ImageNet pictures by the real DINOv2-small in timm.
+"""Semantic masks of the 300 ImageNet images by the real DINOv2-small in timm.
 
 Decoders differ by a level or two, which may flip a mask's last patch, so timm gets the pixels that the library made:
 node pixels.mjs ../../../shared/data/imagenet /tmp/pixels && MACTOK_PIXELS=/tmp/pixels python make.py semantic_masks
@@ -34,7 +34,7 @@ def make() -> None:
         ]
     )
     ordered = scores.sort(dim=1, descending=True).values
-    tensors = {"hashes": torch.tensor([list(hashlib.sha256(picture.tobytes()).digest()[:8]) for picture in pixels], dtype=torch.uint8)}
+    tensors = {"hashes": torch.tensor([list(hashlib.sha256(image.tobytes()).digest()[:8]) for image in pixels], dtype=torch.uint8)}
     for count in COUNTS:
         bits = np.packbits(highest(scores, count).numpy(), axis=1)
         tensors[f"mask.{count}"] = torch.from_numpy(bits)

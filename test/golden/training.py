@@ -84,7 +84,7 @@ def masks(case: dict, scores: torch.Tensor, length: int, step: int) -> torch.Ten
 
 
 class Setting:
-    """A tokenizer, its heads and a teacher at tiny size; three pictures of one batch."""
+    """A tokenizer, its heads and a teacher at tiny size; three images of one batch."""
 
     def __init__(self, case: dict, seed: int, teacher: nn.Module):
         self.case, self.teacher = case, teacher

@@ -118,7 +118,7 @@ describe('writing', () => {
     expect(manifest.shards[1]?.sha256).toBe((await checksums())['latents_rank00_shard001.safetensors'])
   })
 
-  test('a shard of broken pictures alone is empty', async () => {
+  test('a shard of broken images alone is empty', async () => {
     const writer = await openLatentWriter(folder, { ...plan, shardSize: 1 })
     for (const range of writer.missing()) {
       const one = writer.shard(range)
@@ -189,7 +189,7 @@ describe('writing', () => {
     })
   })
 
-  test('without mirrored pictures', async () => {
+  test('without mirrored images', async () => {
     const writer = await openLatentWriter(folder, { ...plan, flips: false, shardSize: 7 })
     for (const range of writer.missing()) {
       const one = writer.shard(range)
@@ -295,7 +295,7 @@ describe('wrong arguments', () => {
     await expect(writer.finish()).rejects.toThrow('3 missing')
   })
 
-  test('nothing but broken pictures', async () => {
+  test('nothing but broken images', async () => {
     const writer = await openLatentWriter(folder, { ...plan, names: ['a'], labels: [0] })
     for (const range of writer.missing()) {
       const one = writer.shard(range)

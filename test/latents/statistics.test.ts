@@ -11,7 +11,7 @@ describe('one object for both directions', () => {
     expect(Array.from(statistics.denormalise(Float32Array.of(0, 0, 1, 1)))).toEqual([1, 2, 3, 6])
   })
 
-  test('pictures: channels are the first axis of a sample', () => {
+  test('images: channels are the first axis of a sample', () => {
     const statistics = new LatentStatistics([1, 2], [2, 4], [2, 1, 2])
     expect(statistics.shape).toEqual([1, 2, 1, 1])
     expect(Array.from(statistics.normalise(Float32Array.of(1, 3, 2, 6, 5, 7, -2, 10)))).toEqual([

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { NativeState, NativeTensor, NativeTokenizerTrainer } from '../../lib/native/addon.js'
 import { adversarialTrainer, full, perceptual, plain } from '../support/adversary.js'
 import { relativeError } from '../support/golden.js'
-import { device, floats, native, pictures, readState, tokenizerConfig, trainerConfig } from '../support/native.js'
+import { device, floats, native, randomImages, readState, tokenizerConfig, trainerConfig } from '../support/native.js'
 
 const weights = { reconstruction: 1, kl: 1e-4, alignment: 0.3, adversarial: 0.2 }
 const options = (step: number, changes: Partial<typeof weights> = {}) => ({
@@ -39,7 +39,7 @@ describe('before the discriminator starts', () => {
   test('nothing of it is computed', async () => {
     const { trainer, discriminator } = await adversarialTrainer(full)
     const before = await readState(discriminator.state())
-    await trainer.step([pictures(5, 4, 16)], options(0, { adversarial: 0 }))
+    await trainer.step([randomImages(5, 4, 16)], options(0, { adversarial: 0 }))
     const metrics = await trainer.metrics()
     expect(metrics.discriminatorCalls).toBe(0)
     expect(metrics.adversarial).toBeUndefined()
@@ -47,7 +47,7 @@ describe('before the discriminator starts', () => {
   })
 
   test('the tokenizer trains as without one', async () => {
-    const images = pictures(5, 4, 16)
+    const images = randomImages(5, 4, 16)
     const { trainer } = await adversarialTrainer(full)
     const alone = (await adversarialTrainer(full)).trainer
     await trainer.step([images], options(0, { adversarial: 0 }))
@@ -63,7 +63,7 @@ describe('an adversarial step', () => {
     ['with consistency', full, 5]
   ])('calls the heads once a group (%s)', async (_, config, calls) => {
     const { trainer } = await adversarialTrainer(config)
-    await trainer.step([pictures(5, 4, 16)], options(0))
+    await trainer.step([randomImages(5, 4, 16)], options(0))
     const metrics = await trainer.metrics()
     expect(metrics.discriminatorCalls).toBe(calls)
     for (const name of ['adversarial', 'discriminator', 'logitsReal', 'logitsFake', 'discriminatorGradNorm']) {
@@ -71,13 +71,13 @@ describe('an adversarial step', () => {
     }
     expect(metrics.accuracyReal).toBeGreaterThanOrEqual(0)
     expect(metrics.accuracyReal).toBeLessThanOrEqual(1)
-    await trainer.step([pictures(5, 4, 16)], options(1, { adversarial: 0 }))
+    await trainer.step([randomImages(5, 4, 16)], options(1, { adversarial: 0 }))
     expect((await trainer.metrics()).discriminatorCalls).toBe(0)
   })
 
-  test("gives the discriminator the gradients of its own loss on the generator's pictures, and no others", async () => {
+  test("gives the discriminator the gradients of its own loss on the generator's images, and no others", async () => {
     const { trainer } = await adversarialTrainer(plain, bare, autoencoder)
-    const images = pictures(5, 4, 16)
+    const images = randomImages(5, 4, 16)
     // The same discriminator by itself, on the reconstructions before the step.
     const other = await adversarialTrainer(plain, bare, autoencoder)
     const encoding = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
@@ -101,7 +101,7 @@ describe('an adversarial step', () => {
   })
 
   test("gives the generator the gradients of its own loss, and none of the discriminator's step", async () => {
-    const images = pictures(5, 4, 16)
+    const images = randomImages(5, 4, 16)
     const { trainer } = await adversarialTrainer(full, { optimizer: { clipNorm: 0 } })
     const expected = await readState(await trainer.gradients([images], options(0)))
     await trainer.step([images], options(0))
@@ -120,14 +120,14 @@ describe('an adversarial step', () => {
 
   test('its gradients() leave the discriminator as it was', async () => {
     const { trainer } = await adversarialTrainer(full)
-    await trainer.step([pictures(5, 4, 16)], options(0))
+    await trainer.step([randomImages(5, 4, 16)], options(0))
     const before = await everything(trainer)
-    await trainer.gradients([pictures(5, 4, 16)], options(1))
+    await trainer.gradients([randomImages(5, 4, 16)], options(1))
     expect(await everything(trainer)).toEqual(before)
   })
 
   test("the adaptive weight is the ratio of the terms' gradients at the last layer", async () => {
-    const images = pictures(5, 4, 16)
+    const images = randomImages(5, 4, 16)
     const norm = async (trainer: NativeTokenizerTrainer, changes: Partial<typeof weights>) => {
       const none = { reconstruction: 0, kl: 0, alignment: 0, adversarial: 0 }
       const gradients = await trainer.gradients([images], options(0, { ...none, ...changes }))
@@ -145,7 +145,7 @@ describe('an adversarial step', () => {
   })
 
   test('accumulates over micro-batches', async () => {
-    const images = pictures(5, 8, 16)
+    const images = randomImages(5, 8, 16)
     const { trainer } = await adversarialTrainer(full)
     await trainer.step([images.slice(0, 4), images.slice(4, 8)], options(0))
     const metrics = await trainer.metrics()
@@ -158,7 +158,7 @@ describe('an adversarial step', () => {
   })
 
   test('resumes bit for bit, discriminator, its optimiser and LeCAM included', async () => {
-    const images = pictures(8, 4, 16)
+    const images = randomImages(8, 4, 16)
     const run = async (trainer: NativeTokenizerTrainer, from: number, to: number) => {
       for (let step = from; step < to; step++) await trainer.step([images], options(step))
     }
@@ -176,7 +176,7 @@ describe('an adversarial step', () => {
 
   test('that is not finite changes nothing, and names the terms', async () => {
     const { trainer } = await adversarialTrainer(full)
-    await trainer.step([pictures(5, 4, 16)], options(0))
+    await trainer.step([randomImages(5, 4, 16)], options(0))
     await trainer.metrics()
     const before = await everything(trainer)
     const broken = native().tensor(new Float32Array(2 * 3 * 256).fill(Number.NaN), 'float32', [2, 3, 16, 16], device)
@@ -186,7 +186,7 @@ describe('an adversarial step', () => {
     expect(metrics['nonFinite.reconstruction']).toBe(2)
     expect(metrics['nonFinite.gradNorm']).toBe(2)
     expect(await everything(trainer)).toEqual(before)
-    await trainer.step([pictures(5, 4, 16)], options(3))
+    await trainer.step([randomImages(5, 4, 16)], options(3))
     expect(await trainer.metrics()).toMatchObject({ skipped: 0, skippedInARow: 0 })
   })
 })
@@ -196,7 +196,7 @@ test('the perceptual term adds its gradients, and is not computed at weight 0', 
   const trainer = await native().createTokenizerTrainer(tokenizer, null, trainerConfig(bare), {
     perceptual: await perceptual()
   })
-  const images = pictures(5, 2, 16)
+  const images = randomImages(5, 2, 16)
   const gradients = async (reconstruction: number, term: number) => {
     const all = { reconstruction, kl: 0, alignment: 0, perceptual: term }
     return floats(
@@ -219,7 +219,7 @@ test('decoder fine-tuning writes neither encoder nor posterior, nor their averag
   const decoderOnly = { ...bare, decoderOnly: true }
   const { trainer } = await adversarialTrainer(full, decoderOnly)
   const before = await everything(trainer)
-  for (let step = 0; step < 3; step++) await trainer.step([pictures(5, 4, 16)], options(step, { kl: 0 }))
+  for (let step = 0; step < 3; step++) await trainer.step([randomImages(5, 4, 16)], options(step, { kl: 0 }))
   const after = await everything(trainer)
   for (const group of ['model', 'ema']) {
     for (const [name, values] of Object.entries(before[group] ?? {})) {

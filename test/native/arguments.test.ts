@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { Addon } from '../../lib/native/addon.js'
-import { device, native, pictures, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+import { device, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
 import { goldenTeacher } from '../support/training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the subject
@@ -66,7 +66,7 @@ async function attackFields(name: string, config: Anything, call: (config: Anyth
 
 describe('wrong arguments of the native layer throw and never crash', () => {
   let addon: Addon
-  const small = () => pictures(0, 2, 16)
+  const small = () => randomImages(0, 2, 16)
 
   beforeAll(() => {
     addon = native()

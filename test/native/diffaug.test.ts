@@ -15,7 +15,7 @@ describe('DiffAugment agrees with PyTorch', () => {
     ['cutout', { ...none, cutout: 0.2 }],
     ['all', all],
     ['strong', { ...all, cutout: 0.5 }]
-  ])('in pictures and gradients (%s)', async (name, policy) => {
+  ])('in images and gradients (%s)', async (name, policy) => {
     const [images, strengths, upstream] = ['images', 'strengths', 'upstream'].map((key) => tensor(golden.get(key)))
     const result = await native().diffAugment(images as never, policy, strengths as never, upstream as never)
     expect(relativeError(await floats(result.images), golden.floats(`${name}.images`))).toBeLessThan(1e-6)

@@ -76,8 +76,8 @@ describe('the discriminator agrees with the reference over three calls in a row'
   })
 })
 
-describe('pictures larger than the backbone takes', () => {
-  // The same pictures, each pixel four times or beside noise: a crop or an area resize finds the small ones again.
+describe('images larger than the backbone takes', () => {
+  // The same images, each pixel four times or beside noise: a crop or an area resize finds the small ones again.
   const side = 224
   const small = () =>
     native()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { native as awaitNative } from '../../lib/native/errors.js'
-import { device, floats, native, pictures, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+import { device, floats, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
 
 const encoding = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0))
@@ -9,7 +9,7 @@ describe('the engine', () => {
   test('leaves the event loop alone while it computes', async () => {
     const wide = { encoder: vit({ width: 192, depth: 6 }), decoder: vit({ width: 192, depth: 1, cls: false }) }
     const model = await native().createTokenizer(tokenizerConfig({ imageSize: 64, ...wide }), device, 0)
-    const images = pictures(0, 32, 64)
+    const images = randomImages(0, 32, 64)
     let ticks = 0
     let longest = 0
     let last = performance.now()
@@ -30,7 +30,7 @@ describe('the engine', () => {
 
   test('works first in, first out', async () => {
     const model = await native().createTokenizer(tokenizerConfig(), device, 0)
-    const images = pictures(0, 2, 16)
+    const images = randomImages(0, 2, 16)
     const order: number[] = []
     await Promise.all(
       Array.from({ length: 20 }, (_, i) => model.encode(images, null, encoding).then(() => order.push(i)))
@@ -50,7 +50,7 @@ describe('the engine', () => {
     const model = await native().createTokenizer(tokenizerConfig(), device, 0)
     const config = trainerConfig({ alignment: { local: false, global: false }, masking: { target: 'none' } })
     const trainer = await native().createTokenizerTrainer(model, null, config)
-    const decoded = await model.decode(await model.encode(pictures(0, 2, 16), null, encoding), 'fp32')
+    const decoded = await model.decode(await model.encode(randomImages(0, 2, 16), null, encoding), 'fp32')
     const options = { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 0, alignment: 0 } }
     await trainer.step([decoded], options)
     expect((await trainer.metrics()).skipped).toBe(0)
@@ -60,7 +60,7 @@ describe('the engine', () => {
     const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
     const create = async () =>
       native().createTokenizerTrainer(await native().createTokenizer(tokenizerConfig(), device, 4), null, config)
-    const images = pictures(1, 4, 16)
+    const images = randomImages(1, 4, 16)
     const options = (step: number) => ({ step, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-6, alignment: 0 } })
     const alone = await create()
     for (let step = 0; step < 5; step++) await alone.step([images], options(step))
@@ -77,7 +77,7 @@ describe('the engine', () => {
     const model = (await native().createTokenizer(tokenizerConfig(), device, 0)) as Awaited<
       ReturnType<ReturnType<typeof native>['createTokenizer']>
     > & { dispose(): void }
-    const pending = model.encode(pictures(0, 2, 16), null, encoding)
+    const pending = model.encode(randomImages(0, 2, 16), null, encoding)
     model.dispose()
     model.dispose()
     expect((await pending).shape).toEqual([2, 4, 3])
@@ -161,9 +161,9 @@ describe('failures', () => {
     const wrong = native().tensor(new Float32Array(10), 'float32', [2, 5], device)
     await expect(model.encode(wrong, null, encoding)).rejects.toThrow()
     await expect(
-      model.encode(pictures(0, 2, 16), native().tensor(new Uint8Array(3), 'uint8', [1, 3], device), encoding)
+      model.encode(randomImages(0, 2, 16), native().tensor(new Uint8Array(3), 'uint8', [1, 3], device), encoding)
     ).rejects.toThrow()
-    expect((await model.encode(pictures(0, 2, 16), null, encoding)).shape).toEqual([2, 4, 3])
+    expect((await model.encode(randomImages(0, 2, 16), null, encoding)).shape).toEqual([2, 4, 3])
   })
 
   test('do not leak gradients of a failed step into the next one', async () => {
@@ -171,7 +171,7 @@ describe('failures', () => {
     const model = await native().createTokenizer(tokenizerConfig(), device, 4)
     const trainer = await native().createTokenizerTrainer(model, null, config)
     const options = { step: 0, lr: 0, weights: { reconstruction: 1, kl: 1e-6, alignment: 0 } }
-    const images = pictures(1, 4, 16)
+    const images = randomImages(1, 4, 16)
     await trainer.step([images], options)
     const { gradNorm } = await trainer.metrics()
     const wrong = native().tensor(new Float32Array(4 * 3), 'float32', [4, 3], device)

@@ -4,8 +4,8 @@ import { evaluationBatches } from '../../lib/data/evaluation-batches.js'
 import { subset } from '../../lib/data/image-set.js'
 import { imageSource } from '../../lib/data/image-source.js'
 import { frechetDistance } from '../../lib/evaluation/gaussian.js'
+import { ImageStatistics } from '../../lib/evaluation/image-statistics.js'
 import { Inception } from '../../lib/evaluation/inception.js'
-import { PictureStatistics } from '../../lib/evaluation/picture-statistics.js'
 import type { NativeInception } from '../../lib/native/addon.js'
 import { tensor as facade } from '../../lib/tensor/tensor.js'
 import { openInception } from '../../lib/weights/inception.js'
@@ -14,7 +14,7 @@ import { absoluteError, Golden, relativeError } from '../support/golden.js'
 import { device, floats, native, tensor } from '../support/native.js'
 import { DATA, describeWith, WEIGHTS } from '../support/paths.js'
 
-// pytorch-fid 0.3.0 in float64 on photographs, and its FIDs of CIFAR-10's test pictures (test/golden/inception.py).
+// pytorch-fid 0.3.0 in float64 on photographs, and its FIDs of CIFAR-10's test images (test/golden/inception.py).
 const golden = new Golden('inception')
 const folder = join(WEIGHTS, 'inception-fid')
 
@@ -30,21 +30,21 @@ describeWith(folder, "FID's Inception agrees with pytorch-fid", () => {
   afterAll(() => inception.dispose())
 
   test('in the features that FID and sFID compare', async () => {
-    const { pool, spatial, probabilities } = await inception.features(tensor(golden.get('pictures')), 'pytorch', 'fp32')
+    const { pool, spatial, probabilities } = await inception.features(tensor(golden.get('images')), 'pytorch', 'fp32')
     expect(absoluteError(await floats(pool), golden.floats('pool'))).toBeLessThan(1e-4)
     expect(absoluteError(await floats(spatial), golden.floats('spatial'))).toBeLessThan(1e-4)
     expect(probabilities).toBeNull()
   })
 
-  test("on pictures that were resized as TensorFlow 1 does, for ADM's statistics", async () => {
-    const { pool } = await inception.features(tensor(golden.get('pictures')), 'tensorflow', 'fp32')
+  test("on images that were resized as TensorFlow 1 does, for ADM's statistics", async () => {
+    const { pool } = await inception.features(tensor(golden.get('images')), 'tensorflow', 'fp32')
     const values = await floats(pool)
     expect(absoluteError(values, golden.floats('tensorflow.pool'))).toBeLessThan(1e-4)
     expect(absoluteError(values, golden.floats('pool'))).toBeGreaterThan(1e-2)
   })
 
   test('in bf16 to what bfloat16 can say', async () => {
-    const { pool } = await inception.features(tensor(golden.get('pictures')), 'pytorch', 'bf16')
+    const { pool } = await inception.features(tensor(golden.get('images')), 'pytorch', 'bf16')
     expect(relativeError(await floats(pool), golden.floats('pool'))).toBeLessThan(5e-2)
   })
 
@@ -54,25 +54,25 @@ describeWith(folder, "FID's Inception agrees with pytorch-fid", () => {
     const state = await toState(checkpoint.weights)
     await classified.load({ ...state, 'fc.weight': tensor(golden.get('classifier')) })
     await checkpoint.close()
-    const { probabilities } = await classified.features(tensor(golden.get('pictures')), 'pytorch', 'fp32')
+    const { probabilities } = await classified.features(tensor(golden.get('images')), 'pytorch', 'fp32')
     const found = await floats(probabilities as NonNullable<typeof probabilities>)
     expect(absoluteError(found, golden.floats('probabilities'))).toBeLessThan(1e-4)
     classified.dispose()
   })
 })
 
-describeWith(join(DATA, 'cifar10'), "FID of real pictures agrees with pytorch-fid's", () => {
-  /** Statistics of CIFAR-10's test pictures [first, end). */
-  async function statistics(inception: Inception, first: number, end: number): Promise<PictureStatistics> {
+describeWith(join(DATA, 'cifar10'), "FID of real images agrees with pytorch-fid's", () => {
+  /** Statistics of CIFAR-10's test images [first, end). */
+  async function statistics(inception: Inception, first: number, end: number): Promise<ImageStatistics> {
     const set = await imageSource(join(DATA, 'cifar10', 'test-00000.tar')).open()
     const names = Array.from({ length: set.size }, (_, i) => ({ i, name: set.sample(i).name }))
     const order = names.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ i }) => i)
-    const gathered = await PictureStatistics.create(inception)
+    const gathered = await ImageStatistics.create(inception)
     for await (const { images, indices } of evaluationBatches(subset(set, order.slice(first, end)), {
       ...{ size: 32, batch: 50 }
     })) {
-      using pictures = facade(images, [indices.length, 32, 32, 3], { dtype: 'uint8' })
-      await gathered.add(pictures)
+      using input = facade(images, [indices.length, 32, 32, 3], { dtype: 'uint8' })
+      await gathered.add(input)
     }
     await set.close()
     return gathered
@@ -82,7 +82,7 @@ describeWith(join(DATA, 'cifar10'), "FID of real pictures agrees with pytorch-fi
     using inception = await Inception.load({ weights: folder, device })
     using a = await statistics(inception, 0, count)
     using b = await statistics(inception, count, 2 * count)
-    expect(b.pictures).toBe(count)
+    expect(b.images).toBe(count)
     return frechetDistance((await a.gaussians()).pool, (await b.gaussians()).pool)
   }
 
@@ -95,6 +95,6 @@ describeWith(join(DATA, 'cifar10'), "FID of real pictures agrees with pytorch-fi
       expect(Math.abs((await fid(500)) / golden.scalar('fid.500') - 1)).toBeLessThan(1e-3)
     }, 600_000)
   } else {
-    process.stderr.write('skipped: FID of 2 × 500 pictures, two minutes on two cores (MACTOK_TEST_LONG=1 runs it)\n')
+    process.stderr.write('skipped: FID of 2 × 500 images, two minutes on two cores (MACTOK_TEST_LONG=1 runs it)\n')
   }
 })

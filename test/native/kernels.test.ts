@@ -41,7 +41,7 @@ const cases: Record<string, () => { inputs: NativeTensor[]; upstream: NativeTens
     inputs: [values(1, [3, 37, 80]), values(2, [3, 37, 80]), values(3, [80])],
     upstream: values(4, [3, 37, 80])
   }),
-  // A factor of each picture's: adaLN.
+  // A factor of each image's: adaLN.
   modulatedNorm: () => ({
     inputs: [values(1, [3, 37, 80]), values(2, [3, 1, 80]), values(3, [3, 1, 80])],
     upstream: values(4, [3, 37, 80])

@@ -29,7 +29,7 @@ describe.each(['vgg', 'alex'] as const)('LPIPS (%s)', (network) => {
       expect(absoluteError(distance, golden.floats(`${network}.distance`))).toBeLessThan(1e-5)
     })
 
-    test('in the gradient with respect to the pictures', async () => {
+    test('in the gradient with respect to the images', async () => {
       const gradient = await floats(await lpips.gradient(...pairs()))
       expect(relativeError(gradient, golden.floats(`${network}.gradient`))).toBeLessThan(1e-4)
     })
@@ -39,7 +39,7 @@ describe.each(['vgg', 'alex'] as const)('LPIPS (%s)', (network) => {
       expect(relativeError(distance, golden.floats(`${network}.distance`))).toBeLessThan(3e-2)
     })
 
-    test('finds no distance between equal pictures, and a finite gradient of black ones', async () => {
+    test('finds no distance between equal images, and a finite gradient of black ones', async () => {
       const [images] = pairs()
       expect(Math.max(...(await floats(await lpips.distance(images, images, 'fp32'))))).toBe(0)
       const black = native().tensor(new Float32Array(3 * 64 * 64).fill(-1), 'float32', [1, 3, 64, 64], device)

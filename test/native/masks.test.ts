@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { NativeMaskConfig } from '../../lib/native/addon.js'
-import { bytes, device, floats, masking, native, pictures, tokenizerConfig } from '../support/native.js'
+import { bytes, device, floats, masking, native, randomImages, tokenizerConfig } from '../support/native.js'
 
 const draw = async (
   config: NativeMaskConfig,
@@ -99,9 +99,9 @@ describe('masks', () => {
   })
 })
 
-test('evaluation never masks: encoding is the mean of the unmasked picture, whatever the training drew', async () => {
+test('evaluation never masks: encoding is the mean of the unmasked image, whatever the training drew', async () => {
   const model = await native().createTokenizer(tokenizerConfig(), device, 3)
-  const images = pictures(2, 4, 16)
+  const images = randomImages(2, 4, 16)
   const options = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
   const encode = async (mask: Parameters<typeof model.encode>[1]) => floats(await model.encode(images, mask, options))
   const whole = await encode(null)
@@ -112,6 +112,6 @@ test('evaluation never masks: encoding is the mean of the unmasked picture, what
   const all = native().tensor(new Uint8Array(4 * 16).fill(1), 'uint8', [4, 16], device)
   const hidden = await encode(all)
   expect(hidden).not.toEqual(whole)
-  // With everything hidden all pictures look alike.
+  // With everything hidden all images look alike.
   expect(hidden.slice(0, 12)).toEqual(hidden.slice(12, 24))
 })

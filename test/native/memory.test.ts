@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { device, native, pictures, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+import { device, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
 
 const megabytes = () => process.memoryUsage.rss() / 2 ** 20
 
@@ -7,7 +7,7 @@ test('a trainer that is disposed of gives its memory back', async () => {
   const shape = vit({ width: 256, depth: 8 })
   const model = await native().createTokenizer(tokenizerConfig({ encoder: shape, decoder: shape }), device, 1)
   const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
-  const images = pictures(0, 64, 16)
+  const images = randomImages(0, 64, 16)
   /** Megabytes while it lives, and after. */
   const train = async () => {
     const trainer = await native().createTokenizerTrainer(model, null, config)

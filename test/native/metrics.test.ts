@@ -23,16 +23,16 @@ async function moments(name: string, end: number, batch = 7): Promise<Moments> {
 const gaussian = async (name: string, end: number): Promise<Gaussian> => (await moments(name, end)).gaussian()
 
 test("SSIM agrees with scikit-image's in Wang's convention", async () => {
-  const pictures = (name: string) => Tensor.wrap<'uint8'>(tensor(golden.get(name)))
-  const values = await ssim(pictures('ssim.a'), pictures('ssim.b'))
+  const images = (name: string) => Tensor.wrap<'uint8'>(tensor(golden.get(name)))
+  const values = await ssim(images('ssim.a'), images('ssim.b'))
   expect(absoluteError(values, golden.floats('ssim'))).toBeLessThan(1e-6)
-  expect(await ssim(pictures('ssim.a'), pictures('ssim.a'))).toEqual([1, 1, 1])
+  expect(await ssim(images('ssim.a'), images('ssim.a'))).toEqual([1, 1, 1])
 })
 
-test('SSIM refuses pictures below its window, and those of two sizes', async () => {
-  const picture = (side: number) => facade(new Uint8Array(side * side * 3), [1, side, side, 3])
-  await expect(ssim(picture(8), picture(8))).rejects.toThrow('of at least 11 × 11 pixels')
-  await expect(ssim(picture(12), picture(16))).rejects.toThrow('pictures [B, H, W, 3]')
+test('SSIM refuses images below its window, and those of two sizes', async () => {
+  const image = (side: number) => facade(new Uint8Array(side * side * 3), [1, side, side, 3])
+  await expect(ssim(image(8), image(8))).rejects.toThrow('of at least 11 × 11 pixels')
+  await expect(ssim(image(12), image(16))).rejects.toThrow('images [B, H, W, 3]')
 })
 
 test('the Fréchet distance agrees with pytorch-fid', async () => {
@@ -64,7 +64,7 @@ test('moments do not depend on batches, can be merged, and be taken up again', a
 })
 
 test('a covariance of one row is refused', async () => {
-  await expect((await moments('real', 1)).gaussian()).rejects.toThrow('needs at least 2 pictures, but there are 1')
+  await expect((await moments('real', 1)).gaussian()).rejects.toThrow('needs at least 2 images, but there are 1')
 })
 
 test('precision and recall agree with brute force, whatever the block', async () => {
@@ -78,9 +78,9 @@ test('precision and recall agree with brute force, whatever the block', async ()
   expect(expected.precision).toBeLessThan(0.9)
 })
 
-test('precision and recall of too few pictures, or stopped, say so', async () => {
+test('precision and recall of too few images, or stopped, say so', async () => {
   const real = wrapped('real')
-  await expect(precisionRecall(real, real.slice(0, 3))).rejects.toThrow('features of more than 3 pictures')
+  await expect(precisionRecall(real, real.slice(0, 3))).rejects.toThrow('features of more than 3 images')
   await expect(precisionRecall(real, real, { k: 0 })).rejects.toThrow(RangeError)
   const signal = AbortSignal.abort()
   await expect(precisionRecall(real, real, { signal })).rejects.toMatchObject({ code: 'ERR_ABORTED' })

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { NativeFlowBatch, NativeFlowTrainerConfig, NativeState, NativeTensor } from '../../lib/native/addon.js'
 import { adversarialTrainer, full } from '../support/adversary.js'
 import { flowConfig, generatorConfig, labels, sample } from '../support/generator.js'
-import { type Changes, device, native, pictures, readState, type trainerConfig } from '../support/native.js'
+import { type Changes, device, native, randomImages, readState, type trainerConfig } from '../support/native.js'
 
 // A CPU has no graphs, but runs recorded work on the buffers that a graph reads, and on nothing else that the host knows.
 
@@ -27,7 +27,7 @@ describe('recorded steps are the same, to the bit,', () => {
       const { trainer } = await adversarialTrainer(full, { ...changes, graphs })
       for (let step = 0; step < 5; step++) {
         const weights = { reconstruction: 1, kl: 1e-4 * step, alignment: 0.3, adversarial: step < 2 ? 0 : 0.1 * step }
-        await trainer.step(parts(pictures(step, 4, 16), cuts), { step, lr: 1e-3 / (step + 1), weights })
+        await trainer.step(parts(randomImages(step, 4, 16), cuts), { step, lr: 1e-3 / (step + 1), weights })
       }
       return outcome(trainer)
     }
@@ -81,9 +81,9 @@ test('a recorded step that fails leaves the next ones as they are', async () => 
   const run = async (broken: boolean) => {
     const { trainer } = await adversarialTrainer(full, { graphs: true })
     const options = { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-4, alignment: 0.3, adversarial: 0.2 } }
-    await trainer.step([pictures(1, 4, 16)], options)
-    if (broken) await expect(trainer.step([pictures(1, 4, 20)], { ...options, step: 1 })).rejects.toThrow()
-    await trainer.step([pictures(1, 4, 16)], { ...options, step: 1 })
+    await trainer.step([randomImages(1, 4, 16)], options)
+    if (broken) await expect(trainer.step([randomImages(1, 4, 20)], { ...options, step: 1 })).rejects.toThrow()
+    await trainer.step([randomImages(1, 4, 16)], { ...options, step: 1 })
     return outcome(trainer)
   }
   expect(await run(true)).toEqual(await run(false))

@@ -7,7 +7,7 @@ import {
   device,
   floats,
   native,
-  pictures,
+  randomImages,
   readState,
   tokenizerConfig,
   trainerConfig
@@ -62,7 +62,7 @@ function waitsIn(recording: NativeProfile): string[] {
 
 describe('a training step', () => {
   test('asks the device for no value until metrics are read', async () => {
-    const images = pictures(5, 4, 16)
+    const images = randomImages(5, 4, 16)
     const trainer = await create({ precision: 'bf16' })
     await trainer.step([images], options(0))
     const recorded = async (work: () => Promise<unknown>) => {
@@ -75,7 +75,7 @@ describe('a training step', () => {
   })
 
   test('is seen at once by encoding in bf16, whose cast weights are kept from call to call', async () => {
-    const images = pictures(5, 4, 16)
+    const images = randomImages(5, 4, 16)
     const tokenizer = await native().createTokenizer(tokenizerConfig(), device, 21)
     const trainer = await native().createTokenizerTrainer(tokenizer, await goldenTeacher(), trainerConfig())
     const encoded = async (network: typeof tokenizer) => floats((await network.posterior(images, 'bf16')).mean)
@@ -96,7 +96,7 @@ describe('a training step', () => {
     ['four micro-batches', [0, 2, 4, 6, 8]],
     ['micro-batches of unequal size', [0, 1, 6, 8]]
   ])('accumulates the gradients of one big batch over %s', async (_, cuts) => {
-    const images = pictures(5, 8, 16)
+    const images = randomImages(5, 8, 16)
     const parts = cuts.slice(1).map((end, i) => images.slice(cuts[i] as number, end))
     const trainer = await create()
     const whole = await trainer.gradients([images], options(3))
@@ -104,7 +104,7 @@ describe('a training step', () => {
   })
 
   test('accumulates in bf16 as well', async () => {
-    const images = pictures(5, 8, 16)
+    const images = randomImages(5, 8, 16)
     const trainer = await create({ precision: 'bf16' })
     const whole = await trainer.gradients([images], options(3))
     const parts = [images.slice(0, 4), images.slice(4, 8)]
@@ -113,7 +113,7 @@ describe('a training step', () => {
   })
 
   test('in bf16 with checkpointing has the gradients of bf16 without', async () => {
-    const images = pictures(5, 8, 16)
+    const images = randomImages(5, 8, 16)
     const kept = await (await create({ precision: 'bf16' })).gradients([images], options(3))
     const recomputed = await (await create({ precision: 'bf16' }, { checkpointing: true })).gradients(
       [images],
@@ -123,7 +123,7 @@ describe('a training step', () => {
   })
 
   test('in bf16 stays close to fp32', async () => {
-    const images = pictures(5, 8, 16)
+    const images = randomImages(5, 8, 16)
     const exact = await (await create()).gradients([images], options(3))
     const half = await (await create({ precision: 'bf16' })).gradients([images], options(3))
     // bfloat16 has a relative step of 2^-8; a few roundings along the way.
@@ -132,7 +132,7 @@ describe('a training step', () => {
 
   test('leaves fp32 weights in bf16', async () => {
     const trainer = await create({ precision: 'bf16' })
-    await run(trainer, 0, 2, pictures(5, 4, 16))
+    await run(trainer, 0, 2, randomImages(5, 4, 16))
     for (const group of Object.values(trainer.state())) {
       for (const tensor of Object.values(group)) expect(['float32', 'float64']).toContain(tensor.dtype)
     }
@@ -140,16 +140,16 @@ describe('a training step', () => {
 
   test('gradients() changes nothing', async () => {
     const trainer = await create()
-    await run(trainer, 0, 2, pictures(5, 4, 16))
+    await run(trainer, 0, 2, randomImages(5, 4, 16))
     const before = await everything(trainer)
-    await trainer.gradients([pictures(6, 4, 16)], options(2))
+    await trainer.gradients([randomImages(6, 4, 16)], options(2))
     expect(await everything(trainer)).toEqual(before)
     expect((await trainer.metrics()).steps).toBe(2)
   })
 
   test('learns: the loss on one batch falls', async () => {
     const trainer = await create()
-    const images = pictures(5, 4, 16)
+    const images = randomImages(5, 4, 16)
     await run(trainer, 0, 5, images)
     const early = await trainer.metrics()
     await run(trainer, 5, 60, images)
@@ -161,7 +161,7 @@ describe('a training step', () => {
   })
 
   test('metrics are means since the last call', async () => {
-    const images = pictures(5, 4, 16)
+    const images = randomImages(5, 4, 16)
     const one = await create()
     const totals: number[] = []
     for (let step = 0; step < 4; step++) {
@@ -178,14 +178,14 @@ describe('a training step', () => {
 
   test('with a non-finite gradient is skipped and counted, and changes no weight, average or moment', async () => {
     const trainer = await create()
-    await run(trainer, 0, 2, pictures(5, 4, 16))
+    await run(trainer, 0, 2, randomImages(5, 4, 16))
     await trainer.metrics()
     const before = await everything(trainer)
     const broken = native().tensor(new Float32Array(2 * 3 * 256).fill(Number.NaN), 'float32', [2, 3, 16, 16], device)
     await trainer.step([broken], options(2))
     expect((await trainer.metrics()).skipped).toBe(1)
     expect(await everything(trainer)).toEqual(before)
-    await run(trainer, 3, 4, pictures(5, 4, 16))
+    await run(trainer, 3, 4, randomImages(5, 4, 16))
     expect(Number.isFinite((await trainer.metrics()).total)).toBe(true)
   })
 })
@@ -195,7 +195,7 @@ describe('resuming', () => {
     ['fp32', {}],
     ['bf16', { precision: 'bf16' }]
   ])('equals an uninterrupted run bit for bit (%s)', async (_, config) => {
-    const images = pictures(8, 4, 16)
+    const images = randomImages(8, 4, 16)
     const whole = await create(config)
     await run(whole, 0, 8, images)
 
@@ -216,14 +216,14 @@ describe('resuming', () => {
     await run(first, 4, 6, images) // the copies are no views
 
     const second = await create({ ...config })
-    await run(second, 0, 1, pictures(9, 4, 16)) // another state, which load replaces
+    await run(second, 0, 1, randomImages(9, 4, 16)) // another state, which load replaces
     await second.load(copies)
     await run(second, 4, 8, images)
     expect(await everything(second)).toEqual(await everything(whole))
   })
 
   test('the same seed gives the same run, another seed another', async () => {
-    const images = pictures(8, 4, 16)
+    const images = randomImages(8, 4, 16)
     const [one, same, other] = [await create(), await create(), await create({ seed: 78 })]
     for (const trainer of [one, same, other]) await run(trainer, 0, 3, images)
     expect(await everything(same)).toEqual(await everything(one))

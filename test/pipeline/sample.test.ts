@@ -3,10 +3,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import sharp from 'sharp'
 import { Generator } from '../../lib/generator/generator.js'
-import { samplePictures } from '../../lib/pipeline/sample.js'
+import { sampleImages } from '../../lib/pipeline/sample.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
-import { Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
 const raw = async (file: string) => sharp(file).removeAlpha().raw().toBuffer({ resolveWithObject: true })
@@ -21,29 +21,29 @@ afterAll(() => {
   for (const model of [generator, tokenizer]) model.dispose()
 })
 
-describe('samples as pictures', () => {
+describe('samples as images', () => {
   test('are written one by one, as a grid and as an archive, and are the same in all', async () => {
     const [folder, grid, npz] = ['samples', 'grids/all.png', 'all.npz'].map((name) => place.path(name))
-    const result = await samplePictures(generator, tokenizer, {
+    const result = await sampleImages(generator, tokenizer, {
       ...{ folder, grid, npz, count: 5, classes: [2, 0], steps: 2, batch: 2 }
-    } as Parameters<typeof samplePictures>[2])
-    expect(result).toEqual({ pictures: 5, interrupted: false, labels: { 0: 2, 2: 3 } })
+    } as Parameters<typeof sampleImages>[2])
+    expect(result).toEqual({ images: 5, interrupted: false, labels: { 0: 2, 2: 3 } })
     expect(readdirSync(folder as string)).toEqual(Array.from({ length: 5 }, (_, i) => `00000${i}.png`))
     const { info } = await raw(grid as string)
     expect([info.width, info.height]).toEqual([2 + 2 * 34, 2 + 3 * 34])
 
     const bytes = readFileSync(npz as string)
     const start = bytes.indexOf('\n', bytes.indexOf('NUMPY')) + 1
-    const pictures = await Promise.all([0, 4].map(async (i) => (await raw(`${folder}/00000${i}.png`)).data))
+    const images = await Promise.all([0, 4].map(async (i) => (await raw(`${folder}/00000${i}.png`)).data))
     for (const [i, at] of [0, 4].entries()) {
       const stored = bytes.subarray(start + at * 3072, start + (at + 1) * 3072)
-      expect(stored.equals(pictures[i] as Buffer)).toBe(true)
+      expect(stored.equals(images[i] as Buffer)).toBe(true)
     }
   })
 
   test('do not depend on the size of the batches', async () => {
     const draw = async (name: string, options: object) => {
-      await samplePictures(generator, tokenizer, { folder: place.path(name), steps: 2, seed: 3, ...options })
+      await sampleImages(generator, tokenizer, { folder: place.path(name), steps: 2, seed: 3, ...options })
       const files = readdirSync(place.path(name))
       return Promise.all(
         files.map(async (file) => [file, [...(await raw(`${place.path(name)}/${file}`)).data]] as const)
@@ -56,22 +56,21 @@ describe('samples as pictures', () => {
       Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number))))
     expect(parts.map(([name]) => name)).toEqual(all.map(([name]) => name))
     // Rounding to 8 bits may go either way.
-    for (const [i, [, picture]] of parts.entries()) expect(distance(picture, all[i]?.[1] ?? [])).toBeLessThanOrEqual(1)
+    for (const [i, [, image]] of parts.entries()) expect(distance(image, all[i]?.[1] ?? [])).toBeLessThanOrEqual(1)
     expect(late.map(([name]) => name)).toEqual(['000004.png', '000005.png'])
-    for (const [i, [, picture]] of late.entries())
-      expect(distance(picture, all[i + 4]?.[1] ?? [])).toBeLessThanOrEqual(1)
+    for (const [i, [, image]] of late.entries()) expect(distance(image, all[i + 4]?.[1] ?? [])).toBeLessThanOrEqual(1)
   })
 
   test('leave no archive when stopped', async () => {
     const npz = place.path('stopped.npz')
     const signal = AbortSignal.abort()
-    const result = await samplePictures(generator, tokenizer, { npz, count: 4, signal })
-    expect(result).toMatchObject({ pictures: 0, interrupted: true })
+    const result = await sampleImages(generator, tokenizer, { npz, count: 4, signal })
+    expect(result).toMatchObject({ images: 0, interrupted: true })
     expect(existsSync(npz) || existsSync(`${npz}.tmp`)).toBe(false)
   })
 
   test('need a place to go', async () => {
-    await expect(samplePictures(generator, tokenizer, {})).rejects.toThrow(/a folder, a grid or an npz file/)
+    await expect(sampleImages(generator, tokenizer, {})).rejects.toThrow(/a folder, a grid or an npz file/)
   })
 })
 
@@ -81,7 +80,7 @@ if (!numpy) process.stderr.write('skipped: numpy reads the archive (python3 with
 
 testWithNumpy('numpy reads the archive', async () => {
   const npz = place.path('numpy.npz')
-  await samplePictures(generator, tokenizer, { npz, count: 3, classes: [1], steps: 1 })
+  await sampleImages(generator, tokenizer, { npz, count: 3, classes: [1], steps: 1 })
   const script = `import numpy as n; f = n.load('${npz}'); print(f['arr_0'].shape, f['arr_0'].dtype, f['arr_1'].tolist())`
   expect(spawnSync('python3', ['-c', script], { encoding: 'utf8' }).stdout.trim()).toBe(
     '(3, 32, 32, 3) uint8 [1, 1, 1]'

@@ -35,7 +35,7 @@ test('draws a line for each series, a band where there is a spread, and a legend
   expect(Number(y1)).toBeLessThan(Number(y0))
 })
 
-test('is a picture that renders', async () => {
+test('is an image that renders', async () => {
   const { width, height } = await sharp(Buffer.from(lineChart(chart({ width: 400, height: 300 })))).metadata()
   expect([width, height]).toEqual([400, 300])
 })

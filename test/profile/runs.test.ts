@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { ProfileFiles } from '../../lib/profile/recording.js'
+import { readMetrics } from '../../lib/runs/metrics.js'
 import { trainDecoder, trainTokenizer } from '../../lib/training/builder.js'
 import { trainGenerator } from '../../lib/training/generator-builder.js'
-import { readMetrics } from '../../lib/training/metrics.js'
 import type { TrainingConfigInput } from '../../lib/training/schema.js'
 import { mactok } from '../support/cli.js'
+import { gradient, png, Workplace } from '../support/images.js'
 import { twoClassShards } from '../support/latents.js'
 import { device, native } from '../support/native.js'
-import { gradient, png, Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
 const vit = { width: 32, depth: 2, heads: 2, layerScale: 1 }

@@ -2,14 +2,14 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { embedded, html, table } from '../../lib/report/html.js'
 import { writeReport } from '../../lib/report/report.js'
 import { listGrids, readAnyRun } from '../../lib/report/run-folder.js'
 import { commandsOf, settingsOf } from '../../lib/report/settings.js'
 import { thinned } from '../../lib/report/thin.js'
+import type { MetricsRecord } from '../../lib/runs/metrics.js'
 import { trainTokenizer } from '../../lib/training/builder.js'
-import type { MetricsRecord } from '../../lib/training/metrics.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
 
@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('a report', () => {
-  test('holds curves, pictures, settings, numbers beside the paper, and needs no other file', async () => {
+  test('holds curves, images, settings, numbers beside the paper, and needs no other file', async () => {
     writeFileSync(at('run', 'evaluation.json'), '{"psnr":21.456,"rfid":12.3456,"notices":["<b>"]}')
     mkdirSync(at('run', 'latents'))
     cpSync(at('my photos', 'a.png'), at('run', 'latents', 'pca-of-classes.png'))
@@ -51,7 +51,7 @@ describe('a report', () => {
     }
     expect(page).toContain('alt="pca of classes"')
     expect(page.match(/data-grid="/g)).toHaveLength((await listGrids(at('run'))).length)
-    expect(page).toContain('alt="Training hides at most 60 % of the patches, 0 % of the pictures by importance."')
+    expect(page).toContain('alt="Training hides at most 60 % of the patches, 0 % of the images by importance."')
     const lines = /<script type="application\/json" id="lines">(.*)<\/script>/.exec(page)?.[1] as string
     expect(JSON.parse(lines)).toHaveLength(4)
     // Addresses that a browser would load; those in commands and in the licence of uPlot are text.
@@ -59,7 +59,7 @@ describe('a report', () => {
     expect(page).not.toMatch(/@import|url\((?!["']?data:)/)
   })
 
-  test('goes without pictures that are no longer there', async () => {
+  test('goes without images that are no longer there', async () => {
     const moved = at('moved')
     cpSync(at('run'), moved, { recursive: true })
     const record = JSON.parse(readFileSync(join(moved, 'run.json'), 'utf8'))

@@ -40,7 +40,7 @@ async function randomise(
   await network.load(state)
 }
 
-/** A discriminator of 16-pixel pictures on a random backbone of three blocks. */
+/** A discriminator of 16-pixel images on a random backbone of three blocks. */
 export async function adversary(): Promise<NativeDiscriminator> {
   const backbone = vit({ width: 16, depth: 3, layerScale: null })
   const config = { vit: backbone, patchSize: 4, inputSize: 16, levels: [0, 2], kernel: 3 }

@@ -35,7 +35,7 @@ export const vit = (changes: Partial<NativeVitConfig> = {}): NativeVitConfig => 
   ...changes
 })
 
-/** 16×16 pictures, 16 patches, 4 latents of 3 channels. */
+/** 16×16 images, 16 patches, 4 latents of 3 channels. */
 export const tokenizerConfig = (changes: Partial<NativeTokenizerConfig> = {}): NativeTokenizerConfig => ({
   imageSize: 16,
   patchSize: 4,
@@ -101,9 +101,9 @@ export const loadGolden = (model: NativeModule, golden: Golden, skip = (_: strin
   return model.load(tensors(Object.fromEntries(weights)))
 }
 
-/** uint8 [batch, size, size, 3] of pseudo-random smooth pictures that depend on `seed` alone. */
-export function pictures(seed: number, batch: number, size: number): NativeTensor {
-  const noise = native().uniform(seed, 'test/pictures', 0, 0, batch, 9)
+/** uint8 [batch, size, size, 3] of pseudo-random smooth images that depend on `seed` alone. */
+export function randomImages(seed: number, batch: number, size: number): NativeTensor {
+  const noise = native().uniform(seed, 'test/images', 0, 0, batch, 9)
   const data = new Uint8Array(batch * size * size * 3)
   for (let i = 0, at = 0; i < batch; i++) {
     for (let y = 0; y < size; y++) {

@@ -4,7 +4,7 @@ import { describe } from '@jest/globals'
 
 const beside = (name: string) => fileURLToPath(new URL(`../../../shared/${name}`, import.meta.url))
 
-/** Real weights and pictures, which are no part of the repository. */
+/** Real weights and images, which are no part of the repository. */
 export const WEIGHTS = process.env.MACTOK_WEIGHTS ?? beside('weights')
 export const DATA = process.env.MACTOK_DATA ?? beside('data')
 

@@ -12,7 +12,7 @@ import {
   vit
 } from './native.js'
 
-/** The teacher of the training goldens: 24×24 pictures, a grid of 6×6. */
+/** The teacher of the training goldens: 24×24 images, a grid of 6×6. */
 export async function goldenTeacher() {
   const teacher = await native().createTeacher({ vit: vit(), patchSize: 4, inputSize: 24 }, device)
   await loadGolden(teacher, new Golden('training_teacher'))
@@ -25,7 +25,7 @@ export interface GoldenSetting {
   teacher?: boolean
 }
 
-/** A trainer with the weights of a training golden, and its one batch of three pictures. */
+/** A trainer with the weights of a training golden, and its one batch of three images. */
 export async function goldenTrainer(golden: Golden, { tokenizer, training, teacher = true }: GoldenSetting = {}) {
   const model: NativeTokenizer = await native().createTokenizer(tokenizerConfig(tokenizer), device, 0)
   const trainer: NativeTokenizerTrainer = await native().createTokenizerTrainer(

@@ -15,10 +15,10 @@ describeWith(weights, 'the real DINOv2-small agrees with timm on photographs', (
   const golden = new Golden('dinov2_small')
 
   const photographs = async (): Promise<Tensor<'uint8'>> => {
-    const pictures = await Promise.all(
+    const images = await Promise.all(
       ['astronaut', 'chelsea'].map(async (name) => decode(await readFile(`${GOLDEN}${name}.png`)))
     )
-    return concatenate(pictures.map(({ data, width, height }) => tensor(data, [1, height, width, 3], { device })))
+    return concatenate(images.map(({ data, width, height }) => tensor(data, [1, height, width, 3], { device })))
   }
 
   test.each([

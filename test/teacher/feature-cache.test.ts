@@ -1,19 +1,19 @@
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { writePng } from '../../lib/data/image.js'
 import { imageFolder } from '../../lib/data/image-folder.js'
-import { writePng } from '../../lib/data/picture.js'
 import { type TrainBatch, trainBatches } from '../../lib/data/train-batches.js'
 import { addon } from '../../lib/native/load.js'
+import { readMetrics } from '../../lib/runs/metrics.js'
 import { FeatureCache, type FeatureCacheOptions } from '../../lib/teacher/feature-cache.js'
 import { Teacher } from '../../lib/teacher/teacher.js'
 import { tensor } from '../../lib/tensor/tensor.js'
 import { trainTokenizer } from '../../lib/training/builder.js'
-import { readMetrics } from '../../lib/training/metrics.js'
 import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
-import { Workplace } from '../support/pictures.js'
 
 const weights = join(WEIGHTS, 'dinov2-small')
 const size = 16
@@ -46,7 +46,7 @@ describeWith(weights, "a teacher's features on disk", () => {
     return { set, cache: cache as FeatureCache }
   }
 
-  test('are those that it finds in the same pictures, mirrored or not, to float16', async () => {
+  test('are those that it finds in the same images, mirrored or not, to float16', async () => {
     const { set, cache } = await open()
     const batches = trainBatches(set, { size, batch: 8, seed: 3, uniform: addon().uniform, minScale: 1 })
     const { value: batch } = await batches.next()
@@ -91,7 +91,7 @@ describeWith(weights, "a teacher's features on disk", () => {
     expect(readdirSync(place).filter((name) => name.endsWith('.safetensors'))).toHaveLength(1)
   })
 
-  test('of other settings lie elsewhere; those of other pictures are refused', async () => {
+  test('of other settings lie elsewhere; those of other images are refused', async () => {
     const folder = workplace.path('others')
     for (const changes of [{}, { flip: false }, { size: 8 }]) {
       await (await open({ folder, ...changes })).cache[Symbol.asyncDispose]()
@@ -101,15 +101,15 @@ describeWith(weights, "a teacher's features on disk", () => {
     const images = new Uint8Array(size * size * 3)
     await expect(cache.features({ images, indices: [2] })).rejects.toMatchObject({
       code: 'ERR_FORMAT',
-      message: expect.stringContaining("Picture 2 is not what the teacher's features were computed from")
+      message: expect.stringContaining("Image 2 is not what the teacher's features were computed from")
     })
     await cache[Symbol.asyncDispose]()
   })
 
-  test('need square pictures', async () => {
+  test('need square images', async () => {
     await draw('wide.png', 9, 30, 20)
     try {
-      await expect(open({ folder: workplace.path('wide') })).rejects.toThrow('Expected square ones for pictures')
+      await expect(open({ folder: workplace.path('wide') })).rejects.toThrow('Expected square ones for images')
     } finally {
       rmSync(join(photos, 'wide.png'))
     }

@@ -10,18 +10,18 @@ import { Golden } from '../support/golden.js'
 import { bytes, device, masking, native } from '../support/native.js'
 import { DATA, describeWith, WEIGHTS } from '../support/paths.js'
 
-const [weights, pictures] = [join(WEIGHTS, 'dinov2-small'), join(DATA, 'imagenet')]
+const [weights, images] = [join(WEIGHTS, 'dinov2-small'), join(DATA, 'imagenet')]
 const [SIZE, GRID, BATCH] = [256, 16, 20]
 
 // timm's top-k on the same pixels, float64 (test/golden/semantic_masks.py).
 describeWith(weights, 'with the real DINOv2-small', () => {
-  describeWith(pictures, 'on 300 pictures', () => {
+  describeWith(images, 'on 300 images', () => {
     const golden = new Golden('semantic_masks')
     const counts = [64, 180]
 
     test('semantic masks equal the top-k of timm', async () => {
       const teacher = await Teacher.load(weights, { grid: GRID, device })
-      const set = await imageFolder(pictures).open()
+      const set = await imageFolder(images).open()
       expect(set.size).toBe(300)
       const hashes = golden.get('hashes').data as Uint8Array
       const different: string[] = []

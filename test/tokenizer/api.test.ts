@@ -34,15 +34,15 @@ describe('a tokenizer', () => {
     )
   })
 
-  test('encodes pictures to [B, L, Z] and decodes them to [B, 3, H, W]', async () => {
+  test('encodes images to [B, L, Z] and decodes them to [B, 3, H, W]', async () => {
     using latents = await tokenizer.encode(images)
     expect(latents.shape).toEqual([2, 4, 3])
-    using pictures = await tokenizer.decode(latents)
-    expect(pictures.shape).toEqual([2, 3, 16, 16])
-    expect((await pictures.data()).every(Number.isFinite)).toBe(true)
+    using decoded = await tokenizer.decode(latents)
+    expect(decoded.shape).toEqual([2, 3, 16, 16])
+    expect((await decoded.data()).every(Number.isFinite)).toBe(true)
   })
 
-  test('takes uint8 and float pictures alike', async () => {
+  test('takes uint8 and float images alike', async () => {
     const bytes = await images.data()
     const planes = Float32Array.from(bytes, (_, i) => {
       const [image, rest] = [Math.floor(i / 768), i % 768]
@@ -101,7 +101,7 @@ describe('a tokenizer', () => {
       'images of another size',
       (t) => t.encode(tensor(new Uint8Array(3 * 64), [1, 8, 8, 3])),
       RangeError,
-      /pictures of 16 × 16 pixels for images but received '8 × 8'/
+      /images of 16 × 16 pixels for images but received '8 × 8'/
     ],
     ['an empty batch', (t) => t.encode(tensor(new Uint8Array(0), [0, 16, 16, 3])), TypeError, /images/],
     [

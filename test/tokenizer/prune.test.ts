@@ -6,7 +6,7 @@ import {
   floats,
   masking,
   native,
-  pictures,
+  randomImages,
   readState,
   tokenizerConfig,
   trainerConfig,
@@ -30,7 +30,7 @@ async function gradients(changes: Partial<NativeTokenizerConfig>): Promise<Nativ
   const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
   const trainer = await native().createTokenizerTrainer(await create(changes), null, config)
   const options = { step: 4, lr: 0, weights: { reconstruction: 1, kl: 1e-2, alignment: 0 } }
-  return trainer.gradients([pictures(1, 4, 16)], options)
+  return trainer.gradients([randomImages(1, 4, 16)], options)
 }
 
 async function compare(one: NativeState, other: NativeState) {
@@ -46,9 +46,9 @@ async function compare(one: NativeState, other: NativeState) {
 }
 
 describe.each(Object.entries(configs))('computing only the needed tokens of the last blocks (%s)', (_, changes) => {
-  test('gives the same latents and pictures', async () => {
+  test('gives the same latents and images', async () => {
     const [pruned, whole] = [await create({ ...changes, prune: true }), await create({ ...changes, prune: false })]
-    const images = pictures(1, 4, 16)
+    const images = randomImages(1, 4, 16)
     const mask = await native().imageMask(masking({ semantic: 0 }), null, 0, 0, 0, 4, 16)
     const options = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
     const latents = await whole.encode(images, mask, options)

@@ -1,19 +1,19 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
+import { readMetrics } from '../../lib/runs/metrics.js'
 import { trainTokenizer } from '../../lib/training/builder.js'
-import { readMetrics } from '../../lib/training/metrics.js'
 import type { TrainingConfigInput } from '../../lib/training/schema.js'
 import { mactok } from '../support/cli.js'
+import { gradient, Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
-import { gradient, Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 
-/** Two steps, and an evaluation of four held-out pictures after them. */
+/** Two steps, and an evaluation of four held-out images after them. */
 async function evaluated(name: string, metrics: NonNullable<TrainingConfigInput['evaluation']>['metrics']) {
   const photos = place.path(`${name}-photos`)
   await mkdir(photos, { recursive: true })
@@ -32,9 +32,9 @@ async function evaluated(name: string, metrics: NonNullable<TrainingConfigInput[
   return { event: events.at(-1), logged: line?.evaluation }
 }
 
-test('training evaluates SSIM on held-out pictures when it is asked to, and logs it', async () => {
+test('training evaluates SSIM on held-out images when it is asked to, and logs it', async () => {
   const { event, logged } = await evaluated('ssim', ['ssim'])
-  expect(event).toMatchObject({ pictures: 4, ssim: expect.any(Number), psnr: expect.any(Number) })
+  expect(event).toMatchObject({ images: 4, ssim: expect.any(Number), psnr: expect.any(Number) })
   expect(logged).toMatchObject({ ssim: event?.ssim })
   const plain = await evaluated('plain', [])
   expect('ssim' in (plain.event ?? {})).toBe(false)
@@ -59,6 +59,6 @@ test('the flag takes names with commas, and refuses others', async () => {
     mactok(['train', 'tokenizer', 'tiny-32', '--data', 'x', '--out', place.path('x'), '--evaluation.metrics', metrics])
   const wrong = await train('ssim,fid')
   expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('one of ssim, lpips, rfid')])
-  // Beyond the flags it gets as far as the pictures, which are not there.
+  // Beyond the flags it gets as far as the images, which are not there.
   expect((await train('ssim,rfid')).stderr).toContain('There is neither a folder nor a tar at x')
 })

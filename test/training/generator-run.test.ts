@@ -3,16 +3,16 @@ import { chmod, cp } from 'node:fs/promises'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { Generator } from '../../lib/generator/generator.js'
 import { LatentShards, openLatents } from '../../lib/latents/index.js'
+import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
-import { newestCheckpoint } from '../../lib/training/checkpoint.js'
 import { trainGenerator } from '../../lib/training/generator-builder.js'
 import type { GeneratorStepEvent } from '../../lib/training/generator-events.js'
 import { type GeneratorTrainingInput, resolveGeneratorTraining } from '../../lib/training/generator-schema.js'
 import { latentBatches } from '../../lib/training/latent-batches.js'
 import { readSafetensors } from '../../lib/weights/index.js'
+import { Workplace } from '../support/images.js'
 import { twoClassShards } from '../support/latents.js'
 import { device, native } from '../support/native.js'
-import { Workplace } from '../support/pictures.js'
 
 const place = new Workplace()
 let shards: string
@@ -99,7 +99,7 @@ describe('a generator run', () => {
     const files: [number, string][] = []
     const run = (dir: string) =>
       trainGenerator({ ...settings, optimizer: { lr: 0 } })
-        .grid({ every: 4, pictures: 4, steps: 2 })
+        .grid({ every: 4, images: 4, steps: 2 })
         .latents(decoded, { tokenizer: place.path('tokenizer') })
         .on('grid', ({ step, file }) => files.push([step, file]))
         .run({ dir: place.path(dir), device, steps: 8 })
@@ -193,7 +193,7 @@ describe('latent batches', () => {
     expect(names(mixed)).toEqual(new Set([0, 2].map((i) => `shard00${i}.safetensors`)))
   })
 
-  test('take about half of the rows from mirrored pictures', async () => {
+  test('take about half of the rows from mirrored images', async () => {
     const mirrored = (await take(4)).flatMap(({ latents, labels }) =>
       Array.from(
         labels,

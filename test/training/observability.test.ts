@@ -2,13 +2,13 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import sharp from 'sharp'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { addon } from '../../lib/native/load.js'
+import { readMetrics } from '../../lib/runs/metrics.js'
 import { trainTokenizer } from '../../lib/training/builder.js'
-import { readMetrics } from '../../lib/training/metrics.js'
 import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
-import { Workplace } from '../support/pictures.js'
 
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const small: TrainingConfigInput = {
@@ -17,7 +17,7 @@ const small: TrainingConfigInput = {
   align: { local: false, global: false },
   masking: { semantic: 0 },
   log: { every: 1 },
-  grid: { every: 2, pictures: 3 }
+  grid: { every: 2, images: 3 }
 }
 const workplace = new Workplace()
 let photos: string
@@ -45,7 +45,7 @@ describe('sample grids', () => {
     const { width, height } = await sharp(files[0] as string).metadata()
     expect([width, height]).toEqual([2 + 3 * 130, 18 + 2 + 3 * 130])
     await train().run({ dir: dir('parts'), device, stopAt: 3 })
-    await train({ grid: { pictures: 3 } }).run({ dir: dir('parts'), device, resume: true })
+    await train({ grid: { images: 3 } }).run({ dir: dir('parts'), device, resume: true })
     const bytes = (run: string) => readFileSync(join(dir(run), 'grids/step-0000004.png'))
     expect(bytes('parts').equals(bytes('whole'))).toBe(true)
   })
@@ -70,7 +70,7 @@ test('metrics and TensorBoard have everything that tells how a run goes', async 
   expect([step.length, evaluation.length]).toEqual([4, 2])
   const names = ['epoch', 'psnr', 'maskRatio', 'activeUnits', 'gradNorm', 'skipped', 'lr', 'klWeight', 'klPerDimension']
   for (const line of step) {
-    expect(Object.keys(line)).toEqual(expect.arrayContaining([...names, 'picturesPerSecond']))
+    expect(Object.keys(line)).toEqual(expect.arrayContaining([...names, 'imagesPerSecond']))
     const { total, reconstruction, kl } = line.loss as Record<string, number>
     expect(total).toBeCloseTo((reconstruction as number) + 1e-6 * (kl as number), 6)
     expect(line.klPerDimension).toBeCloseTo((kl as number) / 16, 10)
@@ -85,5 +85,5 @@ test('metrics and TensorBoard have everything that tells how a run goes', async 
   }
   const events = readFileSync(join(run, readdirSync(run).find((name) => name.includes('tfevents')) as string))
   const tags = ['loss/total', 'loss/reconstruction', 'loss/kl', 'evaluation/psnr', 'evaluation/probe', 'klPerChannel/3']
-  for (const tag of [...tags, ...names, 'picturesPerSecond']) expect(events.includes(tag)).toBe(true)
+  for (const tag of [...tags, ...names, 'imagesPerSecond']) expect(events.includes(tag)).toBe(true)
 })

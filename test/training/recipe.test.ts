@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { addon } from '../../lib/native/load.js'
+import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
+import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { trainDecoder, trainTokenizer } from '../../lib/training/builder.js'
-import { newestCheckpoint } from '../../lib/training/checkpoint.js'
-import { readMetrics } from '../../lib/training/metrics.js'
 import { readRun } from '../../lib/training/run.js'
 import type { TrainingConfigInput } from '../../lib/training/schema.js'
 import { fileWeights, readSafetensors } from '../../lib/weights/index.js'
@@ -59,7 +59,7 @@ async function tensors(run: string, file: string): Promise<Record<string, string
   return Object.fromEntries(await Promise.all(entries))
 }
 const files = async (run: string) => readdirSync(((await newestCheckpoint(run)) as { folder: string }).folder).sort()
-const metrics = (run: string) => readMetrics(run).map(({ picturesPerSecond: _, ...line }) => line)
+const metrics = (run: string) => readMetrics(run).map(({ imagesPerSecond: _, ...line }) => line)
 const ofEncoder = (weights: Record<string, string>) =>
   Object.fromEntries(Object.entries(weights).filter(([name]) => /^(encoder|to_posterior)\./.test(name)))
 const identity = async (run: string) => {
@@ -177,7 +177,7 @@ describe('fine-tuning the decoder', () => {
   })
 })
 
-test('a run at a larger picture size starts from a smaller one, its positions resampled', async () => {
+test('a run at a larger image size starts from a smaller one, its positions resampled', async () => {
   const [first, larger] = [dir('small'), dir('larger')]
   await training({ steps: 2 }).run({ dir: first, device })
   await training({ init: first, tokenizer: { imageSize: 32 }, steps: 1, optimizer: { lr: 0 } }).run({

@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { addon } from '../../lib/native/load.js'
+import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
+import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { type TokenizerTraining, trainTokenizer } from '../../lib/training/builder.js'
-import { newestCheckpoint } from '../../lib/training/checkpoint.js'
-import { readMetrics } from '../../lib/training/metrics.js'
 import { readRun } from '../../lib/training/run.js'
 import type { TrainingConfigInput } from '../../lib/training/schema.js'
 import { device } from '../support/native.js'
@@ -50,7 +50,7 @@ async function weights(run: string): Promise<Record<string, string>> {
   )
 }
 /** Without what depends on the clock. */
-const metrics = (run: string) => readMetrics(run).map(({ picturesPerSecond: _, ...line }) => line)
+const metrics = (run: string) => readMetrics(run).map(({ imagesPerSecond: _, ...line }) => line)
 
 describe('a run', () => {
   const whole = () => dir('whole')
@@ -64,7 +64,7 @@ describe('a run', () => {
     const files = ['config.json', 'ema.safetensors', 'model.safetensors', 'optimizer.safetensors', 'state.json']
     expect(readdirSync(join(whole(), 'checkpoints', 'step-0000006')).sort()).toEqual(files)
     const record = await readRun(whole())
-    expect(record?.data).toEqual({ from: photos, heldOutFrom: null, pictures: 7, heldOut: 3 })
+    expect(record?.data).toEqual({ from: photos, heldOutFrom: null, images: 7, heldOut: 3 })
     expect(record?.settled.optimizer).toMatchObject({ lr: 1e-3, warmup: 2 })
     expect(Object.keys(record?.versions ?? {}).sort()).toEqual(['libtorch', 'mactok', 'node'])
     const log = readMetrics(whole())
@@ -180,7 +180,7 @@ describe('a teacher that is missing', () => {
   })
 })
 
-test('a broken picture is told once and replaced', async () => {
+test('a broken image is told once and replaced', async () => {
   const some = dir('broken-photos')
   mkdirSync(some)
   for (const name of ['0.png', '1.png']) writeFileSync(join(some, name), readFileSync(join(photos, name)))

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { stringify } from 'yaml'
-import { writePng } from '../../lib/data/picture.js'
+import { writePng } from '../../lib/data/image.js'
 import { describeInBrowser, launch } from '../support/browser.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
@@ -93,7 +93,7 @@ describeInBrowser('in a browser', () => {
     await growsBeyond(50)
     await growsBeyond(await step())
     expect(await page.textContent('h1')).toBe('run')
-    expect(await page.textContent('#rate')).toMatch(/pictures\/s$/)
+    expect(await page.textContent('#rate')).toMatch(/images\/s$/)
     expect(await page.textContent('#memory')).toMatch(/^\d+\.\d\d GB of \d+ GB$/)
     expect(await page.textContent('#left')).toMatch(/ (h|min|s)/)
     expect(await page.textContent('#saved')).toBe('none yet')
@@ -142,9 +142,9 @@ describeInBrowser('in a browser', () => {
     await page.setInputFiles('#file', {
       name: 'no.png',
       mimeType: 'image/png',
-      buffer: Buffer.from('no picture at all')
+      buffer: Buffer.from('no image at all')
     })
-    await page.waitForSelector('#playground-note:has-text("Expected a picture")')
+    await page.waitForSelector('#playground-note:has-text("Expected an image")')
     // The refusal itself is what a browser calls an error.
     expect(complaints.splice(0)).toEqual([expect.stringContaining('422')])
   })

@@ -28,7 +28,7 @@ describe('the server', () => {
       JSON.stringify({ formatVersion: 1, kind: 'tokenizer', config: {}, settled: {}, data: {} })
     )
     writeFileSync(at('run', 'metrics.jsonl'), '{"step":1,"loss":{"total":2}}\n')
-    writeFileSync(at('run', 'grids', 'step-0000001.png'), 'picture')
+    writeFileSync(at('run', 'grids', 'step-0000001.png'), 'image')
     page = await served(['ui', at('run'), '--json'])
   })
   afterAll(async () => {
@@ -93,7 +93,7 @@ describe('the server', () => {
   })
 
   test('serves grids and its own files, and no other path', async () => {
-    expect(await ask('grids/step-0000001.png')).toMatchObject({ status: 200, text: 'picture' })
+    expect(await ask('grids/step-0000001.png')).toMatchObject({ status: 200, text: 'image' })
     for (const path of [
       'grids/..%2F..%2Fsecret.png',
       'grids/../../secret.png',
@@ -149,9 +149,9 @@ describe('uploads', () => {
     sharp({ create: { width, height, channels: 3, background: { r: 200, g: 10, b: 30 } } })
 
   test.each(['jpeg', 'png', 'webp', 'avif', 'tiff', 'gif'] as const)('%s is read and cropped', async (format) => {
-    const picture = await readUpload(await blank(40, 30).toFormat(format).toBuffer(), 16)
-    expect([picture.width, picture.height, picture.data.length]).toEqual([16, 16, 768])
-    expect(Math.abs((picture.data[0] as number) - 200)).toBeLessThan(8)
+    const image = await readUpload(await blank(40, 30).toFormat(format).toBuffer(), 16)
+    expect([image.width, image.height, image.data.length]).toEqual([16, 16, 768])
+    expect(Math.abs((image.data[0] as number) - 200)).toBeLessThan(8)
   })
 
   test.each([
@@ -160,7 +160,7 @@ describe('uploads', () => {
     ['nothing', '']
   ])('%s never reaches a decoder', async (_, text) => {
     await expect(readUpload(Buffer.from(text), 16)).rejects.toThrow(
-      'Expected a picture: JPEG, PNG, WebP, AVIF, TIFF, GIF'
+      'Expected an image: JPEG, PNG, WebP, AVIF, TIFF, GIF'
     )
   })
 

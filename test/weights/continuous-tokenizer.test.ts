@@ -5,7 +5,7 @@ import {
   continuousTokenizerName,
   isContinuousTokenizer,
   mapContinuousTokenizer
-} from '../../lib/weights/continuous-tokenizer.js'
+} from '../../lib/interchange/continuous-tokenizer.js'
 import { readSafetensors, type SafetensorsFile } from '../../lib/weights/reader.js'
 import { fileWeights, type Weights } from '../../lib/weights/tensors.js'
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { importWeights } from '../../lib/weights/import.js'
+import { importWeights } from '../../lib/interchange/import.js'
 import { mapInception, openInception } from '../../lib/weights/inception.js'
 import type { WeightTensor } from '../../lib/weights/tensors.js'
 import { writeSafetensors } from '../../lib/weights/writer.js'
-import { Workplace } from '../support/pictures.js'
+import { Workplace } from '../support/images.js'
 
 const place = new Workplace()
 const named = (name: string, shape = [1]): [string, WeightTensor] => [

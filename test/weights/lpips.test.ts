@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { detectLpips, mapLpips, openLpips } from '../../lib/weights/lpips.js'
 import type { Weights, WeightTensor } from '../../lib/weights/tensors.js'
 import { writeSafetensors } from '../../lib/weights/writer.js'
-import { Workplace } from '../support/pictures.js'
+import { Workplace } from '../support/images.js'
 
 const workplace = new Workplace()
 const layers = { vgg: [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28], alex: [0, 3, 6, 8, 10] }

@@ -3,8 +3,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { importWeights } from '../../lib/interchange/import.js'
 import { tokenizerSchema } from '../../lib/tokenizer/schema.js'
-import { importWeights } from '../../lib/weights/import.js'
 import {
   cacheFolder,
   findWeights,

@@ -3,11 +3,11 @@ import { parseConfig } from '../../lib/config.js'
 import { nativeGeneratorConfig } from '../../lib/generator/native-config.js'
 import { generatorPresets } from '../../lib/generator/presets.js'
 import { type GeneratorConfigInput, generatorSchema } from '../../lib/generator/schema.js'
+import { generatorShapes, parameterCount, tokenizerShapes } from '../../lib/interchange/shapes.js'
 import type { NativeState } from '../../lib/native/addon.js'
 import { nativeTokenizerConfig } from '../../lib/tokenizer/native-config.js'
 import { tokenizerPresets } from '../../lib/tokenizer/presets.js'
 import { type TokenizerConfigInput, tokenizerSchema } from '../../lib/tokenizer/schema.js'
-import { generatorShapes, parameterCount, tokenizerShapes } from '../../lib/weights/shapes.js'
 import { device, native } from '../support/native.js'
 
 const generator = (config: GeneratorConfigInput) => parseConfig(generatorSchema, config)

@@ -6,7 +6,7 @@
 
 namespace mactok::loops {
 
-/** One picture's tokens [tokens, stride], of which `heads` × `size` numbers count -> heads [heads, tokens, size], times scale. */
+/** One image's tokens [tokens, stride], of which `heads` × `size` numbers count -> heads [heads, tokens, size], times scale. */
 template <typename T>
 void split_heads(const T* tokens_first, int64_t stride, int64_t tokens, int64_t heads, int64_t size,
                  float scale, T* out);

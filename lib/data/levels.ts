@@ -1,0 +1,40 @@
+import type { Image } from './decode.js'
+
+/** One of 256 levels for a value in [-1, 1]; what lies outside is clamped. */
+export const toLevel = (value: number): number => Math.min(255, Math.max(0, Math.round((value + 1) * 127.5)))
+
+/** Decoded images float32 [B, 3, H, W], about [-1, 1], on 256 levels: uint8 [B, H, W, 3]. */
+export function toLevels(decoded: Float32Array, count: number): Uint8Array {
+  const levels = new Uint8Array(decoded.length)
+  const plane = decoded.length / count / 3
+  for (let image = 0; image < count; image++) {
+    for (let channel = 0; channel < 3; channel++) {
+      const from = (image * 3 + channel) * plane
+      let to = image * plane * 3 + channel
+      for (let i = 0; i < plane; i++, to += 3) levels[to] = toLevel(decoded[from + i] as number)
+    }
+  }
+  return levels
+}
+
+/** float32 [B, 3, H, W], about [-1, 1], as 8-bit images. */
+export function toImages(values: Float32Array, shape: readonly number[]): Image[] {
+  const [count, , height, width] = shape as [number, number, number, number]
+  const plane = height * width
+  return Array.from({ length: count }, (_, image) => {
+    const data = new Uint8Array(plane * 3)
+    for (let channel = 0; channel < 3; channel++) {
+      const start = (image * 3 + channel) * plane
+      for (let i = 0; i < plane; i++) data[i * 3 + channel] = toLevel(values[start + i] as number)
+    }
+    return { data, width, height }
+  })
+}
+
+/** uint8 [B, size, size, 3] as images, sharing the bytes. */
+export function sliceImages(images: Uint8Array, size: number): Image[] {
+  const bytes = size * size * 3
+  return Array.from({ length: images.length / bytes }, (_, i) => ({
+    ...{ data: images.subarray(i * bytes, (i + 1) * bytes), width: size, height: size }
+  }))
+}

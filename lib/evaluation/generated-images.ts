@@ -1,0 +1,47 @@
+import { stat } from 'node:fs/promises'
+import { toLevels } from '../data/levels.js'
+import { findGenerator } from '../generator/folder.js'
+import type { Generator, SampleOptions } from '../generator/generator.js'
+import { findTokenizer } from '../tokenizer/folder.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import type { ImageStream } from './image-stream.js'
+
+export type DrawOptions = Omit<SampleOptions, 'tokenizer' | 'count' | 'firstIndex' | 'onStep'>
+
+/** Samples of a generator as a stream of images on 256 levels: image i depends on the seed and i alone. */
+export function generatedImages(
+  generator: Generator,
+  tokenizer: Tokenizer,
+  total: number,
+  options: DrawOptions = {}
+): ImageStream {
+  const { imageSize: size } = tokenizer.config
+  return {
+    ...{ name: 'samples', total, height: size, width: size },
+    async *batches(first, batch) {
+      for (let done = first; done < total; ) {
+        const count = Math.min(batch, total - done)
+        const { latents, images } = await generator.sample({ ...options, tokenizer, count, firstIndex: done })
+        using _ = latents
+        using decoded = images as NonNullable<typeof images>
+        done += count
+        yield { images: toLevels(await decoded.toFloat32(), count), count, next: done }
+      }
+    },
+    [Symbol.asyncDispose]: async () => {}
+  }
+}
+
+/** What samples are of: the weights' files with their times, and the settings. */
+export async function sampleKey(
+  folders: { generator: string; tokenizer: string; raw?: boolean; weak?: string | undefined },
+  settings: Record<string, unknown>
+): Promise<string> {
+  const files = [
+    (await findGenerator(folders.generator, folders.raw)).weights,
+    (await findTokenizer(folders.tokenizer)).weights,
+    ...(folders.weak === undefined ? [] : [(await findGenerator(folders.weak)).weights])
+  ]
+  const times = await Promise.all(files.map(async (file) => [file, (await stat(file)).mtimeMs]))
+  return JSON.stringify([times, settings])
+}

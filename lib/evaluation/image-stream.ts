@@ -1,0 +1,126 @@
+import { stat } from 'node:fs/promises'
+import { pathTo, positive } from '../checks.js'
+import { decode } from '../data/decode.js'
+import { evaluationBatches } from '../data/evaluation-batches.js'
+import type { ImageSet, ImageSource } from '../data/image-set.js'
+import { imageSource } from '../data/image-source.js'
+import type { Broken } from '../data/reader.js'
+import { MactokError } from '../errors.js'
+import { NpzFile } from '../files/npz-reader.js'
+
+export interface ImageBatch {
+  /** uint8 [B, height, width, 3] */
+  images: Uint8Array
+  count: number
+  /** The position of the image that follows. */
+  next: number
+}
+
+/** Images of one size in a fixed order, to be read batch by batch from any position on. */
+export interface ImageStream extends AsyncDisposable {
+  readonly name: string
+  /** Broken images included. */
+  readonly total: number
+  readonly height: number
+  readonly width: number
+  batches(first: number, batch: number): AsyncGenerator<ImageBatch, void, undefined>
+}
+
+export interface ImageStreamOptions {
+  /** Side of the centre crops; default: the first image's short side. An `.npz` has its own size. */
+  size?: number | undefined
+  /** Only so many images, spread over a folder; an `.npz`'s first ones. Default: all. */
+  count?: number | undefined
+  onBroken?: ((broken: Broken) => void) | undefined
+}
+
+/**
+ * The images at a path: `arr_0` of an `.npz` as ADM writes it, a folder, tars.
+ * @throws {MactokError} ERR_FORMAT when there are none
+ */
+export async function openImages(path: string, options: ImageStreamOptions = {}): Promise<ImageStream> {
+  pathTo('path', path)
+  for (const name of ['size', 'count'] as const) if (options[name] !== undefined) positive(name, options[name])
+  return path.endsWith('.npz') ? npzImages(path, options) : setImages(imageSource(path), options)
+}
+
+export async function npzImages(path: string, { count }: ImageStreamOptions = {}): Promise<ImageStream> {
+  const file = await NpzFile.open(path)
+  try {
+    const { dtype, shape } = await file.describe('arr_0')
+    const [all, height, width, channels] = shape as [number, number, number, number]
+    if (dtype !== '|u1' || shape.length !== 4 || channels !== 3) {
+      throw new MactokError('ERR_FORMAT', `arr_0 of ${path} is ${dtype} [${shape}] instead of |u1 [N, H, W, 3]`)
+    }
+    const total = Math.min(all, count ?? all)
+    return {
+      ...{ name: path, total, height, width },
+      async *batches(first, batch) {
+        let next = 0
+        for await (const { rows } of file.rows('arr_0', batch)) {
+          const start = next
+          const end = Math.min(total, start + rows.length / (height * width * 3))
+          next = end
+          if (end > first) {
+            const images = rows.subarray(
+              Math.max(0, first - start) * height * width * 3,
+              (end - start) * height * width * 3
+            )
+            yield { images, count: end - Math.max(first, start), next: end }
+          }
+          if (end === total) return
+        }
+      },
+      [Symbol.asyncDispose]: () => file.close()
+    }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** Centre crops of a source's images. */
+export async function setImages(source: ImageSource, options: ImageStreamOptions = {}): Promise<ImageStream> {
+  const { count, onBroken } = options
+  const set = await source.open()
+  try {
+    const size = options.size ?? (await shortSide(set))
+    const total = Math.min(set.size, count ?? set.size)
+    const chosen = total === set.size ? set : spread(set, total)
+    return {
+      ...{ name: source.name, total, height: size, width: size },
+      async *batches(first, batch) {
+        const settings = { size, batch, start: first, ...(onBroken && { onBroken }) }
+        for await (const { images, indices } of evaluationBatches(chosen, settings)) {
+          yield { images, count: indices.length, next: (indices.at(-1) as number) + 1 }
+        }
+      },
+      [Symbol.asyncDispose]: () => set.close()
+    }
+  } catch (error) {
+    await set.close()
+    throw error
+  }
+}
+
+/** So many images over the whole listing, so that a few of a sorted folder are not all of one class. */
+export function spread(set: ImageSet, count: number): ImageSet {
+  const at = (index: number) => Math.floor((index * set.size) / count)
+  return {
+    ...{ name: set.name, size: count, classes: set.classes, ignored: [] },
+    sample: (index) => set.sample(at(index)),
+    read: (index) => set.read(at(index)),
+    close: async () => {}
+  }
+}
+
+async function shortSide(set: ImageSet): Promise<number> {
+  const { width, height } = await decode(await set.read(0))
+  return Math.min(width, height)
+}
+
+/** What a path's images are, so that work on others is not taken up: the path, and when it last changed. */
+export async function imageKey(path: string): Promise<string> {
+  const { mtimeMs, size } = await stat(path).catch(() => ({ mtimeMs: 0, size: 0 }))
+  return JSON.stringify([path, mtimeMs, size])
+}

@@ -1,0 +1,148 @@
+/** MacTok's models in the layouts of other projects, as safetensors that load there with strict keys. */
+
+import path from 'node:path'
+import { parseConfig } from '../config.js'
+import { invalidParameter, outOfRange } from '../errors.js'
+import { fileSize } from '../files/files.js'
+import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
+import { findModel } from '../runs/model-folder.js'
+import { tokenizerSchema } from '../tokenizer/schema.js'
+import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
+import { fileWeights, float32, type Weights, type WeightTensor } from '../weights/tensors.js'
+import { writeSafetensors } from '../weights/writer.js'
+import { continuousTokenizerFillers, continuousTokenizerOriginal } from './continuous-tokenizer.js'
+import { leftOverFile } from './import.js'
+import { generatorTokens } from './shapes.js'
+
+export const exportLayouts = ['sit', 'repa', 'lightningdit', 'continuous-tokenizer'] as const
+export type ExportLayout = (typeof exportLayouts)[number]
+
+export interface ExportOptions {
+  layout: ExportLayout
+  /** The `.safetensors` file to write. */
+  out: string
+  /** The weights in training instead of their average, of a run. Default false. */
+  raw?: boolean
+}
+
+export interface ExportedWeights {
+  file: string
+  tensors: number
+  /** What strict loading asks for and no computation uses, or follows from the configuration: zeros and tables. */
+  filled: string[]
+  notes: string[]
+}
+
+/**
+ * Writes a model's weights under another project's names, with its configuration as metadata. What an import kept beside the model
+ * goes back into it.
+ * @throws {TypeError | RangeError} wrong options, a layout for another kind of model
+ * @throws {MactokError} `ERR_FORMAT` when the folder holds no model
+ */
+export async function exportWeights(folder: string, options: ExportOptions): Promise<ExportedWeights> {
+  if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
+  const { layout, out, raw = false } = options ?? {}
+  if (!exportLayouts.includes(layout)) throw outOfRange('layout', `one of ${exportLayouts.join(', ')}`, layout)
+  if (typeof out !== 'string' || !out.endsWith('.safetensors'))
+    throw invalidParameter('out', 'a .safetensors file', out)
+  const kind = layout === 'continuous-tokenizer' ? 'tokenizer' : 'generator'
+  const { config, weights: file } = await findModel(folder, kind, raw)
+  const origin = (config.origin ?? {}) as Origin
+  await using opened = await readSafetensors(file)
+  await using kept = origin.layout === layout ? await openKept(path.dirname(file)) : null
+  const model = { own: fileWeights(opened), kept: kept ? fileWeights(kept) : new Map<string, WeightTensor>(), origin }
+  const exported =
+    kind === 'tokenizer'
+      ? exportTokenizer(model, config.tokenizer)
+      : exportGenerator(model, layout, parseConfig(generatorSchema, config.generator, 'generator'))
+  const { weights, metadata, filled, notes } = exported
+  const tensors = [...weights].map(([name, { dtype, shape, bytes }]) => ({ name, dtype, shape, data: bytes }))
+  await writeSafetensors(out, tensors, { format: 'pt', layout, ...metadata })
+  return { file: out, tensors: tensors.length, filled, notes }
+}
+
+interface Origin {
+  layout?: string
+  /** What an import made up, which goes again. */
+  filled?: string[]
+}
+
+interface Model {
+  own: Weights
+  kept: Weights
+  origin: Origin
+}
+
+interface Exported {
+  weights: Weights
+  metadata: Record<string, string>
+  filled: string[]
+  notes: string[]
+}
+
+async function openKept(folder: string): Promise<SafetensorsFile | null> {
+  const file = path.join(folder, leftOverFile)
+  return (await fileSize(file)) === undefined ? null : readSafetensors(file)
+}
+
+/** Tensors of the model, what was kept of its origin, and what is still wanting. */
+function together(own: Weights, kept: Weights, fillers: Weights): { weights: Weights; filled: string[] } {
+  const weights = new Map([...fillers, ...kept, ...own])
+  return { weights, filled: [...fillers.keys()].filter((name) => !kept.has(name) && !own.has(name)) }
+}
+
+function exportTokenizer({ own, kept, origin }: Model, config: unknown): Exported {
+  const tokenizer = parseConfig(tokenizerSchema, config, 'tokenizer')
+  const { bottleneck, softvq, encoder, latentTokens, latentChannels, imageSize, patchSize, decoder } = tokenizer
+  const made = new Set(origin.filled ?? [])
+  const renamed = new Map(
+    [...own].filter(([name]) => !made.has(name)).map(([name, tensor]) => [continuousTokenizerOriginal(name), tensor])
+  )
+  const metadata = {
+    ...{ image: `${imageSize}`, patch: `${patchSize}`, tokens: `${latentTokens}`, channels: `${latentChannels}` },
+    ...{ model: bottleneck, num_heads: `${encoder.heads}`, rope_theta: `${encoder.ropeTheta}` },
+    ...(softvq ? { tau: `${softvq.temperature}`, codebook_l2_norm: softvq.normalise ? 'True' : 'False' } : {})
+  }
+  const notes =
+    encoder.heads === decoder.heads ? [] : [`its encoder has ${encoder.heads} heads, its decoder ${decoder.heads}`]
+  return { ...together(renamed, kept, continuousTokenizerFillers(tokenizer)), metadata, notes }
+}
+
+function exportGenerator({ own, kept }: Model, layout: ExportLayout, config: GeneratorConfig): Exported {
+  const { model, heads, flow, latentShape } = config
+  const wanted = layout === 'lightningdit' ? 'lightning-dit' : 'sit'
+  if (model !== wanted) throw outOfRange('layout', model === 'sit' ? 'sit or repa' : 'lightningdit', layout)
+  const onGrid = latentShape.length === 3
+  const native = layout === 'repa' || !onGrid ? 'data_at_0' : 'data_at_1'
+  const notes =
+    flow.time === native
+      ? []
+      : [
+          `its time runs from ${flow.time === 'data_at_1' ? 'noise to data' : 'data to noise'}, other than that project's`
+        ]
+  const metadata = { num_heads: `${heads}`, path_type: flow.path, prediction: flow.prediction, time: flow.time }
+  const fillers = layout === 'lightningdit' && onGrid ? rotaryTables(config) : new Map<string, WeightTensor>()
+  return { ...together(own, kept, fillers), metadata, notes }
+}
+
+const ropeTheta = 10_000
+
+/** LightningDiT's buffers: cosine and sine of row and column angles, each twice in a row, [grid², D/heads]. */
+function rotaryTables(config: GeneratorConfig): Weights {
+  const { side } = generatorTokens(config)
+  const head = config.width / config.heads
+  const table = (wave: (angle: number) => number): WeightTensor => {
+    const values = new Float32Array(side * side * head)
+    for (let i = 0; i < values.length; i++) {
+      const [position, channel] = [Math.floor(i / head), i % head]
+      const coordinate = channel < head / 2 ? Math.floor(position / side) : position % side
+      const pair = Math.floor((channel % (head / 2)) / 2)
+      values[i] = wave(coordinate / ropeTheta ** ((4 * pair) / head))
+    }
+    return float32(values, [side * side, head])
+  }
+  return new Map([
+    ['feat_rope.freqs_cos', table(Math.cos)],
+    ['feat_rope.freqs_sin', table(Math.sin)]
+  ])
+}

@@ -1,0 +1,67 @@
+/** What an imported generator's latents were normalised with. */
+
+import { readFile } from 'node:fs/promises'
+import { MactokError } from '../errors.js'
+import { LatentStatistics } from '../latents/index.js'
+import { toFloat32 } from '../weights/dtype.js'
+import { chooseGroup, openWeightsFile } from '../weights/weights-file.js'
+import type { ImportSettings } from './import-schema.js'
+
+export interface ChannelValues {
+  mean: number[]
+  std: number[]
+}
+
+/**
+ * Statistics of the file that was named, else those that came with the tokenizer, else of the factor on the latents; null: none.
+ * @param scale - the factor that the checkpoint's project multiplies (normalised) latents by
+ * @param factorAlone - whether that factor stands for the whole normalisation
+ */
+export async function importedStatistics(
+  latentShape: readonly number[],
+  settings: ImportSettings,
+  tokenizer: ChannelValues | null,
+  { scale, factorAlone }: { scale: number | undefined; factorAlone: boolean }
+): Promise<LatentStatistics | null> {
+  const shape = latentShape as unknown as LatentStatistics['sampleShape']
+  const factor = settings.latentScale ?? scale ?? 1
+  const given = settings.statistics === null ? tokenizer : await readStatistics(settings.statistics)
+  if (given) {
+    const std = given.std.map((value) => value / factor)
+    return new LatentStatistics(given.mean, std, shape)
+  }
+  const alone = settings.latentScale !== null || (factorAlone && scale !== undefined)
+  return alone ? new LatentStatistics([0], [1 / factor], shape) : null
+}
+
+export async function readJson(file: string): Promise<Record<string, unknown>> {
+  const text = await readFile(file, 'utf8').catch(() => '{}')
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
+  }
+}
+
+const isValues = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'number')
+
+async function readStatistics(file: string): Promise<ChannelValues> {
+  if (file.endsWith('.json')) {
+    const { mean, std } = await readJson(file)
+    if (isValues(mean) && isValues(std)) return { mean, std }
+    throw new MactokError('ERR_FORMAT', `${file} has no mean and std`)
+  }
+  const opened = await openWeightsFile(file)
+  try {
+    const { weights } = chooseGroup(opened)
+    const read = async (name: string): Promise<number[]> => {
+      const tensor = weights.get(name)
+      if (!tensor) throw new MactokError('ERR_FORMAT', `${file} has no ${name}`)
+      return [...toFloat32(await tensor.bytes(), tensor.dtype)]
+    }
+    return { mean: await read('mean'), std: await read('std') }
+  } finally {
+    await opened.close()
+  }
+}

@@ -1,0 +1,298 @@
+// Curves of every metric: the live page loads this file, a report has it inside.
+
+/** @typedef {{ step: number } & Record<string, number | Record<string, number>>} Line a line of metrics.jsonl */
+/** @typedef {{ steps: number[], values: number[] }} Series */
+
+const groupTitles = {
+  '': 'Training',
+  loss: 'Losses',
+  evaluation: 'On held-out images',
+  discriminator: 'Discriminator',
+  nonFinite: 'Terms that were not finite'
+}
+
+/** Words of a metric's name that are no words. */
+const words = {
+  psnr: 'PSNR (dB)',
+  lr: 'learning rate',
+  kl: 'KL',
+  ssim: 'SSIM',
+  lpips: 'LPIPS',
+  rfid: 'rFID',
+  fid: 'FID',
+  klWeight: 'KL weight',
+  klPerToken: 'KL per token',
+  klPerDimension: 'KL per dimension',
+  gradNorm: 'gradient norm',
+  imagesPerSecond: 'images per second',
+  klPerChannel: 'KL per channel',
+  lecam: 'LeCAM'
+}
+
+/** `alignLocal` as `align local` @param {string} name */
+const readable = (name) =>
+  words[name] ??
+  name
+    .split(/(?=[A-Z])/)
+    .map((word) => word.toLowerCase())
+    .join(' ')
+
+/** @param {number} value */
+export const short = (value) => {
+  if (!Number.isFinite(value)) return '–'
+  const size = Math.abs(value)
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2)
+  return size >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(4)))
+}
+
+/** Groups in the order of their interest; the live page opens the first. */
+const order = ['loss', 'evaluation', '', 'discriminator']
+const unfolded = 2
+
+/** More parts than this share one chart: they are numbered channels or tokens, not terms. */
+const manyParts = 12
+
+/** Series by name and group, from the lines of the log. */
+class Metrics {
+  /** @type {Map<string, Map<string, Series>>} chart → curve → values */
+  charts = new Map()
+
+  /** @param {Line[]} lines */
+  add(lines) {
+    for (const { step, ...metrics } of lines) {
+      for (const [name, value] of Object.entries(metrics)) {
+        if (typeof value === 'number') this.#put(name, name, step, value)
+        else if (Object.keys(value).length > manyParts)
+          for (const [part, number] of Object.entries(value)) this.#put(name, part, step, number)
+        else for (const [part, number] of Object.entries(value)) this.#put(`${name}/${part}`, part, step, number)
+      }
+    }
+  }
+
+  #put(chart, curve, step, value) {
+    if (typeof value !== 'number' || !Number.isFinite(value)) return
+    if (!this.charts.has(chart)) this.charts.set(chart, new Map())
+    const curves = this.charts.get(chart)
+    if (!curves.has(curve)) curves.set(curve, { steps: [], values: [] })
+    curves.get(curve).steps.push(step)
+    curves.get(curve).values.push(value)
+  }
+}
+
+/** Exponential moving average that starts without bias. @param {number[]} values */
+function smoothed(values, decay = 0.9) {
+  let sum = 0
+  let weight = 0
+  return values.map((value) => {
+    sum = decay * sum + (1 - decay) * value
+    weight = decay * weight + (1 - decay)
+    return sum / weight
+  })
+}
+
+/** @param {string} name of a custom property */
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+
+/** One chart: its heading, its canvas. */
+class Chart {
+  #plot
+  #curves
+  #options
+
+  /** @param {string} name */
+  constructor(name) {
+    this.title = readable(name.split('/').at(-1))
+    this.element = document.createElement('article')
+    this.element.className = 'chart'
+    this.element.innerHTML = '<header><span></span><span></span></header><div role="img"></div>'
+    const [title, value] = this.element.querySelectorAll('span')
+    title.textContent = this.title
+    this.value = value
+    this.canvas = this.element.querySelector('div')
+    new ResizeObserver(() => this.#resize()).observe(this.canvas)
+  }
+
+  /** @param {Map<string, Series>} curves @param {{ log: boolean, smooth: boolean }} options */
+  draw(curves, { log, smooth }) {
+    this.#curves = curves
+    const all = [...curves.values()]
+    const single = all.length === 1
+    const logarithmic = log && all.every(({ values }) => values.every((value) => value > 0))
+    const options = `${all.length} ${logarithmic} ${smooth}`
+    const data = single
+      ? [all[0].steps, all[0].values, ...(smooth ? [smoothed(all[0].values)] : [])]
+      : uPlot.join(all.map(({ steps, values }) => [steps, values]))
+    if (this.#plot && options === this.#options) this.#plot.setData(data)
+    else {
+      this.#plot?.destroy()
+      this.#options = options
+      this.#plot = this.#create(data, { logarithmic, smooth: smooth && single })
+    }
+    this.#describe()
+  }
+
+  #create(data, { logarithmic, smooth }) {
+    const axis = {
+      stroke: () => colour('--muted'),
+      grid: { stroke: () => colour('--edge'), width: 1 },
+      ticks: { show: false },
+      font: '11px system-ui, sans-serif'
+    }
+    const points = (plot, series) => ({ show: plot.data[series].length < 3 })
+    const curve = (stroke, width) => ({
+      ...{ stroke: () => colour(stroke), width, spanGaps: true },
+      points: { size: 5, show: (plot, series) => points(plot, series).show }
+    })
+    const many = data.length > 2 && !smooth
+    const series = data
+      .slice(1)
+      .map((_, i) => curve(many || (smooth && i === 0) ? '--faint' : '--curve', many ? 1 : 1.75))
+    const values = (_, ticks) => ticks.map((tick) => (tick === null ? '' : short(tick)))
+    return new uPlot(
+      {
+        ...{ width: this.#width(), height: 170, legend: { show: false }, padding: [8, 16, 0, 0] },
+        scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
+        axes: [
+          { ...axis, size: 28, values },
+          { ...axis, size: 56, values }
+        ],
+        cursor: { y: false, drag: { setScale: true, x: true }, sync: { key: 'mactok' }, points: { size: 6 } },
+        series: [{}, ...series],
+        hooks: { setCursor: [(plot) => this.#describe(plot.cursor.idx)] }
+      },
+      data,
+      this.canvas
+    )
+  }
+
+  /** Shows the value under the cursor, else the last one. @param {number | null} [at] */
+  #describe(at) {
+    const [first] = this.#curves.values()
+    const index = at ?? first.steps.length - 1
+    const [step, value] = [first.steps[index], first.values[index]]
+    if (step === undefined) return
+    const shown = this.#curves.size === 1 ? short(value) : `${this.#curves.size} curves`
+    this.value.textContent = at === undefined || at === null ? shown : `${shown} at ${step}`
+    const start = this.#curves.size === 1 ? `, from ${short(first.values[0])} at step ${first.steps[0]}` : ''
+    if (at === undefined || at === null)
+      this.canvas.setAttribute('aria-label', `${this.title}: ${shown} at step ${step}${start}`)
+  }
+
+  #width() {
+    return Math.max(120, this.canvas.clientWidth)
+  }
+
+  #resize() {
+    if (this.#plot && this.#plot.width !== this.#width()) this.#plot.setSize({ width: this.#width(), height: 170 })
+  }
+
+  redraw() {
+    this.#plot?.redraw(false, true)
+  }
+
+  remove() {
+    this.#plot?.destroy()
+    this.element.remove()
+  }
+}
+
+/** All curves of a run, grouped; what never changes is said in a line. */
+export class Charts {
+  #root
+  #metrics = new Metrics()
+  /** @type {Map<string, Chart>} */
+  #charts = new Map()
+  #options = { log: false, smooth: false }
+  #folds
+  /** @type {Map<string, boolean>} whether a group was opened or folded by hand */
+  #open = new Map()
+
+  /** @param {HTMLElement} root @param {{ folds?: boolean }} [options] whether all but the first groups begin folded */
+  constructor(root, { folds = false } = {}) {
+    this.#root = root
+    this.#folds = folds
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+      for (const chart of this.#charts.values()) chart.redraw()
+    })
+  }
+
+  /** @param {Line[]} lines @param {boolean} [reset] forget what was there */
+  add(lines, reset = false) {
+    if (reset) this.#metrics = new Metrics()
+    this.#metrics.add(lines)
+    this.#draw()
+  }
+
+  /** @param {Partial<{ log: boolean, smooth: boolean }>} options */
+  set(options) {
+    this.#options = { ...this.#options, ...options }
+    this.#draw()
+  }
+
+  #draw() {
+    /** @type {Map<string, string[]>} */
+    const groups = new Map()
+    const constants = []
+    for (const [name, curves] of this.#metrics.charts) {
+      const [first] = curves.values()
+      const [group] = name.includes('/') ? name.split('/') : curves.size > 1 ? ['evaluation'] : ['']
+      const constant =
+        curves.size === 1 && first.values.length > 1 && first.values.every((value) => value === first.values[0])
+      if (constant)
+        constants.push(
+          `${group ? `${readable(group)} ` : ''}${readable(name.split('/').at(-1))} ${short(first.values[0])}`
+        )
+      else groups.set(group, [...(groups.get(group) ?? []), name])
+    }
+    if (groups.size === 0 && constants.length === 0) return
+    const rank = (names, name) => (names.includes(name) ? names.indexOf(name) : names.length)
+    const sorted = [...groups.keys()].sort((a, b) => rank(order, a) - rank(order, b))
+    // What only grows is the least news.
+    const least = (name) => Number(name === 'epoch' || name.endsWith('PerSecond'))
+    for (const names of groups.values()) names.sort((a, b) => least(a) - least(b))
+    const wanted = new Set([...groups.values()].flat())
+    for (const [name, chart] of this.#charts) {
+      if (wanted.has(name)) continue
+      chart.remove()
+      this.#charts.delete(name)
+    }
+    this.#arrange(sorted, groups, constants)
+    for (const name of wanted) {
+      const log = this.#options.log && name.startsWith('loss/')
+      this.#charts.get(name).draw(this.#metrics.charts.get(name), { ...this.#options, log })
+    }
+  }
+
+  /** Groups and places of the charts; touched only when there is another chart. */
+  #arrange(sorted, groups, constants) {
+    const said = constants.length > 0 ? `Constant: ${constants.join(', ')}` : ''
+    const plan = JSON.stringify(sorted.map((group) => [group, groups.get(group)]))
+    if (this.#root.dataset.plan !== plan) {
+      this.#root.dataset.plan = plan
+      const parts = sorted.map((group, rank) => {
+        const part = document.createElement('details')
+        part.open = this.#open.get(group) ?? (!this.#folds || rank < unfolded)
+        part.addEventListener('toggle', () => this.#open.set(group, part.open))
+        part.innerHTML = '<summary></summary><div class="charts"></div>'
+        part.querySelector('summary').textContent = groupTitles[group] ?? readable(group)
+        for (const name of groups.get(group)) {
+          if (!this.#charts.has(name)) this.#charts.set(name, new Chart(name))
+          part.querySelector('div').append(this.#charts.get(name).element)
+        }
+        return part
+      })
+      const last = document.createElement('p')
+      last.className = 'constants'
+      this.#root.replaceChildren(...parts, last)
+    }
+    this.#root.querySelector('.constants').textContent = said
+  }
+}
+
+/** Makes the two checkboxes above the curves work. @param {Charts} charts */
+export function chartOptions(charts) {
+  for (const option of ['log', 'smooth']) {
+    const box = /** @type {HTMLInputElement} */ (document.getElementById(option))
+    box.addEventListener('change', () => charts.set({ [option]: box.checked }))
+  }
+}

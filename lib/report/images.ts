@@ -1,0 +1,61 @@
+/** Images of a report: all inside the file. */
+
+import { readdir, readFile } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import type { Sharp } from 'sharp'
+import { loadSharp } from '../data/sharp.js'
+import { listGrids } from './run-folder.js'
+
+export interface ReportImage {
+  /** A data URL. */
+  url: string
+  caption: string
+  step?: number
+}
+
+const dataUrl = (type: string, bytes: Buffer) => `data:${type};base64,${bytes.toString('base64')}`
+
+/** An image as WebP: photographs take a tenth of their size as PNG. */
+export async function webp(image: Sharp): Promise<string> {
+  return dataUrl('image/webp', await image.webp({ quality: 88 }).toBuffer())
+}
+
+async function inlined(path: string): Promise<string> {
+  if (extname(path) === '.svg') return dataUrl('image/svg+xml', await readFile(path))
+  return webp((await loadSharp())(path))
+}
+
+/** Grids over time, oldest first: the newest, the first, and others spread between. */
+export async function gridsOverTime(run: string, most: number): Promise<ReportImage[]> {
+  const all = await listGrids(run)
+  const count = Math.min(most, all.length)
+  const chosen = Array.from(
+    { length: count },
+    (_, i) => all[Math.round((i * (all.length - 1)) / Math.max(1, count - 1))]
+  )
+  return Promise.all(
+    chosen.flatMap((grid) =>
+      grid
+        ? [
+            inlined(join(run, 'grids', grid.name)).then((url) => ({
+              url,
+              step: grid.step,
+              caption: `step ${grid.step}`
+            }))
+          ]
+        : []
+    )
+  )
+}
+
+/** Plots that other commands left in a folder of the run, by name. */
+export async function plotsIn(run: string, folder: string): Promise<ReportImage[]> {
+  const names = await readdir(join(run, folder)).catch(() => [])
+  const plots = names.filter((name) => ['.png', '.svg'].includes(extname(name))).sort()
+  return Promise.all(
+    plots.map(async (name) => ({
+      url: await inlined(join(run, folder, name)),
+      caption: name.slice(0, -extname(name).length).replaceAll(/[-_]/g, ' ')
+    }))
+  )
+}

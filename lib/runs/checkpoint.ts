@@ -1,0 +1,124 @@
+/** Checkpoint folders `checkpoints/step-0010000/`: complete or not there. */
+
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { MactokError } from '../errors.js'
+import { syncFolder, writeJson } from '../files/atomic.js'
+
+const stateFile = 'state.json'
+const folderOf = (run: string) => join(run, 'checkpoints')
+
+/** `step-0010000` */
+export const checkpointName = (step: number): string => `step-${String(step).padStart(7, '0')}`
+
+/** What `state.json` holds: with the seed in the configuration it decides everything that the weights do not. */
+export interface CheckpointState {
+  formatVersion: 1
+  /** Optimiser steps done. */
+  step: number
+  /** Images seen: the position in the data. */
+  samples: number
+  config: unknown
+  versions: Record<string, string>
+  /** Sizes in bytes of the other files, so that a half-copied folder is noticed. */
+  files: Record<string, number>
+}
+
+export interface Checkpoint {
+  folder: string
+  state: CheckpointState
+}
+
+async function fileSizes(folder: string): Promise<Record<string, number>> {
+  const names = (await readdir(folder)).filter((name) => name !== stateFile).sort()
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size))
+  return Object.fromEntries(names.map((name, i) => [name, sizes[i] as number]))
+}
+
+/**
+ * Reads a checkpoint's state and checks that its files are all there.
+ * @throws {MactokError} `ERR_FORMAT` naming the missing or cut file
+ */
+export async function readCheckpoint(folder: string): Promise<Checkpoint> {
+  let state: CheckpointState
+  try {
+    state = JSON.parse(await readFile(join(folder, stateFile), 'utf8'))
+  } catch (cause) {
+    throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${stateFile} is missing or broken`, {
+      cause
+    })
+  }
+  const sizes = await fileSizes(folder)
+  for (const [name, size] of Object.entries(state.files)) {
+    if (sizes[name] !== size) {
+      const found = sizes[name] === undefined ? 'is missing' : `has ${sizes[name]} bytes instead of ${size}`
+      throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${name} ${found}`)
+    }
+  }
+  return { folder, state }
+}
+
+/** Where a run keeps the checkpoint of a step. */
+export const checkpointFolder = (run: string, step: number): string => join(folderOf(run), checkpointName(step))
+
+/** Steps of a run's checkpoint folders, newest first, complete or not. */
+async function steps(run: string): Promise<number[]> {
+  const names = await readdir(folderOf(run)).catch(() => [])
+  return names
+    .flatMap((name) => {
+      const digits = /^step-(\d+)$/.exec(name)?.[1]
+      return digits === undefined ? [] : [Number(digits)]
+    })
+    .sort((a, b) => b - a)
+}
+
+/** The complete checkpoint with the highest step of a run folder, or null when it has none. */
+export async function newestCheckpoint(run: string): Promise<Checkpoint | null> {
+  for (const step of await steps(run)) {
+    try {
+      return await readCheckpoint(checkpointFolder(run, step))
+    } catch (error) {
+      if (!(error instanceof MactokError)) throw error
+    }
+  }
+  return null
+}
+
+/**
+ * Writes a checkpoint beside its place, syncs it to disk and renames it; then deletes what need not be kept:
+ * the `keep` newest stay, and every one whose step is a multiple of `keepEvery`.
+ * @param write - fills the folder
+ * @returns its folder
+ */
+export async function writeCheckpoint(
+  run: string,
+  state: Omit<CheckpointState, 'formatVersion' | 'files'>,
+  write: (folder: string) => Promise<void>,
+  { keep, keepEvery }: { keep: number; keepEvery: number | null }
+): Promise<string> {
+  const parent = folderOf(run)
+  const folder = join(parent, checkpointName(state.step))
+  const unfinished = join(parent, `.${basename(folder)}.tmp`)
+  await rm(unfinished, { recursive: true, force: true })
+  await mkdir(unfinished, { recursive: true })
+  await write(unfinished)
+  await writeJson(join(unfinished, stateFile), { formatVersion: 1, ...state, files: await fileSizes(unfinished) })
+  await syncFolder(unfinished)
+  await discard(folder)
+  await rename(unfinished, folder)
+  await syncFolder(parent)
+
+  const old = (await steps(run)).slice(keep).filter((step) => keepEvery === null || step % keepEvery !== 0)
+  await Promise.all(old.map((step) => discard(join(parent, checkpointName(step)))))
+  return folder
+}
+
+/** Deletes a folder under another name, so that what is left after a crash is never taken for a checkpoint. */
+async function discard(folder: string): Promise<void> {
+  const away = join(folder, '..', `.${basename(folder)}.old`)
+  await rm(away, { recursive: true, force: true })
+  await rename(folder, away).catch((error) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+  await rm(away, { recursive: true, force: true })
+}

@@ -1,0 +1,61 @@
+/** Where a network's weights lie: model folders, checkpoint folders and run folders. */
+
+import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MactokError } from '../errors.js'
+import { writeJson } from '../files/atomic.js'
+import { newestCheckpoint } from './checkpoint.js'
+
+export const modelFile = 'model.safetensors'
+const emaFile = 'ema.safetensors'
+const configFile = 'config.json'
+
+export interface ModelFiles {
+  /** What `config.json` says. */
+  config: Record<string, unknown>
+  weights: string
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false
+  )
+
+/**
+ * Resolves a model folder, a checkpoint folder, or a run folder (its newest complete checkpoint).
+ * @param kind - what the folder should hold, `tokenizer`
+ * @param raw - the weights in training instead of their average, where there are both
+ * @throws {MactokError} ERR_FORMAT when the folder holds no such model
+ */
+export async function findModel(folder: string, kind: string, raw: boolean): Promise<ModelFiles> {
+  const checkpoint = (await exists(join(folder, configFile))) ? null : await newestCheckpoint(folder)
+  const place = checkpoint?.folder ?? folder
+  const ema = join(place, emaFile)
+  const weights = !raw && (await exists(ema)) ? ema : join(place, modelFile)
+  const file = join(place, configFile)
+  if (!(await exists(file)) || !(await exists(weights))) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${folder} holds no ${kind}: expected config.json and ${modelFile}, or a run folder with a complete checkpoint`
+    )
+  }
+  return { config: await readConfig(file, kind), weights }
+}
+
+async function readConfig(file: string, kind: string): Promise<Record<string, unknown>> {
+  let content: Record<string, unknown>
+  try {
+    content = JSON.parse(await readFile(file, 'utf8'))
+  } catch (cause) {
+    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
+  }
+  if (content.formatVersion !== 1 || content.model !== kind) {
+    throw new MactokError('ERR_FORMAT', `${file} is not the configuration of a mactok ${kind}`)
+  }
+  return content
+}
+
+/** Writes `config.json`: with `model.safetensors` beside it a folder is a model. */
+export const writeConfig = (folder: string, kind: string, config: object): Promise<void> =>
+  writeJson(join(folder, configFile), { formatVersion: 1, model: kind, ...config })

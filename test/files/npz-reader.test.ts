@@ -1,0 +1,80 @@
+import { spawnSync } from 'node:child_process'
+import { describe, expect, test } from '@jest/globals'
+import { npzImages } from '../../lib/evaluation/image-stream.js'
+import { NpzWriter, writeNpz } from '../../lib/files/npz.js'
+import { NpzFile } from '../../lib/files/npz-reader.js'
+import { GOLDEN } from '../support/golden.js'
+import { Workplace } from '../support/images.js'
+
+const place = new Workplace()
+
+describe('archives of NumPy', () => {
+  test('are read compressed: statistics and images', async () => {
+    // numpy 2.4.6, savez_compressed (test/golden/metrics.py, seed 708).
+    await using file = await NpzFile.open(`${GOLDEN}statistics.npz`)
+    expect(file.names().sort()).toEqual(['arr_0', 'mu', 'sigma'])
+    const { shape, data } = await file.numbers('mu')
+    expect(shape).toEqual([3])
+    expect([...data]).toEqual([0.7866021230256166, 1.871205314968646, -2.2385897899807636])
+    expect([...(await file.numbers('sigma')).data]).toEqual([1 / 3, 0, 0, 0, 1 / 3, 0, 0, 0, 1 / 3])
+    expect(await file.describe('arr_0')).toEqual({ dtype: '|u1', shape: [2, 4, 5, 3] })
+  })
+
+  test('give images batch by batch, from any one on', async () => {
+    const path = place.path('images.npz')
+    const writer = await NpzWriter.create(path, 5, 2, 3)
+    const image = (i: number) => Uint8Array.from({ length: 18 }, (_, j) => 18 * i + j)
+    for (let i = 0; i < 5; i++) await writer.add(image(i), i)
+    await writer.finish()
+    for (const [first, batch] of [
+      [0, 2],
+      [3, 2],
+      [4, 10]
+    ] as const) {
+      await using stream = await npzImages(path)
+      expect(stream).toMatchObject({ total: 5, height: 2, width: 3 })
+      const found: number[] = []
+      let end = 0
+      for await (const { images, count, next } of stream.batches(first, batch)) {
+        expect(images.length).toBe(18 * count)
+        found.push(...images)
+        end = next
+      }
+      expect(end).toBe(5)
+      expect(found).toEqual(Array.from({ length: 18 * (5 - first) }, (_, j) => 18 * first + j))
+    }
+    await using some = await npzImages(path, { count: 3 })
+    expect(some.total).toBe(3)
+    await using file = await NpzFile.open(path)
+    expect([...(await file.numbers('arr_1')).data]).toEqual([0, 1, 2, 3, 4])
+  })
+
+  test('are written as they are read', async () => {
+    const path = place.path('written.npz')
+    const floats = Float32Array.of(1.5, -2, 3, 4)
+    await writeNpz(path, {
+      a: { shape: [2, 2], data: floats },
+      b: { shape: [3], data: Float64Array.of(Math.PI, 0, -1) },
+      c: { shape: [1], data: Int32Array.of(7) }
+    })
+    await using file = await NpzFile.open(path)
+    expect(await file.floats('a')).toEqual({ shape: [2, 2], data: floats })
+    expect([...(await file.numbers('b')).data]).toEqual([Math.PI, 0, -1])
+    expect([...(await file.numbers('c')).data]).toEqual([7])
+    // Any zip reader checks sizes and sums.
+    const unzip = spawnSync('python3', ['-c', `import zipfile; print(zipfile.ZipFile('${path}').testzip())`])
+    if (unzip.error) process.stderr.write('skipped: a check by another zip reader (no python3)\n')
+    else expect(String(unzip.stdout).trim()).toBe('None')
+  })
+
+  test('that are none, or lack an array, are refused by name', async () => {
+    const text = await place.write('text.npz', 'nothing')
+    await expect(NpzFile.open(text)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+    await using file = await NpzFile.open(`${GOLDEN}statistics.npz`)
+    await expect(file.numbers('nu')).rejects.toThrow('Cannot read nu')
+    await expect(file.floats('mu')).rejects.toThrow('its dtype is <f8')
+    const path = place.path('other.npz')
+    await writeNpz(path, { arr_0: { shape: [1], data: Float32Array.of(1) } })
+    await expect(npzImages(path)).rejects.toThrow('instead of |u1 [N, H, W, 3]')
+  })
+})

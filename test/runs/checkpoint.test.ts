@@ -1,0 +1,76 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { newestCheckpoint, readCheckpoint, writeCheckpoint } from '../../lib/runs/checkpoint.js'
+
+let run: string
+beforeEach(() => {
+  run = mkdtempSync(join(tmpdir(), 'mactok-checkpoint-'))
+})
+afterEach(() => rmSync(run, { recursive: true }))
+
+const all = { keep: 100, keepEvery: null }
+const write = (step: number, rule: { keep: number; keepEvery: number | null } = all) =>
+  writeCheckpoint(
+    run,
+    { step, samples: step * 4, config: { seed: 1 }, versions: {} },
+    (folder) => writeFile(join(folder, 'model.safetensors'), `weights of ${step}`),
+    rule
+  )
+const names = () => readdirSync(join(run, 'checkpoints')).sort()
+
+test('the newest is chosen by its step, not by its name or time', async () => {
+  for (const step of [10_000_000, 9, 300]) await write(step)
+  const newest = await newestCheckpoint(run)
+  expect(newest?.folder).toBe(join(run, 'checkpoints', 'step-10000000'))
+  expect(newest?.state).toMatchObject({ step: 10_000_000, samples: 40_000_000, config: { seed: 1 } })
+})
+
+test('there is none in a folder without checkpoints', async () => {
+  expect(await newestCheckpoint(run)).toBeNull()
+  expect(await newestCheckpoint(join(run, 'missing'))).toBeNull()
+})
+
+test('a crash while writing leaves the earlier one as the newest', async () => {
+  await write(1)
+  const crash = writeCheckpoint(
+    run,
+    { step: 2, samples: 8, config: {}, versions: {} },
+    async (folder) => {
+      await writeFile(join(folder, 'model.safetensors'), 'half')
+      throw new Error('disk full')
+    },
+    all
+  )
+  await expect(crash).rejects.toThrow('disk full')
+  expect((await newestCheckpoint(run))?.state.step).toBe(1)
+  await write(2)
+  expect(names()).toEqual(['step-0000001', 'step-0000002'])
+})
+
+test('a copy without all of its files is passed over, and named when asked for', async () => {
+  await write(1)
+  const cut = await write(2)
+  writeFileSync(join(cut, 'model.safetensors'), 'cut')
+  const empty = join(run, 'checkpoints', 'step-0000003')
+  mkdirSync(empty)
+  expect((await newestCheckpoint(run))?.state.step).toBe(1)
+  await expect(readCheckpoint(cut)).rejects.toThrow('model.safetensors has 3 bytes instead of 12')
+  await expect(readCheckpoint(empty)).rejects.toThrow('state.json is missing or broken')
+  rmSync(join(cut, 'model.safetensors'))
+  await expect(readCheckpoint(cut)).rejects.toThrow('model.safetensors is missing')
+})
+
+test('the newest and every k-th are kept', async () => {
+  for (const step of [2, 4, 5, 6, 8, 10]) await write(step, { keep: 2, keepEvery: 4 })
+  expect(names()).toEqual(['step-0000004', 'step-0000008', 'step-0000010'])
+})
+
+test('writing a step again replaces it', async () => {
+  await write(5)
+  await write(5)
+  expect(names()).toEqual(['step-0000005'])
+  expect((await newestCheckpoint(run))?.state.step).toBe(5)
+})
