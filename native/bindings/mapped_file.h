@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "tensor/mapped_file.h"
+#include "files/mapped_file.h"
 
 namespace mactok {
 

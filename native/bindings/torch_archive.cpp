@@ -2,7 +2,7 @@
 
 #include "bindings/convert.h"
 #include "bindings/promise.h"
-#include "tensor/torch_archive.h"
+#include "files/torch_archive.h"
 
 namespace mactok {
 namespace {

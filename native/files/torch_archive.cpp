@@ -1,4 +1,4 @@
-#include "tensor/torch_archive.h"
+#include "files/torch_archive.h"
 
 #include <caffe2/serialize/file_adapter.h>
 #include <caffe2/serialize/inline_container.h>
