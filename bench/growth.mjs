@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** npm run bench:growth: what a step costs as the work grows, and how encoding goes over long folders. See README.md. */
+/** npm run bench:growth: step time as the work grows, and encoding of long folders. See README.md. */
 
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -21,7 +21,7 @@ const options = new Command('npm run bench:growth --')
     join(process.env.MACTOK_DATA ?? beside('data'), 'cifar10')
   )
   .option('--python <interpreter>', 'an environment with bench/requirements.txt, instead of making one')
-  .option('--out <folder>', 'where the plots and growth.json go', 'growth')
+  .option('--out <folder>', 'folder for figures/growth-*.svg and data/growth.json', 'growth')
   .parse()
   .opts()
 
@@ -76,7 +76,8 @@ await run(async () => {
   const python = options.python ?? (await pythonEnvironment())
   const scratch = join(cacheFolder(), 'bench-scratch')
   const out = resolve(options.out)
-  for (const folder of [scratch, out]) mkdirSync(folder, { recursive: true })
+  const [figures, numbers] = ['figures', 'data'].map((name) => join(out, name))
+  for (const folder of [scratch, figures, numbers]) mkdirSync(folder, { recursive: true })
   const found = { dtype: options.dtype, threads, base, steps: {}, encoding: [] }
   for (const { name, label, values } of axes) {
     const points = []
@@ -91,7 +92,7 @@ await run(async () => {
       points: points.map((point) => ({ x: point.value, y: point[side] * 1000 }))
     })
     writeFileSync(
-      join(out, `growth-${name}.svg`),
+      join(figures, `growth-${name}.svg`),
       lineChart({
         ...{ title: `A training step over ${label}`, xLabel: label, yLabel: 'ms a step', log: true },
         series: [series('ours', 'mactok'), series('theirs', 'PyTorch eager, batched products')]
@@ -118,7 +119,7 @@ await run(async () => {
     ]
   ]
   for (const [name, chart] of charts) {
-    writeFileSync(join(out, `growth-encoding-${name}.svg`), lineChart({ xLabel: 'images in the folder', ...chart }))
+    writeFileSync(join(figures, `growth-encoding-${name}.svg`), lineChart({ xLabel: 'images in the folder', ...chart }))
   }
-  writeFileSync(join(out, 'growth.json'), `${JSON.stringify(found, null, 1)}\n`)
+  writeFileSync(join(numbers, 'growth.json'), `${JSON.stringify(found, null, 1)}\n`)
 })

@@ -1,5 +1,5 @@
-// The images of docs/ that show the live page and a report: trains a small tokenizer on the example photographs, a minute or two.
-// node scripts/screenshots.mjs [steps]
+// Takes the screenshots of docs/figures (the live page and a report) while a small tokenizer trains on the example photographs.
+// A minute or two: node scripts/screenshots.mjs [steps]
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,20 +33,21 @@ const views = [
   { name: 'phone', colorScheme: 'light', width: 390, height: 844, scale: 2 }
 ]
 
-/** With few colours: small enough for a repository. @param {string} name @param {Buffer} image */
+/** Writes an image with few colours, which keeps the repository small. @param {string} name @param {Buffer} image */
 async function save(name, image) {
-  const file = join(root, 'docs', `${name}.png`)
+  const file = join(root, 'docs', 'figures', `${name}.png`)
   await sharp(image).png({ palette: true, colours: 128, effort: 10 }).toFile(file)
   process.stdout.write(`${file}\n`)
 }
 
 /** @typedef {(page: import('playwright-core').Page) => Promise<void>} Step */
 
-/** One image a view. @param {string} name @param {string} url @param {Step} also what else the light one shows */
+/** Takes one screenshot per view. @param {string} name @param {string} url @param {Step} also runs in the light view */
 async function shoot(name, url, also) {
   for (const { name: view, colorScheme, width, height, scale } of views) {
     const page = await browser.newPage({
-      ...{ viewport: { width, height }, deviceScaleFactor: scale },
+      viewport: { width, height },
+      deviceScaleFactor: scale,
       colorScheme: /** @type {'light' | 'dark'} */ (colorScheme)
     })
     await page.goto(url)
@@ -59,13 +60,18 @@ async function shoot(name, url, also) {
 }
 
 try {
-  const every = { 'log.every': 5, 'checkpoint.every': 100, 'evaluation.every': 50, 'grid.every': 50 }
-  const settings = Object.entries({ batch: 16, steps, 'optimizer.warmup': 30, ...every })
-  const training = mactok([
-    ...['train', 'tokenizer', 'tiny-64', '--data', photos, '--held-out', photos, '--out', run],
-    ...settings.flatMap(([name, value]) => [`--${name}`, String(value)]),
-    ...['--ui', '--json']
-  ])
+  const settings = {
+    batch: 16,
+    steps,
+    'optimizer.warmup': 30,
+    'log.every': 5,
+    'checkpoint.every': 100,
+    'evaluation.every': 50,
+    'grid.every': 50
+  }
+  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
+  const where = ['--data', photos, '--held-out', photos, '--out', run]
+  const training = mactok(['train', 'tokenizer', 'tiny-64', ...where, ...flags, '--ui', '--json'])
   let url = ''
   let step = 0
   training.child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -73,7 +79,7 @@ try {
     step = Math.max(step, ...[...text.matchAll(/"event":"step","step":(\d+)/g)].map(([, number]) => Number(number)))
   })
   while (step < 0.6 * Number(steps)) {
-    if (training.child.exitCode !== null) throw new Error(`The training ended with ${training.child.exitCode}`)
+    if (training.child.exitCode !== null) throw new Error(`Training exited with ${training.child.exitCode}`)
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
   await shoot('page', url, async (page) => {
@@ -82,7 +88,7 @@ try {
     await page.waitForSelector('#results:not([hidden])', { timeout: 60_000 })
     await page.setViewportSize({ width: 1180, height: 600 })
     const box = await page.locator('#playground').boundingBox()
-    if (!box) throw new Error('The playground is not to be seen')
+    if (!box) throw new Error('The playground is not visible')
     const clip = { x: 0, y: box.y - 12, width: 1180, height: box.height + 24 }
     await save('page-playground', await page.screenshot({ clip, fullPage: true }))
   })
