@@ -1,0 +1,44 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from '@jest/globals'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const inDocs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const others = ['README.md', 'CHANGELOG.md', 'bench/README.md', 'examples/cifar10/README.md', 'examples/photos.md']
+const pages = [...others, 'test/golden/README.md', ...inDocs.map((name) => `docs/${name}`)]
+
+/** Markdown without its blocks of code. */
+const proseOf = (page: string) => readFileSync(join(root, page), 'utf8').replace(/^```[\s\S]*?^```$/gm, '')
+
+/** The anchors that GitHub gives a page's headings. */
+const anchorsOf = (page: string) =>
+  [...proseOf(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-')
+  )
+
+const linksOf = (page: string) =>
+  [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target = '']) => target)
+    .filter((target) => !/^\w+:/.test(target))
+
+const isDead = (page: string, link: string) => {
+  const [path = '', anchor] = link.split('#')
+  const target = path === '' ? page : relative(root, join(root, dirname(page), path))
+  return !existsSync(join(root, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor))
+}
+
+describe.each(pages)('%s', (page) => {
+  test('has no dead relative link', () => {
+    expect(linksOf(page).filter((link) => isDead(page, link))).toEqual([])
+  })
+})
+
+test('every figure is shown on a page', () => {
+  const shown = pages.flatMap((page) => linksOf(page).map((link) => relative(root, join(root, dirname(page), link))))
+  const figures = readdirSync(join(root, 'docs', 'figures')).map((name) => join('docs', 'figures', name))
+  expect(figures.filter((figure) => !shown.includes(figure))).toEqual([])
+})
