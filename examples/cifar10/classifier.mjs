@@ -1,4 +1,4 @@
-// Names the class of a CIFAR-10 image: a multinomial logistic regression on the features of a frozen DINOv2-small.
+// Classifies CIFAR-10 images: multinomial logistic regression on the features of a frozen DINOv2-small.
 
 import { evaluationBatches } from '../../dist/data/evaluation-batches.js'
 import { fitProbe } from '../../dist/evaluation/probe.js'
@@ -6,16 +6,16 @@ import { Teacher, tensor, webDataset } from '../../dist/index.js'
 
 const classes = 10
 const size = 32
-/** Patches a side that the teacher sees: 56 pixels. */
+/** Patches per side of what the teacher sees: 56 pixels. */
 const grid = 4
-/** Radii of the blur of the images that it is trained on besides the sharp ones: what a small tokenizer decodes is never sharp. */
+/** Radii of blur: it also trains on blurred images, because what a small tokenizer decodes is never sharp. */
 const radii = [1, 2]
 
 /**
- * Images of tar files in batches of 100: a tensor uint8 [B, 32, 32, 3], valid until the next one is asked for, and their labels.
- * @param change - is given the bytes of each batch and its number
+ * Reads the images of tar files in batches of 100: uint8 [B, 32, 32, 3], valid until the next batch, and their labels.
+ * @param change - maps the bytes of each batch, given its number
  */
-export async function* images(pattern, change = (images) => images) {
+export async function* readImages(pattern, change = (images) => images) {
   const set = await webDataset(pattern).open()
   let number = 0
   try {
@@ -29,8 +29,8 @@ export async function* images(pattern, change = (images) => images) {
   }
 }
 
-/** The mean over a window of 2 · radius + 1 along rows and columns, twice: close to a Gaussian. Less at the borders. */
-function blurred(images, radius) {
+/** Box blur of 2 · radius + 1 along rows and columns, twice, which is close to a Gaussian; narrower at the borders. */
+function blur(images, radius) {
   let from = images
   for (const stride of [3, 3 * size, 3, 3 * size]) {
     const to = new Uint8Array(from.length)
@@ -54,21 +54,21 @@ export class Classifier {
   #weight
   #bias
 
-  /** Trains on the images of tar files, sharp and blurred. */
+  /** Trains on the images of tar files, both sharp and blurred. */
   static async train(pattern) {
     const classifier = new Classifier()
     classifier.#teacher = await Teacher.load('dinov2-small', { grid })
     const [rows, labels] = [[], []]
-    const blur = (images, number) => blurred(images, radii[number % radii.length])
-    for (const change of [undefined, blur]) {
-      for await (const batch of images(pattern, change)) {
+    const blurBatch = (images, number) => blur(images, radii[number % radii.length])
+    for (const change of [undefined, blurBatch]) {
+      for await (const batch of readImages(pattern, change)) {
         rows.push(...(await classifier.#features(batch.images)))
         labels.push(...batch.labels)
       }
     }
-    classifier.#measure(rows)
+    classifier.#fitStandardization(rows)
     const features = new Float32Array(rows.length * rows[0].length)
-    for (const [i, row] of rows.entries()) features.set(classifier.#standardised(row), i * row.length)
+    for (const [i, row] of rows.entries()) features.set(classifier.#standardize(row), i * row.length)
     const training = { features, labels: Int32Array.from(labels) }
     const { weight, bias } = await fitProbe(training, training, { l2: 1e-2, iterations: 100 })
     classifier.#weight = weight
@@ -76,19 +76,19 @@ export class Classifier {
     return classifier
   }
 
-  /** The classes of images, uint8 [B, 32, 32, 3] or float32 [B, 3, 32, 32] in [-1, 1]. */
-  async name(images) {
+  /** Predicts the classes of images, uint8 [B, 32, 32, 3] or float32 [B, 3, 32, 32] in [-1, 1]. */
+  async classify(images) {
     const rows = await this.#features(images)
     return rows.map((row) => {
-      const known = this.#standardised(row)
+      const x = this.#standardize(row)
       const scores = Array.from(this.#bias, (bias, label) =>
-        known.reduce((sum, value, i) => sum + value * this.#weight[label * known.length + i], bias)
+        x.reduce((sum, value, i) => sum + value * this.#weight[label * x.length + i], bias)
       )
       return scores.indexOf(Math.max(...scores))
     })
   }
 
-  /** A row an image: `cls`, and the mean of the patches. */
+  /** One row per image: `cls`, and the mean of the patches. */
   async #features(images) {
     const { cls, patches } = await this.#teacher.features(images, { precision: 'bf16' })
     const [whole, local] = [await cls.data(), await patches.data()]
@@ -105,31 +105,31 @@ export class Classifier {
     })
   }
 
-  #measure(rows) {
+  #fitStandardization(rows) {
     const mean = (of) =>
       Float64Array.from(rows[0], (_, i) => rows.reduce((sum, row) => sum + of(row, i), 0) / rows.length)
     this.#mean = mean((row, i) => row[i])
     this.#deviation = mean((row, i) => (row[i] - this.#mean[i]) ** 2).map((variance) => Math.sqrt(variance) || 1)
   }
 
-  #standardised(row) {
+  #standardize(row) {
     return row.map((value, i) => (value - this.#mean[i]) / this.#deviation[i])
   }
 }
 
-/** Counts how often images of a class are taken for it. */
+/** Accuracy, overall and per class. */
 export class Score {
   #hits = new Array(classes).fill(0)
   #counts = new Array(classes).fill(0)
 
-  add(labels, named) {
+  add(labels, predicted) {
     labels.forEach((label, i) => {
       this.#counts[label]++
-      if (named[i] === label) this.#hits[label]++
+      if (predicted[i] === label) this.#hits[label]++
     })
   }
 
-  /** Percent, of all and by class. */
+  /** In percent. */
   result() {
     const percent = (hits, count) => Math.round((1000 * hits) / count) / 10
     const sum = (values) => values.reduce((total, value) => total + value, 0)

@@ -1,10 +1,10 @@
-// CIFAR-10 from a trained tokenizer to images of a class that is asked for, and how often a classifier recognises it. See README.md.
+// CIFAR-10 from a trained tokenizer to images of a requested class, and how often a classifier recognises it. See README.md.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { encodeImages, Generator, sampleImages, Tokenizer, trainGenerator, webDataset } from '../../dist/index.js'
 import { lineChart } from '../../dist/plot/line-chart.js'
-import { Classifier, images, Score } from './classifier.mjs'
+import { Classifier, readImages, Score } from './classifier.mjs'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -43,31 +43,36 @@ const percent = ({ total, images }) => `${total} % of ${images}`
 say('Training the classifier on real images')
 const classifier = await Classifier.train(trainImages)
 const real = new Score()
-for await (const batch of images(testImages)) real.add(batch.labels, await classifier.name(batch.images))
-say(`It names ${percent(real.result())} test images`)
+for await (const batch of readImages(testImages)) real.add(batch.labels, await classifier.classify(batch.images))
+say(`It recognises ${percent(real.result())} test images`)
 
-/** How it names what the tokenizer makes of test images: what unguided samples can hope for. */
-async function reconstructions(tokenizer) {
+/** Accuracy on the tokenizer's reconstructions of test images: about what unguided samples can reach. */
+async function scoreReconstructions(tokenizer) {
   const score = new Score()
-  for await (const batch of images(testImages)) {
+  for await (const batch of readImages(testImages)) {
     const latents = await tokenizer.encode(batch.images)
     const decoded = await tokenizer.decode(latents)
-    score.add(batch.labels, await classifier.name(decoded))
+    score.add(batch.labels, await classifier.classify(decoded))
     for (const one of [latents, decoded]) one.dispose()
   }
   return score.result()
 }
 
-/** How it names samples, the classes in turn. */
-async function samples(folder, tokenizer, total, scale) {
+/** Accuracy on samples, drawn from the classes in turn. */
+async function scoreSamples(folder, tokenizer, total, scale) {
   const generator = await Generator.load(folder)
   const score = new Score()
   for (let firstIndex = 0; firstIndex < total; firstIndex += 100) {
     const drawn = await generator.sample({
-      ...{ classes: labels, count: Math.min(100, total - firstIndex), firstIndex, tokenizer },
-      ...{ steps: 20, guidance: scale, precision: 'bf16' }
+      classes: labels,
+      count: Math.min(100, total - firstIndex),
+      firstIndex,
+      tokenizer,
+      steps: 20,
+      guidance: scale,
+      precision: 'bf16'
     })
-    score.add(drawn.labels, await classifier.name(drawn.images))
+    score.add(drawn.labels, await classifier.classify(drawn.images))
     for (const one of [drawn.latents, drawn.images]) one.dispose()
   }
   generator.dispose()
@@ -78,15 +83,15 @@ const place = (...names) => join(options.out, ...names)
 const runs = []
 let steps
 for (const [name, run] of tokenizers) {
-  say(`${name}: encoding the images and their mirror images by ${run}`)
+  say(`${name}: encoding the images and their mirror images with ${run}`)
   const tokenizer = await Tokenizer.load(run)
   await encodeImages(tokenizer, webDataset(trainImages), place(name, 'latents'))
-  const decoded = await reconstructions(tokenizer)
+  const decoded = await scoreReconstructions(tokenizer)
   say(`${name}: reconstructions of test images: ${percent(decoded)}`)
 
   const training = () => trainGenerator(options.preset).latents(place(name, 'latents'), { tokenizer: run })
   if (steps === undefined) {
-    // The first run tells how many steps fit; the others take as many, to be compared.
+    // The first run measures how many steps fit; the others run as many, for comparison.
     let perSecond = 0
     await training()
       .set({ log: { every: 15 }, grid: { every: null } })
@@ -110,12 +115,12 @@ for (const [name, run] of tokenizers) {
 
   const curve = []
   for (const { step, folder } of folders) {
-    const { total } = await samples(folder, tokenizer, Math.min(count, 500), guidance)
-    say(`${name}: step ${step}: ${total} % of samples are what was asked for`)
+    const { total } = await scoreSamples(folder, tokenizer, Math.min(count, 500), guidance)
+    say(`${name}: step ${step}: ${total} % of samples show the requested class`)
     curve.push({ step, total })
   }
-  const guided = await samples(dir, tokenizer, count, guidance)
-  const plain = await samples(dir, tokenizer, count, 1)
+  const guided = await scoreSamples(dir, tokenizer, count, guidance)
+  const plain = await scoreSamples(dir, tokenizer, count, 1)
   say(`${name}: ${percent(guided)} samples with guidance ${guidance}, ${percent(plain)} without`)
   const generator = await Generator.load(dir)
   const grid = place(`${name}.png`)
@@ -130,7 +135,7 @@ writeFileSync(place('results.json'), `${JSON.stringify(results, null, 2)}\n`)
 
 const row = (cells) => `| ${cells.join(' | ')} |`
 const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
-const cells = (what, { total, perClass }) => [what, `${total} %`, ...perClass]
+const cells = (name, { total, perClass }) => [name, `${total} %`, ...perClass]
 const names = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
 const recognised = table(
   ['images', 'recognised', ...names],
@@ -152,7 +157,7 @@ writeFileSync(place('results.md'), `${recognised}\n\n${convergence}\n`)
 writeFileSync(
   place('convergence.svg'),
   lineChart({
-    title: 'Samples that a classifier takes for the class asked for',
+    title: 'Samples that a classifier assigns to the requested class',
     xLabel: 'steps of the generator',
     yLabel: '%',
     series: runs.map(({ name, curve }) => ({ name, points: curve.map(({ step, total }) => ({ x: step, y: total })) })),

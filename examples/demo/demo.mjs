@@ -1,6 +1,5 @@
-// From a handful of photographs to a trained tokenizer, latent shards and back, and on to a generator of such latents. `npm run demo` sets
-// everything up and starts this;
-// `npm run demo -- --short` is done in a minute.
+// From a handful of photographs to a trained tokenizer, latent shards and back, and a generator of such latents.
+// `npm run demo` sets everything up and starts this; `npm run demo -- --short` takes a minute.
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
@@ -21,11 +20,11 @@ import {
 const short = process.argv.includes('--short')
 const out = 'demo'
 const photos = imageFolder(fileURLToPath(new URL('../photos', import.meta.url)))
-/** Of training: the tokenizer, then the generator. */
+/** Training time of the tokenizer and of the generator. */
 const seconds = short ? [30, 5] : [210, 90]
 
-/** Overwrites the last line on a terminal; elsewhere a line of its own. */
-const live = (line) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`)
+/** Rewrites the last line on a terminal; elsewhere prints a new one. */
+const update = (line) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`)
 const say = (line = '') => console.log(line)
 const clock = (time) => `${Math.floor(time / 60)}:${String(Math.round(time) % 60).padStart(2, '0')}`
 
@@ -36,7 +35,7 @@ const training = () =>
     .data(photos, { heldOut: photos })
 
 say('1. Training a tokenizer: 64 × 64 images as 32 tokens of 16 channels')
-// A few steps tell how many this machine can do in the time.
+// A few steps measure how many fit into the time on this machine.
 let stepsPerSecond = 0
 await training()
   .set({ log: { every: 3 } })
@@ -54,13 +53,13 @@ await training()
   .on('step', ({ step, loss, psnr, imagesPerSecond, secondsLeft }) => {
     const { total, ...terms } = loss
     const parts = Object.entries(terms).map(([name, value]) => `${name} ${value.toPrecision(3)}`)
-    live(
+    update(
       `   step ${step}/${steps}  loss ${total.toPrecision(3)} (${parts.join(', ')})  ${psnr.toFixed(1)} dB  ` +
         `${imagesPerSecond.toFixed(0)} images/s  ${clock(secondsLeft)} left`
     )
   })
   .on('evaluation', ({ step, psnr }) =>
-    live(`   step ${step}: ${psnr.toFixed(2)} dB on whole images, nothing masked\n`)
+    update(`   step ${step}: ${psnr.toFixed(2)} dB on whole images, nothing masked\n`)
   )
   .run({ dir: `${out}/run`, steps })
 
@@ -72,14 +71,14 @@ say(`   ${images} images and their mirror images in ${shards} shard`)
 say('3. Decoding the shards')
 await decodeShards(tokenizer, `${out}/latents`, `${out}/decoded`)
 
-say('4. Drawing the grid')
+say('4. Drawing a grid of reconstructions')
 const { imageSize, patchSize } = tokenizer.config
 const teacher = (await locateWeights('dinov2-small'))
   ? await Teacher.load('dinov2-small', { grid: imageSize / patchSize })
   : null
 const grid = await reconstruct(tokenizer, photos, `${out}/grid.png`, { teacher })
 
-say('\n5. Training a generator on the shards: from noise to the latents of such images')
+say('\n5. Training a generator on the shards: from noise to latents of such images')
 const generating = () =>
   trainGenerator('sit-tiny')
     .set({ generator: { width: 128, depth: 4, heads: 4 }, batch: 32, optimizer: { lr: 2e-3, warmup: 20 } })
@@ -97,27 +96,25 @@ const generatorSteps = Math.min(5000, Math.max(20, Math.round((seconds[1] * late
 await generating()
   .set({ optimizer: { final: 0.05 }, checkpoint: { every: generatorSteps }, log: { every: 50 } })
   .on('step', ({ step, loss, secondsLeft }) =>
-    live(`   step ${step}/${generatorSteps}  loss ${loss.total.toPrecision(3)}  ${clock(secondsLeft)} left`)
+    update(`   step ${step}/${generatorSteps}  loss ${loss.total.toPrecision(3)}  ${clock(secondsLeft)} left`)
   )
   .run({ dir: `${out}/generator`, steps: generatorSteps })
 say('\n6. Drawing samples')
 const generator = await Generator.load(`${out}/generator`)
-await sampleImages(generator, tokenizer, {
-  ...{ grid: `${out}/samples.png`, count: 24, columns: 8, steps: short ? 10 : 40 }
-})
+await sampleImages(generator, tokenizer, { grid: `${out}/samples.png`, count: 24, columns: 8, steps: short ? 10 : 40 })
 
 say('7. Writing the reports')
 for (const run of ['run', 'generator']) await writeReport(`${out}/${run}`)
 
 say(`
 Done: ${grid.psnr.toFixed(1)} dB.
-  ${out}/run/report.html, ${out}/generator/report.html   what there is to see and to know about both runs
+  ${out}/run/report.html, ${out}/generator/report.html   reports of both runs
   ${out}/grid.png      ${grid.columns.join(', ')}
-  ${out}/samples.png   images that the generator made
+  ${out}/samples.png   samples of the generator
   ${out}/latents/      latent shards, with their statistics
   ${out}/decoded/      images decoded from the shards
-  ${out}/run/          the tokenizer's run: checkpoints, metrics.jsonl, TensorBoard's events
-  ${out}/generator/    the generator's
+  ${out}/run/          the tokenizer's run: checkpoints, metrics.jsonl, TensorBoard events
+  ${out}/generator/    the generator's run
 
 Try next:
   npx mactok ui ${out}/run

@@ -1,4 +1,4 @@
-// One training step and one short sample of a large generator on random latents: whether a machine can hold it, and how long it takes.
+// Runs one training step and draws one short sample of a large generator on random latents: does it fit, and how long does it take?
 //   node examples/xl/one-step.mjs [preset] [tokens] [channels]       default: sit-xl 64 32
 // SiT-XL: about 14 GB of memory, 11 GB of disk for its checkpoint (removed at the end).
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -19,7 +19,11 @@ try {
     names: Array.from({ length: count }, (_, i) => `${i}.png`),
     labels: Array.from({ length: count }, (_, i) => i),
     classes: Array.from({ length: 1000 }, (_, i) => `class ${i}`),
-    ...{ shape: [tokens, channels], dtype: 'float32', moments: false, shardSize: count, tokenizer: 'nobody' }
+    shape: [tokens, channels],
+    dtype: 'float32',
+    moments: false,
+    shardSize: count,
+    tokenizer: 'none'
   })
   for (const range of writer.missing()) {
     const shard = writer.shard(range)
