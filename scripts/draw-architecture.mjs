@@ -32,31 +32,31 @@ text { fill: currentColor; text-anchor: middle; dominant-baseline: central }
 }
 </style>`
 
-/** Every drawing of docs/architecture.md: its file, relative to the repository, and its content. */
-export function drawings() {
+/** Draws the figures of docs/architecture.md: each one's file, relative to the repository, and its content. */
+export function drawArchitecture() {
   const floors = JSON.parse(readFileSync(join(root, 'docs', 'floors.json'), 'utf8'))
   return /** @type {const} */ (['lib', 'native']).map((tree) => ({
     file: `docs/figures/architecture-${tree}.svg`,
-    svg: draw(floors[tree], impliedLess(roomImports(readImports(join(root, tree), tree))))
+    svg: drawTree(floors[tree], withoutImplied(findRoomImports(readImports(join(root, tree), tree))))
   }))
 }
 
 /**
- * The rooms that import each other's files.
+ * Finds which rooms import each other's files.
  * @param {readonly import('./architecture.mjs').Import[]} imports
  * @returns {Edge[]} in alphabetical order, each once
  */
-function roomImports(imports) {
+function findRoomImports(imports) {
   const pairs = imports.map(({ from, to }) => ({ from: roomOf(from), to: roomOf(to) }))
   const unique = new Map(pairs.filter(({ from, to }) => from !== to).map((edge) => [`${edge.from} ${edge.to}`, edge]))
   return [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, edge]) => edge)
 }
 
 /**
- * The edges without those that a longer way implies (the transitive reduction): with them nobody could read the drawing.
+ * Removes the edges that a longer path implies (transitive reduction): with all of them the drawing would be unreadable.
  * @param {readonly Edge[]} edges
  */
-function impliedLess(edges) {
+function withoutImplied(edges) {
   /** @param {string} from @param {string} to @returns {boolean} */
   const leads = (from, to) => edges.some((edge) => edge.from === from && (edge.to === to || leads(edge.to, to)))
   return edges.filter(
@@ -65,7 +65,7 @@ function impliedLess(edges) {
 }
 
 /** @param {string} name */
-const boxWidth = (name) => Math.round(8.2 * name.length) + 22
+const widthOf = (name) => Math.round(8.2 * name.length) + 22
 
 /** @param {number} value */
 const rounded = (value) => String(Math.round(value * 10) / 10)
@@ -74,19 +74,19 @@ const rounded = (value) => String(Math.round(value * 10) / 10)
  * @param {import('./architecture.mjs').Floors} floors
  * @param {readonly Edge[]} edges
  */
-function draw(floors, edges) {
-  const layers = floors.map((rooms) => rooms.map((name) => ({ name, width: boxWidth(name) })))
+function drawTree(floors, edges) {
+  const layers = floors.map((rooms) => rooms.map((name) => ({ name, width: widthOf(name) })))
   const { nodes, routes, width } = layeredLayout(layers, edges, pitch)
   const [fullWidth, height] = [Math.ceil(width) + 2 * margin, floors.length * pitch]
   const bands = floors.flatMap((_, i) =>
     i % 2 === 0 ? [`<rect class="floor" y="${i * pitch}" width="${fullWidth}" height="${pitch}"/>`] : []
   )
   const boxes = [...nodes].map(([name, { x, y }]) => {
-    const [w, left, top] = [boxWidth(name), x + margin - boxWidth(name) / 2, y - boxHeight / 2]
+    const [w, left, top] = [widthOf(name), x + margin - widthOf(name) / 2, y - boxHeight / 2]
     const box = `<rect class="room" x="${rounded(left)}" y="${top}" width="${w}" height="${boxHeight}" rx="6"/>`
     return `${box}<text x="${rounded(x + margin)}" y="${y}">${name}</text>`
   })
-  const paths = withPorts(routes).map((points) => `<path class="import" d="${curve(points)}"/>`)
+  const paths = attachPorts(routes).map((points) => `<path class="import" d="${drawCurve(points)}"/>`)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${fullWidth} ${height}" width="${fullWidth}" height="${height}">`,
     style,
@@ -103,7 +103,7 @@ function draw(floors, edges) {
  * Moves the ends of the routes to the boxes' edges, side by side where several meet.
  * @param {{ edge: Edge, points: Point[] }[]} routes
  */
-function withPorts(routes) {
+function attachPorts(routes) {
   const moved = routes.map(({ points }) => points.map((point) => ({ ...point })))
   for (const end of /** @type {const} */ (['from', 'to'])) {
     const [own, next] = end === 'from' ? [0, 1] : [-1, -2]
@@ -112,7 +112,7 @@ function withPorts(routes) {
       const towards = (i) => routes[i]?.points.at(next)?.x ?? 0
       const members = [...routes.keys()].filter((i) => routes[i]?.edge[end] === room)
       const sorted = members.sort((a, b) => towards(a) - towards(b))
-      const space = Math.min(portGap, (boxWidth(room) - portGap) / sorted.length)
+      const space = Math.min(portGap, (widthOf(room) - portGap) / sorted.length)
       for (const [i, route] of sorted.entries()) {
         const point = /** @type {Point} */ (moved[route]?.at(own))
         point.x += (i - (sorted.length - 1) / 2) * space
@@ -124,10 +124,10 @@ function withPorts(routes) {
 }
 
 /**
- * A smooth way down: upright at both ends, and at each bend in the direction of the points before and after it.
+ * Draws a smooth line down: vertical at both ends, and at each bend parallel to the points before and after it.
  * @param {readonly Point[]} points
  */
-function curve(points) {
+function drawCurve(points) {
   /** @param {Point} a @param {Point} b */
   const slope = (a, b) => (b.x - a.x) / (b.y - a.y)
   const slopes = points.map((point, i) => {
@@ -135,7 +135,7 @@ function curve(points) {
     if (!before || !after) return 0
     const [first, second] = [slope(before, point), slope(point, after)]
     const mean = (first + second) / 2
-    // Steeper to the side, a line would touch the boxes beside its bend.
+    // A flatter line would touch the boxes beside its bend.
     return first * second <= 0 ? 0 : Math.sign(mean) * Math.min(1, Math.abs(mean))
   })
   /** @param {number} x @param {number} y */
@@ -152,7 +152,7 @@ function curve(points) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const { file, svg } of drawings()) {
+  for (const { file, svg } of drawArchitecture()) {
     mkdirSync(dirname(join(root, file)), { recursive: true })
     writeFileSync(join(root, file), svg)
     process.stdout.write(`${file}\n`)

@@ -20,9 +20,9 @@ const placeSweeps = 400
  * @returns {Layout}
  */
 export function layeredLayout(layers, edges, pitch) {
-  const { rows, links, chains } = withBends(layers, edges)
-  const ordered = order(rows, links)
-  const x = place(ordered, links)
+  const { rows, links, chains } = addBends(layers, edges)
+  const ordered = orderRows(rows, links)
+  const x = placeNodes(ordered, links)
   const right = Math.max(...ordered.flat().map(({ name, width }) => (x.get(name) ?? 0) + width / 2))
   const level = new Map(ordered.flatMap((row, i) => row.map(({ name }) => /** @type {const} */ ([name, i]))))
   /** @param {string} name */
@@ -39,7 +39,7 @@ export function layeredLayout(layers, edges, pitch) {
  * @param {readonly (readonly Node[])[]} layers
  * @param {readonly Edge[]} edges
  */
-function withBends(layers, edges) {
+function addBends(layers, edges) {
   const rows = layers.map((layer) => [...layer])
   const level = new Map(layers.flatMap((layer, i) => layer.map(({ name }) => /** @type {const} */ ([name, i]))))
   const chains = edges.map((edge) => {
@@ -62,10 +62,10 @@ function withBends(layers, edges) {
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /**
- * Names of the nodes above and below each node.
+ * Finds the nodes above and below each node.
  * @param {readonly Edge[]} links
  */
-function neighbours(links) {
+function findNeighbours(links) {
   /** @type {{ above: Map<string, string[]>, below: Map<string, string[]> }} */
   const { above, below } = { above: new Map(), below: new Map() }
   for (const { from, to } of links) {
@@ -80,13 +80,13 @@ function neighbours(links) {
  * @param {Node[][]} rows
  * @param {readonly Edge[]} links
  */
-function order(rows, links) {
-  const { above, below } = neighbours(links)
+function orderRows(rows, links) {
+  const { above, below } = findNeighbours(links)
   let current = rows
   let best = rows
   for (let sweep = 0; sweep < orderSweeps; sweep++) {
     const down = sweep % 2 === 0
-    const position = positions(current)
+    const position = findPositions(current)
     const sorted = current.map((row) => [...row])
     for (const row of down ? sorted : sorted.toReversed()) {
       /** @param {Node} node */
@@ -98,18 +98,18 @@ function order(rows, links) {
       for (const [i, { name }] of row.entries()) position.set(name, (i + 0.5) / row.length)
     }
     current = sorted
-    if (crossings(current, links) < crossings(best, links)) best = current
+    if (countCrossings(current, links) < countCrossings(best, links)) best = current
   }
   return best
 }
 
-/** @param {readonly Node[][]} rows each node's place in its row, from 0 to 1 */
-const positions = (rows) =>
+/** Each node's place in its row, from 0 to 1. @param {readonly Node[][]} rows */
+const findPositions = (rows) =>
   new Map(rows.flatMap((row) => row.map(({ name }, i) => /** @type {const} */ ([name, (i + 0.5) / row.length]))))
 
 /** @param {readonly Node[][]} rows @param {readonly Edge[]} links */
-function crossings(rows, links) {
-  const position = positions(rows)
+function countCrossings(rows, links) {
+  const position = findPositions(rows)
   const level = new Map(rows.flatMap((row, i) => row.map(({ name }) => /** @type {const} */ ([name, i]))))
   /** @param {string} name */
   const at = (name) => position.get(name) ?? 0
@@ -128,8 +128,8 @@ function crossings(rows, links) {
  * @param {Node[][]} rows
  * @param {readonly Edge[]} links
  */
-function place(rows, links) {
-  const { above, below } = neighbours(links)
+function placeNodes(rows, links) {
+  const { above, below } = findNeighbours(links)
   /** @type {Map<string, number>} */
   const x = new Map(rows.flatMap((row) => row.map(({ name }) => /** @type {const} */ ([name, 0]))))
   for (let sweep = 0; sweep < placeSweeps; sweep++) {
@@ -141,7 +141,7 @@ function place(rows, links) {
         // A node without edges stays beside the one before it.
         wanted.push(near.length > 0 ? mean(near.map((other) => x.get(other) ?? 0)) : (wanted.at(-1) ?? 0))
       }
-      for (const [i, value] of apart(row, wanted).entries()) x.set(/** @type {Node} */ (row[i]).name, value)
+      for (const [i, value] of spreadApart(row, wanted).entries()) x.set(/** @type {Node} */ (row[i]).name, value)
     }
   }
   const left = Math.min(...rows.flat().map(({ name, width }) => (x.get(name) ?? 0) - width / 2))
@@ -153,13 +153,13 @@ function place(rows, links) {
  * @param {readonly Node[]} row
  * @param {readonly number[]} wanted
  */
-function apart(row, wanted) {
+function spreadApart(row, wanted) {
   const offsets = [0]
   for (let i = 1; i < row.length; i++) {
     const [a, b] = [/** @type {Node} */ (row[i - 1]), /** @type {Node} */ (row[i])]
     offsets.push((offsets[i - 1] ?? 0) + (a.width + b.width) / 2 + gap)
   }
-  // Without the offsets the positions must only not decrease: pool what violates that (isotonic regression).
+  // Less the offsets, positions must not decrease: pool neighbours that violate that (isotonic regression).
   /** @type {{ sum: number, count: number }[]} */
   const pools = []
   for (const [i, value] of wanted.entries()) {

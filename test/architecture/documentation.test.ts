@@ -2,14 +2,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
-import { drawings } from '../../scripts/draw-architecture.mjs'
+import { drawArchitecture } from '../../scripts/draw-architecture.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const page = read('docs/architecture.md')
 const floors = JSON.parse(read('docs/floors.json'))
 
-test.each(drawings())('$file shows the imports of today (else: npm run docs:architecture)', ({ file, svg }) => {
+test.each(drawArchitecture())('$file shows the imports of today (else: npm run docs:architecture)', ({ file, svg }) => {
   expect(read(file)).toBe(svg)
 })
 

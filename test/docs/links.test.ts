@@ -9,36 +9,36 @@ const others = ['README.md', 'CHANGELOG.md', 'bench/README.md', 'examples/cifar1
 const pages = [...others, 'test/golden/README.md', ...inDocs.map((name) => `docs/${name}`)]
 
 /** Markdown without its blocks of code. */
-const proseOf = (page: string) => readFileSync(join(root, page), 'utf8').replace(/^```[\s\S]*?^```$/gm, '')
+const readProse = (page: string) => readFileSync(join(root, page), 'utf8').replace(/^```[\s\S]*?^```$/gm, '')
 
 /** The anchors that GitHub gives a page's headings. */
-const anchorsOf = (page: string) =>
-  [...proseOf(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+const listAnchors = (page: string) =>
+  [...readProse(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
       .toLowerCase()
       .replace(/[^\p{L}\p{N} _-]/gu, '')
       .replaceAll(' ', '-')
   )
 
-const linksOf = (page: string) =>
-  [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)]
+const listLinks = (page: string) =>
+  [...readProse(page).matchAll(/\]\(([^)\s]+)\)/g)]
     .map(([, target = '']) => target)
     .filter((target) => !/^\w+:/.test(target))
 
 const isDead = (page: string, link: string) => {
   const [path = '', anchor] = link.split('#')
   const target = path === '' ? page : relative(root, join(root, dirname(page), path))
-  return !existsSync(join(root, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor))
+  return !existsSync(join(root, target)) || (anchor !== undefined && !listAnchors(target).includes(anchor))
 }
 
 describe.each(pages)('%s', (page) => {
   test('has no dead relative link', () => {
-    expect(linksOf(page).filter((link) => isDead(page, link))).toEqual([])
+    expect(listLinks(page).filter((link) => isDead(page, link))).toEqual([])
   })
 })
 
 test('every figure is shown on a page', () => {
-  const shown = pages.flatMap((page) => linksOf(page).map((link) => relative(root, join(root, dirname(page), link))))
+  const shown = pages.flatMap((page) => listLinks(page).map((link) => relative(root, join(root, dirname(page), link))))
   const figures = readdirSync(join(root, 'docs', 'figures')).map((name) => join('docs', 'figures', name))
   expect(figures.filter((figure) => !shown.includes(figure))).toEqual([])
 })

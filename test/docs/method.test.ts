@@ -10,7 +10,7 @@ import { trainingSchema } from '../../lib/training/schema.js'
 const page = readFileSync(fileURLToPath(new URL('../../docs/method.md', import.meta.url)), 'utf8')
 
 /** The rows `| name | default | origin | … |` of the tables whose first column is headed `setting of <title>`. */
-const rowsOf = (title: string) =>
+const readRows = (title: string) =>
   page
     .split('\n\n')
     .filter((block) => block.startsWith(`| setting of ${title} |`))
@@ -21,8 +21,9 @@ const valueAt = (config: unknown, name: string): unknown =>
   name.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], config)
 
 /** A value as the tables write it. */
-const shown = (value: unknown) => (value === null ? 'none' : Array.isArray(value) ? value.join(', ') : String(value))
-const plain = (text: string) => (Number.isNaN(Number(text)) ? text : String(Number(text)))
+const formatValue = (value: unknown) =>
+  value === null ? 'none' : Array.isArray(value) ? value.join(', ') : String(value)
+const normalize = (text: string) => (Number.isNaN(Number(text)) ? text : String(Number(text)))
 
 const schemas = { training: trainingSchema, 'generator training': generatorTrainingSchema, sampling: samplingSchema }
 
@@ -32,12 +33,12 @@ describe.each([
   { title: 'tiny-64', config: resolveConfig('tiny-64') },
   { title: 'sit-tiny', config: resolveGeneratorTraining('sit-tiny') }
 ])('the defaults of $title in docs/method.md', ({ title, config }) => {
-  const rows = rowsOf(title)
+  const rows = readRows(title)
 
   test('are those of the code', () => {
     expect(rows.length).toBeGreaterThan(5)
-    const written = rows.map(({ name, value }) => [name, plain(value)])
-    expect(written).toEqual(rows.map(({ name }) => [name, shown(valueAt(config, name))]))
+    const written = rows.map(({ name, value }) => [name, normalize(value)])
+    expect(written).toEqual(rows.map(({ name }) => [name, formatValue(valueAt(config, name))]))
   })
 
   test('name their origin', () => {
@@ -52,7 +53,7 @@ test.each([
 ] as const)('docs/method.md describes every setting of %s that decides numbers', (title, groups) => {
   const fields = configFields(schemas[title]).map(({ name }) => name)
   const expected = fields.filter((name) => groups.some((group) => group === name.split('.')[0]))
-  const described = rowsOf(title).map(({ name }) => name)
+  const described = readRows(title).map(({ name }) => name)
   // An absent group of an optional bottleneck has no defaults.
   expect(expected.filter((name) => !described.includes(name) && !name.startsWith('tokenizer.softvq'))).toEqual([])
 })
