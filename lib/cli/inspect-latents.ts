@@ -83,7 +83,7 @@ async function inspectLatents(path: string, options: Options, { device, signal, 
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { findTokenizer } = await import('../tokenizer/folder.js')
   const { openLatents } = await import('../latents/index.js')
-  const { readRun } = await import('../training/run.js')
+  const { readRun } = await import('../training/tokenizer/record.js')
   const { encodeSamples, readSamples } = await import('../evaluation/latent-samples.js')
   const { describeLatents } = await import('../evaluation/latent-space.js')
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Inspected, inspect } from '../report/inspect.js'
-import type { GeneratorRunRecord } from '../training/generator-record.js'
-import type { RunRecord } from '../training/run.js'
+import type { GeneratorRunRecord } from '../training/generator/record.js'
+import type { RunRecord } from '../training/tokenizer/record.js'
 import { addExamples, writeJson, writeTable } from './context.js'
 
 export function define(command: Command): void {

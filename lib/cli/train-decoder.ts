@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { fixedOfDecoder } from '../training/presets.js'
-import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
+import { fixedOfDecoder } from '../training/tokenizer/presets.js'
+import { type TrainingConfigInput, trainingSchema } from '../training/tokenizer/schema.js'
 import {
   addComputeOptions,
   addExamples,
@@ -46,8 +46,8 @@ export function define(command: Command): void {
 
 async function run(trained: string, options: Options & Record<string, unknown>): Promise<void> {
   const given = givenSettings(options, trainingSchema) as TrainingConfigInput
-  const { trainDecoder } = await import('../training/builder.js')
-  const { readRun } = await import('../training/run.js')
+  const { trainDecoder } = await import('../training/tokenizer/training.js')
+  const { readRun } = await import('../training/tokenizer/record.js')
   const training = await usage(() => trainDecoder(trained))
   const earlier = options.resume ? await readRun(options.out) : null
   const { from, heldOutFrom } = (earlier ?? (await readRun(trained)))?.data ?? {}

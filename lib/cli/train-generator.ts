@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { TrainingControl } from '../training/control.js'
-import type { GeneratorTraining } from '../training/generator-builder.js'
-import { generatorEventNames } from '../training/generator-events.js'
+import { generatorEventNames } from '../training/generator/events.js'
 import {
   type GeneratorTrainingInput,
   generatorTrainingSchema,
   resolveGeneratorTraining
-} from '../training/generator-schema.js'
+} from '../training/generator/schema.js'
+import type { GeneratorTraining } from '../training/generator/training.js'
 import {
   addComputeOptions,
   addExamples,
@@ -65,8 +65,8 @@ async function run(argument: string | undefined, options: Options & Record<strin
   const settings: GeneratorTrainingInput = { ...given, ...(preset === undefined ? {} : { preset }) }
   usage(() => resolveGeneratorTraining(settings))
 
-  const { trainGenerator } = await import('../training/generator-builder.js')
-  const { readGeneratorRun } = await import('../training/generator-record.js')
+  const { trainGenerator } = await import('../training/generator/training.js')
+  const { readGeneratorRun } = await import('../training/generator/record.js')
   // What a resumed run is not told again stays as it was.
   const earlier = options.resume ? await usage(() => readGeneratorRun(options.out)) : null
   const latents = options.latents ?? earlier?.data.from

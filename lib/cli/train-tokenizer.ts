@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import type { TokenizerTraining } from '../training/builder.js'
 import { TrainingControl } from '../training/control.js'
-import { resolveConfig } from '../training/presets.js'
-import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
-import { type StepEvent, trainingEventNames } from '../training/training-events.js'
+import { type StepEvent, trainingEventNames } from '../training/tokenizer/events.js'
+import { resolveConfig } from '../training/tokenizer/presets.js'
+import { type TrainingConfigInput, trainingSchema } from '../training/tokenizer/schema.js'
+import type { TokenizerTraining } from '../training/tokenizer/training.js'
 import {
   addComputeOptions,
   addExamples,
@@ -69,8 +69,8 @@ async function run(preset: string | undefined, options: Options & Record<string,
   const settings: TrainingConfigInput = { ...given, ...named, ...strict }
   usage(() => resolveConfig(settings))
 
-  const { trainTokenizer } = await import('../training/builder.js')
-  const { readRun } = await import('../training/run.js')
+  const { trainTokenizer } = await import('../training/tokenizer/training.js')
+  const { readRun } = await import('../training/tokenizer/record.js')
   // What a resumed run is not told again stays as it was.
   const earlier = options.resume ? await readRun(options.out) : null
   const from = options.data ?? earlier?.data.from

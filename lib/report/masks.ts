@@ -10,7 +10,7 @@ import { maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
 import { Teacher } from '../teacher/teacher.js'
 import { tensor } from '../tensor/tensor.js'
-import type { RunRecord } from '../training/run.js'
+import type { RunRecord } from '../training/tokenizer/record.js'
 import { locateWeights } from '../weights/index.js'
 import { type ReportImage, webp } from './images.js'
 

@@ -3,8 +3,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MactokError } from '../errors.js'
-import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator-record.js'
-import { type RunRecord, readRun } from '../training/run.js'
+import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator/record.js'
+import { type RunRecord, readRun } from '../training/tokenizer/record.js'
 
 export type AnyRunRecord = RunRecord | GeneratorRunRecord
 

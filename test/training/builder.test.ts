@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { imageFolder } from '../../lib/data/image-folder.js'
-import { trainTokenizer } from '../../lib/training/builder.js'
+import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 
 /** For calls that types would refuse. */
 // biome-ignore lint/suspicious/noExplicitAny: that is what they are

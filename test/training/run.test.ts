@@ -7,9 +7,9 @@ import { addon } from '../../lib/native/load.js'
 import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
-import { type TokenizerTraining, trainTokenizer } from '../../lib/training/builder.js'
-import { readRun } from '../../lib/training/run.js'
-import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { readRun } from '../../lib/training/tokenizer/record.js'
+import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
+import { type TokenizerTraining, trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { device } from '../support/native.js'
 
 const vit = { width: 16, depth: 2, heads: 2, layerScale: 1 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { configFields } from '../../lib/config.js'
-import { resolveConfig, trainingPresets } from '../../lib/training/presets.js'
-import { needsTeacher, type TrainingConfigInput, trainingSchema } from '../../lib/training/schema.js'
+import { resolveConfig, trainingPresets } from '../../lib/training/tokenizer/presets.js'
+import { needsTeacher, type TrainingConfigInput, trainingSchema } from '../../lib/training/tokenizer/schema.js'
 
 /** As somebody without types would call it. */
 const resolve = (input: unknown) => resolveConfig(input as TrainingConfigInput)

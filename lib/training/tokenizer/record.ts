@@ -3,11 +3,11 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { mergeConfig, parseConfig } from '../config.js'
-import { MactokError, outOfRange } from '../errors.js'
-import { writeJson } from '../files/atomic.js'
-import { libtorchOrigin } from '../native/load.js'
-import { type Checkpoint, newestCheckpoint } from '../runs/checkpoint.js'
+import { mergeConfig, parseConfig } from '../../config.js'
+import { MactokError, outOfRange } from '../../errors.js'
+import { writeJson } from '../../files/atomic.js'
+import { libtorchOrigin } from '../../native/load.js'
+import { type Checkpoint, newestCheckpoint } from '../../runs/checkpoint.js'
 import { type TrainingConfig, trainingSchema } from './schema.js'
 import type { SettledConfig } from './settle.js'
 
@@ -28,7 +28,7 @@ export interface RunRecord {
 
 /** Versions that a number may depend on. */
 export function versions(): Record<string, string> {
-  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+  const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string }
   return { mactok: version, libtorch: libtorchOrigin().version, node: process.versions.node }
 }
 

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { mergeConfig, parseConfig } from '../config.js'
-import { type GeneratorPreset, generatorPreset, generatorPresets } from '../generator/presets.js'
-import { architectureSchema, checkNetwork, flowSchema } from '../generator/schema.js'
-import { computing, count, fraction, keeping, microBatchIssue, positive } from './shared-schema.js'
+import { mergeConfig, parseConfig } from '../../config.js'
+import { type GeneratorPreset, generatorPreset, generatorPresets } from '../../generator/presets.js'
+import { architectureSchema, checkNetwork, flowSchema } from '../../generator/schema.js'
+import { computing, count, fraction, keeping, microBatchIssue, positive } from '../schema.js'
 
 /** AdamW with a constant rate after its warm-up, method.md §7. */
 export const generatorOptimizerSchema = z.strictObject({

@@ -1,18 +1,18 @@
-import { evaluationBatches } from '../data/evaluation-batches.js'
-import type { ImageSet, ImageSource } from '../data/image-set.js'
-import { subset } from '../data/image-set.js'
-import type { Broken } from '../data/reader.js'
-import { split } from '../data/split.js'
-import { type TrainBatch, trainBatches } from '../data/train-batches.js'
-import { ProbeFeatures } from '../evaluation/probe.js'
+import { evaluationBatches } from '../../data/evaluation-batches.js'
+import type { ImageSet, ImageSource } from '../../data/image-set.js'
+import { subset } from '../../data/image-set.js'
+import type { Broken } from '../../data/reader.js'
+import { split } from '../../data/split.js'
+import { type TrainBatch, trainBatches } from '../../data/train-batches.js'
+import { ProbeFeatures } from '../../evaluation/probe.js'
 import {
   type ReconstructionEvaluation,
   ReconstructionJudge,
   reconstructionWeights
-} from '../evaluation/reconstruction.js'
-import type { NativeTokenizer, Precision } from '../native/addon.js'
-import { addon } from '../native/load.js'
-import { Tokenizer } from '../tokenizer/tokenizer.js'
+} from '../../evaluation/reconstruction.js'
+import type { NativeTokenizer, Precision } from '../../native/addon.js'
+import { addon } from '../../native/load.js'
+import { Tokenizer } from '../../tokenizer/tokenizer.js'
 import type { TrainingConfig } from './schema.js'
 
 interface Request {

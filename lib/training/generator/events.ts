@@ -1,5 +1,5 @@
-import type { ProfileFiles } from '../profile/recording.js'
-import type { GeneratorSettled } from './generator-run.js'
+import type { ProfileFiles } from '../../profile/recording.js'
+import type { GeneratorSettled } from './recipe.js'
 
 /** What listeners of a generator run are told. */
 export interface GeneratorEvents {

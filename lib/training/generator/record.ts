@@ -1,7 +1,7 @@
-import { mergeConfig, parseConfig } from '../config.js'
-import type { GeneratorSettled } from './generator-run.js'
-import { type GeneratorTrainingConfig, generatorTrainingSchema } from './generator-schema.js'
-import { readRecord } from './run.js'
+import { mergeConfig, parseConfig } from '../../config.js'
+import { readRecord } from '../tokenizer/record.js'
+import type { GeneratorSettled } from './recipe.js'
+import { type GeneratorTrainingConfig, generatorTrainingSchema } from './schema.js'
 
 /** What `run.json` of a generator run holds. */
 export interface GeneratorRunRecord {

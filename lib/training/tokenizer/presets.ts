@@ -1,5 +1,5 @@
-import { mergeConfig, parseConfig, suggestion } from '../config.js'
-import { type TokenizerPreset, tokenizerPresets } from '../tokenizer/presets.js'
+import { mergeConfig, parseConfig, suggestion } from '../../config.js'
+import { type TokenizerPreset, tokenizerPresets } from '../../tokenizer/presets.js'
 import { type TrainingConfig, type TrainingConfigInput, trainingSchema } from './schema.js'
 
 /** The paper's recipe; DINOv2-B is also the width of the encoder that it initialises. */

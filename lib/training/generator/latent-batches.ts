@@ -1,7 +1,7 @@
-import { prefetched } from '../data/prefetch.js'
-import { sampleOrder } from '../data/shuffle.js'
-import type { LatentShards, LatentStatistics } from '../latents/index.js'
-import { addon } from '../native/load.js'
+import { prefetched } from '../../data/prefetch.js'
+import { sampleOrder } from '../../data/shuffle.js'
+import type { LatentShards, LatentStatistics } from '../../latents/index.js'
+import { addon } from '../../native/load.js'
 
 export interface LatentBatch {
   /** Normalised, row-major [B, …sampleShape]. */

@@ -1,13 +1,13 @@
 /** The frozen networks that a run's losses ask, besides the teacher. */
 
-import { MactokError, outOfRange } from '../errors.js'
-import type { NativeDiscriminator, NativePerceptual } from '../native/addon.js'
-import { native } from '../native/errors.js'
-import { addon } from '../native/load.js'
-import { fitDinov2 } from '../weights/fit.js'
-import { locateWeights, openDinov2 } from '../weights/index.js'
-import { loadPerceptual } from '../weights/lpips.js'
-import { disposeState, toState } from '../weights/state.js'
+import { MactokError, outOfRange } from '../../errors.js'
+import type { NativeDiscriminator, NativePerceptual } from '../../native/addon.js'
+import { native } from '../../native/errors.js'
+import { addon } from '../../native/load.js'
+import { fitDinov2 } from '../../weights/fit.js'
+import { locateWeights, openDinov2 } from '../../weights/index.js'
+import { loadPerceptual } from '../../weights/lpips.js'
+import { disposeState, toState } from '../../weights/state.js'
 import type { TrainingConfig } from './schema.js'
 
 /** DINO v1 is the method's; DINOv2 stands in for it. */

@@ -1,15 +1,11 @@
-import { mergeConfig, parseConfig } from '../config.js'
-import { invalidParameter, outOfRange } from '../errors.js'
-import { type ProfileConfig, type ProfileInput, profileSchema } from '../profile/schema.js'
-import { Emitter } from './emitter.js'
-import { type GeneratorEvents, generatorEventNames } from './generator-events.js'
-import { type GeneratorRun, runGeneratorTraining } from './generator-run.js'
-import {
-  type GeneratorTrainingConfig,
-  type GeneratorTrainingInput,
-  resolveGeneratorTraining
-} from './generator-schema.js'
-import type { RunOptions } from './run-options.js'
+import { mergeConfig, parseConfig } from '../../config.js'
+import { invalidParameter, outOfRange } from '../../errors.js'
+import { type ProfileConfig, type ProfileInput, profileSchema } from '../../profile/schema.js'
+import { Emitter } from '../emitter.js'
+import type { RunOptions } from '../options.js'
+import { type GeneratorEvents, generatorEventNames } from './events.js'
+import { type GeneratorRun, runGeneratorTraining } from './recipe.js'
+import { type GeneratorTrainingConfig, type GeneratorTrainingInput, resolveGeneratorTraining } from './schema.js'
 
 /**
  * A generator run in the making: every method lays settings over those before and returns the same object.

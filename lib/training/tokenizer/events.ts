@@ -1,5 +1,5 @@
-import type { Broken } from '../data/reader.js'
-import type { ProfileFiles } from '../profile/recording.js'
+import type { Broken } from '../../data/reader.js'
+import type { ProfileFiles } from '../../profile/recording.js'
 import type { Evaluation } from './data.js'
 import type { SettledConfig } from './settle.js'
 

@@ -1,5 +1,5 @@
-import type { NativeAdversarialConfig, NativeTrainerConfig, Precision } from '../native/addon.js'
-import { bestPrecision } from '../native/device.js'
+import type { NativeAdversarialConfig, NativeTrainerConfig, Precision } from '../../native/addon.js'
+import { bestPrecision } from '../../native/device.js'
 import type { TrainingConfig } from './schema.js'
 
 /** A configuration in which nothing depends on machine or data any more. */
