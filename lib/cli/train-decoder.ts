@@ -47,10 +47,10 @@ export function define(command: Command): void {
 async function run(trained: string, options: Options & Record<string, unknown>): Promise<void> {
   const given = givenSettings(options, trainingSchema) as TrainingConfigInput
   const { trainDecoder } = await import('../training/tokenizer/training.js')
-  const { readRun } = await import('../training/tokenizer/record.js')
+  const { readTokenizerRun } = await import('../training/tokenizer/record.js')
   const training = await usage(() => trainDecoder(trained))
-  const earlier = options.resume ? await readRun(options.out) : null
-  const { from, heldOutFrom } = (earlier ?? (await readRun(trained)))?.data ?? {}
+  const earlier = options.resume ? await readTokenizerRun(options.out) : null
+  const { from, heldOutFrom } = (earlier ?? (await readTokenizerRun(trained)))?.data ?? {}
   const heldOut = options.heldOut ?? heldOutFrom ?? undefined
   const device = await prepare(options)
   usage(() =>

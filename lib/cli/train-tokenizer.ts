@@ -70,9 +70,9 @@ async function run(preset: string | undefined, options: Options & Record<string,
   usage(() => resolveConfig(settings))
 
   const { trainTokenizer } = await import('../training/tokenizer/training.js')
-  const { readRun } = await import('../training/tokenizer/record.js')
+  const { readTokenizerRun } = await import('../training/tokenizer/record.js')
   // What a resumed run is not told again stays as it was.
-  const earlier = options.resume ? await readRun(options.out) : null
+  const earlier = options.resume ? await readTokenizerRun(options.out) : null
   const from = options.data ?? earlier?.data.from
   const heldOut = options.heldOut ?? earlier?.data.heldOutFrom ?? undefined
   if (from === undefined) throw new UsageError('Expected --data <path>, the images to train on')

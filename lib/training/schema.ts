@@ -1,6 +1,7 @@
-import { z } from 'zod'
-
 /** Settings that every kind of training has. */
+
+import { z } from 'zod'
+import { mergeConfig, parseConfig } from '../config.js'
 
 export const count = z.number().int().nonnegative()
 export const positive = z.number().int().positive()
@@ -32,7 +33,7 @@ export const computing = {
   checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory')
 }
 
-/** What a run keeps and tells, whatever it trains. */
+/** What a run keeps and reports, whatever it trains. */
 export const keeping = {
   ema: emaSchema.prefault({}),
   checkpoint: checkpointSchema.prefault({}),
@@ -42,8 +43,44 @@ export const keeping = {
   log: z.strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') }).prefault({})
 }
 
-/** Why a micro-batch does not fit, or null. */
+const shared = z.object({ ...computing, ...keeping })
+
+/** What the configuration of every kind of training has. */
+export type SharedConfig = z.output<typeof shared> & {
+  steps: number
+  batch: number
+  microBatch: number | null
+  seed: number
+  grid: { every: number | null }
+}
+
+/** What a caller may write of it, and of what each kind has of its own. */
+export type SharedInput = z.input<typeof shared> & {
+  preset?: string | null | undefined
+  steps?: number | undefined
+  optimizer?: object | undefined
+  loss?: object | undefined
+}
+
+/** Explains why a micro-batch does not fit; null where it does. */
 export const microBatchIssue = ({ batch, microBatch }: { batch: number; microBatch: number | null }): string | null =>
   microBatch !== null && batch % microBatch !== 0
     ? `expected a divisor of batch (${batch}) but received ${microBatch}`
     : null
+
+/**
+ * Lays settings over those of the preset that they name, and fills in the defaults.
+ * @param input - a preset's name, or settings
+ * @param presetSettings - the settings of a preset; throws for an unknown one
+ * @throws what parseConfig throws
+ */
+export function resolveSettings<S extends z.core.$ZodType>(
+  schema: S,
+  input: string | { preset?: string | null | undefined },
+  presetSettings: (name: string) => unknown
+): z.output<S> {
+  const settings = typeof input === 'string' ? { preset: input } : input
+  const name = settings?.preset
+  const isNamed = name !== undefined && name !== null
+  return parseConfig(schema, isNamed ? mergeConfig(presetSettings(name), settings) : settings)
+}

@@ -181,7 +181,7 @@ describe('trainings', () => {
   const run = (options: unknown) => () => sit().latents('shards').run(wrong(options))
   refuses([
     ['a preset', () => trainGenerator('sit-tinny'), RangeError, 'did you mean sit-tiny?'],
-    ['settings', () => trainGenerator(wrong(null)), TypeError, 'for preset but received null'],
+    ['settings', () => trainGenerator(wrong(null)), TypeError, 'for the configuration but received null'],
     ['shards', () => sit().latents(wrong(7)), TypeError, 'a folder of shards for folder but received 7'],
     ['a tokenizer', () => sit().latents('x', wrong({ tokenizer: 7 })), TypeError, 'for tokenizer but received 7'],
     ['a flow', () => sit().flow(wrong({ path: 'bent' })), RangeError, "flow.path but received 'bent'"],

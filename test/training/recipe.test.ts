@@ -7,7 +7,7 @@ import { addon } from '../../lib/native/load.js'
 import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
-import { readRun } from '../../lib/training/tokenizer/record.js'
+import { readTokenizerRun } from '../../lib/training/tokenizer/record.js'
 import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
 import { trainDecoder, trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { fileWeights, readSafetensors } from '../../lib/weights/index.js'
@@ -140,7 +140,11 @@ describe('fine-tuning the decoder', () => {
       expect(after['to_pixels.weight']).not.toBe(before['to_pixels.weight'])
     }
     expect(await identity(tuned)).toBe(await identity(first))
-    expect((await readRun(tuned))?.settled).toMatchObject({ part: 'decoder', steps: 4, masking: { target: 'none' } })
+    expect((await readTokenizerRun(tuned))?.settled).toMatchObject({
+      part: 'decoder',
+      steps: 4,
+      masking: { target: 'none' }
+    })
     expect(metrics(tuned).every((line) => line.maskRatio === undefined && line.klWeight === 0)).toBe(true)
   })
 

@@ -7,7 +7,7 @@ import { addon } from '../../lib/native/load.js'
 import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
-import { readRun } from '../../lib/training/tokenizer/record.js'
+import { readTokenizerRun } from '../../lib/training/tokenizer/record.js'
 import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
 import { type TokenizerTraining, trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { device } from '../support/native.js'
@@ -63,7 +63,7 @@ describe('a run', () => {
     expect(readdirSync(join(whole(), 'checkpoints'))).toEqual(['step-0000003', 'step-0000006'])
     const files = ['config.json', 'ema.safetensors', 'model.safetensors', 'optimizer.safetensors', 'state.json']
     expect(readdirSync(join(whole(), 'checkpoints', 'step-0000006')).sort()).toEqual(files)
-    const record = await readRun(whole())
+    const record = await readTokenizerRun(whole())
     expect(record?.data).toEqual({ from: photos, heldOutFrom: null, images: 7, heldOut: 3 })
     expect(record?.settled.optimizer).toMatchObject({ lr: 1e-3, warmup: 2 })
     expect(Object.keys(record?.versions ?? {}).sort()).toEqual(['libtorch', 'mactok', 'node'])
@@ -164,7 +164,7 @@ describe('a teacher that is missing', () => {
     expect(notices).toEqual([
       expect.stringContaining('no-such-dinov2 were not found: training without semantic masks and alignment')
     ])
-    const { masking, align } = (await readRun(dir('skip')))?.settled ?? {}
+    const { masking, align } = (await readTokenizerRun(dir('skip')))?.settled ?? {}
     expect([masking?.semantic, align?.local, align?.global]).toEqual([0, false, false])
   })
 
@@ -176,7 +176,10 @@ describe('a teacher that is missing', () => {
     await without.run({ dir: dir('none'), device, stopAt: 1 })
     expect(notices).toEqual([])
     await without.run({ dir: dir('none'), device, resume: true, stopAt: 2 })
-    expect((await readRun(dir('none')))?.settled).toMatchObject({ masking: { semantic: 0 }, align: { local: false } })
+    expect((await readTokenizerRun(dir('none')))?.settled).toMatchObject({
+      masking: { semantic: 0 },
+      align: { local: false }
+    })
   })
 })
 

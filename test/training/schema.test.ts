@@ -53,7 +53,7 @@ describe('resolveConfig', () => {
       RangeError,
       'tokenizer.patchSize: expected a divisor of imageSize (256) but received 7'
     ],
-    ['tiny-23', RangeError, 'but received "tiny-23"; did you mean tiny-32?'],
+    ['tiny-23', RangeError, "did you mean tiny-32? for preset but received 'tiny-23'"],
     [null, TypeError, 'Expected object for the configuration but received null']
   ])('refuses %j', (input, error, message) => {
     expect(() => resolve(input)).toThrow(error)

@@ -1,24 +1,22 @@
 import { mergeConfig, parseConfig } from '../../config.js'
-import { readRecord } from '../tokenizer/record.js'
-import type { GeneratorSettled } from './recipe.js'
+import { type RunRecord, readRecord } from '../../runs/record.js'
 import { type GeneratorTrainingConfig, generatorTrainingSchema } from './schema.js'
+import type { SettledGeneratorConfig } from './settle.js'
 
 /** What `run.json` of a generator run holds. */
-export interface GeneratorRunRecord {
-  formatVersion: 1
-  kind: 'generator'
-  config: GeneratorTrainingConfig
-  settled: GeneratorSettled
-  /** Where the latents came from, how many, and whose. */
-  data: { from: string; latents: number; tokenizer: string | null; tokenizerFrom: string | null }
-  versions: Record<string, string>
-}
+export type GeneratorRunRecord = RunRecord<
+  'generator',
+  GeneratorTrainingConfig,
+  SettledGeneratorConfig,
+  /** Where the latents came from, how many there are, and the tokenizer that made them. */
+  { from: string; latents: number; tokenizer: string | null; tokenizerFrom: string | null }
+>
 
-/** A generator run's record, or null when the folder holds no run; throws what readRecord throws. */
-export async function readGeneratorRun(dir: string): Promise<GeneratorRunRecord | null> {
-  const record = (await readRecord(dir, 'generator')) as GeneratorRunRecord | null
+/** Reads a generator run's record; null when the folder holds no run. Throws what readRecord throws. */
+export async function readGeneratorRun(folder: string): Promise<GeneratorRunRecord | null> {
+  const record = await readRecord<GeneratorRunRecord>(folder, 'generator')
   if (!record) return null
   // Settings that the run's version did not know yet have their defaults.
   const config = parseConfig(generatorTrainingSchema, record.config)
-  return { ...record, config, settled: mergeConfig(config, record.settled) as GeneratorSettled }
+  return { ...record, config, settled: mergeConfig(config, record.settled) as SettledGeneratorConfig }
 }

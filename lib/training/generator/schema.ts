@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { mergeConfig, parseConfig } from '../../config.js'
-import { type GeneratorPreset, generatorPreset, generatorPresets } from '../../generator/presets.js'
+import { mergeConfig } from '../../config.js'
+import { generatorPreset, generatorPresets } from '../../generator/presets.js'
 import { architectureSchema, checkNetwork, flowSchema } from '../../generator/schema.js'
-import { computing, count, fraction, keeping, microBatchIssue, positive } from '../schema.js'
+import { computing, count, fraction, keeping, microBatchIssue, positive, resolveSettings } from '../schema.js'
 
 /** AdamW with a constant rate after its warm-up, method.md §7. */
 export const generatorOptimizerSchema = z.strictObject({
@@ -100,20 +100,16 @@ const tiny: GeneratorTrainingInput = {
   grid: { every: 1_000, images: 40, steps: 12, guidance: 2 }
 }
 
-function recipe(preset: GeneratorPreset): GeneratorTrainingInput {
-  const base = preset.startsWith('lightningdit') ? lightning : {}
+/** The settings of a preset. @throws {RangeError} unknown preset, with the nearest name */
+function presetSettings(name: string): GeneratorTrainingInput {
+  const preset = generatorPreset(name)
+  const base = { generator: generatorPresets[preset], ...(preset.startsWith('lightningdit') ? lightning : {}) }
   return preset.endsWith('-tiny') ? (mergeConfig(base, tiny) as GeneratorTrainingInput) : base
 }
 
 /**
- * A complete configuration from a preset's name, or from settings that may name one as `preset`.
+ * Completes settings, or those of a preset by its name; settings may also name one as `preset`.
  * @throws {RangeError} unknown preset, with the nearest name; and what parseConfig throws
  */
-export function resolveGeneratorTraining(input: string | GeneratorTrainingInput): GeneratorTrainingConfig {
-  const settings = typeof input === 'string' ? { preset: input } : input
-  const name = settings?.preset
-  if (name === undefined || name === null) return parseConfig(generatorTrainingSchema, settings)
-  const preset = generatorPreset(name)
-  const base = { generator: generatorPresets[preset], ...recipe(preset) }
-  return parseConfig(generatorTrainingSchema, mergeConfig(base, settings))
-}
+export const resolveGeneratorTraining = (input: string | GeneratorTrainingInput): GeneratorTrainingConfig =>
+  resolveSettings(generatorTrainingSchema, input, presetSettings)

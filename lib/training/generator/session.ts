@@ -1,8 +1,7 @@
-/** What happens between the start of a generator run and its last checkpoint. */
+/** What the training of a generator does at each of the loop's moments. */
 
-import { mkdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { grid, writePng } from '../../data/image.js'
+import type { Image } from '../../data/decode.js'
+import { grid } from '../../data/image.js'
 import { toImages } from '../../data/levels.js'
 import { type GeneratorIdentity, writeGeneratorConfig } from '../../generator/folder.js'
 import { Generator } from '../../generator/generator.js'
@@ -10,163 +9,127 @@ import type { LatentShards } from '../../latents/index.js'
 import type { NativeFlowTrainer } from '../../native/addon.js'
 import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
-import type { Recording } from '../../profile/recording.js'
-import { checkpointName, writeCheckpoint } from '../../runs/checkpoint.js'
-import { MetricsLog, type MetricsRecord } from '../../runs/metrics.js'
+import type { MetricsRecord } from '../../runs/metrics.js'
+import type { Tensor } from '../../tensor/tensor.js'
 import type { Tokenizer } from '../../tokenizer/tokenizer.js'
-import type { TrainingControl } from '../control.js'
-import { DivergenceGuard, isNonFinite, nonFinite } from '../divergence.js'
-import type { Emitter } from '../emitter.js'
-import { runLoop } from '../loop.js'
+import type { Metrics } from '../loop.js'
+import { groupMetrics, type MetricGroups } from '../metrics.js'
+import { splitBatch } from '../micro-batches.js'
+import type { Session } from '../recipe.js'
 import { learningRate } from '../schedules.js'
-import { saveTrainer } from '../trainer-state.js'
-import type { GeneratorEvents, GeneratorStepEvent } from './events.js'
 import { type LatentBatch, latentBatches } from './latent-batches.js'
-import type { GeneratorSettled } from './recipe.js'
 import type { GeneratorRunRecord } from './record.js'
+import type { SettledGeneratorConfig } from './settle.js'
 
-interface Training {
-  dir: string
-  start: number
-  stop: number
+interface Parts {
+  settled: SettledGeneratorConfig
+  /** Where the latents and the tokenizer come from. */
+  from: { from: string; tokenizerFrom: string | null }
   shards: LatentShards
-  trainer: NativeFlowTrainer
-  recording: Recording
   identity: GeneratorIdentity
+  /** Decodes the grids; null: there are none. */
   tokenizer: Tokenizer | null
-  events: Emitter<GeneratorEvents>
-  record: GeneratorRunRecord
-  signal: AbortSignal | undefined
-  control: TrainingControl | undefined
+  trainer: NativeFlowTrainer
 }
 
-/**
- * Trains from step `start` to `stop`; returns the number of steps done.
- * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
- */
-export async function trainGeneratorLoop(training: Training): Promise<number> {
-  const { dir, start, stop, shards, trainer, recording, identity, tokenizer, events, record, signal, control } =
-    training
-  const config = record.settled
-  const log = new MetricsLog(dir, start)
-  let since = performance.now()
-  let logged = start
-  const guard = new DivergenceGuard(config.maxSkipped)
-  try {
-    const done = await runLoop({
-      ...{ start, stop, signal: guard.signalWith(signal), control },
-      held: (duration) => {
-        since += duration
-      },
-      batches: latentBatches(shards, {
-        ...{ batch: config.batch, seed: config.seed, flip: config.latents.flip },
-        ...{ statistics: identity.statistics, startStep: start }
-      }),
-      every: {
-        log: config.log.every,
-        checkpoint: config.checkpoint.every,
-        evaluation: tokenizer ? config.grid.every : null
-      },
-      step: (batch, step) =>
-        recording.step(step, () => runStep(trainer, batch, config, identity.config.latentShape, step)),
-      log: async (done) => {
-        const metrics = await native(trainer.metrics())
-        const latentsPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
-        const line = { ...describe(metrics, config, done, shards.count), latentsPerSecond }
-        log.write(line)
-        const secondsLeft = ((stop - done) * config.batch) / latentsPerSecond
-        events.emit('step', { ...line, steps: config.steps, secondsLeft } as GeneratorStepEvent)
-        logged = done
-        since = performance.now()
-        guard.check(done, metrics)
-      },
-      evaluate: async (done) => {
-        const file = await writeGrid(training, done)
-        events.emit('grid', { step: done, file })
-        since = performance.now()
-      },
-      checkpoint: async (done) => {
-        const state = { step: done, samples: done * config.batch, config, versions: record.versions }
-        const save = async (folder: string) => {
-          await saveTrainer(trainer, folder)
-          await writeGeneratorConfig(folder, identity)
-        }
-        const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
-        events.emit('checkpoint', { step: done, folder })
-        since = performance.now()
-      }
+export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch> {
+  readonly unit = 'latents'
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  get settled(): SettledGeneratorConfig {
+    return this.#parts.settled
+  }
+
+  get trainer(): NativeFlowTrainer {
+    return this.#parts.trainer
+  }
+
+  get samples(): number {
+    return this.#parts.shards.count
+  }
+
+  get details() {
+    const { trainer, identity } = this.#parts
+    const { parameters } = Generator.wrap(trainer.generator, identity, 'fp32')
+    return { latents: this.samples, classes: identity.config.classes, parameters }
+  }
+
+  get data(): GeneratorRunRecord['data'] {
+    const { from, identity } = this.#parts
+    return {
+      from: from.from,
+      latents: this.samples,
+      tokenizer: identity.tokenizer,
+      tokenizerFrom: from.tokenizerFrom
+    }
+  }
+
+  get every() {
+    return { grid: this.#parts.tokenizer ? this.settled.grid.every : null }
+  }
+
+  batches(startStep: number): AsyncGenerator<LatentBatch, void, undefined> {
+    const { shards, identity } = this.#parts
+    const { batch, seed, latents } = this.settled
+    return latentBatches(shards, { batch, seed, flip: latents.flip, statistics: identity.statistics, startStep })
+  }
+
+  async step(batch: LatentBatch, step: number): Promise<void> {
+    const count = this.settled.batch
+    const { latentShape } = this.#parts.identity.config
+    const latents = addon().tensor(batch.latents, 'float32', [count, ...latentShape], 'cpu')
+    const labels = addon().tensor(batch.labels, 'int64', [count], 'cpu')
+    const latentParts = splitBatch(latents, this.settled)
+    const labelParts = splitBatch(labels, this.settled)
+    const parts = latentParts.map((part, i) => ({ latents: part, labels: labelParts[i] as typeof labels }))
+    try {
+      await native(this.trainer.step(parts, { step, lr: rateAt(this.settled, step) }))
+    } finally {
+      for (const tensor of [latents, labels, ...latentParts, ...labelParts]) tensor.dispose()
+    }
+  }
+
+  describe(metrics: Metrics, done: number): Omit<MetricsRecord, 'step'> {
+    return { ...groupMetrics(metrics, groups), lr: rateAt(this.settled, done - 1) }
+  }
+
+  /** Samples of the classes in turn, from the same noise every time. */
+  async grid(): Promise<Image> {
+    const { identity, tokenizer } = this.#parts
+    const { grid: settings, precision, seed } = this.settled
+    const { classes } = identity.config
+    const count = settings.images
+    const generator = Generator.wrap(this.trainer.ema, identity, precision)
+    const { latents, images } = await generator.sample({
+      count,
+      classes: Array.from({ length: Math.min(count, classes) }, (_, i) => i),
+      steps: settings.steps,
+      guidance: settings.guidance,
+      sampler: 'heun',
+      seed,
+      tokenizer: tokenizer as Tokenizer,
+      force: true
     })
-    guard.throwIfDiverged()
-    return done
-  } finally {
-    log.close()
-    await recording.end()
+    try {
+      const { shape } = images as Tensor<'float32'>
+      const columns = Math.min(count, classes > 1 && classes <= 16 ? classes : 8)
+      return await grid(toImages(await (images as Tensor<'float32'>).data(), shape), columns)
+    } finally {
+      latents.dispose()
+      images?.dispose()
+    }
+  }
+
+  saveConfig(folder: string): Promise<void> {
+    return writeGeneratorConfig(folder, this.#parts.identity)
   }
 }
 
-const rate = ({ optimizer: { lr, warmup, final }, steps }: GeneratorSettled, step: number) =>
+const rateAt = ({ optimizer: { lr, warmup, final }, steps }: SettledGeneratorConfig, step: number): number =>
   learningRate(step, { peak: lr, warmup, steps, final })
 
-/** Queues one step; the latents are copied before this returns. */
-async function runStep(
-  trainer: NativeFlowTrainer,
-  batch: LatentBatch,
-  config: GeneratorSettled,
-  shape: readonly number[],
-  step: number
-): Promise<void> {
-  const size = config.microBatch ?? config.batch
-  const latents = addon().tensor(batch.latents, 'float32', [config.batch, ...shape], 'cpu')
-  const labels = addon().tensor(batch.labels, 'int64', [config.batch], 'cpu')
-  const parts = Array.from({ length: config.batch / size }, (_, i) => ({
-    latents: latents.slice(i * size, (i + 1) * size),
-    labels: labels.slice(i * size, (i + 1) * size)
-  }))
-  try {
-    await native(trainer.step(parts, { step, lr: rate(config, step) }))
-  } finally {
-    for (const tensor of [latents, labels, ...parts.flatMap((part) => [part.latents, part.labels])]) tensor.dispose()
-  }
-}
-
-/** A grid of samples from the averaged weights, the same noise and classes every time. */
-async function writeGrid({ dir, trainer, identity, tokenizer, record }: Training, done: number): Promise<string> {
-  const { images: count, steps, guidance } = record.settled.grid
-  const { precision, seed } = record.settled
-  const generator = Generator.wrap(trainer.ema, identity, precision)
-  const { classes } = identity.config
-  const { latents, images } = await generator.sample({
-    ...{ count, steps, guidance, seed, sampler: 'heun', tokenizer: tokenizer as Tokenizer, force: true },
-    classes: Array.from({ length: Math.min(count, classes) }, (_, i) => i)
-  })
-  const file = join(dir, 'grids', `${checkpointName(done)}.png`)
-  await mkdir(dirname(file), { recursive: true })
-  if (images) {
-    const columns = Math.min(count, classes > 1 && classes <= 16 ? classes : 8)
-    await writePng(file, await grid(toImages(await images.data(), images.shape), columns))
-  }
-  for (const tensor of [latents, images]) tensor?.dispose()
-  return file
-}
-
-const losses = ['total', 'flow', 'direction']
-
-/** A line of the metrics log. */
-function describe(
-  metrics: Record<string, number>,
-  config: GeneratorSettled,
-  done: number,
-  latents: number
-): MetricsRecord {
-  const { steps: _, ...values } = metrics
-  const others = Object.entries(values).filter(([name]) => !losses.includes(name) && !isNonFinite(name))
-  const broken = nonFinite(values)
-  return {
-    step: done,
-    epoch: (done * config.batch) / latents,
-    loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
-    ...(Object.keys(broken).length > 0 && { nonFinite: broken }),
-    ...Object.fromEntries(others),
-    lr: rate(config, done - 1)
-  }
-}
+const groups: MetricGroups = { loss: { total: 'total', flow: 'flow', direction: 'direction' } }

@@ -1,138 +1,164 @@
-/** What happens between the start of a tokenizer run and its last checkpoint. */
+/** What the training of a tokenizer does at each of the loop's moments. */
 
-import { mkdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { writePng } from '../../data/image.js'
+import { join } from 'node:path'
+import type { Image } from '../../data/decode.js'
+import type { Broken } from '../../data/reader.js'
 import type { TrainBatch } from '../../data/train-batches.js'
-import type { NativeStepOptions, NativeTensor, NativeTokenizerTrainer } from '../../native/addon.js'
+import type { NativeStepOptions, NativeTokenizerTrainer } from '../../native/addon.js'
 import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
 import { reconstructionGrid } from '../../pipeline/reconstruct.js'
-import type { Recording } from '../../profile/recording.js'
-import { checkpointName, writeCheckpoint } from '../../runs/checkpoint.js'
-import { MetricsLog, type MetricsRecord } from '../../runs/metrics.js'
-import type { FeatureCache } from '../../teacher/feature-cache.js'
+import type { MetricsRecord } from '../../runs/metrics.js'
+import { FeatureCache } from '../../teacher/feature-cache.js'
 import type { Teacher } from '../../teacher/teacher.js'
 import { writeModelConfig } from '../../tokenizer/folder.js'
 import { Tokenizer } from '../../tokenizer/tokenizer.js'
-import type { TrainingControl } from '../control.js'
-import { DivergenceGuard, isNonFinite, nonFinite } from '../divergence.js'
 import type { Emitter } from '../emitter.js'
-import { runLoop } from '../loop.js'
+import type { Metrics } from '../loop.js'
+import { groupMetrics, type MetricGroups } from '../metrics.js'
+import { splitBatch } from '../micro-batches.js'
+import type { Session } from '../recipe.js'
+import type { Resources } from '../resources.js'
 import { klWeight, learningRate, warmedUp } from '../schedules.js'
-import { saveTrainer } from '../trainer-state.js'
 import type { TrainingData } from './data.js'
-import type { StepEvent, TrainingEvents } from './events.js'
-import type { RunRecord } from './record.js'
+import type { TrainingEvents } from './events.js'
+import type { TokenizerRunRecord } from './record.js'
 import type { SettledConfig } from './settle.js'
 
-interface Training {
+interface Parts {
   dir: string
-  start: number
-  stop: number
-  data: TrainingData
+  settled: SettledConfig
+  /** Where the images come from. */
+  from: { from: string; heldOutFrom: string | null }
+  images: TrainingData
   teacher: Teacher | null
-  /** The teacher's features, where they are not computed anew each step. */
-  cache: FeatureCache | null
   trainer: NativeTokenizerTrainer
-  recording: Recording
+  resources: Resources
+  onBroken: (broken: Broken) => void
   events: Emitter<TrainingEvents>
-  record: RunRecord
-  signal: AbortSignal | undefined
-  control: TrainingControl | undefined
 }
 
-/**
- * Trains from step `start` to `stop`; returns the number of steps done.
- * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
- */
-export async function train(training: Training): Promise<number> {
-  const { dir, start, stop, data, teacher, cache, trainer, recording, events, record, signal, control } = training
-  const config = record.settled
-  const log = new MetricsLog(dir, start)
-  let since = performance.now()
-  let logged = start
-  const write = (line: MetricsRecord) => log.write(line)
-  const guard = new DivergenceGuard(config.maxSkipped)
+export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch> {
+  readonly unit = 'images'
+  readonly #parts: Parts
+  /** The teacher's features, where they are not computed at each step. */
+  #cache: FeatureCache | null = null
 
-  try {
-    const done = await runLoop({
-      start,
-      stop,
-      signal: guard.signalWith(signal),
-      control,
-      held: (duration) => {
-        since += duration
-      },
-      batches: data.batches(start),
-      every: {
-        log: config.log.every,
-        checkpoint: config.checkpoint.every,
-        evaluation: data.heldOut > 0 ? config.evaluation.every : null,
-        grid: config.grid.every
-      },
-      step: (batch, step) => recording.step(step, () => runStep(trainer, batch, cache, config, schedule(config, step))),
-      log: async (done) => {
-        const metrics = await native(trainer.metrics())
-        const imagesPerSecond = ((done - logged) * config.batch * 1000) / (performance.now() - since)
-        const line = { ...describe(metrics, config, done, data.images), imagesPerSecond }
-        write(line)
-        const secondsLeft = ((stop - done) * config.batch) / imagesPerSecond
-        events.emit('step', { ...line, steps: config.steps, secondsLeft } as StepEvent)
-        logged = done
-        since = performance.now()
-        guard.check(done, metrics)
-      },
-      evaluate: async (done) => {
-        const began = performance.now()
-        const result = await data.evaluate(trainer.ema, config.precision)
-        const { images: _, klPerChannel, ...evaluation } = result
-        write({
-          step: done,
-          evaluation,
-          ...(klPerChannel && { klPerChannel: Object.fromEntries(klPerChannel.entries()) })
-        })
-        events.emit('evaluation', { step: done, ...result })
-        since += performance.now() - began
-      },
-      grid: async (done) => {
-        const began = performance.now()
-        const file = join(dir, 'grids', `${checkpointName(done)}.png`)
-        const { images: count, ratio } = config.grid
-        const { sheet } = await reconstructionGrid(Tokenizer.wrap(trainer.ema, config.tokenizer), data.shown, {
-          ...{ teacher, count, ratio, seed: config.seed, precision: config.precision },
-          zoom: Math.max(1, Math.floor(128 / config.tokenizer.imageSize))
-        })
-        await mkdir(dirname(file), { recursive: true })
-        await writePng(file, sheet)
-        events.emit('grid', { step: done, file })
-        since += performance.now() - began
-      },
-      checkpoint: async (done) => {
-        const began = performance.now()
-        const state = { step: done, samples: done * config.batch, config, versions: record.versions }
-        const save = async (folder: string) => {
-          await saveTrainer(trainer, folder)
-          await writeModelConfig(folder, config.tokenizer)
-        }
-        const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
-        events.emit('checkpoint', { step: done, folder })
-        since += performance.now() - began
-      }
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  get settled(): SettledConfig {
+    return this.#parts.settled
+  }
+
+  get trainer(): NativeTokenizerTrainer {
+    return this.#parts.trainer
+  }
+
+  get samples(): number {
+    return this.#parts.images.images
+  }
+
+  get details() {
+    const { images, heldOut } = this.#parts.images
+    return { images, heldOut }
+  }
+
+  get data(): TokenizerRunRecord['data'] {
+    return { ...this.#parts.from, ...this.details }
+  }
+
+  get every() {
+    const { evaluation, grid } = this.settled
+    return { evaluation: this.details.heldOut > 0 ? evaluation.every : null, grid: grid.every }
+  }
+
+  /** Opens the cache of the teacher's features, where the settings name one, and computes what is missing of it. */
+  async prepare(signal: AbortSignal | undefined): Promise<boolean> {
+    const { dir, images, teacher, resources, onBroken, events } = this.#parts
+    const { teacher: settings, tokenizer, data, precision } = this.settled
+    if (!teacher || settings.cache === null) return true
+    const cache = await FeatureCache.open({
+      folder: settings.cache === 'auto' ? join(dir, 'teacher') : settings.cache,
+      set: images.training,
+      teacher,
+      signal,
+      size: tokenizer.imageSize,
+      flip: data.flip,
+      precision,
+      onProgress: (done, total) => events.emit('features', { done, total }),
+      onBroken
     })
-    guard.throwIfDiverged()
-    return done
-  } finally {
-    log.close()
-    await recording.end()
+    this.#cache = resources.use(cache)
+    return cache !== null
+  }
+
+  batches(start: number): AsyncGenerator<TrainBatch, void, undefined> {
+    return this.#parts.images.batches(start)
+  }
+
+  async step({ images, indices, release }: TrainBatch, step: number): Promise<void> {
+    const { batch, tokenizer } = this.settled
+    const { imageSize } = tokenizer
+    const features = await this.#cache?.features({ images, indices })
+    const input = addon().tensor(images, 'uint8', [batch, imageSize, imageSize, 3], 'cpu')
+    release()
+    const imageParts = splitBatch(input, this.settled)
+    const featureParts = features ? splitBatch(features, this.settled) : null
+    try {
+      await native(this.trainer.step(imageParts, stepOptions(this.settled, step), featureParts))
+    } finally {
+      for (const tensor of [input, features, ...imageParts, ...(featureParts ?? [])]) tensor?.dispose()
+    }
+  }
+
+  describe(metrics: Metrics, done: number): Omit<MetricsRecord, 'step'> {
+    const { latentTokens, latentChannels } = this.settled.tokenizer
+    const line = groupMetrics(metrics, groups)
+    const { accuracyReal, accuracyFake } = metrics
+    if (accuracyReal !== undefined && accuracyFake !== undefined) {
+      line.discriminator = { ...(line.discriminator as object), accuracy: (accuracyReal + accuracyFake) / 2 }
+    }
+    const { lr, weights } = stepOptions(this.settled, done - 1)
+    const klPerDimension = (metrics.kl as number) / (latentTokens * latentChannels)
+    return { ...line, lr, klWeight: weights.kl, klPerDimension }
+  }
+
+  async evaluate(done: number, write: (line: MetricsRecord) => void): Promise<void> {
+    const { images, events } = this.#parts
+    const result = await images.evaluate(this.trainer.ema, this.settled.precision)
+    const { images: _, klPerChannel, ...evaluation } = result
+    const line: MetricsRecord = { step: done, evaluation }
+    if (klPerChannel) line.klPerChannel = Object.fromEntries(klPerChannel.entries())
+    write(line)
+    events.emit('evaluation', { step: done, ...result })
+  }
+
+  async grid(): Promise<Image> {
+    const { images, teacher } = this.#parts
+    const { grid, tokenizer, seed, precision } = this.settled
+    const { sheet } = await reconstructionGrid(Tokenizer.wrap(this.trainer.ema, tokenizer), images.shown, {
+      teacher,
+      count: grid.images,
+      ratio: grid.ratio,
+      seed,
+      precision,
+      zoom: Math.max(1, Math.floor(128 / tokenizer.imageSize))
+    })
+    return sheet
+  }
+
+  saveConfig(folder: string): Promise<void> {
+    return writeModelConfig(folder, this.settled.tokenizer)
   }
 }
 
 /** What depends on the step alone. */
-function schedule({ optimizer, steps, loss, discriminator }: SettledConfig, step: number): NativeStepOptions {
+function stepOptions({ optimizer, steps, loss, discriminator }: SettledConfig, step: number): NativeStepOptions {
   const { lr: peak, warmup, final } = optimizer
   const { reconstruction, perceptual, adversarial, kl, alignment } = loss.weights
-  const judged = discriminator.weights !== null && step >= discriminator.start
+  const isJudged = discriminator.weights !== null && step >= discriminator.start
   return {
     step,
     lr: learningRate(step, { peak, warmup, steps, final }),
@@ -141,72 +167,31 @@ function schedule({ optimizer, steps, loss, discriminator }: SettledConfig, step
       kl: klWeight(step, kl, loss.klAnneal),
       alignment,
       perceptual: loss.perceptual.weights === null ? 0 : warmedUp(step, perceptual, loss.perceptual.warmup),
-      adversarial: judged ? adversarial : 0
+      adversarial: isJudged ? adversarial : 0
     }
   }
 }
 
-/** Queues one step. */
-async function runStep(
-  trainer: NativeTokenizerTrainer,
-  { images, indices, release }: TrainBatch,
-  cache: FeatureCache | null,
-  { batch, microBatch, tokenizer: { imageSize } }: SettledConfig,
-  options: NativeStepOptions
-): Promise<void> {
-  const size = microBatch ?? batch
-  const features = await cache?.features({ images, indices })
-  const input = addon().tensor(images, 'uint8', [batch, imageSize, imageSize, 3], 'cpu')
-  release()
-  const parts = (tensor: NativeTensor) =>
-    Array.from({ length: batch / size }, (_, i) => tensor.slice(i * size, (i + 1) * size))
-  const [imageParts, featureParts] = [parts(input), features ? parts(features) : null]
-  try {
-    await native(trainer.step(imageParts, options, featureParts))
-  } finally {
-    for (const tensor of [input, features, ...imageParts, ...(featureParts ?? [])]) tensor?.dispose()
-  }
-}
-
-const losses = ['total', 'reconstruction', 'perceptual', 'adversarial', 'kl', 'alignLocal', 'alignGlobal']
-
-/** Metrics of the discriminator under the names that they have in its group of a line. */
-const ofDiscriminator: Record<string, string> = {
-  discriminator: 'loss',
-  discriminatorGradNorm: 'gradNorm',
-  discriminatorSkipped: 'skipped',
-  discriminatorCalls: 'calls',
-  ...Object.fromEntries(
-    ['consistency', 'lecam', 'logitsReal', 'logitsFake', 'accuracyReal', 'accuracyFake'].map((name) => [name, name])
-  )
-}
-
-/** A line of the metrics log. */
-function describe(metrics: Record<string, number>, config: SettledConfig, done: number, images: number): MetricsRecord {
-  const { steps: _, ...values } = metrics
-  const groups: Record<'loss' | 'discriminator' | 'nonFinite', Record<string, number>> = {
-    loss: Object.fromEntries(losses.flatMap((name) => (name in values ? [[name, values[name] as number]] : []))),
-    discriminator: {},
-    nonFinite: nonFinite(values)
-  }
-  const others: Record<string, number> = {}
-  for (const [name, value] of Object.entries(values)) {
-    if (isNonFinite(name)) continue
-    if (ofDiscriminator[name]) groups.discriminator[ofDiscriminator[name]] = value
-    else if (!losses.includes(name)) others[name] = value
-  }
-  const { accuracyReal, accuracyFake } = groups.discriminator
-  if (accuracyReal !== undefined && accuracyFake !== undefined) {
-    groups.discriminator.accuracy = (accuracyReal + accuracyFake) / 2
-  }
-  const { lr, weights } = schedule(config, done - 1)
-  return {
-    step: done,
-    epoch: (done * config.batch) / images,
-    ...Object.fromEntries(Object.entries(groups).filter(([, group]) => Object.keys(group).length > 0)),
-    ...others,
-    lr,
-    klWeight: weights.kl,
-    klPerDimension: (metrics.kl as number) / (config.tokenizer.latentTokens * config.tokenizer.latentChannels)
+const groups: MetricGroups = {
+  loss: {
+    total: 'total',
+    reconstruction: 'reconstruction',
+    perceptual: 'perceptual',
+    adversarial: 'adversarial',
+    kl: 'kl',
+    alignLocal: 'alignLocal',
+    alignGlobal: 'alignGlobal'
+  },
+  discriminator: {
+    accuracyFake: 'accuracyFake',
+    accuracyReal: 'accuracyReal',
+    consistency: 'consistency',
+    discriminator: 'loss',
+    discriminatorCalls: 'calls',
+    discriminatorGradNorm: 'gradNorm',
+    discriminatorSkipped: 'skipped',
+    lecam: 'lecam',
+    logitsFake: 'logitsFake',
+    logitsReal: 'logitsReal'
   }
 }

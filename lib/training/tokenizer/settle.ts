@@ -1,5 +1,5 @@
 import type { NativeAdversarialConfig, NativeTrainerConfig, Precision } from '../../native/addon.js'
-import { bestPrecision } from '../../native/device.js'
+import { settlePrecision } from '../settle.js'
 import type { TrainingConfig } from './schema.js'
 
 /** A configuration in which nothing depends on machine or data any more. */
@@ -8,11 +8,11 @@ export type SettledConfig = TrainingConfig & {
   optimizer: TrainingConfig['optimizer'] & { lr: number; warmup: number }
 }
 
-/** Steps of the whole run. */
+/** Steps of the whole run, where there are so many images to train on. */
 export const totalSteps = ({ steps, epochs, batch }: TrainingConfig, images: number): number =>
   epochs === null ? steps : Math.max(1, Math.ceil((epochs * images) / batch))
 
-/** Settles what the caller left open. Without a teacher nothing is left that needs one. */
+/** Settles what the caller left open. Without a teacher nothing that needs one stays on. */
 export function settle(
   config: TrainingConfig,
   { images, device, teacher, backbone }: { images: number; device: string; teacher: boolean; backbone: string | null }
@@ -22,7 +22,7 @@ export function settle(
   return {
     ...config,
     steps: totalSteps(config, images),
-    precision: precision === 'auto' ? bestPrecision(device) : precision,
+    precision: settlePrecision(precision, device),
     optimizer: {
       ...optimizer,
       lr: optimizer.lr ?? (1e-4 * batch) / 256,

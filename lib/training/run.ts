@@ -1,0 +1,54 @@
+/** A run from its configuration to its result, whatever it trains. */
+
+import { mkdir } from 'node:fs/promises'
+import { checkGraphs, resolveDevice } from '../native/device.js'
+import { Recording } from '../profile/recording.js'
+import type { ProfileConfig } from '../profile/schema.js'
+import { openRun, readVersions, writeRecord } from '../runs/record.js'
+import type { Emitter } from './emitter.js'
+import type { SharedEvents } from './events.js'
+import type { FinishedRun, RunOptions } from './options.js'
+import type { Recipe, TrainingRecord } from './recipe.js'
+import { Resources } from './resources.js'
+import { train } from './train.js'
+import { loadTrainer } from './trainer-state.js'
+
+interface Request<R extends TrainingRecord> {
+  config: R['config']
+  profile: ProfileConfig | null
+  events: Pick<Emitter<SharedEvents>, 'emit'>
+}
+
+export async function runTraining<R extends TrainingRecord, Batch>(
+  recipe: Recipe<R, Batch>,
+  { config, profile, events }: Request<R>,
+  options: RunOptions
+): Promise<FinishedRun> {
+  const { dir, signal, control, stopAt = Number.POSITIVE_INFINITY, resume = false } = options
+  const device = resolveDevice(options.device)
+  checkGraphs(config.graphs, device)
+  const { record: earlier, checkpoint } = await openRun(dir, await recipe.readRecord(dir), config, resume)
+  await using resources = new Resources()
+  const session = await recipe.open({ config, earlier, checkpoint, dir, device, resources })
+  const { settled, data, trainer } = session
+  const { steps } = settled
+  const start = checkpoint?.state.step ?? 0
+  const stop = Math.max(start, Math.min(steps, stopAt))
+  if (session.prepare && !(await session.prepare(signal))) return { dir, step: start, steps, interrupted: true }
+
+  if (checkpoint) await loadTrainer(trainer, checkpoint)
+  const versions = readVersions()
+  await mkdir(dir, { recursive: true })
+  await writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
+  events.emit('start', { dir, step: start, steps, device, config: settled, ...session.details })
+  const recording = new Recording(profile, {
+    start,
+    stop,
+    device,
+    dir,
+    done: (files) => events.emit('profile', files),
+    notice: (message) => events.emit('notice', { message })
+  })
+  const step = await train({ session, dir, start, stop, versions, recording, events, signal, control })
+  return { dir, step, steps, interrupted: step < stop }
+}
