@@ -1,4 +1,5 @@
 import type { ProfileFiles } from '../profile/recording.js'
+import type { SharedConfig } from './schema.js'
 
 /** What listeners of every run are called with. */
 export interface SharedEvents {
@@ -14,7 +15,7 @@ export interface SharedEvents {
   notice: { message: string }
 }
 
-export interface StartEvent<Settled = unknown> {
+export interface StartEvent<Settled = SharedConfig> {
   dir: string
   /** Steps done before. */
   step: number
