@@ -9,7 +9,7 @@ import type { Recipe, TrainingRecord } from './recipe.js'
 import { runTraining } from './run.js'
 import type { SharedConfig, SharedInput } from './schema.js'
 
-/** What a kind of training tells its builder. */
+/** How a builder resolves the settings of its kind of training, and the events that the kind has. */
 interface Kind<Input, Config, Events> {
   /** Completes and validates settings. */
   resolve(input: Input): Config

@@ -23,7 +23,7 @@ export interface LoopPlan<Batch> {
   step(batch: Batch, step: number): Promise<void>
   /** Means over the steps since the last call; waits for the device. */
   metrics(): Promise<Metrics>
-  // Each is called with the number of steps done, never while a step runs; its time is no training.
+  // These are called with the number of steps done, never while a step runs; their time does not count as training.
   log(done: number, metrics: Metrics, interval: Interval): Promise<void>
   evaluate?(done: number): Promise<void>
   grid?(done: number): Promise<void>

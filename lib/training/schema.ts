@@ -18,7 +18,7 @@ export const emaSchema = z.strictObject({
   warmup: z
     .boolean()
     .default(true)
-    .describe('use min(decay, (1+n)/(10+n)) at update n, so that short runs forget their start')
+    .describe('use min(decay, (1+n)/(10+n)) at update n, so that short runs forget their initial weights')
 })
 
 /** How a run computes, whatever it trains. */
@@ -27,9 +27,9 @@ export const computing = {
     .enum(['auto', 'fp32', 'tf32', 'bf16'])
     .default('auto')
     .describe(
-      'bf16: autocast over fp32 weights; tf32: CUDA rounds products; auto: bf16 where the device computes in it'
+      'bf16: autocast over fp32 weights; tf32: CUDA rounds products; auto: bf16 where the hardware supports it'
     ),
-  graphs: z.boolean().default(false).describe('record steps as CUDA graphs, which helps small models on fast GPUs'),
+  graphs: z.boolean().default(false).describe('record steps as CUDA graphs, which speeds up small models on fast GPUs'),
   checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory')
 }
 
@@ -39,7 +39,7 @@ export const keeping = {
   checkpoint: checkpointSchema.prefault({}),
   maxSkipped: positive
     .default(100)
-    .describe('stop after so many steps in a row with a loss or gradient that is not finite (seen when logging)'),
+    .describe('stop after so many steps in a row with a loss or gradient that is not finite (checked when logging)'),
   log: z.strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') }).prefault({})
 }
 

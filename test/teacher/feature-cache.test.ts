@@ -149,7 +149,7 @@ describeWith(weights, "a teacher's features on disk", () => {
 describe('teacher.cache', () => {
   test('is refused where training crops at random', () => {
     expect(() => trainTokenizer({ preset: 'tiny-64', teacher: { cache: 'auto' } })).toThrow(
-      'teacher.cache: expected none where training crops at random, but for data.minScale 1; data.minScale is 0.8'
+      'teacher.cache: expected null where training crops at random (data.minScale below 1); data.minScale is 0.8'
     )
     expect(() => trainTokenizer({ preset: 'tiny-32', teacher: { cache: 'auto' } })).not.toThrow()
   })

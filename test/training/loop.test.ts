@@ -122,8 +122,8 @@ describe('runLoop', () => {
   test('writes a requested checkpoint after the running step, with its line of the log', async () => {
     const control = new TrainingControl()
     const { plan, calls } = recorded({ every: never, control })
-    const asked = control.checkpoint()
-    await Promise.all([asked, runLoop(plan)])
+    const requested = control.checkpoint()
+    await Promise.all([requested, runLoop(plan)])
     expect(calls.slice(0, 3)).toEqual(['step 0', 'log 1', 'checkpoint 1'])
   })
 
@@ -131,9 +131,9 @@ describe('runLoop', () => {
     const control = new TrainingControl()
     const failing = { step: () => Promise.reject(new Error('broken')) }
     const { plan } = recorded({ every: never, control, ...failing })
-    const asked = control.checkpoint()
+    const requested = control.checkpoint()
     await expect(runLoop(plan)).rejects.toThrow('broken')
-    await expect(asked).rejects.toThrow('broken')
+    await expect(requested).rejects.toThrow('broken')
     await expect(control.checkpoint()).rejects.toThrow('broken')
   })
 

@@ -3,7 +3,7 @@ import { configFields } from '../../lib/config.js'
 import { resolveConfig, trainingPresets } from '../../lib/training/tokenizer/presets.js'
 import { needsTeacher, type TrainingConfigInput, trainingSchema } from '../../lib/training/tokenizer/schema.js'
 
-/** As somebody without types would call it. */
+/** A call without types. */
 const resolve = (input: unknown) => resolveConfig(input as TrainingConfigInput)
 
 describe('resolveConfig', () => {
@@ -11,7 +11,11 @@ describe('resolveConfig', () => {
     const config = resolveConfig({})
     expect(config.masking).toEqual({ target: 'image', min: -0.1, max: 0.7, semantic: 0.5, per: 'image' })
     expect(config.loss.weights).toEqual({
-      ...{ reconstruction: 1, perceptual: 1, adversarial: 0.2, kl: 1e-6, alignment: 0.1 }
+      reconstruction: 1,
+      perceptual: 1,
+      adversarial: 0.2,
+      kl: 1e-6,
+      alignment: 0.1
     })
     expect(config.optimizer).toMatchObject({ betas: [0.9, 0.95], weightDecay: 1e-4, clip: 1, final: 0.1 })
     expect(config.ema).toEqual({ decay: 0.9999, warmup: true })

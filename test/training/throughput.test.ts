@@ -18,8 +18,12 @@ const config = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4
 const batch = 4
 /** Two lines of the log; a grid and a checkpoint fall between them. */
 const settings = {
-  ...{ batch, steps: 8, precision: 'fp32' as const },
-  ...{ log: { every: 4 }, grid: { every: 3, images: 2 }, checkpoint: { every: 6 } }
+  batch,
+  steps: 8,
+  precision: 'fp32' as const,
+  log: { every: 4 },
+  grid: { every: 3, images: 2 },
+  checkpoint: { every: 6 }
 }
 
 beforeAll(async () => {
@@ -47,7 +51,7 @@ afterEach(() => {
   jest.restoreAllMocks()
 })
 
-/** What takes a minute of the clock and is no training. */
+/** Something that takes a minute and is no training. */
 const slow = () => {
   clock += 60 * second
 }

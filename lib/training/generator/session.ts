@@ -34,18 +34,14 @@ interface Parts {
 
 export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch> {
   readonly unit = 'latents'
+  readonly settled: SettledGeneratorConfig
+  readonly trainer: NativeFlowTrainer
   readonly #parts: Parts
 
   constructor(parts: Parts) {
+    this.settled = parts.settled
+    this.trainer = parts.trainer
     this.#parts = parts
-  }
-
-  get settled(): SettledGeneratorConfig {
-    return this.#parts.settled
-  }
-
-  get trainer(): NativeFlowTrainer {
-    return this.#parts.trainer
   }
 
   get samples(): number {
@@ -53,8 +49,8 @@ export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch
   }
 
   get details() {
-    const { trainer, identity } = this.#parts
-    const { parameters } = Generator.wrap(trainer.generator, identity, 'fp32')
+    const { identity } = this.#parts
+    const { parameters } = Generator.wrap(this.trainer.generator, identity, 'fp32')
     return { latents: this.samples, classes: identity.config.classes, parameters }
   }
 

@@ -20,8 +20,8 @@ export const maskingSchema = z.strictObject({
   max: fraction.default(0.7).describe('M, the upper end of the drawn mask ratio'),
   semantic: fraction
     .default(0.5)
-    .describe('probability of masking what the teacher finds most important, else at random'),
-  per: z.enum(['image', 'batch']).default('image').describe('draw the ratio and the kind for each image or for a batch')
+    .describe('probability of masking the patches that the teacher finds most important, instead of random ones'),
+  per: z.enum(['image', 'batch']).default('image').describe('draw ratio and kind once per image or once per batch')
 })
 
 /** Alignment of the latents with the teacher's features, method.md §4. */
@@ -46,22 +46,22 @@ export const teacherSchema = z.strictObject({
   missing: z
     .enum(['error', 'skip'])
     .default('error')
-    .describe('without its weights: stop, or say so and train without semantic masks and alignment'),
+    .describe('where its weights are missing: stop, or report it and train without semantic masks and alignment'),
   cache: z
     .string()
     .min(1)
     .nullable()
     .default(null)
     .describe(
-      'folder for its features (auto: in the run folder), so that it looks at each image once; for square images that are always taken whole (data.minScale 1)'
+      'folder to cache its features in (auto: in the run folder), so that it sees each image once; for square images that are always taken whole (data.minScale 1)'
     )
 })
 
-/** Annealing of the KL weight: a baseline that the paper argues against. */
+/** Annealing of the KL weight, a baseline that the paper argues against. */
 export const annealSchema = z.strictObject({
   kind: z.enum(['none', 'linear', 'cyclical']).default('none').describe('how the KL weight grows'),
   steps: positive.default(10_000).describe('steps of the linear ramp, or of one cycle'),
-  ramp: fraction.default(0.5).describe('part of a cycle in which the weight grows from 0; it stays for the rest')
+  ramp: fraction.default(0.5).describe('fraction of a cycle in which the weight grows from 0; it stays for the rest')
 })
 
 export const lossSchema = z.strictObject({
@@ -99,8 +99,8 @@ export const discriminatorSchema = z.strictObject({
     .describe(
       'frozen backbone: a DINO or DINOv2 by name or folder; auto: DINO v1 S/16 if found, else DINOv2 S/14; null: no discriminator'
     ),
-  start: count.default(20_000).describe('step from which it trains and judges; nothing of it is computed before'),
-  inputSize: positive.default(224).describe('side in pixels of what the backbone sees; a multiple of its patch'),
+  start: count.default(20_000).describe('step from which on it trains and judges; nothing of it is computed before'),
+  inputSize: positive.default(224).describe("side in pixels of the backbone's input; a multiple of its patch size"),
   loss: z
     .enum(['hinge', 'vanilla', 'non-saturating'])
     .default('hinge')
@@ -108,11 +108,11 @@ export const discriminatorSchema = z.strictObject({
   adaptive: z.boolean().default(false).describe("VQGAN's adaptive weight of the generator's term"),
   augment: z
     .strictObject({
-      probability: fraction.default(0.5).describe('probability of each DiffAugment policy, one coin for a batch'),
+      probability: fraction.default(0.5).describe('probability of each DiffAugment policy, drawn once per batch'),
       color: z.boolean().default(true).describe('change brightness, saturation and contrast'),
-      translation: fraction.default(0.125).describe('largest shift as a part of the side; 0: none'),
-      cutout: fraction.default(0.2).describe('side of the square cut out as a part of the side; 0: none'),
-      strongCutout: fraction.default(0.5).describe('the same in the strong view, of which the policies always act')
+      translation: fraction.default(0.125).describe('largest shift as a fraction of the side; 0: none'),
+      cutout: fraction.default(0.2).describe('side of the square cut out as a fraction of the side; 0: none'),
+      strongCutout: fraction.default(0.5).describe('the same in the strong view, in which every policy acts')
     })
     .prefault({}),
   consistency: weight.default(4).describe('weight of the consistency of its logits with those of a strong view'),
@@ -128,7 +128,7 @@ export const optimizerSchema = z.strictObject({
   weightDecay: weight.default(1e-4).describe('weight decay of matrices'),
   clip: z.number().positive().default(1).describe("largest global norm of a step's gradients"),
   warmup: count.nullable().default(null).describe('steps of linear warm-up; null: one epoch'),
-  final: fraction.default(0.1).describe('end of the cosine as a part of the peak')
+  final: fraction.default(0.1).describe('end of the cosine as a fraction of the peak')
 })
 
 export const dataSchema = z.strictObject({
@@ -139,23 +139,23 @@ export const dataSchema = z.strictObject({
     .default(0.8)
     .describe('random crops come from a short side between size and size/minScale'),
   flip: z.boolean().default(true).describe('flip half of the images horizontally'),
-  strict: z.boolean().default(false).describe('stop at a broken image instead of leaving it out'),
-  heldOut: count.default(0).describe('images kept out of training for evaluation, where no other folder is given')
+  strict: z.boolean().default(false).describe('stop at a broken image instead of skipping it'),
+  heldOut: count.default(0).describe('images held out of training for evaluation, where no other folder is given')
 })
 
 export const evaluationSchema = z.strictObject({
   every: positive.default(5_000).describe('steps between evaluations on held-out images (EMA weights, never masked)'),
   images: positive.default(1_024).describe('largest number of held-out images in one evaluation'),
-  batch: positive.default(64).describe('images in one pass of an evaluation'),
+  batch: positive.default(64).describe('images in one batch of an evaluation'),
   metrics: z
     .array(z.enum(reconstructionMetrics))
     .default([])
-    .describe('besides PSNR, active units and KL: some of ssim, lpips and rfid, comma-separated'),
+    .describe('besides PSNR, active units and KL: any of ssim, lpips and rfid, comma-separated'),
   probe: z
     .enum(['none', 'mean', 'flatten'])
     .default('none')
     .describe(
-      "also the accuracy of a linear probe, fitted on every other held-out image's latents (their mean over the tokens, or all) and judged by the rest"
+      "also the accuracy of a linear probe, fitted on every other held-out image's latents (their mean over the tokens, or all) and measured on the rest"
     )
 })
 
@@ -165,7 +165,7 @@ export const gridSchema = z.strictObject({
     .default(5_000)
     .describe('steps between grids of images, their masks and their reconstructions; null: none'),
   images: positive.default(8).describe('rows of a grid: held-out images, or where there are none those trained on'),
-  ratio: fraction.default(0.5).describe('part of the patches that its masks hide')
+  ratio: fraction.default(0.5).describe('fraction of the patches that its masks hide')
 })
 
 /** Everything that decides a tokenizer run, with the defaults of method.md §6 and §9. */
@@ -182,18 +182,18 @@ export const trainingSchema = z
       .string()
       .nullable()
       .default(null)
-      .describe('tokenizer of which the averaged weights start this run: a model, checkpoint or run folder'),
+      .describe('tokenizer whose averaged weights start this run: a model, checkpoint or run folder'),
     part: z
       .enum(['all', 'decoder'])
       .default('all')
-      .describe('what is trained; decoder: encoder and latents stay as `init` has them'),
+      .describe('what is trained; decoder: encoder and latents stay as in `init`'),
     epochs: z.number().positive().nullable().default(null).describe('passes over the images, instead of steps'),
     steps: positive.default(250_000).describe('optimiser steps; the schedules span them'),
     batch: positive.default(256).describe('images in one optimiser step'),
     microBatch: positive
       .nullable()
       .default(null)
-      .describe('images in one forward and backward pass, the gradients of which are accumulated; null: all'),
+      .describe('images in one forward and backward pass, whose gradients are accumulated; null: all'),
     seed: count.default(0).describe('decides weights, order, crops, flips, masks and noise'),
     ...computing,
     masking: maskingSchema.prefault({}),
@@ -216,21 +216,21 @@ export const trainingSchema = z
       issue(['masking', 'min'], `expected at most masking.max (${masking.max}) but received ${masking.min}`)
     }
     if (teacher.cache !== null && data.minScale < 1 && part === 'all') {
-      const expected = 'expected none where training crops at random, but for data.minScale 1'
+      const expected = 'expected null where training crops at random (data.minScale below 1)'
       issue(['teacher', 'cache'], `${expected}; data.minScale is ${data.minScale}`)
     }
     if (part === 'decoder') {
-      if (init === null) issue(['init'], 'expected a trained tokenizer, of which the decoder is trained alone')
-      if (masking.target !== 'none') issue(['masking', 'target'], 'expected none where the decoder is trained alone')
-      if (align.local || align.global) issue(['align'], 'expected no alignment where the decoder is trained alone')
+      if (init === null) issue(['init'], 'expected a trained tokenizer where only its decoder is trained')
+      if (masking.target !== 'none') issue(['masking', 'target'], 'expected none where only the decoder is trained')
+      if (align.local || align.global) issue(['align'], 'expected no alignment where only the decoder is trained')
     }
   })
 
 /** A complete, validated configuration. */
 export type TrainingConfig = z.output<typeof trainingSchema>
-/** What a caller may write: every field is optional. */
+/** What a caller may write; every field is optional. */
 export type TrainingConfigInput = z.input<typeof trainingSchema>
 
-/** Whether anything asks for the features of a teacher. */
+/** Whether masking or alignment needs the features of a teacher. */
 export const needsTeacher = ({ masking, align, loss }: TrainingConfig): boolean =>
   (masking.target === 'image' && masking.semantic > 0) || ((align.local || align.global) && loss.weights.alignment > 0)

@@ -40,20 +40,16 @@ interface Parts {
 
 export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch> {
   readonly unit = 'images'
+  readonly settled: SettledConfig
+  readonly trainer: NativeTokenizerTrainer
   readonly #parts: Parts
   /** The teacher's features, where they are not computed at each step. */
   #cache: FeatureCache | null = null
 
   constructor(parts: Parts) {
+    this.settled = parts.settled
+    this.trainer = parts.trainer
     this.#parts = parts
-  }
-
-  get settled(): SettledConfig {
-    return this.#parts.settled
-  }
-
-  get trainer(): NativeTokenizerTrainer {
-    return this.#parts.trainer
   }
 
   get samples(): number {
