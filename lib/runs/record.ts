@@ -3,6 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import type { z } from 'zod'
+import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { libtorchOrigin } from '../native/load.js'
@@ -32,10 +34,15 @@ export function readVersions(): Record<string, string> {
 /**
  * Reads the record of a run folder; null when the folder holds no run.
  * @param kind - what the run trains
+ * @param schema - of its configuration: settings that the run's version did not know yet get their defaults, which change nothing
  * @throws {RangeError} a run that trains something else
  * @throws {MactokError} `ERR_FORMAT` for a broken `run.json`
  */
-export async function readRecord<R extends RunRecord>(folder: string, kind: R['kind']): Promise<R | null> {
+export async function readRecord<R extends RunRecord>(
+  folder: string,
+  kind: R['kind'],
+  schema: z.core.$ZodType
+): Promise<R | null> {
   const path = join(folder, fileName)
   let record: R
   try {
@@ -46,7 +53,8 @@ export async function readRecord<R extends RunRecord>(folder: string, kind: R['k
     throw new MactokError('ERR_FORMAT', `${path} is not JSON`, { cause })
   }
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `one of a ${record.kind}`)
-  return record
+  const config = parseConfig(schema, record.config)
+  return { ...record, config, settled: mergeConfig(config, record.settled) }
 }
 
 export const writeRecord = (folder: string, record: RunRecord): Promise<void> =>

@@ -17,7 +17,14 @@ export class Resources implements AsyncDisposable {
     this.#close.push(close)
   }
 
+  /** Closes everything, also where something fails to close. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const close of this.#close.splice(0).reverse()) await close()
+    const close = this.#close.pop()
+    if (!close) return
+    try {
+      await close()
+    } finally {
+      await this[Symbol.asyncDispose]()
+    }
   }
 }

@@ -1,4 +1,3 @@
-import { mergeConfig, parseConfig } from '../../config.js'
 import { type RunRecord, readRecord } from '../../runs/record.js'
 import { type GeneratorTrainingConfig, generatorTrainingSchema } from './schema.js'
 import type { SettledGeneratorConfig } from './settle.js'
@@ -13,10 +12,5 @@ export type GeneratorRunRecord = RunRecord<
 >
 
 /** Reads a generator run's record; null when the folder holds no run. Throws what readRecord throws. */
-export async function readGeneratorRun(folder: string): Promise<GeneratorRunRecord | null> {
-  const record = await readRecord<GeneratorRunRecord>(folder, 'generator')
-  if (!record) return null
-  // Settings that the run's version did not know yet have their defaults.
-  const config = parseConfig(generatorTrainingSchema, record.config)
-  return { ...record, config, settled: mergeConfig(config, record.settled) as SettledGeneratorConfig }
-}
+export const readGeneratorRun = (folder: string): Promise<GeneratorRunRecord | null> =>
+  readRecord(folder, 'generator', generatorTrainingSchema)

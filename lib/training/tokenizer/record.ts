@@ -1,4 +1,3 @@
-import { mergeConfig, parseConfig } from '../../config.js'
 import { type RunRecord, readRecord } from '../../runs/record.js'
 import { type TrainingConfig, trainingSchema } from './schema.js'
 import type { SettledConfig } from './settle.js'
@@ -14,10 +13,5 @@ export type TokenizerRunRecord = RunRecord<
 >
 
 /** Reads a tokenizer run's record; null when the folder holds no run. Throws what readRecord throws. */
-export async function readTokenizerRun(folder: string): Promise<TokenizerRunRecord | null> {
-  const record = await readRecord<TokenizerRunRecord>(folder, 'tokenizer')
-  if (!record) return null
-  // Settings that the run's version did not know yet have their defaults, which change nothing.
-  const config = parseConfig(trainingSchema, record.config)
-  return { ...record, config, settled: mergeConfig(config, record.settled) as SettledConfig }
-}
+export const readTokenizerRun = (folder: string): Promise<TokenizerRunRecord | null> =>
+  readRecord(folder, 'tokenizer', trainingSchema)
