@@ -43,3 +43,7 @@ export function callbacks(options: object): void {
     if (name.startsWith('on') && typeof value !== 'function') throw invalidParameter(name, 'a function', value)
   }
 }
+
+export function callable(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidParameter(name, 'a function', value)
+}

@@ -1,5 +1,5 @@
 /**
- * Whether two tokenizer runs computed the same: their newest checkpoints byte for byte, and their metrics but for the clock's.
+ * Checks that two runs computed the same: compares their newest checkpoints byte for byte, and their metrics except the throughput.
  *
  *   node scripts/same-run.mjs runs/six runs/three-and-three
  */
@@ -39,7 +39,7 @@ const metrics = (run) =>
     .trim()
     .split('\n')
     .map((line) => {
-      const { imagesPerSecond: _, ...rest } = JSON.parse(line)
+      const { imagesPerSecond: _, latentsPerSecond: __, ...rest } = JSON.parse(line)
       return JSON.stringify(rest)
     })
 

@@ -6,7 +6,7 @@ import { Generator } from '../../dist/generator/generator.js'
 import { generatorPresets } from '../../dist/generator/presets.js'
 import { LatentShards, openLatentWriter } from '../../dist/latents/index.js'
 import { addon } from '../../dist/native/load.js'
-import { latentBatches } from '../../dist/training/latent-batches.js'
+import { latentBatches } from '../../dist/training/generator/latent-batches.js'
 import { writeSafetensors } from '../../dist/weights/writer.js'
 
 const STEPS = 3

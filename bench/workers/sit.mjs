@@ -3,7 +3,7 @@
 import { Generator } from '../../dist/generator/generator.js'
 import { LatentShards } from '../../dist/latents/index.js'
 import { addon } from '../../dist/native/load.js'
-import { latentBatches } from '../../dist/training/latent-batches.js'
+import { latentBatches } from '../../dist/training/generator/latent-batches.js'
 import { answer, readSpec, rounds } from './harness.mjs'
 
 const spec = readSpec()

@@ -3,9 +3,9 @@
 import { addon } from '../../dist/native/load.js'
 import { Teacher } from '../../dist/teacher/teacher.js'
 import { Tokenizer } from '../../dist/tokenizer/tokenizer.js'
-import { loadNetworks } from '../../dist/training/networks.js'
-import { resolveConfig } from '../../dist/training/presets.js'
-import { settle, trainerConfig } from '../../dist/training/settle.js'
+import { loadNetworks } from '../../dist/training/tokenizer/networks.js'
+import { resolveConfig } from '../../dist/training/tokenizer/presets.js'
+import { settle, trainerConfig } from '../../dist/training/tokenizer/settle.js'
 
 /** @param {any} spec: `recipe` is `plain` (MSE and KL), `early` (everything but the discriminator, which waits) or `full` */
 export async function createTrainer({ tokenizer, batch, precision, device = 'cpu', recipe, discriminatorSize }) {

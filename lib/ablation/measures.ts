@@ -4,7 +4,7 @@ import type { ImageSource } from '../data/image-set.js'
 import { probe } from '../evaluation/probe.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import type { TrainingData } from '../training/data.js'
+import type { TrainingData } from '../training/tokenizer/data.js'
 import { generationFid } from './generation.js'
 import type { AblationConfig } from './schema.js'
 

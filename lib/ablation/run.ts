@@ -9,12 +9,12 @@ import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { meanImagePsnr } from '../evaluation/mean-image.js'
 import { writeJson } from '../files/atomic.js'
 import { readMetrics } from '../runs/metrics.js'
+import { findConflict } from '../runs/record.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { type TokenizerTraining, trainDecoder, trainTokenizer } from '../training/builder.js'
-import { TrainingData } from '../training/data.js'
-import { conflict } from '../training/run.js'
-import type { TrainingConfigInput } from '../training/schema.js'
-import type { StepEvent } from '../training/training-events.js'
+import { TrainingData } from '../training/tokenizer/data.js'
+import type { StepEvent } from '../training/tokenizer/events.js'
+import type { TrainingConfigInput } from '../training/tokenizer/schema.js'
+import { type TokenizerTraining, trainDecoder, trainTokenizer } from '../training/tokenizer/training.js'
 import { checkGeneration, generationCurve } from './generation.js'
 import { type Finished, measurements } from './measures.js'
 import { type AblationResults, type AblationRow, writeResults } from './report.js'
@@ -156,7 +156,7 @@ async function claim(out: string, table: string, config: AblationConfig): Promis
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text === null) return writeJson(file, given)
   // As if `steps` were nested: in a training run it may change, here it may not.
-  const difference = conflict({ ablation: JSON.parse(text) }, { ablation: JSON.parse(JSON.stringify(given)) })
+  const difference = findConflict({ ablation: JSON.parse(text) }, { ablation: JSON.parse(JSON.stringify(given)) })
   if (difference) throw outOfRange('out', `a folder of its own, or the settings of the one in ${out}`, difference)
 }
 

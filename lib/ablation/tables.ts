@@ -1,7 +1,7 @@
 /** The rows of the paper's tables 4 and 5, and of the comparison of ways against collapse. */
 
 import { outOfRange } from '../errors.js'
-import type { TrainingConfigInput } from '../training/schema.js'
+import type { TrainingConfigInput } from '../training/tokenizer/schema.js'
 
 /** One row: how it differs from the full recipe. */
 export interface Arm {

@@ -54,7 +54,7 @@ async function run(model: string, options: Options): Promise<void> {
   const { imageSource } = await import('../data/image-source.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { evaluateReconstruction } = await import('../evaluation/reconstruction.js')
-  const { readRun } = await import('../training/run.js')
+  const { readTokenizerRun } = await import('../training/tokenizer/record.js')
   const { writeJson: saveJson } = await import('../files/atomic.js')
   using tokenizer = await Tokenizer.load(model, { device, raw })
   const line = new ProgressLine({ unit: 'images', quiet: json })
@@ -76,7 +76,7 @@ async function run(model: string, options: Options): Promise<void> {
     )
   ).finally(() => line.stop())
   // Where the run's report finds it.
-  if (await readRun(model)) await saveJson(join(model, 'evaluation-reconstruction.json'), result)
+  if (await readTokenizerRun(model)) await saveJson(join(model, 'evaluation-reconstruction.json'), result)
   if (json) return writeJson(result)
   for (const notice of result.notices) process.stderr.write(`${notice}\n`)
   writeTable(rows(result))

@@ -83,7 +83,7 @@ async function inspectLatents(path: string, options: Options, { device, signal, 
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { findTokenizer } = await import('../tokenizer/folder.js')
   const { openLatents } = await import('../latents/index.js')
-  const { readRun } = await import('../training/run.js')
+  const { readTokenizerRun } = await import('../training/tokenizer/record.js')
   const { encodeSamples, readSamples } = await import('../evaluation/latent-samples.js')
   const { describeLatents } = await import('../evaluation/latent-space.js')
 
@@ -111,7 +111,7 @@ async function inspectLatents(path: string, options: Options, { device, signal, 
     return await readSamples(shards, reading)
   }
   const samples = await read()
-  const inRun = isTokenizer && (await readRun(path)) !== null
+  const inRun = isTokenizer && (await readTokenizerRun(path)) !== null
   const folder = options.out ?? (inRun ? `${path.replace(/[\\/]$/, '')}/latents` : 'latent-space')
   const result = await describeLatents(samples, folder, {
     ...(tokenizer && source && { decoder: { tokenizer, images: source } }),

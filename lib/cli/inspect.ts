@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Inspected, inspect } from '../report/inspect.js'
-import type { GeneratorRunRecord } from '../training/generator-record.js'
-import type { RunRecord } from '../training/run.js'
+import type { GeneratorRunRecord } from '../training/generator/record.js'
+import type { TokenizerRunRecord } from '../training/tokenizer/record.js'
 import { addExamples, writeJson, writeTable } from './context.js'
 
 export function define(command: Command): void {
@@ -25,7 +25,7 @@ export function define(command: Command): void {
   })
 }
 
-function tokenizerRows({ settled, data }: RunRecord): [string, unknown][] {
+function tokenizerRows({ settled, data }: TokenizerRunRecord): [string, unknown][] {
   const { tokenizer, batch, optimizer, precision, masking, align } = settled
   const { imageSize, latentTokens, latentChannels } = tokenizer
   const aligned = [align.local && 'local', align.global && 'global'].filter(Boolean).join(' and ')

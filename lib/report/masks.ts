@@ -10,7 +10,7 @@ import { maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
 import { Teacher } from '../teacher/teacher.js'
 import { tensor } from '../tensor/tensor.js'
-import type { RunRecord } from '../training/run.js'
+import type { TokenizerRunRecord } from '../training/tokenizer/record.js'
 import { locateWeights } from '../weights/index.js'
 import { type ReportImage, webp } from './images.js'
 
@@ -27,7 +27,10 @@ interface Options {
  * What training hides of the run's images, from few patches to the most, at random and where the teacher is found by importance.
  * Null where nothing is masked or the images are no longer there.
  */
-export async function drawMaskSheet(record: RunRecord, { data, device }: Options): Promise<ReportImage | null> {
+export async function drawMaskSheet(
+  record: TokenizerRunRecord,
+  { data, device }: Options
+): Promise<ReportImage | null> {
   const { masking, tokenizer } = record.settled
   const { weights } = record.settled.teacher
   if (masking.target !== 'image' || masking.max === 0) return null

@@ -3,10 +3,10 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MactokError } from '../errors.js'
-import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator-record.js'
-import { type RunRecord, readRun } from '../training/run.js'
+import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator/record.js'
+import { readTokenizerRun, type TokenizerRunRecord } from '../training/tokenizer/record.js'
 
-export type AnyRunRecord = RunRecord | GeneratorRunRecord
+export type AnyRunRecord = TokenizerRunRecord | GeneratorRunRecord
 
 /**
  * The record of a tokenizer's or a generator's run, or null when the folder holds none.
@@ -21,7 +21,7 @@ export async function readAnyRun(folder: string): Promise<AnyRunRecord | null> {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw new MactokError('ERR_FORMAT', `${path} cannot be read as JSON`, { cause })
   }
-  return kind === 'generator' ? readGeneratorRun(folder) : readRun(folder)
+  return kind === 'generator' ? readGeneratorRun(folder) : readTokenizerRun(folder)
 }
 
 export interface GridFile {

@@ -1,9 +1,9 @@
 /** A run's settings beside its preset's, and the command that gives them. */
 
 import { configFields } from '../config.js'
-import { generatorTrainingSchema, resolveGeneratorTraining } from '../training/generator-schema.js'
-import { decoderTraining, fixedOfDecoder, resolveConfig } from '../training/presets.js'
-import { trainingSchema } from '../training/schema.js'
+import { generatorTrainingSchema, resolveGeneratorTraining } from '../training/generator/schema.js'
+import { decoderTraining, fixedOfDecoder, resolveConfig } from '../training/tokenizer/presets.js'
+import { trainingSchema } from '../training/tokenizer/schema.js'
 import type { AnyRunRecord } from './run-folder.js'
 
 export interface Setting {

@@ -1,4 +1,4 @@
-/** Checkpoint folders `checkpoints/step-0010000/`: complete or not there. */
+/** Checkpoint folders `checkpoints/step-0010000/`, each complete or absent. */
 
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -11,12 +11,12 @@ const folderOf = (run: string) => join(run, 'checkpoints')
 /** `step-0010000` */
 export const checkpointName = (step: number): string => `step-${String(step).padStart(7, '0')}`
 
-/** What `state.json` holds: with the seed in the configuration it decides everything that the weights do not. */
+/** What `state.json` holds: with the seed in the configuration it decides everything that the weights do not decide. */
 export interface CheckpointState {
   formatVersion: 1
   /** Optimiser steps done. */
   step: number
-  /** Images seen: the position in the data. */
+  /** Samples seen: the position in the data. */
   samples: number
   config: unknown
   versions: Record<string, string>
@@ -29,15 +29,15 @@ export interface Checkpoint {
   state: CheckpointState
 }
 
-async function fileSizes(folder: string): Promise<Record<string, number>> {
+async function readSizes(folder: string): Promise<Record<string, number>> {
   const names = (await readdir(folder)).filter((name) => name !== stateFile).sort()
   const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size))
   return Object.fromEntries(names.map((name, i) => [name, sizes[i] as number]))
 }
 
 /**
- * Reads a checkpoint's state and checks that its files are all there.
- * @throws {MactokError} `ERR_FORMAT` naming the missing or cut file
+ * Reads a checkpoint's state and checks that its files are complete.
+ * @throws {MactokError} `ERR_FORMAT` naming the missing or truncated file
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   let state: CheckpointState
@@ -48,21 +48,21 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
       cause
     })
   }
-  const sizes = await fileSizes(folder)
+  const sizes = await readSizes(folder)
   for (const [name, size] of Object.entries(state.files)) {
     if (sizes[name] !== size) {
-      const found = sizes[name] === undefined ? 'is missing' : `has ${sizes[name]} bytes instead of ${size}`
-      throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${name} ${found}`)
+      const fault = sizes[name] === undefined ? 'is missing' : `has ${sizes[name]} bytes instead of ${size}`
+      throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${name} ${fault}`)
     }
   }
   return { folder, state }
 }
 
-/** Where a run keeps the checkpoint of a step. */
+/** The folder of a run's checkpoint at a step. */
 export const checkpointFolder = (run: string, step: number): string => join(folderOf(run), checkpointName(step))
 
-/** Steps of a run's checkpoint folders, newest first, complete or not. */
-async function steps(run: string): Promise<number[]> {
+/** The steps of a run's checkpoint folders, newest first, complete or not. */
+async function listSteps(run: string): Promise<number[]> {
   const names = await readdir(folderOf(run)).catch(() => [])
   return names
     .flatMap((name) => {
@@ -72,9 +72,9 @@ async function steps(run: string): Promise<number[]> {
     .sort((a, b) => b - a)
 }
 
-/** The complete checkpoint with the highest step of a run folder, or null when it has none. */
+/** Finds the complete checkpoint with the highest step of a run folder; null when it has none. */
 export async function newestCheckpoint(run: string): Promise<Checkpoint | null> {
-  for (const step of await steps(run)) {
+  for (const step of await listSteps(run)) {
     try {
       return await readCheckpoint(checkpointFolder(run, step))
     } catch (error) {
@@ -85,8 +85,8 @@ export async function newestCheckpoint(run: string): Promise<Checkpoint | null> 
 }
 
 /**
- * Writes a checkpoint beside its place, syncs it to disk and renames it; then deletes what need not be kept:
- * the `keep` newest stay, and every one whose step is a multiple of `keepEvery`.
+ * Writes a checkpoint under a temporary name, syncs it to disk and renames it; then deletes older ones, but keeps the `keep` newest
+ * and every one whose step is a multiple of `keepEvery`.
  * @param write - fills the folder
  * @returns its folder
  */
@@ -102,18 +102,18 @@ export async function writeCheckpoint(
   await rm(unfinished, { recursive: true, force: true })
   await mkdir(unfinished, { recursive: true })
   await write(unfinished)
-  await writeJson(join(unfinished, stateFile), { formatVersion: 1, ...state, files: await fileSizes(unfinished) })
+  await writeJson(join(unfinished, stateFile), { formatVersion: 1, ...state, files: await readSizes(unfinished) })
   await syncFolder(unfinished)
   await discard(folder)
   await rename(unfinished, folder)
   await syncFolder(parent)
 
-  const old = (await steps(run)).slice(keep).filter((step) => keepEvery === null || step % keepEvery !== 0)
+  const old = (await listSteps(run)).slice(keep).filter((step) => keepEvery === null || step % keepEvery !== 0)
   await Promise.all(old.map((step) => discard(join(parent, checkpointName(step)))))
   return folder
 }
 
-/** Deletes a folder under another name, so that what is left after a crash is never taken for a checkpoint. */
+/** Renames a folder before it is deleted, so that the remains of a crash are never taken for a checkpoint. */
 async function discard(folder: string): Promise<void> {
   const away = join(folder, '..', `.${basename(folder)}.old`)
   await rm(away, { recursive: true, force: true })

@@ -7,7 +7,7 @@ export type MetricsRecord = { step: number } & { [name: string]: number | Record
 
 const fileName = 'metrics.jsonl'
 
-/** The lines of a run folder's metrics log; a last line cut short by a crash is left out. */
+/** Reads the lines of a run folder's metrics log; a last line that a crash cut short is skipped. */
 export function readMetrics(folder: string): MetricsRecord[] {
   const path = join(folder, fileName)
   if (!existsSync(path)) return []
@@ -37,7 +37,7 @@ export class MetricsLog {
   readonly #file: number
   readonly #events: EventFile
 
-  /** @param step - the step that the run goes on from: lines past it are cut, because they will be written anew */
+  /** @param step - the step that the run resumes from: later lines are removed, because they will be written again */
   constructor(folder: string, step: number) {
     const path = join(folder, fileName)
     const kept = readMetrics(folder).filter((record) => record.step <= step)

@@ -8,14 +8,14 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-/** CRC-32C (Castagnoli) of some bytes, as TFRecord uses it. */
+/** CRC-32C (Castagnoli), as TFRecord uses it. */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff
   for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8)
   return ~crc >>> 0
 }
 
-/** TFRecord stores a rotated checksum, because a checksum of data that holds checksums is weak. */
+/** TFRecord stores a rotated checksum, because the checksum of data that contains its own checksum is weak. */
 function maskedCrc(bytes: Uint8Array): Buffer {
   const crc = crc32c(bytes)
   const masked = Buffer.alloc(4)
@@ -30,7 +30,7 @@ function record(data: Uint8Array): Buffer {
   return Buffer.concat([length, maskedCrc(length), data, maskedCrc(data)])
 }
 
-// The few pieces of protobuf's wire format that an Event needs.
+// The parts of protobuf's wire format that an Event needs.
 function varint(value: number): Buffer {
   const bytes: number[] = []
   let rest = value
@@ -54,12 +54,12 @@ function float(field: number, value: number): Buffer {
 const event = (step: number, content: Uint8Array) =>
   Buffer.concat([double(1, Date.now() / 1000), integer(2, step), content])
 
-/** Writes scalars where TensorBoard finds them. */
+/** An event file of TensorBoard, in which scalars are written. */
 export class EventFile {
   readonly path: string
   readonly #file: number
 
-  /** @param step - where the run (re)starts: TensorBoard then forgets what an earlier file says about later steps */
+  /** @param step - the step that the run starts or resumes from: TensorBoard then ignores later steps of earlier files */
   constructor(folder: string, step: number) {
     const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0')
     this.path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${step}`)

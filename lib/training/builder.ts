@@ -1,153 +1,105 @@
+import { callable } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
-import type { ImageSource } from '../data/image-set.js'
-import { asSource } from '../data/image-source.js'
-import { invalidParameter, outOfRange } from '../errors.js'
+import { outOfRange } from '../errors.js'
 import { type ProfileConfig, type ProfileInput, profileSchema } from '../profile/schema.js'
 import { Emitter } from './emitter.js'
-import { decoderTraining, resolveConfig } from './presets.js'
-import { readRun } from './run.js'
-import type { RunOptions } from './run-options.js'
-import type { TrainingConfig, TrainingConfigInput } from './schema.js'
-import { runTokenizerTraining, type TokenizerRun } from './tokenizer-run.js'
-import { type TrainingEvents, trainingEventNames } from './training-events.js'
+import type { SharedEvents } from './events.js'
+import { checkRunOptions, type FinishedRun, type RunOptions } from './options.js'
+import type { Recipe, TrainingRecord } from './recipe.js'
+import { runTraining } from './run.js'
+import type { SharedConfig, SharedInput } from './schema.js'
 
-/** Whoever gives steps no longer means epochs. */
-const inSteps = (settings: TrainingConfigInput): TrainingConfigInput => ({ epochs: null, ...settings })
+/** How a builder resolves the settings of its kind of training, and the events that the kind has. */
+interface Kind<Input, Config, Events> {
+  /** Completes and validates settings. */
+  resolve(input: Input): Config
+  eventNames: readonly (keyof Events & string)[]
+}
 
 /**
- * A tokenizer run in the making: every method lays settings over those before and returns the same object.
+ * Describes a run: every method lays settings over those before and returns the same object.
  * Wrong settings are refused at once, by name.
  */
-export class TokenizerTraining {
-  readonly #events = new Emitter<TrainingEvents>()
-  #settings: TrainingConfigInput
-  #source: ImageSource | undefined
-  #heldOut: ImageSource | undefined
+export abstract class Training<Input extends SharedInput, Config extends SharedConfig, Events extends SharedEvents> {
+  protected readonly events = new Emitter<Events>()
+  readonly #kind: Kind<Input, Config, Events>
+  #settings: Input
+  #config: Config
   #profile: ProfileConfig | null = null
 
-  constructor(input: string | TrainingConfigInput) {
-    if (typeof input !== 'string' && (typeof input !== 'object' || input === null)) {
-      throw invalidParameter('preset', 'the name of a preset or settings', input)
-    }
-    this.#settings = typeof input === 'string' ? { preset: input } : input
-    resolveConfig(this.#settings)
+  /** @param input - the name of a preset, or settings */
+  constructor(input: string | Input, kind: Kind<Input, Config, Events>) {
+    this.#kind = kind
+    this.#settings = typeof input === 'string' ? ({ preset: input } as Input) : input
+    this.#config = kind.resolve(this.#settings)
+  }
+
+  /** The recipe with its data. @throws {TypeError} without data */
+  protected abstract recipe(): Recipe<TrainingRecord & { config: Config }, unknown>
+
+  /** The settings so far with others laid over them. */
+  protected merge(settings: Input): Input {
+    return mergeConfig(this.#settings, settings) as Input
   }
 
   /** The complete configuration, defaults filled in. */
-  get config(): TrainingConfig {
-    return resolveConfig(this.#settings)
-  }
-
-  /** Images to train on, and others to evaluate on (else `data.heldOut` images are taken out of the first). */
-  data(source: ImageSource | string, options: { heldOut?: ImageSource | string } = {}): this {
-    this.#source = asSource('source', source)
-    this.#heldOut = options.heldOut === undefined ? undefined : asSource('heldOut', options.heldOut)
-    return this
+  get config(): Config {
+    return this.#config
   }
 
   /** Any settings, by the names of the configuration: `set({ seed: 1, optimizer: { lr: 1e-3 } })`. */
-  set(settings: TrainingConfigInput): this {
-    const changed = mergeConfig(this.#settings, settings?.steps === undefined ? settings : inSteps(settings))
-    resolveConfig(changed as TrainingConfigInput)
-    this.#settings = changed
+  set(settings: Input): this {
+    const merged = this.merge(settings)
+    this.#config = this.#kind.resolve(merged)
+    this.#settings = merged
     return this
   }
 
-  masking(masking: NonNullable<TrainingConfigInput['masking']>): this {
-    return this.set({ masking })
+  precision(precision: NonNullable<Input['precision']>): this {
+    return this.set({ precision } as Input)
   }
 
-  /** What is aligned with the teacher; `false`: nothing. */
-  align(align: NonNullable<TrainingConfigInput['align']> | false): this {
-    return this.set({ align: align === false ? { local: false, global: false } : align })
+  optimizer(optimizer: NonNullable<Input['optimizer']>): this {
+    return this.set({ optimizer } as Input)
   }
 
-  /**
-   * The teacher's weights; `auto` trains without semantic masks and alignment, and says so, where the preset's are missing; null always
-   * does.
-   */
-  teacher(weights: 'auto' | (string & {}) | null, options: { patchSize?: number | null } = {}): this {
-    return this.set({
-      teacher: weights === 'auto' ? { missing: 'skip', ...options } : { weights, missing: 'error', ...options }
-    })
+  loss(loss: NonNullable<Input['loss']>): this {
+    return this.set({ loss } as Input)
   }
 
-  precision(precision: NonNullable<TrainingConfigInput['precision']>): this {
-    return this.set({ precision })
-  }
-
-  optimizer(optimizer: NonNullable<TrainingConfigInput['optimizer']>): this {
-    return this.set({ optimizer })
-  }
-
-  loss(loss: NonNullable<TrainingConfigInput['loss']>): this {
-    return this.set({ loss })
-  }
-
-  /** The discriminator, on by the name of its backbone's weights (`auto`: the best one found); `false`: none. */
-  discriminator(discriminator: NonNullable<TrainingConfigInput['discriminator']> | false): this {
-    return this.set({ discriminator: discriminator === false ? { weights: null } : discriminator })
-  }
-
-  checkpoint(checkpoint: NonNullable<TrainingConfigInput['checkpoint']>): this {
-    return this.set({ checkpoint })
-  }
-
-  evaluate(evaluation: NonNullable<TrainingConfigInput['evaluation']>): this {
-    return this.set({ evaluation })
+  checkpoint(checkpoint: NonNullable<Input['checkpoint']>): this {
+    return this.set({ checkpoint } as Input)
   }
 
   /**
-   * Profiles some steps, after some that warm up: `profile/trace.json` in the run folder, for https://ui.perfetto.dev, and
-   * `profile/table.md` tell where their time goes. The event `profile` names them.
+   * Profiles some steps after some warm-up steps: `profile/trace.json` in the run folder, for https://ui.perfetto.dev, and
+   * `profile/table.md` show where their time goes. The event `profile` names them.
    */
   profile(profile: ProfileInput = {}): this {
     this.#profile = parseConfig(profileSchema, profile, 'profile')
     return this
   }
 
-  /** Calls a listener: `start`, `step` (every log interval), `evaluation`, `checkpoint`, `grid`, `features`, `broken` (an image), `profile`, `notice`. */
-  on<Name extends keyof TrainingEvents>(name: Name, listener: (event: TrainingEvents[Name]) => void): this {
-    if (!trainingEventNames.includes(name)) throw outOfRange('event', `one of ${trainingEventNames.join(', ')}`, name)
-    if (typeof listener !== 'function') throw invalidParameter('listener', 'a function', listener)
-    this.#events.on(name, listener)
+  /** Calls a listener at every event of a name: `start`, `step` (every log interval), `grid`, `checkpoint`, `profile`, `notice`, … */
+  on<Name extends keyof Events & string>(name: Name, listener: (event: Events[Name]) => void): this {
+    const { eventNames } = this.#kind
+    if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
+    callable('listener', listener)
+    this.events.on(name, listener)
     return this
   }
 
   /**
-   * Trains, and resolves when the last step's checkpoint is written, or after a checkpoint when `signal` aborts.
+   * Trains; resolves when the last step's checkpoint is written, or after a checkpoint when `signal` aborts.
    * @throws {TypeError|RangeError} wrong options, no data
-   * @throws {MactokError} missing weights, unreadable data, a run folder that does not fit
+   * @throws {MactokError} ERR_DIVERGED after `maxSkipped` steps in a row that were not finite; missing weights, unreadable data, a run
+   * folder or a tokenizer that does not fit
    */
-  run(options: RunOptions): Promise<TokenizerRun> {
-    if (!this.#source) throw invalidParameter('data', 'an image source, by .data(imageFolder(path))', undefined)
-    const { steps } = options ?? {}
-    const config = resolveConfig(
-      mergeConfig(this.#settings, steps === undefined ? {} : inSteps({ steps })) as TrainingConfigInput
-    )
-    const request = {
-      config,
-      source: this.#source,
-      heldOut: this.#heldOut,
-      profile: this.#profile,
-      events: this.#events
-    }
-    return runTokenizerTraining(request, options)
+  async run(options: RunOptions): Promise<FinishedRun> {
+    const recipe = this.recipe()
+    checkRunOptions(options)
+    const { steps } = options
+    const config = steps === undefined ? this.#config : this.#kind.resolve(this.merge({ steps } as Input))
+    return runTraining(recipe, { config, profile: this.#profile, events: this.events }, options)
   }
-}
-
-/** Starts a description of a tokenizer run from a preset or from settings; `.data(…)…run({ dir })` runs it. */
-export const trainTokenizer = (preset: string | TrainingConfigInput): TokenizerTraining => new TokenizerTraining(preset)
-
-/**
- * Starts a description of the fine-tuning of a trained run's decoder (method.md §6): encoder and latents stay as they are, so latents
- * that were written before stay valid. Begins with the run's settings, less what only concerns the encoder.
- * @param run - its folder
- * @throws {RangeError} when the folder holds no run
- */
-export async function trainDecoder(run: string): Promise<TokenizerTraining> {
-  if (typeof run !== 'string') throw invalidParameter('run', 'the folder of a tokenizer run', run)
-  const record = await readRun(run)
-  if (!record) throw outOfRange('run', 'the folder of a tokenizer run', run)
-  return new TokenizerTraining(decoderTraining(record.config, run))
 }

@@ -4,7 +4,7 @@ import { outOfRange } from '../errors.js'
 /** `pausing` and `stopping` last until the running step has ended. */
 export type TrainingState = 'waiting' | 'running' | 'pausing' | 'paused' | 'stopping' | 'ended'
 
-/** A hand on a training run from outside: `.run({ control })`. Everything acts between two steps. */
+/** Controls a training run from outside, by `.run({ control })`. Everything acts between two steps. */
 export class TrainingControl {
   readonly #events = new EventEmitter()
   #phase: 'waiting' | 'running' | 'ended' = 'waiting'
@@ -20,7 +20,7 @@ export class TrainingControl {
     return this.#phase
   }
 
-  /** Holds the run after the step that runs; nothing of it is computed until `resume`. */
+  /** Pauses the run after the running step; nothing is computed until `resume`. */
   pause(): void {
     this.#paused = true
     this.#events.emit('change')
@@ -32,8 +32,8 @@ export class TrainingControl {
   }
 
   /**
-   * Asks for a checkpoint after the step that runs, also of a paused run; resolves when it is written.
-   * @throws what the run failed with
+   * Requests a checkpoint after the running step, also of a paused run; resolves when it is written.
+   * @throws the error that the run failed with
    */
   async checkpoint(): Promise<void> {
     if (this.#phase !== 'ended') {
@@ -52,7 +52,7 @@ export class TrainingControl {
 
   /** @internal */
   begin(): void {
-    if (this.#phase !== 'waiting') throw outOfRange('control', 'a control that no other run had', this.#phase)
+    if (this.#phase !== 'waiting') throw outOfRange('control', 'a control that no run has used', this.#phase)
     this.#phase = 'running'
   }
 
@@ -63,7 +63,7 @@ export class TrainingControl {
     this.#events.emit('saved')
   }
 
-  /** @internal Whether a checkpoint is waited for. */
+  /** @internal Whether somebody waits for a checkpoint. */
   get wantsCheckpoint(): boolean {
     return this.#events.listenerCount('saved') > 0
   }
@@ -74,17 +74,17 @@ export class TrainingControl {
   }
 
   /** @internal Whether the loop has to wait. */
-  get holds(): boolean {
+  get isHolding(): boolean {
     return this.#paused && !this.#stopped
   }
 
-  /** @internal Tells that a checkpoint of the present step exists. */
-  saved(): void {
+  /** @internal A checkpoint of the current step exists. */
+  reportCheckpoint(): void {
     this.#events.emit('saved')
   }
 
-  /** @internal Waits until something is asked for, or the signal aborts. */
-  async change(signal: AbortSignal | undefined): Promise<void> {
+  /** @internal Waits until something is requested, or the signal aborts. */
+  async waitForChange(signal: AbortSignal | undefined): Promise<void> {
     this.#held = true
     try {
       await once(this.#events, 'change', signal ? { signal } : {})

@@ -1,4 +1,4 @@
-/** Listeners by event, typed. */
+/** Typed listeners by event. */
 export class Emitter<Events extends object> {
   readonly #listeners: { [Name in keyof Events]?: ((event: Events[Name]) => void)[] } = {}
 

@@ -2,11 +2,11 @@
 
 export interface LearningRateSchedule {
   peak: number
-  /** Steps of linear warm-up from peak/warmup. */
+  /** Steps of linear warm-up, from peak/warmup. */
   warmup: number
   /** Steps of the whole run. */
   steps: number
-  /** End of the cosine as a part of the peak. */
+  /** End of the cosine as a fraction of the peak. */
   final: number
 }
 
@@ -21,7 +21,7 @@ export interface Annealing {
   kind: 'none' | 'linear' | 'cyclical'
   /** Steps of the linear ramp, or of one cycle. */
   steps: number
-  /** Part of a cycle in which the weight grows. */
+  /** Fraction of a cycle in which the weight grows. */
   ramp: number
 }
 

@@ -1,236 +1,86 @@
+/** Settings that every kind of training has. */
+
 import { z } from 'zod'
-import { reconstructionMetrics } from '../evaluation/metric-names.js'
-import { tokenizerSchema } from '../tokenizer/schema.js'
-import { computing, count, fraction, keeping, microBatchIssue, positive } from './shared-schema.js'
+import { mergeConfig, parseConfig } from '../config.js'
 
-const weight = z.number().nonnegative()
+export const count = z.number().int().nonnegative()
+export const positive = z.number().int().positive()
+export const fraction = z.number().min(0).max(1)
 
-/** Masking of method.md §2; the ratio of an image is drawn from U[min, max] and clipped to [0, max]. */
-export const maskingSchema = z.strictObject({
-  target: z
-    .enum(['image', 'latent', 'none'])
-    .default('image')
-    .describe('what is masked: image tokens (MacTok), the latents before the decoder (a baseline), or nothing'),
-  min: z
-    .number()
-    .min(-1)
-    .max(1)
-    .default(-0.1)
-    .describe('lower end of the drawn mask ratio; below 0 some images stay whole'),
-  max: fraction.default(0.7).describe('M, the upper end of the drawn mask ratio'),
-  semantic: fraction
-    .default(0.5)
-    .describe('probability of masking what the teacher finds most important, else at random'),
-  per: z.enum(['image', 'batch']).default('image').describe('draw the ratio and the kind for each image or for a batch')
+export const checkpointSchema = z.strictObject({
+  every: positive.default(5_000).describe('steps between checkpoints; one is always written at the end'),
+  keep: positive.default(3).describe('newest checkpoints to keep'),
+  keepEvery: positive.nullable().default(null).describe('also keep every checkpoint whose step is a multiple of this')
 })
 
-/** Alignment of the latents with the teacher's features, method.md §4. */
-export const alignmentSchema = z.strictObject({
-  local: z.boolean().default(true).describe("align latents with the teacher's patch tokens"),
-  global: z.boolean().default(true).describe("align the mean latent with the teacher's cls"),
-  shared: z.boolean().default(false).describe('one head for both instead of two'),
-  hidden: positive.default(1024).describe("width of the heads' hidden layers"),
-  on: z.enum(['sample', 'mean']).default('sample').describe('align the sampled latents or their means')
+export const emaSchema = z.strictObject({
+  decay: fraction.default(0.9999).describe('decay of the moving average of the weights'),
+  warmup: z
+    .boolean()
+    .default(true)
+    .describe('use min(decay, (1+n)/(10+n)) at update n, so that short runs forget their initial weights')
 })
 
-export const teacherSchema = z.strictObject({
-  weights: z
-    .string()
-    .nullable()
-    .default('dinov2-base')
-    .describe('frozen DINOv2 for semantic masks and alignment: a name for `weights pull`, or a folder; null: neither'),
-  patchSize: positive
-    .nullable()
-    .default(null)
-    .describe("resample the teacher's patches to this side and feed the full image (SoftVQ); null: resize the image"),
-  missing: z
-    .enum(['error', 'skip'])
-    .default('error')
-    .describe('without its weights: stop, or say so and train without semantic masks and alignment'),
-  cache: z
-    .string()
-    .min(1)
-    .nullable()
-    .default(null)
+/** How a run computes, whatever it trains. */
+export const computing = {
+  precision: z
+    .enum(['auto', 'fp32', 'tf32', 'bf16'])
+    .default('auto')
     .describe(
-      'folder for its features (auto: in the run folder), so that it looks at each image once; for square images that are always taken whole (data.minScale 1)'
-    )
-})
-
-/** Annealing of the KL weight: a baseline that the paper argues against. */
-export const annealSchema = z.strictObject({
-  kind: z.enum(['none', 'linear', 'cyclical']).default('none').describe('how the KL weight grows'),
-  steps: positive.default(10_000).describe('steps of the linear ramp, or of one cycle'),
-  ramp: fraction.default(0.5).describe('part of a cycle in which the weight grows from 0; it stays for the rest')
-})
-
-export const lossSchema = z.strictObject({
-  reconstruction: z.enum(['mse', 'l1']).default('mse').describe('reconstruction loss, mean over all elements'),
-  weights: z
-    .strictObject({
-      reconstruction: weight.default(1).describe('weight of the reconstruction loss'),
-      perceptual: weight.default(1).describe('weight of the perceptual loss, where loss.perceptual names a network'),
-      adversarial: weight
-        .default(0.2)
-        .describe("weight of the generator's and the discriminator's losses, where there is a discriminator"),
-      kl: weight.default(1e-6).describe('weight of the KL term (a sum over L·Z, a mean over images)'),
-      alignment: weight.default(0.1).describe('weight of the alignment loss')
-    })
-    .prefault({}),
-  perceptual: z
-    .strictObject({
-      weights: z
-        .string()
-        .nullable()
-        .default(null)
-        .describe('LPIPS network of the perceptual loss: lpips-vgg, lpips-alex or a path; null: no such loss'),
-      warmup: count.default(10_000).describe('steps in which its weight grows from 0')
-    })
-    .prefault({}),
-  klAnneal: annealSchema.prefault({})
-})
-
-/** The discriminator of method.md §5: a frozen DINO with trained heads. */
-export const discriminatorSchema = z.strictObject({
-  weights: z
-    .string()
-    .nullable()
-    .default(null)
-    .describe(
-      'frozen backbone: a DINO or DINOv2 by name or folder; auto: DINO v1 S/16 if found, else DINOv2 S/14; null: no discriminator'
+      'bf16: autocast over fp32 weights; tf32: CUDA rounds products; auto: bf16 where the hardware supports it'
     ),
-  start: count.default(20_000).describe('step from which it trains and judges; nothing of it is computed before'),
-  inputSize: positive.default(224).describe('side in pixels of what the backbone sees; a multiple of its patch'),
-  loss: z
-    .enum(['hinge', 'vanilla', 'non-saturating'])
-    .default('hinge')
-    .describe('adversarial loss of discriminator and generator'),
-  adaptive: z.boolean().default(false).describe("VQGAN's adaptive weight of the generator's term"),
-  augment: z
-    .strictObject({
-      probability: fraction.default(0.5).describe('probability of each DiffAugment policy, one coin for a batch'),
-      color: z.boolean().default(true).describe('change brightness, saturation and contrast'),
-      translation: fraction.default(0.125).describe('largest shift as a part of the side; 0: none'),
-      cutout: fraction.default(0.2).describe('side of the square cut out as a part of the side; 0: none'),
-      strongCutout: fraction.default(0.5).describe('the same in the strong view, of which the policies always act')
-    })
-    .prefault({}),
-  consistency: weight.default(4).describe('weight of the consistency of its logits with those of a strong view'),
-  lecam: weight.default(1e-3).describe('weight of LeCAM beside the adversarial loss'),
-  lecamDecay: fraction.default(0.999).describe("decay of LeCAM's averages")
-})
+  graphs: z.boolean().default(false).describe('record steps as CUDA graphs, which speeds up small models on fast GPUs'),
+  checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory')
+}
 
-/** AdamW and its schedule, method.md §6. */
-export const optimizerSchema = z.strictObject({
-  lr: weight.nullable().default(null).describe('peak learning rate; null: 1e-4 × batch/256'),
-  betas: z.tuple([fraction, fraction]).default([0.9, 0.95]).describe("AdamW's betas"),
-  eps: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
-  weightDecay: weight.default(1e-4).describe('weight decay of matrices'),
-  clip: z.number().positive().default(1).describe("largest global norm of a step's gradients"),
-  warmup: count.nullable().default(null).describe('steps of linear warm-up; null: one epoch'),
-  final: fraction.default(0.1).describe('end of the cosine as a part of the peak')
-})
+/** What a run keeps and reports, whatever it trains. */
+export const keeping = {
+  ema: emaSchema.prefault({}),
+  checkpoint: checkpointSchema.prefault({}),
+  maxSkipped: positive
+    .default(100)
+    .describe('stop after so many steps in a row with a loss or gradient that is not finite (checked when logging)'),
+  log: z.strictObject({ every: positive.default(50).describe('steps between lines of the metrics log') }).prefault({})
+}
 
-export const dataSchema = z.strictObject({
-  minScale: z
-    .number()
-    .positive()
-    .max(1)
-    .default(0.8)
-    .describe('random crops come from a short side between size and size/minScale'),
-  flip: z.boolean().default(true).describe('flip half of the images horizontally'),
-  strict: z.boolean().default(false).describe('stop at a broken image instead of leaving it out'),
-  heldOut: count.default(0).describe('images kept out of training for evaluation, where no other folder is given')
-})
+const shared = z.object({ ...computing, ...keeping })
 
-export const evaluationSchema = z.strictObject({
-  every: positive.default(5_000).describe('steps between evaluations on held-out images (EMA weights, never masked)'),
-  images: positive.default(1_024).describe('largest number of held-out images in one evaluation'),
-  batch: positive.default(64).describe('images in one pass of an evaluation'),
-  metrics: z
-    .array(z.enum(reconstructionMetrics))
-    .default([])
-    .describe('besides PSNR, active units and KL: some of ssim, lpips and rfid, comma-separated'),
-  probe: z
-    .enum(['none', 'mean', 'flatten'])
-    .default('none')
-    .describe(
-      "also the accuracy of a linear probe, fitted on every other held-out image's latents (their mean over the tokens, or all) and judged by the rest"
-    )
-})
+/** What the configuration of every kind of training has. */
+export type SharedConfig = z.output<typeof shared> & {
+  steps: number
+  batch: number
+  microBatch: number | null
+  seed: number
+  grid: { every: number | null }
+}
 
-export const gridSchema = z.strictObject({
-  every: positive
-    .nullable()
-    .default(5_000)
-    .describe('steps between grids of images, their masks and their reconstructions; null: none'),
-  images: positive.default(8).describe('rows of a grid: held-out images, or where there are none those trained on'),
-  ratio: fraction.default(0.5).describe('part of the patches that its masks hide')
-})
+/** What a caller may write of it, and of what each kind has of its own. */
+export type SharedInput = z.input<typeof shared> & {
+  preset?: string | null | undefined
+  steps?: number | undefined
+  optimizer?: object | undefined
+  loss?: object | undefined
+}
 
-/** Everything that decides a tokenizer run, with the defaults of method.md §6 and §9. */
-export const trainingSchema = z
-  .strictObject({
-    preset: z.string().nullable().default(null).describe('name of the preset that these settings started from'),
-    tokenizer: tokenizerSchema.prefault({}),
-    encoderInit: z
-      .string()
-      .nullable()
-      .default(null)
-      .describe('DINOv2 weights that initialise the encoder: a name or a folder; null: from scratch'),
-    init: z
-      .string()
-      .nullable()
-      .default(null)
-      .describe('tokenizer of which the averaged weights start this run: a model, checkpoint or run folder'),
-    part: z
-      .enum(['all', 'decoder'])
-      .default('all')
-      .describe('what is trained; decoder: encoder and latents stay as `init` has them'),
-    epochs: z.number().positive().nullable().default(null).describe('passes over the images, instead of steps'),
-    steps: positive.default(250_000).describe('optimiser steps; the schedules span them'),
-    batch: positive.default(256).describe('images in one optimiser step'),
-    microBatch: positive
-      .nullable()
-      .default(null)
-      .describe('images in one forward and backward pass, the gradients of which are accumulated; null: all'),
-    seed: count.default(0).describe('decides weights, order, crops, flips, masks and noise'),
-    ...computing,
-    masking: maskingSchema.prefault({}),
-    align: alignmentSchema.prefault({}),
-    teacher: teacherSchema.prefault({}),
-    loss: lossSchema.prefault({}),
-    discriminator: discriminatorSchema.prefault({}),
-    optimizer: optimizerSchema.prefault({}),
-    data: dataSchema.prefault({}),
-    ...keeping,
-    evaluation: evaluationSchema.prefault({}),
-    grid: gridSchema.prefault({})
-  })
-  .superRefine((config, context) => {
-    const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
-    const { masking, part, init, align, teacher, data } = config
-    const unfit = microBatchIssue(config)
-    if (unfit) issue(['microBatch'], unfit)
-    if (masking.min > masking.max) {
-      issue(['masking', 'min'], `expected at most masking.max (${masking.max}) but received ${masking.min}`)
-    }
-    if (teacher.cache !== null && data.minScale < 1 && part === 'all') {
-      const expected = 'expected none where training crops at random, but for data.minScale 1'
-      issue(['teacher', 'cache'], `${expected}; data.minScale is ${data.minScale}`)
-    }
-    if (part === 'decoder') {
-      if (init === null) issue(['init'], 'expected a trained tokenizer, of which the decoder is trained alone')
-      if (masking.target !== 'none') issue(['masking', 'target'], 'expected none where the decoder is trained alone')
-      if (align.local || align.global) issue(['align'], 'expected no alignment where the decoder is trained alone')
-    }
-  })
+/** Explains why a micro-batch does not fit; null where it does. */
+export const microBatchIssue = ({ batch, microBatch }: { batch: number; microBatch: number | null }): string | null =>
+  microBatch !== null && batch % microBatch !== 0
+    ? `expected a divisor of batch (${batch}) but received ${microBatch}`
+    : null
 
-/** A complete, validated configuration. */
-export type TrainingConfig = z.output<typeof trainingSchema>
-/** What a caller may write: every field is optional. */
-export type TrainingConfigInput = z.input<typeof trainingSchema>
-
-/** Whether anything asks for the features of a teacher. */
-export const needsTeacher = ({ masking, align, loss }: TrainingConfig): boolean =>
-  (masking.target === 'image' && masking.semantic > 0) || ((align.local || align.global) && loss.weights.alignment > 0)
+/**
+ * Lays settings over those of the preset that they name, and fills in the defaults.
+ * @param input - a preset's name, or settings
+ * @param presetSettings - the settings of a preset; throws for an unknown one
+ * @throws what parseConfig throws
+ */
+export function resolveSettings<S extends z.core.$ZodType>(
+  schema: S,
+  input: string | { preset?: string | null | undefined },
+  presetSettings: (name: string) => unknown
+): z.output<S> {
+  const settings = typeof input === 'string' ? { preset: input } : input
+  const name = settings?.preset
+  const isNamed = name !== undefined && name !== null
+  return parseConfig(schema, isNamed ? mergeConfig(presetSettings(name), settings) : settings)
+}

@@ -7,13 +7,13 @@ import { disposeState, saveState, toState } from '../weights/state.js'
 
 const extension = '.safetensors'
 
-/** Whatever is trained: groups of live tensors that can be replaced. */
+/** The state of a trainer: groups of live tensors, which can be replaced. */
 export interface TrainerState {
   state(): Record<string, NativeState>
   load(state: Record<string, NativeState>): Promise<void>
 }
 
-/** Writes every group that holds something of a trainer's state (`model`, `ema`, `optimizer`, …) to a file of its own. */
+/** Writes every group of a trainer's state (`model`, `ema`, `optimizer`, …) that is not empty to a file of its own. */
 export async function saveTrainer(trainer: TrainerState, folder: string): Promise<void> {
   for (const [group, state] of Object.entries(trainer.state())) {
     if (Object.keys(state).length === 0) continue
@@ -21,7 +21,7 @@ export async function saveTrainer(trainer: TrainerState, folder: string): Promis
   }
 }
 
-/** Loads every group that a checkpoint holds; those that it does not are empty. */
+/** Loads every group that a checkpoint holds; the others become empty. */
 export async function loadTrainer(trainer: TrainerState, { folder, state }: Checkpoint): Promise<void> {
   const groups: Record<string, NativeState> = {}
   for (const [group, tensors] of Object.entries(trainer.state())) {

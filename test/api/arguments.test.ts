@@ -181,14 +181,14 @@ describe('trainings', () => {
   const run = (options: unknown) => () => sit().latents('shards').run(wrong(options))
   refuses([
     ['a preset', () => trainGenerator('sit-tinny'), RangeError, 'did you mean sit-tiny?'],
-    ['settings', () => trainGenerator(wrong(null)), TypeError, 'for preset but received null'],
-    ['shards', () => sit().latents(wrong(7)), TypeError, 'a folder of shards for folder but received 7'],
+    ['settings', () => trainGenerator(wrong(null)), TypeError, 'for the configuration but received null'],
+    ['shards', () => sit().latents(wrong(7)), TypeError, 'a path for folder but received 7'],
     ['a tokenizer', () => sit().latents('x', wrong({ tokenizer: 7 })), TypeError, 'for tokenizer but received 7'],
     ['a flow', () => sit().flow(wrong({ path: 'bent' })), RangeError, "flow.path but received 'bent'"],
     ['an event', () => sit().on(wrong('evaluation'), () => {}), RangeError, "for event but received 'evaluation'"],
     ['a listener', () => sit().on('step', wrong(1)), TypeError, 'a function for listener but received 1'],
     ['a run without shards', () => sit().run({ dir: 'x' }), TypeError, 'for latents but received undefined'],
-    ['a run without folder', run({}), TypeError, 'a folder for the run for dir but received undefined'],
+    ['a run without folder', run({}), TypeError, 'a path for dir but received undefined'],
     ['a stop', run({ dir: 'x', stopAt: -1 }), RangeError, 'a positive integer for stopAt but received -1'],
     ['steps', run({ dir: 'x', steps: 'many' }), TypeError, "for steps but received 'many'"],
     [

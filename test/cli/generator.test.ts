@@ -61,7 +61,7 @@ beforeAll(async () => {
 })
 
 describe('train generator', () => {
-  test('tells its progress, and draws grids of the classes in turn', async () => {
+  test('reports its progress, and draws grids of the classes in turn', async () => {
     const { code, stdout, stderr } = await trainNew('lines', '--tokenizer', place.path('tokenizer'), '--stop-at', '12')
     expect(stderr).toMatch(/lines: steps 0 to 24 on .+ \(fp32\), 64 latents of 2 classes, .+ M parameters\n/)
     expect(stderr).toMatch(/\n12\/24 {2}loss .+ \(flow .+\) {2}.+ latents\/s {2}.+ left\n/)
@@ -81,7 +81,7 @@ describe('train generator', () => {
     expect(events.at(-1)).toEqual({ event: 'end', dir: place.path('json'), step: 2, steps: 2, interrupted: false })
   })
 
-  test('interrupted it ends with code 130; resumed, without being told anything again, it is the same run', async () => {
+  test('exits 130 on SIGINT, and resumes bit-exactly without its settings being given again', async () => {
     let sent = false
     const args = ['--config', place.path('config.yaml'), '--latents', place.path('shards'), '--steps', '400']
     const stopped = ['train', 'generator', ...args, '--out', place.path('cut'), '--device', device]
@@ -92,7 +92,7 @@ describe('train generator', () => {
         child.kill('SIGINT')
       }
     })
-    expect(stderr).toMatch(/Stopped at step \d+ of 400; go on by: mactok train generator --out .+cut --resume\n/)
+    expect(stderr).toMatch(/Stopped at step \d+ of 400; resume with: mactok train generator --out .+cut --resume\n/)
     expect(code).toBe(130)
     expect(Number(/Stopped at step (\d+)/.exec(stderr)?.[1])).toBeLessThan(400)
     expect((await train('--out', place.path('cut'), '--resume', '--steps', '400')).stdout).toContain('step 400 of 400')

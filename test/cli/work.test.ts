@@ -57,7 +57,7 @@ const train = (run: string, ...args: string[]) =>
   ])
 
 describe('train tokenizer', () => {
-  test('tells its progress in plain lines where there is no terminal', async () => {
+  test('reports its progress in plain lines where there is no terminal', async () => {
     const { stdout, stderr } = await train('lines', '--steps', '2', '--data.heldOut', '2', '--evaluation.every', '2')
     expect(stderr).toMatch(/lines: steps 0 to 2 on .+ \(fp32\), 6 images, 2 held out\n/)
     expect(stderr).toMatch(/\n2\/2 {2}loss .+ \(reconstruction .+, kl .+\) .+ dB {2}.+ images\/s {2}0m00s left\n/)
@@ -83,7 +83,7 @@ describe('train tokenizer', () => {
     expect(events.at(-1)).toEqual({ event: 'end', dir: at('json'), step: 2, steps: 3, interrupted: false })
   })
 
-  test('interrupted it writes a checkpoint and ends with code 130; resumed it is the same run', async () => {
+  test('writes a checkpoint and exits 130 on SIGINT, and resumes bit-exactly', async () => {
     let sent = false
     const args = [
       'train',
@@ -104,7 +104,7 @@ describe('train tokenizer', () => {
         child.kill('SIGINT')
       }
     })
-    expect(stderr).toMatch(/Stopped at step \d+ of 40; go on by: mactok train tokenizer --out .+cut --resume\n/)
+    expect(stderr).toMatch(/Stopped at step \d+ of 40; resume with: mactok train tokenizer --out .+cut --resume\n/)
     expect(code).toBe(130)
     const step = Number(/Stopped at step (\d+)/.exec(stderr)?.[1])
     expect(step).toBeLessThan(40)
@@ -116,7 +116,7 @@ describe('train tokenizer', () => {
     expect(weights('cut').equals(weights('run'))).toBe(true)
   })
 
-  test('does not write over a run', async () => {
+  test('does not overwrite a run', async () => {
     const { code, stderr } = await train('run')
     expect(stderr).toContain('it has one at step 40')
     expect(code).toBe(2)

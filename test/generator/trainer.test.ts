@@ -97,7 +97,7 @@ describe('a flow step', () => {
       generatorConfig({ model: 'lightning-dit', qkNorm: true })
     ]
   ] as [string, Partial<NativeFlowTrainerConfig>, ReturnType<typeof generatorConfig>][])(
-    'resumes bit for bit (%s)',
+    'resumes bit-exactly (%s)',
     async (_, changes, model) => {
       const data = batch(2, 4)
       const whole = await create(changes, model)
@@ -139,7 +139,7 @@ describe('a flow step', () => {
     expect(ema?.['x_embedder.weight']).not.toEqual(model?.['x_embedder.weight'])
   })
 
-  test('with latents that are not finite changes nothing and is counted', async () => {
+  test('skips and counts steps with latents that are not finite', async () => {
     const trainer = await create()
     await run(trainer, 0, 2, [batch(6, 4)])
     await trainer.metrics()

@@ -4,11 +4,15 @@ import { type Profile, readProfile } from '../../lib/profile/profile.js'
 import { operationTimes, phaseTimes, profileTable } from '../../lib/profile/table.js'
 import { chromeTrace } from '../../lib/profile/trace.js'
 
-/** A recording: [name, thread, begin, end, number of a step], as they end. */
+/** A recording of spans [name, thread, begin, end, step number], in the order of their ends. */
 function recorded(rows: [string, number, number, number, number?][]): NativeProfile {
   const names = [...new Set(rows.map(([name]) => name))]
   const columns = rows.flatMap(([name, thread, begin, end, number = -1]) => [
-    ...[names.indexOf(name), thread, number, begin, end]
+    names.indexOf(name),
+    thread,
+    number,
+    begin,
+    end
   ])
   return { names, spans: Float64Array.from(columns) }
 }
@@ -65,7 +69,7 @@ describe('a profile', () => {
     expect(found).toEqual({ name: 'aten::mm', calls: 2, self: 25, total: 25 })
   })
 
-  test('counts the total of what calls itself once', () => {
+  test('counts the total of nested calls of one operation once', () => {
     const nested = readProfile(
       recorded([
         ['aten::copy_', 1, 2, 4],
@@ -80,7 +84,7 @@ describe('a profile', () => {
 
   test('is nothing where no step of it was recorded', () => expect(readProfile(recording, 7, 9)).toBeNull())
 
-  test('tells on a GPU that its times are those of the host', () => {
+  test('notes on a GPU that its times are those of the host', () => {
     const options = { most: 5, each: false }
     expect(profileTable(profile, { device: 'cuda', ...options })).toContain('Times are those of the host')
     expect(profileTable(profile, { device: 'cpu', ...options })).not.toContain('Times are those of the host')
@@ -93,7 +97,13 @@ describe('a profile', () => {
       'thread 2'
     ])
     expect(traceEvents).toContainEqual({
-      ...{ ph: 'X', name: 'aten::mm', cat: 'operation', pid: 1, tid: 1, ts: 20, dur: 20 },
+      ph: 'X',
+      name: 'aten::mm',
+      cat: 'operation',
+      pid: 1,
+      tid: 1,
+      ts: 20,
+      dur: 20,
       args: { phase: 'encoder' }
     })
   })

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { ProfileFiles } from '../../lib/profile/recording.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
-import { trainDecoder, trainTokenizer } from '../../lib/training/builder.js'
-import { trainGenerator } from '../../lib/training/generator-builder.js'
-import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { trainGenerator } from '../../lib/training/generator/training.js'
+import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
+import { trainDecoder, trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { mactok } from '../support/cli.js'
 import { gradient, png, Workplace } from '../support/images.js'
 import { twoClassShards } from '../support/latents.js'
@@ -15,7 +15,10 @@ const place = new Workplace()
 const vit = { width: 32, depth: 2, heads: 2, layerScale: 1 }
 const settings: TrainingConfigInput = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-  ...{ batch: 8, steps: 8, precision: 'fp32', log: { every: 4 } },
+  batch: 8,
+  steps: 8,
+  precision: 'fp32',
+  log: { every: 4 },
   align: { local: false, global: false },
   masking: { semantic: 0 }
 }
@@ -55,7 +58,7 @@ function column(table: string, title: string): number[] {
 }
 const sum = (values: number[]) => values.reduce((total, value) => total + value, 0)
 
-/** Every event lies in those that are open when it begins, and phases cover their steps. */
+/** Every event ends within those that are open when it begins, and phases cover their steps. */
 function requireSound(all: TraceEvent[], steps: number) {
   const open = new Map<number, TraceEvent[]>()
   for (const event of all) {
@@ -134,13 +137,13 @@ describe('a profiled run', () => {
     if (alone) expect(sum(shares)).toBeLessThan(100 + 0.05 * shares.length)
   })
 
-  test('computes what an unprofiled one does', async () => {
+  test('computes the same as an unprofiled one', async () => {
     await training({ steps: 8 }).run({ dir: place.path('plain'), device })
     expect(losses('profiled')).toEqual(losses('plain'))
     expect(losses('plain')).toHaveLength(2)
   })
 
-  test('may be one of a decoder', async () => {
+  test('may train a decoder', async () => {
     let found: ProfileFiles | undefined
     await (await trainDecoder(place.path('profiled')))
       .set({ steps: 4 })
@@ -153,11 +156,14 @@ describe('a profiled run', () => {
     requireSound(await events(found as ProfileFiles), 1)
   })
 
-  test('may be one of a generator, and computes the same', async () => {
+  test('may train a generator, and computes the same', async () => {
     const generator = () =>
       trainGenerator({
         generator: { width: 32, depth: 2, heads: 2 },
-        ...{ steps: 8, batch: 16, precision: 'fp32', log: { every: 4 } }
+        steps: 8,
+        batch: 16,
+        precision: 'fp32',
+        log: { every: 4 }
       }).latents(shards)
     let found: ProfileFiles | undefined
     await generator()
@@ -188,7 +194,7 @@ describe('a run that is short', () => {
     return { notices: notices.filter((notice) => /profil/.test(notice)), tables }
   }
 
-  test('is profiled as far as it goes, and says so', async () => {
+  test('is profiled as far as it goes, with a notice', async () => {
     const { notices, tables } = await short('six', {})
     expect(notices).toEqual(['6 steps to do: profiling 3 of them, after 3 that warm up'])
     expect(tables[0]).toContain('Steps 4 to 6 on')
@@ -198,13 +204,13 @@ describe('a run that is short', () => {
     })
   })
 
-  test('is profiled although it has one step only', async () => {
+  test('is profiled even if it has one step only', async () => {
     const { notices, tables } = await short('one', { stopAt: 1 })
     expect(notices).toEqual(['1 step to do: profiling 1 of them, after 0 that warm up'])
     expect(tables[0]).toContain('Steps 1 to 1 on')
   })
 
-  test('tells when it was interrupted', async () => {
+  test('reports when it was interrupted', async () => {
     const aborted = new AbortController()
     aborted.abort()
     const { notices, tables } = await short('aborted', { signal: aborted.signal }, { steps: 2, after: 1 })
@@ -212,7 +218,7 @@ describe('a run that is short', () => {
     expect(tables).toEqual([])
   })
 
-  test('goes on where another profile is being taken', async () => {
+  test('continues unprofiled while another profile is being taken', async () => {
     await native().startProfile(device)
     const { notices } = await short('second', {}, { steps: 2, after: 1 })
     const { names } = await native().stopProfile(device)
@@ -247,7 +253,7 @@ describe('wrong arguments', () => {
   })
 })
 
-test('the command line prints the table, and tells it as JSON', async () => {
+test('the command line prints the table, or reports it as JSON', async () => {
   await place.write('config.json', JSON.stringify(settings))
   const train = (out: string, ...args: string[]) =>
     mactok([
@@ -259,10 +265,10 @@ test('the command line prints the table, and tells it as JSON', async () => {
   expect(shown.stdout + shown.stderr).toMatch(/\| phase +\| +ms \| +share \|/)
   expect(shown.stdout + shown.stderr).toContain(place.path('shown/profile/trace.json'))
   const { stdout } = await train('json', '2', '--json')
-  const told = stdout
+  const reported = stdout
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
     .find(({ event }) => event === 'profile')
-  expect(told).toMatchObject({ trace: place.path('json/profile/trace.json') })
+  expect(reported).toMatchObject({ trace: place.path('json/profile/trace.json') })
 })

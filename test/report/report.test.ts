@@ -9,7 +9,7 @@ import { listGrids, readAnyRun } from '../../lib/report/run-folder.js'
 import { commandsOf, settingsOf } from '../../lib/report/settings.js'
 import { thinned } from '../../lib/report/thin.js'
 import type { MetricsRecord } from '../../lib/runs/metrics.js'
-import { trainTokenizer } from '../../lib/training/builder.js'
+import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
 

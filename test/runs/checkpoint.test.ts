@@ -21,14 +21,14 @@ const write = (step: number, rule: { keep: number; keepEvery: number | null } = 
   )
 const names = () => readdirSync(join(run, 'checkpoints')).sort()
 
-test('the newest is chosen by its step, not by its name or time', async () => {
+test('finds the newest by its step, not by its name or time', async () => {
   for (const step of [10_000_000, 9, 300]) await write(step)
   const newest = await newestCheckpoint(run)
   expect(newest?.folder).toBe(join(run, 'checkpoints', 'step-10000000'))
   expect(newest?.state).toMatchObject({ step: 10_000_000, samples: 40_000_000, config: { seed: 1 } })
 })
 
-test('there is none in a folder without checkpoints', async () => {
+test('finds none in a folder without checkpoints', async () => {
   expect(await newestCheckpoint(run)).toBeNull()
   expect(await newestCheckpoint(join(run, 'missing'))).toBeNull()
 })
@@ -50,7 +50,7 @@ test('a crash while writing leaves the earlier one as the newest', async () => {
   expect(names()).toEqual(['step-0000001', 'step-0000002'])
 })
 
-test('a copy without all of its files is passed over, and named when asked for', async () => {
+test('an incomplete copy is skipped, and named when it is read', async () => {
   await write(1)
   const cut = await write(2)
   writeFileSync(join(cut, 'model.safetensors'), 'cut')
@@ -63,7 +63,7 @@ test('a copy without all of its files is passed over, and named when asked for',
   await expect(readCheckpoint(cut)).rejects.toThrow('model.safetensors is missing')
 })
 
-test('the newest and every k-th are kept', async () => {
+test('keeps the newest and every k-th', async () => {
   for (const step of [2, 4, 5, 6, 8, 10]) await write(step, { keep: 2, keepEvery: 4 })
   expect(names()).toEqual(['step-0000004', 'step-0000008', 'step-0000010'])
 })

@@ -12,7 +12,7 @@ beforeEach(() => {
 afterEach(() => rmSync(run, { recursive: true }))
 
 describe('metrics.jsonl', () => {
-  test('has one line a record', () => {
+  test('has one line per record', () => {
     const log = new MetricsLog(run, 0)
     log.write({ step: 1, loss: { total: 2.5, kl: 3 }, psnr: 10 })
     log.write({ step: 2, loss: { total: 1.5, kl: 4 }, psnr: 11 })
@@ -22,7 +22,7 @@ describe('metrics.jsonl', () => {
     )
   })
 
-  test('is cut at the checkpoint that a run goes on from, and after a line that a crash cut short', () => {
+  test('is cut at the checkpoint that a run resumes from, and a line that a crash cut short is skipped', () => {
     const first = new MetricsLog(run, 0)
     for (const step of [1, 2, 3, 4]) first.write({ step, psnr: step })
     first.close()
@@ -85,7 +85,7 @@ describe('event file', () => {
     )
   })
 
-  test('tells TensorBoard to forget the steps past the checkpoint that a run goes on from', () => {
+  test('makes TensorBoard ignore the steps past the checkpoint that a run resumes from', () => {
     new MetricsLog(run, 200).close()
     // Event { 2: step 201, 7: SessionLog { 1: START } }
     expect(events()[1]?.subarray(9)).toEqual(Buffer.from([0x10, 0xc9, 0x01, 0x3a, 0x02, 0x08, 0x01]))

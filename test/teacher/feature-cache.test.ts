@@ -9,8 +9,8 @@ import { readMetrics } from '../../lib/runs/metrics.js'
 import { FeatureCache, type FeatureCacheOptions } from '../../lib/teacher/feature-cache.js'
 import { Teacher } from '../../lib/teacher/teacher.js'
 import { tensor } from '../../lib/tensor/tensor.js'
-import { trainTokenizer } from '../../lib/training/builder.js'
-import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
+import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
@@ -149,7 +149,7 @@ describeWith(weights, "a teacher's features on disk", () => {
 describe('teacher.cache', () => {
   test('is refused where training crops at random', () => {
     expect(() => trainTokenizer({ preset: 'tiny-64', teacher: { cache: 'auto' } })).toThrow(
-      'teacher.cache: expected none where training crops at random, but for data.minScale 1; data.minScale is 0.8'
+      'teacher.cache: expected null where training crops at random (data.minScale below 1); data.minScale is 0.8'
     )
     expect(() => trainTokenizer({ preset: 'tiny-32', teacher: { cache: 'auto' } })).not.toThrow()
   })

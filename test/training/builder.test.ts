@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { imageFolder } from '../../lib/data/image-folder.js'
-import { trainTokenizer } from '../../lib/training/builder.js'
+import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 
 /** For calls that types would refuse. */
 // biome-ignore lint/suspicious/noExplicitAny: that is what they are
@@ -39,7 +39,7 @@ describe('trainTokenizer', () => {
 
   test.each<[string, () => unknown, ErrorConstructor, string]>([
     ['a preset', () => trainTokenizer('tiny-33'), RangeError, 'did you mean tiny-32?'],
-    ['settings', () => trainTokenizer(untyped(7)), TypeError, 'for preset but received 7'],
+    ['settings', () => trainTokenizer(untyped(7)), TypeError, 'for the configuration but received 7'],
     [
       'a setting',
       () => trainTokenizer('tiny-32').set(untyped({ sead: 1 })),
@@ -84,7 +84,7 @@ describe('trainTokenizer', () => {
   })
 
   test.each<[string, Record<string, unknown>, ErrorConstructor, string]>([
-    ['no folder', {}, TypeError, 'a folder for the run for dir but received undefined'],
+    ['no folder', {}, TypeError, 'a path for dir but received undefined'],
     ['a wrong stop', { dir: 'x', stopAt: 0 }, RangeError, 'a positive integer for stopAt but received 0'],
     ['wrong steps', { dir: 'x', steps: -1 }, RangeError, 'for steps but received -1'],
     ['a wrong resume', { dir: 'x', resume: 'yes' }, TypeError, 'a boolean for resume'],

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
-import { trainTokenizer } from '../../lib/training/builder.js'
-import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
+import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { mactok } from '../support/cli.js'
 import { gradient, Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
@@ -22,8 +22,13 @@ async function evaluated(name: string, metrics: NonNullable<TrainingConfigInput[
   const events: Record<string, unknown>[] = []
   await trainTokenizer({
     tokenizer: { imageSize: 32, patchSize: 8, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-    ...{ batch: 2, steps: 2, precision: 'fp32', align: { local: false, global: false }, masking: { semantic: 0 } },
-    ...{ data: { heldOut: 4 }, evaluation: { every: 2, batch: 2, metrics: metrics ?? [] } }
+    batch: 2,
+    steps: 2,
+    precision: 'fp32',
+    align: { local: false, global: false },
+    masking: { semantic: 0 },
+    data: { heldOut: 4 },
+    evaluation: { every: 2, batch: 2, metrics: metrics ?? [] }
   })
     .data(photos)
     .on('evaluation', (event) => events.push({ ...event }))
@@ -32,7 +37,7 @@ async function evaluated(name: string, metrics: NonNullable<TrainingConfigInput[
   return { event: events.at(-1), logged: line?.evaluation }
 }
 
-test('training evaluates SSIM on held-out images when it is asked to, and logs it', async () => {
+test('training evaluates SSIM on held-out images where it is requested, and logs it', async () => {
   const { event, logged } = await evaluated('ssim', ['ssim'])
   expect(event).toMatchObject({ images: 4, ssim: expect.any(Number), psnr: expect.any(Number) })
   expect(logged).toMatchObject({ ssim: event?.ssim })

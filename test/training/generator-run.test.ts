@@ -5,10 +5,10 @@ import { Generator } from '../../lib/generator/generator.js'
 import { LatentShards, openLatents } from '../../lib/latents/index.js'
 import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
-import { trainGenerator } from '../../lib/training/generator-builder.js'
-import type { GeneratorStepEvent } from '../../lib/training/generator-events.js'
-import { type GeneratorTrainingInput, resolveGeneratorTraining } from '../../lib/training/generator-schema.js'
-import { latentBatches } from '../../lib/training/latent-batches.js'
+import type { GeneratorStepEvent } from '../../lib/training/generator/events.js'
+import { latentBatches } from '../../lib/training/generator/latent-batches.js'
+import { type GeneratorTrainingInput, resolveGeneratorTraining } from '../../lib/training/generator/schema.js'
+import { trainGenerator } from '../../lib/training/generator/training.js'
 import { readSafetensors } from '../../lib/weights/index.js'
 import { Workplace } from '../support/images.js'
 import { twoClassShards } from '../support/latents.js'
@@ -23,7 +23,12 @@ beforeAll(async () => {
 
 const settings: GeneratorTrainingInput = {
   generator: { width: 32, depth: 2, heads: 2 },
-  ...{ steps: 12, batch: 16, seed: 4, precision: 'fp32', log: { every: 4 }, checkpoint: { every: 6 } },
+  steps: 12,
+  batch: 16,
+  seed: 4,
+  precision: 'fp32',
+  log: { every: 4 },
+  checkpoint: { every: 6 },
   optimizer: { lr: 2e-3 }
 }
 
@@ -39,7 +44,7 @@ const weights = async (dir: string, name: string, step: number) => {
 }
 
 describe('a generator run', () => {
-  test('leaves checkpoints that load as a generator, with statistics, classes and tokenizer', async () => {
+  test('writes checkpoints that load as a generator, with statistics, classes and tokenizer', async () => {
     expect(await train('plain')).toMatchObject({ step: 12, steps: 12, interrupted: false })
     using generator = await Generator.load(place.path('plain'), { device })
     expect(generator.config).toMatchObject({ latentShape: [4, 3], classes: 2, model: 'sit', width: 32 })
@@ -49,7 +54,7 @@ describe('a generator run', () => {
     expect([...(generator.identity.statistics?.mean ?? [])]).toEqual([...(await opened.statistics()).mean])
   })
 
-  test('resumed equals one that never stopped, bit for bit', async () => {
+  test('resumes bit-exactly', async () => {
     await train('halves', { stopAt: 5 })
     expect(await train('halves', { resume: true })).toMatchObject({ step: 12 })
     for (const name of ['model', 'ema', 'optimizer']) {
@@ -64,7 +69,7 @@ describe('a generator run', () => {
     expect(losses('halves').at(-1)).toEqual(losses('plain').at(-1))
   })
 
-  test('in micro-batches sees the same noise', async () => {
+  test('sees the same noise in micro-batches', async () => {
     const events: GeneratorStepEvent[] = []
     for (const microBatch of [null, 4]) {
       await trainGenerator({ ...settings, microBatch })
@@ -87,7 +92,7 @@ describe('a generator run', () => {
     ).rejects.toMatchObject({ code: 'ERR_FORMAT' })
   })
 
-  test('draws grids of decoded samples on the way, always of the same noise', async () => {
+  test('draws grids of decoded samples, always of the same noise', async () => {
     using tokenizer = await Tokenizer.create('tiny-32', { device })
     await tokenizer.save(place.path('tokenizer'))
     const [tokens, channels] = [32, 16]
@@ -133,7 +138,7 @@ describe('a generator run', () => {
     expect((await generator.sample({ steps: 1 })).latents.shape).toEqual([1, 4, 3])
   })
 
-  test('learns the classes: samples of each lie where its latents do', async () => {
+  test('learns the classes: the samples of each are close to its latents', async () => {
     await train('learned', {}, { steps: 400, ema: { decay: 0.99 }, latents: { flip: false }, log: { every: 100 } })
     using generator = await Generator.load(place.path('learned'), { device })
     for (const [name, mean] of [
@@ -170,11 +175,11 @@ describe('latent batches', () => {
     expect([...firsts(other)].sort()).toEqual([...firsts(one)].sort())
   })
 
-  test('begin anywhere as if they had run up to there', async () => {
+  test('start at any step as if they had run up to it', async () => {
     expect((await take(1, { startStep: 5 }))[0]).toEqual((await take(6))[5])
   })
 
-  test('are the same from mapped files as from read ones, whoever may write them', async () => {
+  test('are the same from mapped files as from read ones, also where others may write them', async () => {
     await using read = await openLatents(shards)
     await using mapped = await LatentShards.open(shards, native())
     const mixed = place.path('mixed')

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { TrainingControl } from '../../lib/training/control.js'
-import { type LoopPlan, runLoop } from '../../lib/training/loop.js'
+import { type Interval, type LoopPlan, runLoop } from '../../lib/training/loop.js'
 
-/** A plan that writes down what it is asked to do; a step resolves in a later turn of the event loop. */
+/** A plan that records its calls; a step resolves in a later turn of the event loop. */
 function recorded(changes: Partial<LoopPlan<number>> & Pick<LoopPlan<number>, 'every'>) {
   const calls: string[] = []
   let running = 0
@@ -25,6 +25,7 @@ function recorded(changes: Partial<LoopPlan<number>> & Pick<LoopPlan<number>, 'e
       running -= 1
       calls.push(`step ${step}`)
     },
+    metrics: async () => ({}),
     log: note('log'),
     evaluate: note('evaluate'),
     checkpoint: note('checkpoint'),
@@ -32,7 +33,7 @@ function recorded(changes: Partial<LoopPlan<number>> & Pick<LoopPlan<number>, 'e
   }
   return { plan, calls, mostRunning: () => mostRunning }
 }
-const never = { log: 1000, checkpoint: 1000, evaluation: null }
+const never = { log: 1000, checkpoint: 1000 }
 
 describe('runLoop', () => {
   test('logs, evaluates and saves between steps, and always saves at the end', async () => {
@@ -45,7 +46,7 @@ describe('runLoop', () => {
     ])
   })
 
-  test('goes on from a step', async () => {
+  test('resumes from a step', async () => {
     const { plan, calls } = recorded({ start: 2, every: never })
     expect(await runLoop(plan)).toBe(4)
     expect(calls).toEqual(['step 2', 'step 3', 'log 4', 'checkpoint 4'])
@@ -57,7 +58,7 @@ describe('runLoop', () => {
     expect(mostRunning()).toBe(2)
   })
 
-  test('saves what is done when it is aborted', async () => {
+  test('writes a checkpoint and returns when it is aborted', async () => {
     const controller = new AbortController()
     const { plan, calls } = recorded({
       every: { ...never, log: 2 },
@@ -72,19 +73,18 @@ describe('runLoop', () => {
     expect(calls).toEqual(['step 0', 'step 1', 'log 2', 'checkpoint 2'])
   })
 
-  test('does nothing when it is aborted before', async () => {
+  test('does nothing when it was aborted before it began', async () => {
     const { plan, calls } = recorded({ every: never, signal: AbortSignal.abort() })
     expect(await runLoop(plan)).toBe(0)
     expect(calls).toEqual([])
   })
 
-  test('holds between steps while it is paused, and saves when asked to', async () => {
+  test('waits between steps while it is paused, and writes a requested checkpoint', async () => {
     const control = new TrainingControl()
     expect(control.state).toBe('waiting')
-    const pauses: number[] = []
     const { plan, calls } = recorded({
       every: { ...never, log: 2 },
-      ...{ control, held: (duration: number) => pauses.push(duration) },
+      control,
       log: async (done) => {
         calls.push(`log ${done}`)
         if (done !== 2) return
@@ -103,12 +103,10 @@ describe('runLoop', () => {
     expect(await run).toBe(4)
     expect(calls.slice(4)).toEqual(['step 2', 'step 3', 'log 4', 'checkpoint 4'])
     expect(control.state).toBe('ended')
-    expect(pauses).toEqual([expect.any(Number)])
-    expect(pauses[0]).toBeGreaterThan(15)
     await control.checkpoint()
   })
 
-  test.each(['control', 'signal'])('a paused run is stopped by its %s', async (by) => {
+  test.each(['control', 'signal'])('is stopped by its %s while it is paused', async (by) => {
     const control = new TrainingControl()
     const controller = new AbortController()
     const { plan, calls } = recorded({ every: never, control, signal: controller.signal })
@@ -121,33 +119,33 @@ describe('runLoop', () => {
     expect(calls).toEqual(['step 0', 'log 1', 'checkpoint 1'])
   })
 
-  test('a checkpoint that was asked for comes after the step that runs, with its line of the log', async () => {
+  test('writes a requested checkpoint after the running step, with its line of the log', async () => {
     const control = new TrainingControl()
     const { plan, calls } = recorded({ every: never, control })
-    const asked = control.checkpoint()
-    await Promise.all([asked, runLoop(plan)])
+    const requested = control.checkpoint()
+    await Promise.all([requested, runLoop(plan)])
     expect(calls.slice(0, 3)).toEqual(['step 0', 'log 1', 'checkpoint 1'])
   })
 
-  test('whoever waits for a checkpoint of a failing run is told why there is none', async () => {
+  test('rejects a request for a checkpoint with the error of the run', async () => {
     const control = new TrainingControl()
     const failing = { step: () => Promise.reject(new Error('broken')) }
     const { plan } = recorded({ every: never, control, ...failing })
-    const asked = control.checkpoint()
+    const requested = control.checkpoint()
     await expect(runLoop(plan)).rejects.toThrow('broken')
-    await expect(asked).rejects.toThrow('broken')
+    await expect(requested).rejects.toThrow('broken')
     await expect(control.checkpoint()).rejects.toThrow('broken')
   })
 
-  test('a control serves one run', async () => {
+  test('refuses a control that another run has used', async () => {
     const control = new TrainingControl()
     await runLoop(recorded({ every: never, control }).plan)
     await expect(runLoop(recorded({ every: never, control }).plan)).rejects.toThrow(
-      "Expected a control that no other run had for control but received 'ended' of type string"
+      "Expected a control that no run has used for control but received 'ended' of type string"
     )
   })
 
-  test("a step's error ends it without a checkpoint, and closes the data", async () => {
+  test("fails with a step's error without a checkpoint, and closes the data", async () => {
     let closed = false
     async function* batches() {
       try {
@@ -166,5 +164,69 @@ describe('runLoop', () => {
     await expect(runLoop(plan)).rejects.toThrow('broken at 1')
     expect(calls).toEqual([])
     expect(closed).toBe(true)
+  })
+
+  test('measures the seconds of training since the last line of the log, and of nothing else', async () => {
+    let clock = 0
+    const minute = async () => {
+      clock += 60_000
+    }
+    const intervals: Interval[] = []
+    const control = new TrainingControl()
+    const { plan } = recorded({
+      every: { log: 4, evaluation: 3, grid: 5, checkpoint: 6 },
+      stop: 8,
+      control,
+      now: () => clock,
+      step: async () => {
+        clock += 1000
+      },
+      log: async (_, __, interval) => {
+        intervals.push(interval)
+        await minute()
+      },
+      evaluate: minute,
+      grid: minute,
+      checkpoint: minute
+    })
+    await runLoop(plan)
+    expect(intervals).toEqual([
+      { steps: 4, seconds: 4 },
+      { steps: 2, seconds: 2 },
+      { steps: 2, seconds: 2 }
+    ])
+  })
+
+  test('does not measure a pause, also where a checkpoint is written in it', async () => {
+    let clock = 0
+    const intervals: Interval[] = []
+    const control = new TrainingControl()
+    const { plan } = recorded({
+      every: { ...never, log: 2 },
+      control,
+      now: () => clock,
+      step: async (_, step) => {
+        clock += 1000
+        if (step === 0) control.pause()
+      },
+      log: async (_, __, interval) => {
+        intervals.push(interval)
+      },
+      checkpoint: async () => {
+        clock += 60_000
+      }
+    })
+    const run = runLoop(plan)
+    while (control.state !== 'paused') await new Promise((resolve) => setTimeout(resolve, 1))
+    clock += 60_000
+    await control.checkpoint()
+    clock += 60_000
+    control.resume()
+    await run
+    expect(intervals).toEqual([
+      { steps: 1, seconds: 1 },
+      { steps: 1, seconds: 1 },
+      { steps: 2, seconds: 2 }
+    ])
   })
 })

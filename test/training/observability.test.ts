@@ -5,15 +5,17 @@ import sharp from 'sharp'
 import { writePng } from '../../lib/data/image.js'
 import { addon } from '../../lib/native/load.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
-import { trainTokenizer } from '../../lib/training/builder.js'
-import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
+import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
 
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const small: TrainingConfigInput = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-  ...{ batch: 4, steps: 4, precision: 'fp32' },
+  batch: 4,
+  steps: 4,
+  precision: 'fp32',
   align: { local: false, global: false },
   masking: { semantic: 0 },
   log: { every: 1 },
@@ -34,7 +36,7 @@ beforeAll(async () => {
 const dir = (name: string) => workplace.path(name)
 
 describe('sample grids', () => {
-  test('show originals, masks and reconstructions, and are the same after a resumption', async () => {
+  test('show originals, masks and reconstructions, and are the same in a resumed run', async () => {
     const files: string[] = []
     const train = (changes: TrainingConfigInput = {}) => trainTokenizer(small).set(changes).data(photos)
     await train()
@@ -59,7 +61,7 @@ describe('sample grids', () => {
   })
 })
 
-test('metrics and TensorBoard have everything that tells how a run goes', async () => {
+test('metrics and TensorBoard have everything needed to follow a run', async () => {
   const run = dir('metrics')
   await trainTokenizer(small)
     .set({ evaluation: { every: 2, probe: 'flatten' } })

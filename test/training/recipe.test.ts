@@ -7,9 +7,9 @@ import { addon } from '../../lib/native/load.js'
 import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
-import { trainDecoder, trainTokenizer } from '../../lib/training/builder.js'
-import { readRun } from '../../lib/training/run.js'
-import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { readTokenizerRun } from '../../lib/training/tokenizer/record.js'
+import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
+import { trainDecoder, trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { fileWeights, readSafetensors } from '../../lib/weights/index.js'
 import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
@@ -17,7 +17,9 @@ import { describeWith, WEIGHTS } from '../support/paths.js'
 const vit = { width: 16, depth: 2, heads: 2, layerScale: 1 }
 const small: TrainingConfigInput = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-  ...{ batch: 4, steps: 4, precision: 'fp32' },
+  batch: 4,
+  steps: 4,
+  precision: 'fp32',
   align: { local: false, global: false },
   masking: { semantic: 0 },
   optimizer: { lr: 1e-3, warmup: 2 },
@@ -97,7 +99,7 @@ describeWith(join(WEIGHTS, 'lpips-vgg'), 'a run with all five terms', () => {
     )
   })
 
-  test('resumes before and after the start, bit for bit', async () => {
+  test('resumes bit-exactly before and after the start of the discriminator', async () => {
     for (const stopAt of [1, 3]) {
       const parts = dir(`complete-${stopAt}`)
       await training(complete).run({ dir: parts, device, stopAt })
@@ -113,7 +115,7 @@ describeWith(join(WEIGHTS, 'lpips-vgg'), 'a run with all five terms', () => {
     }
   })
 
-  test('lends its discriminator to the fine-tuning of the decoder', async () => {
+  test('hands its discriminator on to the fine-tuning of the decoder', async () => {
     const tuned = dir('complete-decoder')
     const decoder = (await trainDecoder(whole())).set({ epochs: 1 }).data(photos)
     expect(await decoder.run({ dir: tuned, device })).toMatchObject({ step: 2, steps: 2 })
@@ -128,7 +130,7 @@ describeWith(join(WEIGHTS, 'lpips-vgg'), 'a run with all five terms', () => {
 })
 
 describe('fine-tuning the decoder', () => {
-  test('leaves the encoder and the latents as they were', async () => {
+  test('leaves encoder and latents as they were', async () => {
     const [first, tuned] = [dir('first'), dir('tuned')]
     await training().run({ dir: first, device })
     const decoder = (await trainDecoder(first)).set({ epochs: 2, optimizer: { lr: 1e-3 } }).data(photos)
@@ -140,11 +142,15 @@ describe('fine-tuning the decoder', () => {
       expect(after['to_pixels.weight']).not.toBe(before['to_pixels.weight'])
     }
     expect(await identity(tuned)).toBe(await identity(first))
-    expect((await readRun(tuned))?.settled).toMatchObject({ part: 'decoder', steps: 4, masking: { target: 'none' } })
+    expect((await readTokenizerRun(tuned))?.settled).toMatchObject({
+      part: 'decoder',
+      steps: 4,
+      masking: { target: 'none' }
+    })
     expect(metrics(tuned).every((line) => line.maskRatio === undefined && line.klWeight === 0)).toBe(true)
   })
 
-  test('resumes bit for bit', async () => {
+  test('resumes bit-exactly', async () => {
     const [first, whole, parts] = [dir('first-2'), dir('tuned-2'), dir('tuned-parts')]
     await training().run({ dir: first, device })
     const decoder = async () => (await trainDecoder(first)).set({ epochs: 2 }).data(photos)
@@ -169,10 +175,10 @@ describe('fine-tuning the decoder', () => {
       'Expected the folder of a tokenizer run for run but received'
     )
     expect(() => training({ part: 'decoder', masking: { target: 'none' } })).toThrow(
-      'init: expected a trained tokenizer, of which the decoder is trained alone'
+      'init: expected a trained tokenizer where only its decoder is trained'
     )
     expect(() => training({ part: 'decoder', init: dir('first') })).toThrow(
-      'masking.target: expected none where the decoder is trained alone'
+      'masking.target: expected none where only the decoder is trained'
     )
   })
 })

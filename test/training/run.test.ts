@@ -7,16 +7,18 @@ import { addon } from '../../lib/native/load.js'
 import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
-import { type TokenizerTraining, trainTokenizer } from '../../lib/training/builder.js'
-import { readRun } from '../../lib/training/run.js'
-import type { TrainingConfigInput } from '../../lib/training/schema.js'
+import { readTokenizerRun } from '../../lib/training/tokenizer/record.js'
+import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
+import { type TokenizerTraining, trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { device } from '../support/native.js'
 
 const vit = { width: 16, depth: 2, heads: 2, layerScale: 1 }
-/** Small enough for a step in milliseconds; nothing that needs weights. */
+/** Small enough for steps of milliseconds; nothing that needs weights. */
 const small: TrainingConfigInput = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-  ...{ batch: 4, steps: 6, precision: 'fp32' },
+  batch: 4,
+  steps: 6,
+  precision: 'fp32',
   align: { local: false, global: false },
   masking: { semantic: 0 },
   optimizer: { lr: 1e-3, warmup: 2 },
@@ -59,11 +61,11 @@ describe('a run', () => {
     await training({ data: { heldOut: 3 }, evaluation: { every: 4 } }).run({ dir: whole(), device })
   })
 
-  test('leaves checkpoints, its record and its metrics', async () => {
+  test('writes checkpoints, its record and its metrics', async () => {
     expect(readdirSync(join(whole(), 'checkpoints'))).toEqual(['step-0000003', 'step-0000006'])
     const files = ['config.json', 'ema.safetensors', 'model.safetensors', 'optimizer.safetensors', 'state.json']
     expect(readdirSync(join(whole(), 'checkpoints', 'step-0000006')).sort()).toEqual(files)
-    const record = await readRun(whole())
+    const record = await readTokenizerRun(whole())
     expect(record?.data).toEqual({ from: photos, heldOutFrom: null, images: 7, heldOut: 3 })
     expect(record?.settled.optimizer).toMatchObject({ lr: 1e-3, warmup: 2 })
     expect(Object.keys(record?.versions ?? {}).sort()).toEqual(['libtorch', 'mactok', 'node'])
@@ -77,7 +79,7 @@ describe('a run', () => {
     expect(readdirSync(whole()).some((name) => name.startsWith('events.out.tfevents.'))).toBe(true)
   })
 
-  test('interrupted and resumed is the same run, bit for bit', async () => {
+  test('resumes bit-exactly', async () => {
     const settings = { data: { heldOut: 3 }, evaluation: { every: 4 } }
     const parts = dir('parts')
     const first = await training(settings).run({ dir: parts, device, stopAt: 3 })
@@ -88,7 +90,7 @@ describe('a run', () => {
     expect(metrics(parts)).toEqual(metrics(whole()))
   })
 
-  test('aborted in the middle of an interval goes on to the same weights', async () => {
+  test('resumes to the same weights when it was aborted in the middle of an interval', async () => {
     const aborted = dir('aborted')
     const controller = new AbortController()
     const first = await training({ data: { heldOut: 3 }, log: { every: 1 } })
@@ -100,13 +102,13 @@ describe('a run', () => {
     expect(await weights(aborted)).toEqual(await weights(whole()))
   })
 
-  test('of other seeds has other weights', async () => {
+  test('has other weights with another seed', async () => {
     const other = dir('seed')
     await training({ seed: 1, data: { heldOut: 3 } }).run({ dir: other, device })
     expect(await weights(other)).not.toEqual(await weights(whole()))
   })
 
-  test('in micro-batches agrees to rounding', async () => {
+  test('agrees to rounding in micro-batches', async () => {
     const micro = dir('micro')
     await training({ microBatch: 2, data: { heldOut: 3 } }).run({ dir: micro, device })
     const [one, many] = [readMetrics(whole()), readMetrics(micro)]
@@ -116,7 +118,12 @@ describe('a run', () => {
     }
   })
 
-  test('gives a tokenizer: the average, or the raw weights', async () => {
+  test('trains all epochs, also where they are more steps than `steps`', async () => {
+    const epochs = training({ steps: 1, epochs: 4, data: { heldOut: 2 } })
+    expect(await epochs.run({ dir: dir('epochs'), device })).toMatchObject({ step: 8, steps: 8, interrupted: false })
+  })
+
+  test('loads as a tokenizer: the averaged or the raw weights', async () => {
     using average = await Tokenizer.load(whole(), { device })
     using raw = await Tokenizer.load(whole(), { device, raw: true })
     expect(average.config.latentTokens).toBe(4)
@@ -125,7 +132,7 @@ describe('a run', () => {
 })
 
 describe('a run folder', () => {
-  test('that holds a run is not overwritten', async () => {
+  test('with a run is not overwritten', async () => {
     const taken = dir('taken')
     await training().run({ dir: taken, device, stopAt: 1 })
     await expect(training().run({ dir: taken, device })).rejects.toThrow('it has one at step 1')
@@ -140,7 +147,7 @@ describe('a run folder', () => {
     await expect(resume({ log: { every: 1 }, checkpoint: { keep: 1 } })).resolves.toMatchObject({ step: 2 })
   })
 
-  test('without a checkpoint starts anew when resumed', async () => {
+  test('without a checkpoint starts from scratch when resumed', async () => {
     const fresh = dir('fresh')
     expect(await training().run({ dir: fresh, device, resume: true, stopAt: 1 })).toMatchObject({ step: 1 })
   })
@@ -149,13 +156,13 @@ describe('a run folder', () => {
 describe('a teacher that is missing', () => {
   const needing: TrainingConfigInput = { masking: { semantic: 0.5 }, align: { local: true } }
 
-  test('stops the run and says how to get it', async () => {
+  test('stops the run and explains how to get it', async () => {
     const run = training({ ...needing, teacher: { weights: 'no-such-dinov2' } }).run({ dir: dir('error'), device })
     await expect(run).rejects.toThrow('mactok weights pull')
     expect(existsSync(dir('error'))).toBe(false)
   })
 
-  test('is left out and told where that is allowed', async () => {
+  test('is skipped with a notice where that is allowed', async () => {
     const notices: string[] = []
     const allowed = training({ ...needing, teacher: { weights: 'no-such-dinov2' } })
       .teacher('auto')
@@ -164,11 +171,11 @@ describe('a teacher that is missing', () => {
     expect(notices).toEqual([
       expect.stringContaining('no-such-dinov2 were not found: training without semantic masks and alignment')
     ])
-    const { masking, align } = (await readRun(dir('skip')))?.settled ?? {}
+    const { masking, align } = (await readTokenizerRun(dir('skip')))?.settled ?? {}
     expect([masking?.semantic, align?.local, align?.global]).toEqual([0, false, false])
   })
 
-  test('is not missed where there is to be none', async () => {
+  test('is not reported where none is wanted', async () => {
     const notices: string[] = []
     const without = training({ ...needing, teacher: { weights: null } }).on('notice', ({ message }) => {
       notices.push(message)
@@ -176,11 +183,14 @@ describe('a teacher that is missing', () => {
     await without.run({ dir: dir('none'), device, stopAt: 1 })
     expect(notices).toEqual([])
     await without.run({ dir: dir('none'), device, resume: true, stopAt: 2 })
-    expect((await readRun(dir('none')))?.settled).toMatchObject({ masking: { semantic: 0 }, align: { local: false } })
+    expect((await readTokenizerRun(dir('none')))?.settled).toMatchObject({
+      masking: { semantic: 0 },
+      align: { local: false }
+    })
   })
 })
 
-test('a broken image is told once and replaced', async () => {
+test('reports a broken image once and replaces it', async () => {
   const some = dir('broken-photos')
   mkdirSync(some)
   for (const name of ['0.png', '1.png']) writeFileSync(join(some, name), readFileSync(join(photos, name)))

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { configFields } from '../../lib/config.js'
-import { resolveConfig, trainingPresets } from '../../lib/training/presets.js'
-import { needsTeacher, type TrainingConfigInput, trainingSchema } from '../../lib/training/schema.js'
+import { resolveConfig, trainingPresets } from '../../lib/training/tokenizer/presets.js'
+import { needsTeacher, type TrainingConfigInput, trainingSchema } from '../../lib/training/tokenizer/schema.js'
 
-/** As somebody without types would call it. */
+/** A call without types. */
 const resolve = (input: unknown) => resolveConfig(input as TrainingConfigInput)
 
 describe('resolveConfig', () => {
@@ -11,7 +11,11 @@ describe('resolveConfig', () => {
     const config = resolveConfig({})
     expect(config.masking).toEqual({ target: 'image', min: -0.1, max: 0.7, semantic: 0.5, per: 'image' })
     expect(config.loss.weights).toEqual({
-      ...{ reconstruction: 1, perceptual: 1, adversarial: 0.2, kl: 1e-6, alignment: 0.1 }
+      reconstruction: 1,
+      perceptual: 1,
+      adversarial: 0.2,
+      kl: 1e-6,
+      alignment: 0.1
     })
     expect(config.optimizer).toMatchObject({ betas: [0.9, 0.95], weightDecay: 1e-4, clip: 1, final: 0.1 })
     expect(config.ema).toEqual({ decay: 0.9999, warmup: true })
@@ -53,7 +57,7 @@ describe('resolveConfig', () => {
       RangeError,
       'tokenizer.patchSize: expected a divisor of imageSize (256) but received 7'
     ],
-    ['tiny-23', RangeError, 'but received "tiny-23"; did you mean tiny-32?'],
+    ['tiny-23', RangeError, "did you mean tiny-32? for preset but received 'tiny-23'"],
     [null, TypeError, 'Expected object for the configuration but received null']
   ])('refuses %j', (input, error, message) => {
     expect(() => resolve(input)).toThrow(error)

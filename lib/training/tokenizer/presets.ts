@@ -1,5 +1,7 @@
-import { mergeConfig, parseConfig, suggestion } from '../config.js'
-import { type TokenizerPreset, tokenizerPresets } from '../tokenizer/presets.js'
+import { mergeConfig, suggestion } from '../../config.js'
+import { outOfRange } from '../../errors.js'
+import { type TokenizerPreset, tokenizerPresets } from '../../tokenizer/presets.js'
+import { resolveSettings } from '../schema.js'
 import { type TrainingConfig, type TrainingConfigInput, trainingSchema } from './schema.js'
 
 /** The paper's recipe; DINOv2-B is also the width of the encoder that it initialises. */
@@ -10,15 +12,15 @@ const paper: TrainingConfigInput = {
   discriminator: { weights: 'auto' }
 }
 
-/** For a laptop's CPU: a short run of a model from scratch, with the teacher where it is found. */
+/** For a laptop's CPU: a short run from scratch, with the teacher where its weights are found. */
 const tiny: TrainingConfigInput = {
   steps: 5_000,
   batch: 32,
   teacher: { weights: 'dinov2-small', missing: 'skip' },
   align: { hidden: 256 },
-  // For whoever switches them on by naming their weights.
+  // For those who switch them on by naming their weights.
   loss: { perceptual: { warmup: 200 } },
-  // In some hundred steps the method's consistency of 4 holds all logits at 0.
+  // Within some hundred steps the method's consistency of 4 keeps all logits at 0.
   discriminator: { inputSize: 56, start: 500, consistency: 0.2 },
   optimizer: { lr: 2e-3, warmup: 100 },
   ema: { decay: 0.999 },
@@ -48,7 +50,10 @@ export const fixedOfDecoder = ['preset', 'part', 'init', 'encoderInit', 'masking
  */
 export const decoderTraining = (trained: TrainingConfigInput, init: string): TrainingConfigInput =>
   mergeConfig(trained, {
-    ...{ init, part: 'decoder', encoderInit: null, epochs: 10 },
+    init,
+    part: 'decoder',
+    encoderInit: null,
+    epochs: 10,
     masking: { target: 'none' },
     align: { local: false, global: false },
     loss: { weights: { kl: 0 }, perceptual: { warmup: 0 } },
@@ -56,21 +61,17 @@ export const decoderTraining = (trained: TrainingConfigInput, init: string): Tra
     optimizer: { warmup: null }
   })
 
+/** The settings of a preset. @throws {RangeError} unknown preset, with the nearest name */
+function presetSettings(name: string): TrainingConfigInput {
+  const names = Object.keys(tokenizerPresets)
+  if (!names.includes(name)) throw outOfRange('preset', `one of ${names.join(', ')}${suggestion(name, names)}`, name)
+  const preset = name as TokenizerPreset
+  return { tokenizer: tokenizerPresets[preset], ...trainingPresets[preset] }
+}
+
 /**
- * A complete configuration from a preset's name, or from settings that may name one as `preset`.
+ * Completes settings, or those of a preset by its name; settings may also name one as `preset`.
  * @throws {RangeError} unknown preset, with the nearest name; and what parseConfig throws
  */
-export function resolveConfig(input: string | TrainingConfigInput): TrainingConfig {
-  const settings = typeof input === 'string' ? { preset: input } : input
-  const name = settings?.preset
-  if (name === undefined || name === null) return parseConfig(trainingSchema, settings)
-  const names = Object.keys(tokenizerPresets)
-  if (!names.includes(name)) {
-    throw new RangeError(
-      `Expected preset to be one of ${names.join(', ')} but received ${JSON.stringify(name)}${suggestion(name, names)}`
-    )
-  }
-  const preset = name as TokenizerPreset
-  const base = { tokenizer: tokenizerPresets[preset], ...trainingPresets[preset] }
-  return parseConfig(trainingSchema, mergeConfig(base, settings))
-}
+export const resolveConfig = (input: string | TrainingConfigInput): TrainingConfig =>
+  resolveSettings(trainingSchema, input, presetSettings)

@@ -1,18 +1,18 @@
-import { evaluationBatches } from '../data/evaluation-batches.js'
-import type { ImageSet, ImageSource } from '../data/image-set.js'
-import { subset } from '../data/image-set.js'
-import type { Broken } from '../data/reader.js'
-import { split } from '../data/split.js'
-import { type TrainBatch, trainBatches } from '../data/train-batches.js'
-import { ProbeFeatures } from '../evaluation/probe.js'
+import { evaluationBatches } from '../../data/evaluation-batches.js'
+import type { ImageSet, ImageSource } from '../../data/image-set.js'
+import { subset } from '../../data/image-set.js'
+import type { Broken } from '../../data/reader.js'
+import { split } from '../../data/split.js'
+import { type TrainBatch, trainBatches } from '../../data/train-batches.js'
+import { ProbeFeatures } from '../../evaluation/probe.js'
 import {
   type ReconstructionEvaluation,
   ReconstructionJudge,
   reconstructionWeights
-} from '../evaluation/reconstruction.js'
-import type { NativeTokenizer, Precision } from '../native/addon.js'
-import { addon } from '../native/load.js'
-import { Tokenizer } from '../tokenizer/tokenizer.js'
+} from '../../evaluation/reconstruction.js'
+import type { NativeTokenizer, Precision } from '../../native/addon.js'
+import { addon } from '../../native/load.js'
+import { Tokenizer } from '../../tokenizer/tokenizer.js'
 import type { TrainingConfig } from './schema.js'
 
 interface Request {
@@ -23,11 +23,11 @@ interface Request {
 }
 
 export interface Evaluation extends ReconstructionEvaluation {
-  /** Accuracy of the linear probe, where one is asked for and the images have classes. */
+  /** Accuracy of the linear probe, where `evaluation.probe` is on and the images have classes. */
   probe?: number
 }
 
-/** The images of a run: those trained on, and those kept for evaluation, if any. */
+/** The images of a run: those trained on, and those held out for evaluation, if any. */
 export class TrainingData implements AsyncDisposable {
   readonly #opened: ImageSet[]
   readonly #training: ImageSet
@@ -71,7 +71,7 @@ export class TrainingData implements AsyncDisposable {
     return this.#training
   }
 
-  /** Images to look at: held-out ones, or where there are none those trained on. */
+  /** Images for grids: held-out ones, or where there are none those trained on. */
   get shown(): ImageSet {
     return this.#heldOut ?? this.#training
   }
@@ -81,7 +81,7 @@ export class TrainingData implements AsyncDisposable {
     return this.#heldOut?.size ?? 0
   }
 
-  /** The held-out images of an evaluation, spread over the listing: a few of a sorted folder are not all of one class. */
+  /** The held-out images of an evaluation, spread over the listing, so that those of a sorted folder are not all of one class. */
   get evaluated(): ImageSet {
     const set = this.#heldOut as ImageSet
     const count = Math.min(set.size, this.#request.config.evaluation.images)
@@ -91,19 +91,26 @@ export class TrainingData implements AsyncDisposable {
     )
   }
 
-  /** Batches from a step on. */
+  /** Batches from a step on, without end. */
   batches(startStep: number): AsyncGenerator<TrainBatch, void, undefined> {
     const { config, onBroken } = this.#request
     const { minScale, flip, strict } = config.data
     return trainBatches(this.#training, {
-      ...{ size: config.tokenizer.imageSize, batch: config.batch, seed: config.seed, uniform: addon().uniform },
-      ...{ minScale, flip, startStep, strict, onBroken }
+      size: config.tokenizer.imageSize,
+      batch: config.batch,
+      seed: config.seed,
+      uniform: addon().uniform,
+      minScale,
+      flip,
+      startStep,
+      strict,
+      onBroken
     })
   }
 
   /**
-   * The held-out images' centre crops, nothing masked: mean PSNR of the reconstructions from posterior means, what
-   * `evaluation.metrics` asks for, and where there is a posterior its active units and KL.
+   * Evaluates the reconstructions of the held-out images' centre crops from posterior means, nothing masked: mean PSNR, the
+   * `evaluation.metrics`, and where there is a posterior its active units and KL.
    */
   async evaluate(tokenizer: NativeTokenizer, precision: Precision): Promise<Evaluation> {
     const { config, onBroken } = this.#request

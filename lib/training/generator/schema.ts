@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { mergeConfig, parseConfig } from '../config.js'
-import { type GeneratorPreset, generatorPreset, generatorPresets } from '../generator/presets.js'
-import { architectureSchema, checkNetwork, flowSchema } from '../generator/schema.js'
-import { computing, count, fraction, keeping, microBatchIssue, positive } from './shared-schema.js'
+import { mergeConfig } from '../../config.js'
+import { generatorPreset, generatorPresets } from '../../generator/presets.js'
+import { architectureSchema, checkNetwork, flowSchema } from '../../generator/schema.js'
+import { computing, count, fraction, keeping, microBatchIssue, positive, resolveSettings } from '../schema.js'
 
 /** AdamW with a constant rate after its warm-up, method.md §7. */
 export const generatorOptimizerSchema = z.strictObject({
@@ -12,15 +12,15 @@ export const generatorOptimizerSchema = z.strictObject({
   weightDecay: z.number().nonnegative().default(0).describe('weight decay of matrices'),
   clip: z.number().positive().default(1).describe("largest global norm of a step's gradients"),
   warmup: count.default(0).describe('steps of linear warm-up'),
-  final: fraction.default(1).describe('end of a cosine over the whole run as a part of the rate; 1: constant')
+  final: fraction.default(1).describe('end of a cosine over the whole run as a fraction of the rate; 1: constant')
 })
 
 /** The distribution of training times. */
 export const timestepsSchema = z.strictObject({
   kind: z.enum(['uniform', 'lognormal']).default('uniform').describe('uniform, or the sigmoid of a normal draw'),
-  mean: z.number().default(0).describe('of the normal'),
-  deviation: z.number().positive().default(1).describe('of the normal'),
-  shift: z.number().positive().default(1).describe('below 1: more times near noise')
+  mean: z.number().default(0).describe('mean of the normal draw'),
+  deviation: z.number().positive().default(1).describe('standard deviation of the normal draw'),
+  shift: z.number().positive().default(1).describe('shift of the times; below 1: more times near noise')
 })
 
 export const sampleGridSchema = z.strictObject({
@@ -28,8 +28,8 @@ export const sampleGridSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe('steps between grids of decoded samples, where a tokenizer is given; null: none'),
-  images: positive.default(32).describe('samples in a grid, the classes in turn'),
-  steps: positive.default(25).describe("Heun's steps of a sample"),
+  images: positive.default(32).describe('samples in a grid, of the classes in turn'),
+  steps: positive.default(25).describe('Heun steps per sample'),
   guidance: z.number().default(1).describe('guidance scale of the grids')
 })
 
@@ -49,14 +49,17 @@ export const generatorTrainingSchema = z
       })
       .prefault({}),
     timesteps: timestepsSchema.prefault({}),
-    labelDropout: fraction.default(0.1).describe('part of the samples trained without their class'),
+    labelDropout: fraction.default(0.1).describe('fraction of the samples that are trained without their class'),
     latents: z
       .strictObject({
         normalise: z
           .enum(['channel', 'scalar', 'none'])
           .default('channel')
-          .describe("by the shards' mean and deviation: one a channel, one for all, or not at all"),
-        flip: z.boolean().default(true).describe('take half of the latents from mirrored images, where there are any')
+          .describe("by the shards' mean and deviation: per channel, one for all channels, or not at all"),
+        flip: z
+          .boolean()
+          .default(true)
+          .describe('take half of the latents from mirrored images, where the shards have them')
       })
       .prefault({}),
     steps: positive.default(400_000).describe('optimiser steps'),
@@ -64,7 +67,7 @@ export const generatorTrainingSchema = z
     microBatch: positive
       .nullable()
       .default(null)
-      .describe('latents in one forward and backward pass, the gradients of which are accumulated; null: all'),
+      .describe('latents in one forward and backward pass, whose gradients are accumulated; null: all'),
     seed: count.default(0).describe('decides weights, order, flips, noise, times and dropped labels'),
     ...computing,
     optimizer: generatorOptimizerSchema.prefault({}),
@@ -80,7 +83,7 @@ export const generatorTrainingSchema = z
 export type GeneratorTrainingConfig = z.output<typeof generatorTrainingSchema>
 export type GeneratorTrainingInput = z.input<typeof generatorTrainingSchema>
 
-/** LightningDiT's own recipe: rate, betas, batch, times drawn log-normally, and the cosine loss. */
+/** LightningDiT's own recipe: learning rate, betas, batch, log-normal times, and the cosine loss. */
 const lightning: GeneratorTrainingInput = {
   steps: 80_000,
   batch: 1024,
@@ -100,20 +103,16 @@ const tiny: GeneratorTrainingInput = {
   grid: { every: 1_000, images: 40, steps: 12, guidance: 2 }
 }
 
-function recipe(preset: GeneratorPreset): GeneratorTrainingInput {
-  const base = preset.startsWith('lightningdit') ? lightning : {}
+/** The settings of a preset. @throws {RangeError} unknown preset, with the nearest name */
+function presetSettings(name: string): GeneratorTrainingInput {
+  const preset = generatorPreset(name)
+  const base = { generator: generatorPresets[preset], ...(preset.startsWith('lightningdit') ? lightning : {}) }
   return preset.endsWith('-tiny') ? (mergeConfig(base, tiny) as GeneratorTrainingInput) : base
 }
 
 /**
- * A complete configuration from a preset's name, or from settings that may name one as `preset`.
+ * Completes settings, or those of a preset by its name; settings may also name one as `preset`.
  * @throws {RangeError} unknown preset, with the nearest name; and what parseConfig throws
  */
-export function resolveGeneratorTraining(input: string | GeneratorTrainingInput): GeneratorTrainingConfig {
-  const settings = typeof input === 'string' ? { preset: input } : input
-  const name = settings?.preset
-  if (name === undefined || name === null) return parseConfig(generatorTrainingSchema, settings)
-  const preset = generatorPreset(name)
-  const base = { generator: generatorPresets[preset], ...recipe(preset) }
-  return parseConfig(generatorTrainingSchema, mergeConfig(base, settings))
-}
+export const resolveGeneratorTraining = (input: string | GeneratorTrainingInput): GeneratorTrainingConfig =>
+  resolveSettings(generatorTrainingSchema, input, presetSettings)

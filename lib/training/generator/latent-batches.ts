@@ -1,7 +1,7 @@
-import { prefetched } from '../data/prefetch.js'
-import { sampleOrder } from '../data/shuffle.js'
-import type { LatentShards, LatentStatistics } from '../latents/index.js'
-import { addon } from '../native/load.js'
+import { prefetched } from '../../data/prefetch.js'
+import { sampleOrder } from '../../data/shuffle.js'
+import type { LatentShards, LatentStatistics } from '../../latents/index.js'
+import { addon } from '../../native/load.js'
 
 export interface LatentBatch {
   /** Normalised, row-major [B, …sampleShape]. */
@@ -12,15 +12,15 @@ export interface LatentBatch {
 interface Options {
   batch: number
   seed: number
-  /** Take the latents of mirrored images for half of the rows. */
+  /** Takes the latents of mirrored images for half of the rows. */
   flip: boolean
   statistics: LatentStatistics | null
   startStep: number
 }
 
 /**
- * Latents for training, without end: a new order across all shards every epoch, the last batch of one reaching into the next. Row i of
- * step s is a function of (shards, batch, seed, s, i). Shards with moments give a fresh draw of the posterior each time.
+ * Latents for training, without end: a new order across all shards every epoch; the last batch of an epoch reaches into the next. Row i
+ * of step s is a function of (shards, batch, seed, s, i). Shards with moments give a new draw of the posterior each time.
  */
 export function latentBatches(
   shards: LatentShards,

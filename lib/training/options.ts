@@ -1,4 +1,4 @@
-import { invalidParameter, outOfRange } from '../errors.js'
+import { flag, instance, pathTo, positive } from '../checks.js'
 import { TrainingControl } from './control.js'
 
 /** How a training runs, whatever it trains. */
@@ -9,13 +9,13 @@ export interface RunOptions {
   steps?: number | undefined
   /** Stop after this step with a checkpoint, as if interrupted; the schedules still span all steps. */
   stopAt?: number | undefined
-  /** Go on from the folder's newest complete checkpoint; start anew where there is none. */
+  /** Resume from the folder's newest complete checkpoint; start from scratch where there is none. */
   resume?: boolean | undefined
   /** `auto` (default), `cpu`, `cuda`, `cuda:1`. */
   device?: string | undefined
   /** Stops between two steps, after a checkpoint. */
   signal?: AbortSignal | undefined
-  /** Pauses, resumes, asks for checkpoints and stops, from outside. */
+  /** Pauses, resumes, requests checkpoints and stops, from outside. */
   control?: TrainingControl | undefined
 }
 
@@ -32,15 +32,11 @@ export interface FinishedRun {
  * @internal
  * @throws {TypeError | RangeError} wrong options
  */
-export function checkedRunOptions(options: RunOptions): RunOptions {
+export function checkRunOptions(options: RunOptions): void {
   const { dir, stopAt, resume, signal, control } = options ?? {}
-  if (typeof dir !== 'string' || dir === '') throw invalidParameter('dir', 'a folder for the run', dir)
-  if (stopAt !== undefined && !(Number.isInteger(stopAt) && stopAt > 0))
-    throw outOfRange('stopAt', 'a positive integer', stopAt)
-  if (resume !== undefined && typeof resume !== 'boolean') throw invalidParameter('resume', 'a boolean', resume)
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidParameter('signal', 'an AbortSignal', signal)
-  if (control !== undefined && !(control instanceof TrainingControl))
-    throw invalidParameter('control', 'a TrainingControl', control)
-  return options
+  pathTo('dir', dir)
+  if (stopAt !== undefined) positive('stopAt', stopAt)
+  if (resume !== undefined) flag('resume', resume)
+  if (signal !== undefined) instance('signal', 'an AbortSignal', AbortSignal, signal)
+  if (control !== undefined) instance('control', 'a TrainingControl', TrainingControl, control)
 }

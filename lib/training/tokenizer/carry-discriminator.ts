@@ -1,10 +1,10 @@
 import { access } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { NativeState, NativeTokenizerTrainer } from '../native/addon.js'
-import { native } from '../native/errors.js'
-import { findTokenizer } from '../tokenizer/folder.js'
-import { fileWeights, readSafetensors } from '../weights/index.js'
-import { disposeState, toState } from '../weights/state.js'
+import type { NativeState, NativeTokenizerTrainer } from '../../native/addon.js'
+import { native } from '../../native/errors.js'
+import { findTokenizer } from '../../tokenizer/folder.js'
+import { fileWeights, readSafetensors } from '../../weights/index.js'
+import { disposeState, toState } from '../../weights/state.js'
 
 const groups = ['discriminator', 'discriminator_optimizer']
 

@@ -1,13 +1,13 @@
-/** The frozen networks that a run's losses ask, besides the teacher. */
+/** The frozen networks of a run's losses, besides the teacher. */
 
-import { MactokError, outOfRange } from '../errors.js'
-import type { NativeDiscriminator, NativePerceptual } from '../native/addon.js'
-import { native } from '../native/errors.js'
-import { addon } from '../native/load.js'
-import { fitDinov2 } from '../weights/fit.js'
-import { locateWeights, openDinov2 } from '../weights/index.js'
-import { loadPerceptual } from '../weights/lpips.js'
-import { disposeState, toState } from '../weights/state.js'
+import { MactokError, outOfRange } from '../../errors.js'
+import type { NativeDiscriminator, NativePerceptual } from '../../native/addon.js'
+import { native } from '../../native/errors.js'
+import { addon } from '../../native/load.js'
+import { fitDinov2 } from '../../weights/fit.js'
+import { locateWeights, openDinov2 } from '../../weights/index.js'
+import { loadPerceptual } from '../../weights/lpips.js'
+import { disposeState, toState } from '../../weights/state.js'
 import type { TrainingConfig } from './schema.js'
 
 /** DINO v1 is the method's; DINOv2 stands in for it. */
@@ -18,7 +18,7 @@ const levels = [2, 5, 8, 11]
 const kernel = 9
 
 /**
- * The backbone's weights that a configuration means: `auto` is the first that is found; null where there is no discriminator.
+ * Finds the backbone's weights that a configuration names: `auto` is the first that exists; null where there is no discriminator.
  * @throws {MactokError} ERR_FORMAT when `auto` finds none
  */
 export async function findBackbone({ discriminator, loss }: TrainingConfig): Promise<string | null> {
@@ -77,7 +77,7 @@ export interface Networks extends AsyncDisposable {
   discriminator: NativeDiscriminator | null
 }
 
-/** What a run's configuration names; `discriminator.weights` is settled. */
+/** Loads what a run's configuration names; `discriminator.weights` is settled. */
 export async function loadNetworks({ loss, discriminator, seed }: TrainingConfig, device: string): Promise<Networks> {
   const { weights } = loss.perceptual
   const wanted = loss.weights.perceptual > 0 ? weights : null

@@ -1,0 +1,113 @@
+/** `run.json`: what a run folder says about its run. */
+
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { z } from 'zod'
+import { mergeConfig, parseConfig } from '../config.js'
+import { MactokError, outOfRange } from '../errors.js'
+import { writeJson } from '../files/atomic.js'
+import { libtorchOrigin } from '../native/load.js'
+import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
+
+const fileName = 'run.json'
+
+/** What `run.json` holds. */
+export interface RunRecord<Kind extends string = string, Config = unknown, Settled = unknown, Data = unknown> {
+  formatVersion: 1
+  kind: Kind
+  /** What was requested, complete with defaults. */
+  config: Config
+  /** The same, with everything settled that depends on machine and data. */
+  settled: Settled
+  /** Where the data came from, and how much of it there is. */
+  data: Data
+  versions: Record<string, string>
+}
+
+/** Versions that a number may depend on: of MacTok, LibTorch and Node. */
+export function readVersions(): Record<string, string> {
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+  return { mactok: version, libtorch: libtorchOrigin().version, node: process.versions.node }
+}
+
+/**
+ * Reads the record of a run folder; null when the folder holds no run.
+ * @param kind - what the run trains
+ * @param schema - of its configuration: settings that the run's version did not know yet get their defaults, which change nothing
+ * @throws {RangeError} a run that trains something else
+ * @throws {MactokError} `ERR_FORMAT` for a broken `run.json`
+ */
+export async function readRecord<R extends RunRecord>(
+  folder: string,
+  kind: R['kind'],
+  schema: z.core.$ZodType
+): Promise<R | null> {
+  const path = join(folder, fileName)
+  let record: R
+  try {
+    record = JSON.parse(await readFile(path, 'utf8'))
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
+    if (!(cause instanceof SyntaxError)) throw cause
+    throw new MactokError('ERR_FORMAT', `${path} is not JSON`, { cause })
+  }
+  if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `one of a ${record.kind}`)
+  const config = parseConfig(schema, record.config)
+  return { ...record, config, settled: mergeConfig(config, record.settled) }
+}
+
+export const writeRecord = (folder: string, record: RunRecord): Promise<void> =>
+  writeJson(join(folder, fileName), record)
+
+/**
+ * Decides where a run starts: at the folder's newest checkpoint, or, with both null, from scratch. Refuses to mix two runs.
+ * @param record - the folder's
+ * @throws {RangeError} a folder with a run that is not to be resumed, or a run with other settings
+ */
+export async function openRun<R extends RunRecord>(
+  dir: string,
+  record: R | null,
+  config: R['config'],
+  resume: boolean
+): Promise<{ record: R; checkpoint: Checkpoint } | { record: null; checkpoint: null }> {
+  const checkpoint = await newestCheckpoint(dir)
+  if (!resume) {
+    if (checkpoint)
+      throw outOfRange('dir', `a folder without a run (or resume: it has one at step ${checkpoint.state.step})`, dir)
+    return { record: null, checkpoint: null }
+  }
+  // A run that never reached a checkpoint starts from scratch.
+  if (!record || !checkpoint) return { record: null, checkpoint: null }
+  const conflict = findConflict(record.config, config)
+  if (conflict) throw outOfRange('settings', `those of the run in ${dir}`, conflict)
+  return { record, checkpoint }
+}
+
+/** Settings that may change when a run resumes: they decide when things happen, not what is computed from a state. */
+export const freeSettings = [
+  'steps',
+  'epochs',
+  'checkpoint',
+  'log',
+  'evaluation',
+  'maxSkipped',
+  'grid',
+  'graphs'
+] as const
+
+/** Describes the first setting, free ones aside, in which two configurations differ: `name is a there but b here`. */
+export function findConflict(there: unknown, here: unknown, path: string[] = []): string | null {
+  if (typeof there === 'object' && typeof here === 'object' && there && here) {
+    for (const key of new Set([...Object.keys(there), ...Object.keys(here)])) {
+      if (path.length === 0 && (freeSettings as readonly string[]).includes(key)) continue
+      const [one, other] = [there, here].map((value) => (value as Record<string, unknown>)[key])
+      const conflict = findConflict(one, other, [...path, key])
+      if (conflict) return conflict
+    }
+    return null
+  }
+  return Object.is(there, here)
+    ? null
+    : `${path.join('.')} is ${JSON.stringify(there)} there but ${JSON.stringify(here)} here`
+}

@@ -1,0 +1,28 @@
+import type { SharedEvents, SharedStepEvent, StartEvent } from '../events.js'
+import type { SettledGeneratorConfig } from './settle.js'
+
+/** What listeners of a generator run are called with. */
+export interface GeneratorEvents extends SharedEvents {
+  start: StartEvent<SettledGeneratorConfig> & { latents: number; classes: number; parameters: number }
+  /** At every log interval: means over the steps since the last one. */
+  step: GeneratorStepEvent
+  /** A grid of samples was written. */
+  grid: { step: number; file: string }
+}
+
+export interface GeneratorStepEvent extends SharedStepEvent {
+  /** `total`, `flow`, and `direction` where it has a weight. */
+  loss: Record<string, number>
+  /** `gradNorm`, `skipped`, `skippedInARow`, and `nonFinite` by term where something was not. */
+  [metric: string]: number | Record<string, number>
+  latentsPerSecond: number
+}
+
+export const generatorEventNames = [
+  'start',
+  'step',
+  'grid',
+  'checkpoint',
+  'profile',
+  'notice'
+] as const satisfies (keyof GeneratorEvents)[]

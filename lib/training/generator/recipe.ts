@@ -1,0 +1,80 @@
+/** The training of a generator, from its settings to a native trainer. */
+
+import { MactokError } from '../../errors.js'
+import type { GeneratorIdentity } from '../../generator/folder.js'
+import { Generator } from '../../generator/generator.js'
+import { nativeGeneratorConfig } from '../../generator/native-config.js'
+import type { GeneratorConfig } from '../../generator/schema.js'
+import { LatentShards } from '../../latents/index.js'
+import { native } from '../../native/errors.js'
+import { addon } from '../../native/load.js'
+import { Tokenizer } from '../../tokenizer/tokenizer.js'
+import type { Opening, Recipe } from '../recipe.js'
+import { resumeSettings } from '../settle.js'
+import type { LatentBatch } from './latent-batches.js'
+import { type GeneratorRunRecord, readGeneratorRun } from './record.js'
+import { GeneratorSession } from './session.js'
+import { type SettledGeneratorConfig, settle, trainerConfig } from './settle.js'
+
+interface Inputs {
+  /** Folder of the latent shards. */
+  shards: string
+  /** Folder of the tokenizer that decodes sample grids. */
+  tokenizer: string | null
+}
+
+export const generatorRecipe = (inputs: Inputs): Recipe<GeneratorRunRecord, LatentBatch> => ({
+  kind: 'generator',
+  readRecord: readGeneratorRun,
+  open: (opening) => openSession(inputs, opening)
+})
+
+async function openSession(
+  inputs: Inputs,
+  { config, earlier, device, resources }: Opening<GeneratorRunRecord>
+): Promise<GeneratorSession> {
+  const shards = resources.use(await LatentShards.open(inputs.shards, addon()))
+  if (earlier) requireSameLatents(earlier, shards)
+  const settled = earlier ? resumeSettings(earlier.settled, config, config.steps) : settle(config, device)
+  const identity = await identify(settled, shards)
+  const drawsGrids = inputs.tokenizer !== null && config.grid.every !== null
+  const tokenizer = drawsGrids ? resources.use(await Tokenizer.load(inputs.tokenizer as string, { device })) : null
+  // A wrong tokenizer is refused before the training starts.
+  if (tokenizer) await Generator.check(identity, tokenizer)
+
+  const create = async () => {
+    const description = nativeGeneratorConfig(identity.config, config.checkpointing)
+    const network = await native(addon().createGenerator(description, device, config.seed))
+    resources.defer(() => network.dispose())
+    return network
+  }
+  const trainer = await native(addon().createFlowTrainer(await create(), await create(), trainerConfig(settled)))
+  resources.defer(() => trainer.dispose())
+  const from = { from: inputs.shards, tokenizerFrom: inputs.tokenizer }
+  return new GeneratorSession({ settled, from, shards, identity, tokenizer, trainer })
+}
+
+function requireSameLatents({ data }: GeneratorRunRecord, shards: LatentShards): void {
+  if (data.latents !== shards.count || data.tokenizer !== (shards.tokenizer ?? null)) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `The run was trained on ${data.latents} latents of another encoding than the ${shards.count} in ${shards.folder}`
+    )
+  }
+}
+
+async function identify(config: SettledGeneratorConfig, shards: LatentShards): Promise<GeneratorIdentity> {
+  const { normalise } = config.latents
+  const complete: GeneratorConfig = {
+    ...config.generator,
+    latentShape: [...shards.sampleShape],
+    classes: Math.max(1, shards.classCount),
+    flow: config.flow
+  }
+  return {
+    config: complete,
+    statistics: normalise === 'none' ? null : await shards.statistics(normalise),
+    classNames: shards.classes ?? null,
+    tokenizer: shards.tokenizer ?? null
+  }
+}

@@ -1,0 +1,51 @@
+import { pathTo } from '../../checks.js'
+import { invalidParameter } from '../../errors.js'
+import { Training } from '../builder.js'
+import type { FinishedRun } from '../options.js'
+import { type GeneratorEvents, generatorEventNames } from './events.js'
+import { generatorRecipe } from './recipe.js'
+import { type GeneratorTrainingConfig, type GeneratorTrainingInput, resolveGeneratorTraining } from './schema.js'
+
+export type GeneratorRun = FinishedRun
+
+/** Describes the training of a generator; `.latents(folder)…run({ dir })` runs it. */
+export class GeneratorTraining extends Training<GeneratorTrainingInput, GeneratorTrainingConfig, GeneratorEvents> {
+  #shards: string | undefined
+  #tokenizer: string | null = null
+
+  constructor(input: string | GeneratorTrainingInput) {
+    super(input, { resolve: resolveGeneratorTraining, eventNames: generatorEventNames })
+  }
+
+  protected override recipe() {
+    if (this.#shards === undefined)
+      throw invalidParameter('latents', 'a folder of shards, by .latents(folder)', undefined)
+    return generatorRecipe({ shards: this.#shards, tokenizer: this.#tokenizer })
+  }
+
+  /** The folder of latent shards to train on; with a `tokenizer` folder, grids of decoded samples are written during training. */
+  latents(folder: string, { tokenizer = null }: { tokenizer?: string | null } = {}): this {
+    pathTo('folder', folder)
+    if (tokenizer !== null) pathTo('tokenizer', tokenizer)
+    this.#shards = folder
+    this.#tokenizer = tokenizer
+    return this
+  }
+
+  flow(flow: NonNullable<GeneratorTrainingInput['flow']>): this {
+    return this.set({ flow })
+  }
+
+  timesteps(timesteps: NonNullable<GeneratorTrainingInput['timesteps']>): this {
+    return this.set({ timesteps })
+  }
+
+  /** Grids of samples during training; they need the tokenizer of `latents`. */
+  grid(grid: NonNullable<GeneratorTrainingInput['grid']>): this {
+    return this.set({ grid })
+  }
+}
+
+/** Describes a generator run by a preset or by settings; `.latents(folder).run({ dir })` runs it. */
+export const trainGenerator = (preset: string | GeneratorTrainingInput): GeneratorTraining =>
+  new GeneratorTraining(preset)

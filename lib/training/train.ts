@@ -1,0 +1,81 @@
+/** What happens between the start of a run and its last checkpoint. */
+
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { writePng } from '../data/image.js'
+import { native } from '../native/errors.js'
+import type { Recording } from '../profile/recording.js'
+import { checkpointName, writeCheckpoint } from '../runs/checkpoint.js'
+import { MetricsLog } from '../runs/metrics.js'
+import type { TrainingControl } from './control.js'
+import { DivergenceGuard } from './divergence.js'
+import type { Emitter } from './emitter.js'
+import type { SharedEvents } from './events.js'
+import { runLoop } from './loop.js'
+import type { Session, TrainingRecord } from './recipe.js'
+import { saveTrainer } from './trainer-state.js'
+
+interface Training<Batch> {
+  session: Session<TrainingRecord, Batch>
+  dir: string
+  start: number
+  stop: number
+  versions: Record<string, string>
+  recording: Recording
+  events: Pick<Emitter<SharedEvents>, 'emit'>
+  signal: AbortSignal | undefined
+  control: TrainingControl | undefined
+}
+
+/**
+ * Trains from step `start` to `stop`; returns the number of steps done.
+ * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
+ */
+export async function train<Batch>(training: Training<Batch>): Promise<number> {
+  const { session, dir, start, stop, versions, recording, events, signal, control } = training
+  const { settled: config, trainer, samples, unit } = session
+  const guard = new DivergenceGuard(config.maxSkipped)
+  const log = new MetricsLog(dir, start)
+  try {
+    const done = await runLoop<Batch>({
+      start,
+      stop,
+      signal: guard.combineWith(signal),
+      control,
+      every: { log: config.log.every, checkpoint: config.checkpoint.every, ...session.every },
+      batches: session.batches(start),
+      step: (batch, step) => recording.step(step, () => session.step(batch, step)),
+      metrics: () => native(trainer.metrics()),
+      log: async (done, metrics, { steps, seconds }) => {
+        const rate = (steps * config.batch) / seconds
+        const epoch = (done * config.batch) / samples
+        const line = { step: done, epoch, ...session.describe(metrics, done), [`${unit}PerSecond`]: rate }
+        log.write(line)
+        const secondsLeft = ((stop - done) * config.batch) / rate
+        events.emit('step', { ...line, steps: config.steps, secondsLeft } as SharedEvents['step'])
+        guard.check(done, metrics)
+      },
+      evaluate: async (done) => session.evaluate?.(done, (line) => log.write(line)),
+      grid: async (done) => {
+        const file = join(dir, 'grids', `${checkpointName(done)}.png`)
+        await mkdir(dirname(file), { recursive: true })
+        await writePng(file, await session.grid())
+        events.emit('grid', { step: done, file })
+      },
+      checkpoint: async (done) => {
+        const state = { step: done, samples: done * config.batch, config, versions }
+        const save = async (folder: string) => {
+          await saveTrainer(trainer, folder)
+          await session.saveConfig(folder)
+        }
+        const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
+        events.emit('checkpoint', { step: done, folder })
+      }
+    })
+    guard.throwIfDiverged()
+    return done
+  } finally {
+    log.close()
+    await recording.end()
+  }
+}
