@@ -13,8 +13,8 @@ export interface BatchOptions extends Partial<PrefetchOptions>, Partial<ReaderOp
 
 const MEGABYTE = 2 ** 20
 
-/** Checked, and with the defaults: two images a core in the making, so that reading files and decoding overlap. */
-export function completed<T extends BatchOptions>(options: T, cacheBytes: number): T & Required<BatchOptions> {
+/** Checks the options and fills in their defaults: two images in flight per core, so that reading and decoding overlap. */
+export function completeOptions<T extends BatchOptions>(options: T, cacheBytes: number): T & Required<BatchOptions> {
   const result = {
     ...options,
     prefetch: options.prefetch ?? 2,

@@ -3,7 +3,7 @@ import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { type CropDraws, halve, longestShortSide, randomCrop } from './crop.js'
 import { decode, type Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
-import { type BatchOptions, completed, TRAINING_CACHE } from './options.js'
+import { type BatchOptions, completeOptions, TRAINING_CACHE } from './options.js'
 import { prefetched } from './prefetch.js'
 import { ImageReader } from './reader.js'
 import { sampleOrder, type Uniform } from './shuffle.js'
@@ -49,7 +49,7 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
     flip = true,
     startStep = 0,
     ...rest
-  } = completed(options, TRAINING_CACHE)
+  } = completeOptions(options, TRAINING_CACHE)
   if (typeof uniform !== 'function') throw invalidParameter('uniform', 'a function', uniform)
   if (set.size === 0) throw outOfRange('set', 'one or more images', set.size)
   natural('seed', seed)
@@ -64,11 +64,11 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
   const free: Uint8Array[] = []
 
   async function unbroken(index: number, step: number, row: number): Promise<{ index: number; image: Image }> {
-    const image = await reader.image(index)
+    const image = await reader.read(index)
     if (image) return { index, image }
     for (const draw of uniform(seed, 'replacement', step, row, 1, ATTEMPTS)) {
       const other = Math.floor(draw * set.size)
-      const replacement = await reader.image(other)
+      const replacement = await reader.read(other)
       if (replacement) return { index: other, image: replacement }
     }
     throw new MactokError('ERR_FORMAT', `${set.name}: ${ATTEMPTS + 1} images drawn, and all of them broken`)

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { callbacks, flag, instance, natural, oneOf, pathTo, positive } from '../checks.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
@@ -136,13 +135,12 @@ async function writeShards(
     }
     for await (const batch of centreCrops(tokenizer, set, range, settings, reasons)) {
       if (signal?.aborted) return false
-      // Images may be missing inside a batch: what is encoded together must be neighbours.
-      const hashes = await Promise.all(Array.from(batch.indices, async (index) => sha256(await set.read(index))))
+      // Unreadable images leave gaps, and rows that are encoded together must be neighbours in the listing.
       for (const { start, end } of runs(batch.indices)) {
         const indices = [...batch.indices.subarray(start, end)]
         skipTo(indices[0] as number)
         const encoded = await encodeRun(tokenizer, batch, start, end, settings, set.size)
-        shard.add({ indices, hashes: hashes.slice(start, end), ...encoded })
+        shard.add({ indices, hashes: batch.hashes?.slice(start, end) ?? [], ...encoded })
         next = (indices.at(-1) as number) + 1
       }
       onProgress?.(done + next - range.first, set.size)
@@ -164,16 +162,20 @@ function centreCrops(
 ) {
   const { batch, preprocess, flip, strict, onBroken } = settings
   return evaluationBatches(set, {
-    ...{ size: tokenizer.config.imageSize, batch, preprocess, strict, start: range.first, end: range.end },
+    size: tokenizer.config.imageSize,
+    batch,
+    preprocess,
+    strict,
+    start: range.first,
+    end: range.end,
     flip: flip ? 'both' : 'none',
+    hash: true,
     onBroken: (broken) => {
       reasons.set(broken.name, broken.reason)
       onBroken?.(broken)
     }
   })
 }
-
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 /** Positions [start, end) in which the indices are consecutive: the noise of a pass goes by consecutive numbers. */
 function* runs(indices: Int32Array): Generator<{ start: number; end: number }> {

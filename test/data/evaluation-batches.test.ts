@@ -90,8 +90,8 @@ describe('broken images', () => {
 test('wrong arguments are refused', () => {
   const start = (changes: Partial<EvaluationBatchOptions>) => () =>
     evaluationBatches(memorySet(files), { size: 16, batch: 2, ...changes })
-  expect(start({ preprocess: 'slow' as never })).toThrow("Expected 'adm' or 'fast' for preprocess but received 'slow'")
-  expect(start({ flip: true as never })).toThrow("Expected 'none' or 'both' for flip")
+  expect(start({ preprocess: 'slow' as never })).toThrow("Expected one of adm, fast for preprocess but received 'slow'")
+  expect(start({ flip: true as never })).toThrow('Expected one of none, both for flip')
   expect(start({ end: 8 })).toThrow('Expected a range within the 7 images for start and end')
   expect(start({ start: 3, end: 2 })).toThrow(RangeError)
 })
