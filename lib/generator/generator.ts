@@ -12,7 +12,7 @@ import { checkPrecision } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { readSafetensors } from '../weights/reader.js'
-import { countElements, loadWeights, saveState } from '../weights/state.js'
+import { countElements, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { type ClassChoice, drawClasses } from './classes.js'
 import { findGenerator, type GeneratorIdentity, writeGeneratorConfig } from './folder.js'
@@ -87,12 +87,8 @@ export class Generator implements Disposable {
     const { weights, ...identity } = await findGenerator(folder, raw)
     const device = resolveDevice(options.device)
     const network = await native(addon().createGenerator(nativeGeneratorConfig(identity.config), device, 0))
-    const file = await readSafetensors(weights)
-    try {
-      await loadWeights(network, fileWeights(file))
-    } finally {
-      await file.close()
-    }
+    await using file = await readSafetensors(weights)
+    await loadInto(network, fileWeights(file))
     return new Generator(network, identity, precision)
   }
 

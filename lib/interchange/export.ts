@@ -3,7 +3,7 @@
 import path from 'node:path'
 import { parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
-import { fileSize } from '../files/files.js'
+import { fileSize } from '../files/stat.js'
 import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
 import { findModel } from '../runs/model-folder.js'
 import { tokenizerSchema } from '../tokenizer/schema.js'

@@ -1,7 +1,7 @@
 /** What an imported generator's latents were normalised with. */
 
-import { readFile } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
+import { readJson } from '../files/read.js'
 import { LatentStatistics } from '../latents/index.js'
 import { toFloat32 } from '../weights/dtype.js'
 import { chooseGroup, openWeightsFile } from '../weights/weights-file.js'
@@ -34,15 +34,6 @@ export async function importedStatistics(
   return alone ? new LatentStatistics([0], [1 / factor], shape) : null
 }
 
-export async function readJson(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch(() => '{}')
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
-  }
-}
-
 const isValues = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'number')
 
@@ -52,16 +43,12 @@ async function readStatistics(file: string): Promise<ChannelValues> {
     if (isValues(mean) && isValues(std)) return { mean, std }
     throw new MactokError('ERR_FORMAT', `${file} has no mean and std`)
   }
-  const opened = await openWeightsFile(file)
-  try {
-    const { weights } = chooseGroup(opened)
-    const read = async (name: string): Promise<number[]> => {
-      const tensor = weights.get(name)
-      if (!tensor) throw new MactokError('ERR_FORMAT', `${file} has no ${name}`)
-      return [...toFloat32(await tensor.bytes(), tensor.dtype)]
-    }
-    return { mean: await read('mean'), std: await read('std') }
-  } finally {
-    await opened.close()
+  await using opened = await openWeightsFile(file)
+  const { weights } = chooseGroup(opened)
+  const read = async (name: string): Promise<number[]> => {
+    const tensor = weights.get(name)
+    if (!tensor) throw new MactokError('ERR_FORMAT', `${file} has no ${name}`)
+    return [...toFloat32(await tensor.bytes(), tensor.dtype)]
   }
+  return { mean: await read('mean'), std: await read('std') }
 }

@@ -5,7 +5,8 @@ import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
-import { fileSize, isFolder } from '../files/files.js'
+import { readJson } from '../files/read.js'
+import { fileSize, isFolder } from '../files/stat.js'
 import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
 import type { LatentStatistics } from '../latents/index.js'
 import { findModel, modelFile, writeConfig } from '../runs/model-folder.js'
@@ -13,7 +14,7 @@ import { tokenizerSchema } from '../tokenizer/schema.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { type Dinov2Json, detectDinov2, dinov2Config, mapDinov2 } from '../weights/dinov2.js'
 import { isInception, mapInception } from '../weights/inception.js'
-import { isName } from '../weights/named.js'
+import { isName } from '../weights/locate.js'
 import type { Weights } from '../weights/tensors.js'
 import { type CheckpointRecord, chooseGroup, openWeightsFile } from '../weights/weights-file.js'
 import { writeSafetensors } from '../weights/writer.js'
@@ -28,7 +29,7 @@ import {
   samplingOf
 } from './generator-layouts.js'
 import { type ImportLayout, type ImportOptions, type ImportSettings, importSchema } from './import-schema.js'
-import { type ChannelValues, importedStatistics, readJson } from './import-statistics.js'
+import { type ChannelValues, importedStatistics } from './import-statistics.js'
 import { fitShapes, generatorShapes, tokenizerShapes } from './shapes.js'
 
 /** Tensors of a checkpoint that the model has no use for, under their own names: what `export` gives back. */
@@ -76,18 +77,14 @@ export async function importWeights(folderOrFile: string, options: ImportOptions
   const settings = parseConfig(importSchema, given, 'import')
   const file = (await isFolder(folderOrFile)) ? path.join(folderOrFile, modelFile) : folderOrFile
   if ((await fileSize(file)) === undefined) throw new MactokError('ERR_FORMAT', `There is no file ${file}`)
-  const opened = await openWeightsFile(file)
-  try {
-    const { group, weights } = chooseGroup(opened, settings.group)
-    const { record, metadata, unsupported } = opened
-    const json = await readJson(path.join(path.dirname(file), 'config.json'))
-    const found = { file, folder, group, weights, record, metadata, json, settings }
-    const layout = settings.layout ?? layoutOf(found)
-    const result = await importers[layout](found, layout)
-    return { folder, layout, group, ...result, ignored: [...result.ignored, ...unsupported] }
-  } finally {
-    await opened.close()
-  }
+  await using opened = await openWeightsFile(file)
+  const { group, weights } = chooseGroup(opened, settings.group)
+  const { record, metadata, unsupported } = opened
+  const json = await readJson(path.join(path.dirname(file), 'config.json'))
+  const found = { file, folder, group, weights, record, metadata, json, settings }
+  const layout = settings.layout ?? layoutOf(found)
+  const result = await importers[layout](found, layout)
+  return { folder, layout, group, ...result, ignored: [...result.ignored, ...unsupported] }
 }
 
 function target(name: unknown, out: unknown): string {

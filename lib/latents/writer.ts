@@ -4,7 +4,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
-import { fileSize } from '../files/files.js'
+import { fileSize } from '../files/stat.js'
 import { fromFloat32, toFloat32 } from '../weights/dtype.js'
 import { type TensorData, writeSafetensors } from '../weights/writer.js'
 import {

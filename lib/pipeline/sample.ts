@@ -5,7 +5,7 @@ import type { Image } from '../data/decode.js'
 import { grid, writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
 import { invalidParameter, MactokError } from '../errors.js'
-import { NpzWriter } from '../files/npz.js'
+import { NpzWriter } from '../files/npz-writer.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 

@@ -6,10 +6,9 @@ import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
-import type { Dinov2Config } from '../weights/dinov2.js'
+import { type Dinov2Config, openDinov2 } from '../weights/dinov2.js'
 import { fitDinov2 } from '../weights/fit.js'
-import { openDinov2 } from '../weights/named.js'
-import { disposeState, toState } from '../weights/state.js'
+import { disposeState, loadInto } from '../weights/state.js'
 
 export interface TeacherOptions {
   /** Patches a side that its features should have: the tokenizer's grid, 16 for 256-pixel images with patches of 16. */
@@ -59,20 +58,15 @@ export class Teacher implements Disposable {
       throw outOfRange('patchSize', 'a positive integer', patchSize)
     }
     const device = resolveDevice(options.device)
-    const checkpoint = await openDinov2(weights)
-    try {
-      const { config } = checkpoint
-      const patch = patchSize ?? config.patchSize
-      const network = await native(
-        addon().createTeacher({ vit: config.vit, patchSize: patch, inputSize: grid * patch }, device)
-      )
-      const state = await toState(checkpoint.weights)
-      await fitDinov2(state, config, { grid, patchSize: patch })
-      await native(network.load(state)).finally(() => disposeState(state))
-      return new Teacher(network, { ...config, grid, patchSize: patch })
-    } finally {
-      await checkpoint.close()
-    }
+    await using checkpoint = await openDinov2(weights)
+    const { config } = checkpoint
+    const fitted = { ...config, grid, patchSize: patchSize ?? config.patchSize }
+    const inputSize = grid * fitted.patchSize
+    const network = await native(
+      addon().createTeacher({ vit: config.vit, patchSize: fitted.patchSize, inputSize }, device)
+    )
+    await loadInto(network, checkpoint.weights, { fit: (state) => fitDinov2(state, config, fitted) })
+    return new Teacher(network, fitted)
   }
 
   get device(): string {

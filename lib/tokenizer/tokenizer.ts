@@ -11,7 +11,7 @@ import { modelFile } from '../runs/model-folder.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
-import { countElements, loadWeights, saveState } from '../weights/state.js'
+import { countElements, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { initializeEncoder } from './encoder-init.js'
 import { findTokenizer, writeModelConfig } from './folder.js'
@@ -101,12 +101,8 @@ export class Tokenizer implements Disposable {
     const { config, weights } = await findTokenizer(folder, raw)
     const device = resolveDevice(options.device)
     const network = await native(addon().createTokenizer(nativeTokenizerConfig(config), device, 0))
-    const file = await readSafetensors(weights)
-    try {
-      await loadWeights(network, fileWeights(file))
-    } finally {
-      await file.close()
-    }
+    await using file = await readSafetensors(weights)
+    await loadInto(network, fileWeights(file))
     return new Tokenizer(network, config, precision)
   }
 

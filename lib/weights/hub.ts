@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { callbacks, natural, positive } from '../checks.js'
-import { invalidParameter, outOfRange } from '../errors.js'
+import { callbacks, natural, positive, text } from '../checks.js'
+import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
-import { fileSize } from '../files/files.js'
+import { fileSize } from '../files/stat.js'
 import { type DownloadOptions, type DownloadProgress, describeRemote, downloadFile, isMissing } from './download.js'
 
 export type { DownloadProgress } from './download.js'
@@ -46,15 +46,16 @@ const defaultFiles = ['config.json', 'model.safetensors']
 const segment = /^(?!\.{1,2}$)[\w.-]+$/
 
 function validate(repo: string, files: readonly string[], endpoint: string): void {
-  if (typeof repo !== 'string') throw invalidParameter('repo', 'a repository such as facebook/dinov2-small', repo)
+  text('repo', 'a repository such as facebook/dinov2-small', repo)
   const parts = repo.split('/')
   if (parts.length !== 2 || !parts.every((part) => segment.test(part))) {
     throw outOfRange('repo', 'a repository such as facebook/dinov2-small', repo)
   }
   if (files.length === 0) throw outOfRange('files', 'at least one file', files)
   for (const file of files) {
-    if (!file.split('/').every((part) => segment.test(part)))
+    if (!file.split('/').every((part) => segment.test(part))) {
       throw outOfRange('files', 'a path inside the repository', file)
+    }
   }
   if (!URL.canParse(endpoint)) throw outOfRange('endpoint', 'a URL', endpoint)
 }

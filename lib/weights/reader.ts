@@ -1,12 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { pathTo } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
-import { fillBytes } from '../files/files.js'
+import { readFully } from '../files/read.js'
 import { fromFormat, toFloat32, type WeightDtype } from './dtype.js'
 import { headerLength, invalidSafetensors, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js'
 
 const fill = (handle: FileHandle, bytes: Uint8Array, position: number, file: string): Promise<Uint8Array> =>
-  fillBytes(handle, bytes, position, (end) => invalidSafetensors(file, `it ends at byte ${end}: it was cut while open`))
+  readFully(handle, bytes, position, (end) =>
+    invalidSafetensors(file, `it ends at byte ${end}: it was truncated while open`)
+  )
 
 /** A new, and so aligned, buffer. */
 const readAt = (handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> =>

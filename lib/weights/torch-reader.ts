@@ -2,7 +2,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
-import { fillBytes } from '../files/files.js'
+import { readFully } from '../files/read.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { isWeightDtype } from './dtype.js'
@@ -19,7 +19,7 @@ type Read = (position: number, length: number) => Promise<Uint8Array>
 const reader =
   (handle: FileHandle, file: string): Read =>
   (position, length) =>
-    fillBytes(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was cut while open'))
+    readFully(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was truncated while open'))
 
 const zipMagic = 0x04034b50
 const oldMagic = '119547037146038801333356' // 0x1950a86a20f9469cfc6c

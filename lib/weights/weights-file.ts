@@ -11,7 +11,7 @@ import { TorchTensor } from './torch-tensor.js'
 /** What a checkpoint tells besides its tensors; values that are neither plain nor small are left out. */
 export type CheckpointRecord = Readonly<Record<string, unknown>>
 
-export interface WeightsFile {
+export interface WeightsFile extends AsyncDisposable {
   readonly path: string
   /** State dicts by their key in the checkpoint, `ema`; one of the name '' where the file is a state dict itself. */
   readonly groups: ReadonlyMap<string, Weights>
@@ -31,18 +31,20 @@ export const isTorchFile = (path: string): boolean => /\.(pt|pth|ckpt|bin)$/i.te
 export async function openWeightsFile(path: string): Promise<WeightsFile> {
   if (isTorchFile(path)) return openTorchFile(path)
   const file = await readSafetensors(path)
+  const close = () => file.close()
   try {
     const { metadata } = file
     const groups = new Map([['', fileWeights(file)]])
-    return { path, groups, unsupported: [], record: {}, metadata, close: () => file.close() }
+    return { path, groups, unsupported: [], record: {}, metadata, close, [Symbol.asyncDispose]: close }
   } catch (error) {
-    await file.close()
+    await close()
     throw error
   }
 }
 
 async function openTorchFile(path: string): Promise<WeightsFile> {
   const file = await TorchFile.open(path)
+  const close = () => file.close()
   try {
     const groups = new Map<string, Weights>()
     const unsupported: string[] = []
@@ -55,9 +57,10 @@ async function openTorchFile(path: string): Promise<WeightsFile> {
       }
     }
     if (groups.size === 0) throw new MactokError('ERR_FORMAT', `${path} has no tensors by name`)
-    return { path, groups, unsupported, record: plainRecord(file.root), metadata: {}, close: () => file.close() }
+    const record = plainRecord(file.root)
+    return { path, groups, unsupported, record, metadata: {}, close, [Symbol.asyncDispose]: close }
   } catch (error) {
-    await file.close()
+    await close()
     throw error
   }
 }

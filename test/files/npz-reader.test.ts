@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from '@jest/globals'
 import { npzImages } from '../../lib/evaluation/image-stream.js'
-import { NpzWriter, writeNpz } from '../../lib/files/npz.js'
 import { NpzFile } from '../../lib/files/npz-reader.js'
+import { NpzWriter, writeNpz } from '../../lib/files/npz-writer.js'
 import { GOLDEN } from '../support/golden.js'
 import { Workplace } from '../support/images.js'
 

@@ -237,7 +237,7 @@ test('DINO v1 on the hub has the names of a plain ViT', () => {
 describe('other checkpoints', () => {
   test('are not taken for DINOv2', () => {
     expect(detectDinov2(['encoder.model.cls_token', 'quant_conv.weight'])).toBeUndefined()
-    expect(() => mapDinov2(new Map([['x', counting([1])]]))).toThrow('Not a DINOv2 checkpoint; it begins with x')
+    expect(() => mapDinov2(new Map([['x', counting([1])]]))).toThrow('Not a DINOv2 checkpoint; its first tensors are x')
   })
 
   test('tensors that DINOv2 does not have are named', () => {

@@ -28,7 +28,7 @@ describe("the weights of FID's Inception", () => {
 
   test("that are another network's are refused", () => {
     expect(() => mapInception(new Map([named('conv1.weight')]))).toThrow(
-      "Not the weights of FID's Inception-v3; they begin with conv1.weight"
+      "Not the weights of FID's Inception-v3; their first tensors are conv1.weight"
     )
     const torchvision = new Map([last, named('AuxLogits.fc.weight')])
     expect(() => mapInception(torchvision)).toThrow('Not the weights')

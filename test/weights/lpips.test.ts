@@ -64,7 +64,7 @@ describe.each(['vgg', 'alex'] as const)('LPIPS weights (%s)', (network) => {
 
 test('other weights are refused by name', () => {
   expect(() => mapLpips(new Map([named('blocks.0.norm1.weight')]))).toThrow(
-    'Not the weights of LPIPS (VGG-16 or AlexNet); they begin with blocks.0.norm1.weight'
+    'Not the weights of LPIPS (VGG-16 or AlexNet); their first tensors are blocks.0.norm1.weight'
   )
   expect(() => mapLpips(new Map(torchvision('vgg')))).toThrow('The LPIPS weights lack "lin0.model.1.weight"')
   expect(() => mapLpips(new Map([...torchvision('vgg'), ...heads, named('features.3.weight')]))).toThrow(

@@ -174,11 +174,11 @@ describe('reading', () => {
     await expect(readSafetensors(file)).rejects.toThrow(message)
   })
 
-  test('says so when the file is cut while it is open', async () => {
+  test('reports a file that is truncated while it is open', async () => {
     const file = await fileOf({ a: entry('U8', [100], [0, 100]) }, 100, 'cut.safetensors')
     await using read = await readSafetensors(file)
     await writeFile(file, 'short')
-    await expect(read.bytes('a')).rejects.toThrow('it was cut while open')
+    await expect(read.bytes('a')).rejects.toThrow('it was truncated while open')
   })
 })
 

@@ -57,11 +57,11 @@ describe('finding weights', () => {
     await expect(finding).rejects.toMatchObject({ name: 'MactokError', code: 'ERR_FORMAT' })
     await expect(finding).rejects.toThrow(
       [
-        'The weights dinov2-small were not found. Looked in',
+        'The weights dinov2-small were not found. Searched',
         `  ${path.join(folder, 'own/dinov2-small')}`,
         `  ${path.join(cache, 'weights/dinov2-small')}`,
         `  ${path.join(cache, 'weights/facebook/dinov2-small')}`,
-        'Get them by `mactok weights pull facebook/dinov2-small`, or set MACTOK_WEIGHTS to a folder that has dinov2-small/model.safetensors.'
+        'Get them with `mactok weights pull facebook/dinov2-small`, or set MACTOK_WEIGHTS to a folder that has dinov2-small/model.safetensors.'
       ].join('\n')
     )
     expect(await locateWeights('dinov2-small')).toBeUndefined()
@@ -70,7 +70,7 @@ describe('finding weights', () => {
   test.each(['../x', '', 'a/b/c', 'a b'])('refuses the name %j', async (name) => {
     const wrong = findWeights(name)
     if (name === '../x') await expect(wrong).rejects.toThrow('were not found')
-    else await expect(wrong).rejects.toThrow(RangeError)
+    else await expect(wrong).rejects.toThrow(name === '' ? TypeError : RangeError)
   })
 
   test('the cache is where the environment says', () => {
