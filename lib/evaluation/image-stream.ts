@@ -5,6 +5,7 @@ import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
+import { spread } from '../data/spread.js'
 import { MactokError } from '../errors.js'
 import { NpzFile } from '../files/npz-reader.js'
 
@@ -54,7 +55,10 @@ export async function npzImages(path: string, { count }: ImageStreamOptions = {}
     }
     const total = Math.min(all, count ?? all)
     return {
-      ...{ name: path, total, height, width },
+      name: path,
+      total,
+      height,
+      width,
       async *batches(first, batch) {
         let next = 0
         for await (const { rows } of file.rows('arr_0', batch)) {
@@ -85,10 +89,12 @@ export async function setImages(source: ImageSource, options: ImageStreamOptions
   const set = await source.open()
   try {
     const size = options.size ?? (await shortSide(set))
-    const total = Math.min(set.size, count ?? set.size)
-    const chosen = total === set.size ? set : spread(set, total)
+    const chosen = spread(set, count ?? set.size)
     return {
-      ...{ name: source.name, total, height: size, width: size },
+      name: source.name,
+      total: chosen.size,
+      height: size,
+      width: size,
       async *batches(first, batch) {
         const settings = { size, batch, start: first, ...(onBroken && { onBroken }) }
         for await (const { images, indices } of evaluationBatches(chosen, settings)) {
@@ -100,17 +106,6 @@ export async function setImages(source: ImageSource, options: ImageStreamOptions
   } catch (error) {
     await set.close()
     throw error
-  }
-}
-
-/** So many images over the whole listing, so that a few of a sorted folder are not all of one class. */
-export function spread(set: ImageSet, count: number): ImageSet {
-  const at = (index: number) => Math.floor((index * set.size) / count)
-  return {
-    ...{ name: set.name, size: count, classes: set.classes, ignored: [] },
-    sample: (index) => set.sample(at(index)),
-    read: (index) => set.read(at(index)),
-    close: async () => {}
   }
 }
 

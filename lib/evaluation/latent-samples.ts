@@ -1,12 +1,12 @@
 import { instance, positive } from '../checks.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
+import { spread, spreadIndices } from '../data/spread.js'
 import { MactokError } from '../errors.js'
 import type { LatentShards } from '../latents/index.js'
 import type { Precision } from '../native/addon.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { spread } from './image-stream.js'
 
 /** Posterior means of many images, in memory. */
 export interface LatentSamples {
@@ -46,7 +46,7 @@ export async function encodeSamples(
   const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
   const set = await source.open()
   try {
-    const chosen = spread(set, Math.min(count, set.size))
+    const chosen = spread(set, count)
     const means = new Float32Array(chosen.size * tokens * channels)
     const logvars = new Float32Array(means.length)
     const labels: number[] = []
@@ -66,9 +66,13 @@ export async function encodeSamples(
     }
     const length = labels.length * tokens * channels
     return {
-      ...{ count: labels.length, tokens, channels, means: means.subarray(0, length) },
+      count: labels.length,
+      tokens,
+      channels,
+      means: means.subarray(0, length),
       logvars: certain ? null : logvars.subarray(0, length),
-      ...{ labels: Int32Array.from(labels), classes: set.classes }
+      labels: Int32Array.from(labels),
+      classes: set.classes
     }
   } finally {
     await set.close()
@@ -87,11 +91,15 @@ export async function readSamples(shards: LatentShards, { count }: LatentSampleO
       `${shards.folder} holds latents [${shards.sampleShape}] instead of tokens [L, Z]`
     )
   }
-  const total = Math.min(count, shards.count)
-  const rows = Array.from({ length: total }, (_, i) => Math.floor((i * shards.count) / total))
+  const rows = spreadIndices(shards.count, count)
   const { latents, logvar, labels } = await shards.rows(rows)
   return {
-    ...{ count: total, tokens, channels, means: latents, logvars: logvar ?? null, labels },
+    count: rows.length,
+    tokens,
+    channels,
+    means: latents,
+    logvars: logvar ?? null,
+    labels,
     classes: shards.classes ?? null
   }
 }

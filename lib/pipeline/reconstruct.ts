@@ -4,9 +4,10 @@ import { instance, natural, pathTo, positive } from '../checks.js'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import { grid, writePng } from '../data/image.js'
-import { type ImageSet, type ImageSource, subset } from '../data/image-set.js'
+import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import { sliceImages, toImages } from '../data/levels.js'
+import { spread } from '../data/spread.js'
 import { outOfRange } from '../errors.js'
 import { psnr } from '../evaluation/psnr.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
@@ -87,11 +88,9 @@ export async function reconstructionGrid(
   { teacher, count, ratio, seed, precision, zoom }: Required<ReconstructOptions>
 ): Promise<Omit<Reconstructed, 'file'> & { sheet: Image }> {
   const { imageSize: size } = tokenizer.config
-  const chosen = Math.min(count, set.size)
-  const spread = Array.from({ length: chosen }, (_, i) => Math.floor((i * set.size) / chosen))
   const rows: Image[][] = []
   const qualities: number[] = []
-  for await (const { images, indices } of evaluationBatches(subset(set, spread), { size, batch: 32 })) {
+  for await (const { images, indices } of evaluationBatches(spread(set, count), { size, batch: 32 })) {
     using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
     using latents = await tokenizer.encode(input, { precision })
     using decoded = await tokenizer.decode(latents, { precision })

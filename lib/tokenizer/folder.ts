@@ -15,5 +15,5 @@ export async function findTokenizer(folder: string, raw = false): Promise<Tokeni
   return { config: parseConfig(tokenizerSchema, config.tokenizer, 'tokenizer'), weights }
 }
 
-export const writeModelConfig = (folder: string, tokenizer: TokenizerConfig): Promise<void> =>
+export const writeTokenizerConfig = (folder: string, tokenizer: TokenizerConfig): Promise<void> =>
   writeConfig(folder, 'tokenizer', { tokenizer })

@@ -14,7 +14,7 @@ import { readSafetensors } from '../weights/reader.js'
 import { countElements, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { initializeEncoder } from './encoder-init.js'
-import { findTokenizer, writeModelConfig } from './folder.js'
+import { findTokenizer, writeTokenizerConfig } from './folder.js'
 import { nativeTokenizerConfig } from './native-config.js'
 import { type TokenizerPreset, tokenizerPresets } from './presets.js'
 import { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './schema.js'
@@ -172,7 +172,7 @@ export class Tokenizer implements Disposable {
     if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
     await mkdir(folder, { recursive: true })
     await saveState(join(folder, modelFile), this.native.state(), { format: 'pt', model: 'mactok tokenizer' })
-    await writeModelConfig(folder, this.config)
+    await writeTokenizerConfig(folder, this.config)
   }
 
   /**

@@ -1,6 +1,7 @@
 import { prefetched } from '../data/prefetch.js'
 import { sampleOrder } from '../data/shuffle.js'
 import type { LatentShards, LatentStatistics } from '../latents/index.js'
+import { samplePosterior } from '../latents/posterior.js'
 import { addon } from '../native/load.js'
 
 export interface LatentBatch {
@@ -37,9 +38,7 @@ export function latentBatches(
     const { latents, logvar, labels } = await shards.rows(indices, { flip: flips })
     if (logvar) {
       const noise = normal(seed, 'posterior', step, 0, batch, size)
-      for (let i = 0; i < latents.length; i++) {
-        latents[i] = (latents[i] as number) + Math.exp((logvar[i] as number) / 2) * (noise[i] as number)
-      }
+      samplePosterior(latents, logvar, noise)
     }
     return { latents: statistics ? statistics.normalise(latents) : latents, labels: BigInt64Array.from(labels, BigInt) }
   })

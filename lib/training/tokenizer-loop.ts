@@ -13,7 +13,7 @@ import { checkpointName, writeCheckpoint } from '../runs/checkpoint.js'
 import { MetricsLog, type MetricsRecord } from '../runs/metrics.js'
 import type { FeatureCache } from '../teacher/feature-cache.js'
 import type { Teacher } from '../teacher/teacher.js'
-import { writeModelConfig } from '../tokenizer/folder.js'
+import { writeTokenizerConfig } from '../tokenizer/folder.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { TrainingControl } from './control.js'
 import type { TrainingData } from './data.js'
@@ -113,7 +113,7 @@ export async function train(training: Training): Promise<number> {
         const state = { step: done, samples: done * config.batch, config, versions: record.versions }
         const save = async (folder: string) => {
           await saveTrainer(trainer, folder)
-          await writeModelConfig(folder, config.tokenizer)
+          await writeTokenizerConfig(folder, config.tokenizer)
         }
         const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
         events.emit('checkpoint', { step: done, folder })

@@ -53,15 +53,12 @@ export interface LoadIntoOptions {
 }
 
 /** Loads a checkpoint's weights into a network, or into a part of it; each of its parameters must be there in its shape. */
-export async function loadInto(
-  network: Loadable,
-  checkpoint: Weights,
-  { prefix, fit }: LoadIntoOptions = {}
-): Promise<void> {
+export async function loadInto(network: Loadable, checkpoint: Weights, options: LoadIntoOptions = {}): Promise<void> {
+  const { prefix } = options
   const loaded = await toState(checkpoint)
   const others = prefix === undefined ? {} : network.state()
   try {
-    await fit?.(loaded)
+    await options.fit?.(loaded)
     const renamed = Object.entries(loaded).map(([name, tensor]) => [`${prefix ?? ''}${name}`, tensor] as const)
     await native(network.load({ ...others, ...Object.fromEntries(renamed) }))
   } finally {
