@@ -21,8 +21,8 @@ try {
     classes: Array.from({ length: 1000 }, (_, i) => `class ${i}`),
     ...{ shape: [tokens, channels], dtype: 'float32', moments: false, shardSize: count, tokenizer: 'nobody' }
   })
-  for (const range of writer.missing()) {
-    const shard = writer.shard(range)
+  for (const range of writer.missingShards()) {
+    const shard = writer.startShard(range)
     const latents = Float32Array.from({ length: count * tokens * channels }, () => 2 * Math.random() - 1)
     shard.add({ indices: [...Array(count).keys()], latents, latentsFlip: latents })
     await shard.commit()

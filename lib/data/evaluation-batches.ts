@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { natural, oneOf } from '../checks.js'
 import { outOfRange } from '../errors.js'
-import { centreCrop, mirrored } from './crop.js'
+import { centreCrop, mirrorPixels } from './crop.js'
 import { decode, decodeFast, type Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
 import { type BatchOptions, completeOptions } from './options.js'
-import { prefetched } from './prefetch.js'
+import { prefetch } from './prefetch.js'
 import { ImageReader } from './reader.js'
 
 export interface EvaluationBatchOptions extends BatchOptions {
@@ -72,7 +72,7 @@ export function evaluationBatches(
   const reader = new ImageReader(set, decodeAndHash, rest)
   const pixels = size * size * 3
 
-  const batches = prefetched<EvaluationBatch>(0, Math.ceil((end - start) / batch), rest, async (number, workers) => {
+  const batches = prefetch<EvaluationBatch>(0, Math.ceil((end - start) / batch), rest, async (number, workers) => {
     const first = start + number * batch
     const count = Math.min(batch, end - first)
     const images = new Uint8Array(count * pixels)
@@ -115,7 +115,7 @@ function compactBatch(
   const samples = indices.map((index) => set.sample(index))
   return {
     images: kept,
-    flipped: mirrorSize === null ? null : mirrored(kept, mirrorSize),
+    flipped: mirrorSize === null ? null : mirrorPixels(kept, mirrorSize),
     labels: Int32Array.from(samples, ({ label }) => label),
     names: samples.map(({ name }) => name),
     indices: Int32Array.from(indices),

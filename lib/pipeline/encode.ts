@@ -77,7 +77,7 @@ export async function encodeImages(
   try {
     const writer = await openLatentWriter(folder, await plan(tokenizer, set, settings))
     const interrupted = !(await writeShards(tokenizer, set, writer, settings))
-    const shards = interrupted ? writer.written() : (await writer.finish()).manifest.shards
+    const shards = interrupted ? writer.finishedShards() : (await writer.finish()).manifest.shards
     const total = (value: (shard: (typeof shards)[number]) => number) =>
       shards.reduce((sum, shard) => sum + value(shard), 0)
     const skipped = total((shard) => shard.skipped.length)
@@ -123,11 +123,11 @@ async function writeShards(
   settings: Settings
 ): Promise<boolean> {
   const { signal, onProgress } = settings
-  const missing = writer.missing()
+  const missing = writer.missingShards()
   let done = set.size - missing.reduce((sum, { first, end }) => sum + end - first, 0)
   onProgress?.(done, set.size)
   for (const range of missing) {
-    const shard = writer.shard(range)
+    const shard = writer.startShard(range)
     const reasons = new Map<string, string>()
     let next = range.first
     const skipTo = (index: number) => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { centreCrop, halve, longestShortSide, mirrored, randomCrop } from '../../lib/data/crop.js'
+import { centreCrop, halve, longestShortSide, mirrorPixels, randomCrop } from '../../lib/data/crop.js'
 import { decode, type Image } from '../../lib/data/decode.js'
 import { addon } from '../../lib/native/load.js'
 import { GOLDEN, Golden } from '../support/golden.js'
@@ -49,7 +49,7 @@ describe('resampling is Pillow 13.0.0 to the last bit (test/golden/data/images.p
       const window = new Uint8Array(part.windowWidth * part.windowHeight * 3)
       await addon().resample(data, width, height, { ...whole, ...part, mirror }, window)
       const expected = cut(resized, newWidth, part)
-      expect(window).toEqual(mirror ? mirrored(expected, part.windowWidth) : expected)
+      expect(window).toEqual(mirror ? mirrorPixels(expected, part.windowWidth) : expected)
     }
   })
 
@@ -132,7 +132,7 @@ describe('random crops', () => {
   })
 
   test('mirror when told', async () => {
-    expect(await at(0.3, 0.2, 0.7, true)).toEqual(mirrored(await at(0.3, 0.2, 0.7, false), size))
+    expect(await at(0.3, 0.2, 0.7, true)).toEqual(mirrorPixels(await at(0.3, 0.2, 0.7, false), size))
   })
 
   test('are the same from an image that was halved before', async () => {

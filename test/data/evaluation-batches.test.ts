@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { centreCrop, mirrored } from '../../lib/data/crop.js'
+import { centreCrop, mirrorPixels } from '../../lib/data/crop.js'
 import {
   type EvaluationBatch,
   type EvaluationBatchOptions,
@@ -48,7 +48,7 @@ test('a range of them', async () => {
 test('mirrored as well, each file read once', async () => {
   const set = memorySet(files)
   const batches = await all(set, { flip: 'both' })
-  for (const { images, flipped } of batches) expect(flipped).toEqual(mirrored(images, 16))
+  for (const { images, flipped } of batches) expect(flipped).toEqual(mirrorPixels(images, 16))
   expect([...set.reads].sort()).toEqual([0, 1, 2, 3, 4, 5, 6])
 })
 
@@ -66,7 +66,7 @@ describe('broken images', () => {
     const batches = await all(broken(), { onBroken, flip: 'both' })
     expect(batches.map(({ indices }) => [...indices])).toEqual([[0, 2], [6]])
     expect(batches[0]?.images).toEqual(await crops([0, 2]))
-    expect(batches[0]?.flipped).toEqual(mirrored(await crops([0, 2]), 16))
+    expect(batches[0]?.flipped).toEqual(mirrorPixels(await crops([0, 2]), 16))
     expect(batches[0]?.names).toEqual(['0.png', '2.png'])
     expect(onBroken.mock.calls.map(([call]) => (call as { name: string }).name).sort()).toEqual([
       '1.png',

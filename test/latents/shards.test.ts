@@ -37,9 +37,9 @@ const batchOf = (k: number, indices: number[]) => Float32Array.from(indices.flat
 /** Encodes what is missing, up to `shards` shards, in batches. */
 async function encode(changes: Partial<LatentPlan> = {}, { shards = 99, batch = 2 } = {}) {
   const writer = await openLatentWriter(folder, { ...plan, ...changes })
-  const missing = writer.missing()
+  const missing = writer.missingShards()
   for (const range of missing.slice(0, shards)) {
-    const shard = writer.shard(range)
+    const shard = writer.startShard(range)
     for (let i = range.first; i < range.end; ) {
       if (i === broken) {
         shard.skip(i++, 'truncated')
@@ -120,8 +120,8 @@ describe('writing', () => {
 
   test('a shard of broken images alone is empty', async () => {
     const writer = await openLatentWriter(folder, { ...plan, shardSize: 1 })
-    for (const range of writer.missing()) {
-      const one = writer.shard(range)
+    for (const range of writer.missingShards()) {
+      const one = writer.startShard(range)
       if (range.first === broken) one.skip(broken, 'truncated')
       else one.add({ indices: [range.first], latents: values(0, range.first), latentsFlip: values(1, range.first) })
       await one.commit()
@@ -191,8 +191,8 @@ describe('writing', () => {
 
   test('without mirrored images', async () => {
     const writer = await openLatentWriter(folder, { ...plan, flips: false, shardSize: 7 })
-    for (const range of writer.missing()) {
-      const one = writer.shard(range)
+    for (const range of writer.missingShards()) {
+      const one = writer.startShard(range)
       one.add({ indices: [0, 1, 2, 3, 4, 5, 6], latents: batchOf(0, [0, 1, 2, 3, 4, 5, 6]) })
       await one.commit()
     }
@@ -282,8 +282,8 @@ describe('wrong arguments', () => {
 
   test('of a shard', async () => {
     const writer = await openLatentWriter(folder, plan)
-    const [range] = writer.missing()
-    const one = writer.shard(range as never)
+    const [range] = writer.missingShards()
+    const one = writer.startShard(range as never)
     const both = { latents: values(0, 0), latentsFlip: values(1, 0) }
     expect(() => one.add({ indices: [1], ...both })).toThrow(
       'Expected sample 0 next, before 3 for indices but received 1'
@@ -297,8 +297,8 @@ describe('wrong arguments', () => {
 
   test('nothing but broken images', async () => {
     const writer = await openLatentWriter(folder, { ...plan, names: ['a'], labels: [0] })
-    for (const range of writer.missing()) {
-      const one = writer.shard(range)
+    for (const range of writer.missingShards()) {
+      const one = writer.startShard(range)
       one.skip(0, 'empty')
       await one.commit()
     }

@@ -18,8 +18,8 @@ export async function twoClassShards(
     ...{ labels, classes: ['left', 'right'], shape: [tokens, channels] as const, dtype: 'float32' as const },
     ...{ moments: false, shardSize, tokenizer }
   })
-  for (const range of writer.missing()) {
-    const shard = writer.shard(range)
+  for (const range of writer.missingShards()) {
+    const shard = writer.startShard(range)
     const latents = values.slice(range.first * size, range.end * size)
     const indices = Array.from({ length: range.end - range.first }, (_, i) => range.first + i)
     shard.add({ indices, latents, latentsFlip: latents.map((value) => -value) })
