@@ -2,8 +2,8 @@ import { type FileHandle, readFile } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
 
 /**
- * Fills a buffer from a position of a file, however many reads the system makes of it.
- * @param truncated - makes the error to throw when the file ends before, from the byte at which it ends
+ * Fills a buffer from a position of a file, however many system calls that takes.
+ * @param truncated - makes the error to throw when the file ends too early, given the byte at which it ends
  */
 export async function readFully(
   handle: FileHandle,

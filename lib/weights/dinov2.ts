@@ -10,7 +10,7 @@ import { isFolder } from '../files/stat.js'
 import type { NativeVitConfig } from '../native/addon.js'
 import { findWeights, modelFile } from './locate.js'
 import { readSafetensors } from './reader.js'
-import { add, concatenate, fileWeights, positions, type Weights, type WeightTensor } from './tensors.js'
+import { add, concatenate, fileWeights, slicePositions, type Weights, type WeightTensor } from './tensors.js'
 
 export type Dinov2Layout = 'huggingface' | 'timm' | 'facebook'
 
@@ -116,8 +116,8 @@ export function mapDinov2(weights: Weights, layout = detectDinov2(weights.keys()
   }
   const [cls, pos] = [result.get('cls_token'), result.get('pos_embed')]
   if (layout !== 'timm' && result.has('reg_token') && cls && pos) {
-    result.set('cls_token', add(cls, positions(pos, 0, 1)))
-    result.set('pos_embed', positions(pos, 1, pos.shape[1] as number))
+    result.set('cls_token', add(cls, slicePositions(pos, 0, 1)))
+    result.set('pos_embed', slicePositions(pos, 1, pos.shape[1] as number))
   }
   return result
 }
