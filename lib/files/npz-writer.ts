@@ -93,8 +93,8 @@ export async function writeNpz(
 }
 
 /**
- * Writes `numpy.savez(file, images, labels)` image by image, as ADM's evaluator reads it: `arr_0` uint8 [N, H, W, 3] and
- * `arr_1` int64 [N]. It is complete, or not there at all.
+ * Writes what `numpy.savez(file, images, labels)` would, image by image, as ADM's evaluator reads it: `arr_0` uint8
+ * [N, H, W, 3] and `arr_1` int64 [N]. The file appears only when it is complete.
  */
 export class NpzWriter {
   readonly #file: string
@@ -132,7 +132,7 @@ export class NpzWriter {
   /** @throws {Error} when not all images were added */
   async finish(): Promise<void> {
     const [count] = this.#shape
-    if (this.#count !== count) throw new Error(`Expected ${count} images in ${this.#file} but there are ${this.#count}`)
+    if (this.#count !== count) throw new Error(`Expected ${count} images in ${this.#file} but received ${this.#count}`)
     const header = npyHeader('<i8', [count])
     const labels = Buffer.concat([header, Buffer.from(this.#labels.buffer)])
     const first = zipHeader(this.#entry, false)
@@ -144,13 +144,13 @@ export class NpzWriter {
     for (const bytes of [local, labels, directory, zipEnd(2, start, directory.length)]) {
       await writeFully(this.#handle, bytes)
     }
-    // The checksum is known only now.
+    // Only now is the checksum known.
     await this.#handle.write(first, 0, first.length, 0)
     await this.#handle.close()
     await rename(`${this.#file}.tmp`, this.#file)
   }
 
-  /** Removes what was written so far. */
+  /** Deletes the unfinished file. */
   async discard(): Promise<void> {
     await this.#handle.close()
     await rm(`${this.#file}.tmp`, { force: true })

@@ -10,50 +10,61 @@ import {
   openLatentWriter,
   type ShardRange
 } from '../latents/index.js'
+import { latentDtypes } from '../latents/manifest.js'
 import type { Precision } from '../native/addon.js'
 import { checkPrecision } from '../tensor/images.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 
 export interface EncodeImagesOptions {
-  /** Default `float32`. */
+  /** Of the stored latents. Default `float32`. */
   dtype?: LatentDtype
-  /** Store posterior means and log-variances, so that training can sample anew. Default false. */
+  /** Store posterior means and log-variances, so that training can draw new samples. Default false. */
   moments?: boolean
   /** Store a sample of the posterior instead of its mean; the noise of image i depends on (seed, i). Default false. */
   sample?: boolean
+  /** Seed of `sample`. Default 0. */
   seed?: number
-  /** Also encode the mirrored images, as LightningDiT expects. Default true. */
+  /** Encode the mirrored images as well, as LightningDiT expects. Default true. */
   flip?: boolean
-  /** Images in a shard. Default 10,000. */
+  /** Images per shard. Default 10,000. */
   shardSize?: number
-  /** Images in one pass. Default 64. */
+  /** Images per pass. Default 64. */
   batch?: number
   /** Default `fp32`. */
   precision?: Precision
-  /** `adm` (default): ADM's exact centre crop; `fast`: the decoder's own shrinking. */
+  /** `adm` (default): ADM's exact centre crop; `fast`: shrinks while decoding. */
   preprocess?: 'adm' | 'fast'
-  /** Stop at a broken image instead of leaving it out. Default false. */
+  /** Fail at an unreadable image instead of skipping it. Default false. */
   strict?: boolean
+  /** Called once for each unreadable image. */
   onBroken?: (broken: Broken) => void
   onProgress?: (done: number, total: number) => void
-  /** Stops between two batches; the finished shards stay, and the same call goes on after them. */
+  /** Stops between two batches. Finished shards stay, and the same call resumes after them. */
   signal?: AbortSignal
 }
 
 export interface EncodedImages {
   folder: string
-  /** Images encoded, in this call and earlier ones. */
+  /** Encoded images, including those of earlier calls. */
   images: number
   shards: number
-  /** Broken images that were left out. */
+  /** Unreadable images. */
   skipped: number
   interrupted: boolean
 }
 
 const defaults = {
-  ...{ dtype: 'float32', moments: false, sample: false, seed: 0, flip: true, shardSize: 10_000, batch: 64 },
-  ...{ precision: 'fp32', preprocess: 'adm', strict: false }
+  dtype: 'float32',
+  moments: false,
+  sample: false,
+  seed: 0,
+  flip: true,
+  shardSize: 10_000,
+  batch: 64,
+  precision: 'fp32',
+  preprocess: 'adm',
+  strict: false
 } as const satisfies EncodeImagesOptions
 
 type Settings = Required<Pick<EncodeImagesOptions, keyof typeof defaults>> & EncodeImagesOptions
@@ -61,7 +72,7 @@ type Settings = Required<Pick<EncodeImagesOptions, keyof typeof defaults>> & Enc
 /**
  * Encodes images (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
  * earlier call with the same settings stopped.
- * @throws {TypeError | RangeError} wrong options
+ * @throws {TypeError | RangeError} for wrong options
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of other settings
  */
 export async function encodeImages(
@@ -72,10 +83,10 @@ export async function encodeImages(
 ): Promise<EncodedImages> {
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('folder', folder)
-  const settings = complete(options)
+  const settings = completeSettings(options)
   const set = await asSource('source', source).open()
   try {
-    const writer = await openLatentWriter(folder, await plan(tokenizer, set, settings))
+    const writer = await openLatentWriter(folder, await makePlan(tokenizer, set, settings))
     const interrupted = !(await writeShards(tokenizer, set, writer, settings))
     const shards = interrupted ? writer.finishedShards() : (await writer.finish()).manifest.shards
     const total = (value: (shard: (typeof shards)[number]) => number) =>
@@ -87,10 +98,10 @@ export async function encodeImages(
   }
 }
 
-function complete(options: EncodeImagesOptions): Settings {
+function completeSettings(options: EncodeImagesOptions): Settings {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const settings: Settings = { ...defaults, ...given }
-  oneOf('dtype', ['float32', 'float16', 'bfloat16'], settings.dtype)
+  oneOf('dtype', latentDtypes, settings.dtype)
   oneOf('preprocess', ['adm', 'fast'], settings.preprocess)
   for (const name of ['moments', 'sample', 'flip', 'strict'] as const) flag(name, settings[name])
   for (const name of ['shardSize', 'batch'] as const) positive(name, settings[name])
@@ -100,7 +111,7 @@ function complete(options: EncodeImagesOptions): Settings {
   return settings
 }
 
-async function plan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {
+async function makePlan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {
   const { dtype, moments, flip: flips, shardSize, precision, preprocess, sample, seed } = settings
   const samples = Array.from({ length: set.size }, (_, index) => set.sample(index))
   const { imageSize, latentTokens, latentChannels } = tokenizer.config
@@ -110,12 +121,16 @@ async function plan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Pr
     labels: samples.map(({ label }) => Math.max(0, label)),
     classes: set.classes ?? undefined,
     shape: [latentTokens, latentChannels] as const,
-    ...{ dtype, moments, flips, shardSize, tokenizer: await tokenizer.identity() },
+    dtype,
+    moments,
+    flips,
+    shardSize,
+    tokenizer: await tokenizer.identity(),
     settings: { image_size: imageSize, precision, preprocess, sample, seed: sample ? seed : null }
   }
 }
 
-/** Writes the missing shards; false when it was interrupted. */
+/** Writes the missing shards; false when interrupted. */
 async function writeShards(
   tokenizer: Tokenizer,
   set: ImageSet,
@@ -131,7 +146,7 @@ async function writeShards(
     const reasons = new Map<string, string>()
     let next = range.first
     const skipTo = (index: number) => {
-      for (; next < index; next++) shard.skip(next, reasons.get(set.sample(next).name) ?? 'broken')
+      for (; next < index; next++) shard.skip(next, reasons.get(set.sample(next).name) ?? 'unreadable')
     }
     for await (const batch of centreCrops(tokenizer, set, range, settings, reasons)) {
       if (signal?.aborted) return false
