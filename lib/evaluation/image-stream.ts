@@ -13,14 +13,14 @@ export interface ImageBatch {
   /** uint8 [B, height, width, 3] */
   images: Uint8Array
   count: number
-  /** The position of the image that follows. */
+  /** Position of the next image. */
   next: number
 }
 
-/** Images of one size in a fixed order, to be read batch by batch from any position on. */
+/** Images of one size in a fixed order, read batch by batch from any position on. */
 export interface ImageStream extends AsyncDisposable {
   readonly name: string
-  /** Broken images included. */
+  /** The number of images, including unreadable ones. */
   readonly total: number
   readonly height: number
   readonly width: number
@@ -28,15 +28,15 @@ export interface ImageStream extends AsyncDisposable {
 }
 
 export interface ImageStreamOptions {
-  /** Side of the centre crops; default: the first image's short side. An `.npz` has its own size. */
+  /** Side of the centre crops. Default: the first image's short side. Ignored for an `.npz`, whose images have one size. */
   size?: number | undefined
-  /** Only so many images, spread over a folder; an `.npz`'s first ones. Default: all. */
+  /** Number of images, spread over the listing; the first ones of an `.npz`. Default: all. */
   count?: number | undefined
   onBroken?: ((broken: Broken) => void) | undefined
 }
 
 /**
- * The images at a path: `arr_0` of an `.npz` as ADM writes it, a folder, tars.
+ * Opens the images at a path: a folder, tars, or `arr_0` of an `.npz` in ADM's layout.
  * @throws {MactokError} ERR_FORMAT when there are none
  */
 export async function openImages(path: string, options: ImageStreamOptions = {}): Promise<ImageStream> {
@@ -83,7 +83,7 @@ export async function npzImages(path: string, { count }: ImageStreamOptions = {}
   }
 }
 
-/** Centre crops of a source's images. */
+/** Streams centre crops of a source's images. */
 export async function setImages(source: ImageSource, options: ImageStreamOptions = {}): Promise<ImageStream> {
   const { count, onBroken } = options
   const set = await source.open()
@@ -114,7 +114,7 @@ async function shortSide(set: ImageSet): Promise<number> {
   return Math.min(width, height)
 }
 
-/** What a path's images are, so that work on others is not taken up: the path, and when it last changed. */
+/** Identifies a path's images, so that work on others is not resumed: the path, its size and when it last changed. */
 export async function imageKey(path: string): Promise<string> {
   const { mtimeMs, size } = await stat(path).catch(() => ({ mtimeMs: 0, size: 0 }))
   return JSON.stringify([path, mtimeMs, size])

@@ -8,22 +8,22 @@ import type { Precision } from '../native/addon.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 
-/** Posterior means of many images, in memory. */
+/** Posteriors of many images, in memory. */
 export interface LatentSamples {
   count: number
   tokens: number
   channels: number
   /** [count, tokens, channels] */
   means: Float32Array
-  /** The same shape; null where nothing is known of the posterior. */
+  /** The same shape; null if the variances are unknown. */
   logvars: Float32Array | null
-  /** -1: none. */
+  /** [count], -1 for none. */
   labels: Int32Array
   classes: readonly string[] | null
 }
 
 export interface LatentSampleOptions {
-  /** The most images, spread over the listing. */
+  /** At most this many images, spread over the listing. */
   count: number
   batch?: number
   precision?: Precision
@@ -31,18 +31,19 @@ export interface LatentSampleOptions {
   signal?: AbortSignal | undefined
 }
 
-const stopped = (signal: AbortSignal | undefined) => {
-  if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Reading latents was stopped')
+const throwIfAborted = (signal: AbortSignal | undefined) => {
+  if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Reading latents was aborted')
 }
 
-/** Encodes images, centre crops, nothing masked. */
+/** Encodes centre crops of images, unmasked. */
 export async function encodeSamples(
   tokenizer: Tokenizer,
   source: ImageSource,
   { count, batch = 64, precision = 'fp32', onProgress, signal }: LatentSampleOptions
 ): Promise<LatentSamples> {
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
-  for (const [name, value] of Object.entries({ count, batch })) positive(name, value)
+  positive('count', count)
+  positive('batch', batch)
   const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
   const set = await source.open()
   try {
@@ -50,9 +51,9 @@ export async function encodeSamples(
     const means = new Float32Array(chosen.size * tokens * channels)
     const logvars = new Float32Array(means.length)
     const labels: number[] = []
-    let certain = false
+    let hasVariances = true
     for await (const { images, indices, labels: some } of evaluationBatches(chosen, { size, batch })) {
-      stopped(signal)
+      throwIfAborted(signal)
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
       const { mean, logvar } = await tokenizer.posterior(input, { precision })
       using _ = mean
@@ -60,7 +61,7 @@ export async function encodeSamples(
       const at = labels.length * tokens * channels
       means.set(await mean.toFloat32(), at)
       if (logvar) logvars.set(await logvar.toFloat32(), at)
-      else certain = true
+      else hasVariances = false
       labels.push(...some)
       onProgress?.(labels.length, chosen.size)
     }
@@ -70,7 +71,7 @@ export async function encodeSamples(
       tokens,
       channels,
       means: means.subarray(0, length),
-      logvars: certain ? null : logvars.subarray(0, length),
+      logvars: hasVariances ? logvars.subarray(0, length) : null,
       labels: Int32Array.from(labels),
       classes: set.classes
     }
@@ -88,7 +89,7 @@ export async function readSamples(shards: LatentShards, { count }: LatentSampleO
   if (more.length > 0) {
     throw new MactokError(
       'ERR_FORMAT',
-      `${shards.folder} holds latents [${shards.sampleShape}] instead of tokens [L, Z]`
+      `${shards.folder} holds latents [${shards.sampleShape}], expected tokens [L, Z]`
     )
   }
   const rows = spreadIndices(shards.count, count)
