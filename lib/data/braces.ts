@@ -1,4 +1,7 @@
-/** Expands `{a,b}` and `{000..131}` (zero-padded as written) as a shell does, except nested braces. Text without braces stays as it is. */
+/**
+ * Expands `{a,b}` and `{000..131}` (zero-padded as written) as a shell does, except nested braces. Text without braces
+ * stays as it is.
+ */
 export function expandBraces(pattern: string): string[] {
   const match = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(pattern)
   if (!match) return [pattern]

@@ -8,8 +8,9 @@ interface Size {
 }
 
 /**
- * ADM's `center_crop_arr`: halves the image with a box filter while its short side is at least twice `size`, scales the short
- * side to `size` by antialiased bicubic, and takes the centre. Matches Pillow bit for bit on the same decoded pixels.
+ * ADM's `center_crop_arr`: halves the image with a box filter while its short side is at least twice `size`, scales the
+ * short side to `size` by antialiased bicubic, and takes the centre. Matches Pillow bit for bit on the same decoded
+ * pixels.
  * Writes uint8 [size, size, 3] to `into`.
  */
 export async function centreCrop(image: Image, size: number, into: Uint8Array): Promise<void> {
@@ -29,8 +30,8 @@ export interface CropDraws {
 }
 
 /**
- * ADM's `random_crop_arr` with given draws: scales the short side to a whole number in [size, size / minScale] by halving and
- * antialiased bicubic, takes a window of `size` anywhere, and mirrors it if `flip` says so.
+ * ADM's `random_crop_arr` with given draws: scales the short side to a whole number in [size, size / minScale] by
+ * halving and antialiased bicubic, takes a window of `size` anywhere, and mirrors it if `flip` says so.
  * Writes uint8 [size, size, 3] to `into`.
  */
 export async function randomCrop(
@@ -51,7 +52,9 @@ export async function randomCrop(
 /** size / minScale in whole pixels; the small term makes up for minScale's rounding, of 0.8 for example. */
 export const longestShortSide = (size: number, minScale: number): number => Math.floor(size / minScale + 1e-6)
 
-/** Halves an image with a box filter while its short side is at least twice `shortSide`. Every crop starts with this. */
+/**
+ * Halves an image with a box filter while its short side is at least twice `shortSide`. Every crop starts with this.
+ */
 export async function halve(image: Image, shortSide: number): Promise<Image> {
   let current = image
   while (Math.min(current.width, current.height) >= 2 * shortSide) {

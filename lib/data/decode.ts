@@ -10,8 +10,9 @@ export interface Image {
 }
 
 /**
- * Reads as Pillow does in the peers' scripts, plus EXIF orientation: embedded colour profiles are ignored, alpha is dropped (the
- * colours under it stay), and CMYK is converted as ink times key. Truncated data is an error; a decoder's warnings are not.
+ * Reads as Pillow does in the peers' scripts, plus EXIF orientation: embedded colour profiles are ignored, alpha is
+ * dropped (the colours under it stay), and CMYK is converted as ink times key. Truncated data is an error; a decoder's
+ * warnings are not.
  */
 const inputOptions = { ignoreIcc: true, autoOrient: true, failOn: 'error' } as const
 
@@ -29,8 +30,9 @@ export function decode(bytes: Buffer, { maxPixels }: { maxPixels?: number } = {}
 }
 
 /**
- * Decodes and crops to `size` × `size` in one step, shrinking while decoding and resampling with libvips: for large images
- * faster than `decode` and `centreCrop`, and about one level of 255 away from them. Images with CMYK or alpha go to `decode`.
+ * Decodes and crops to `size` × `size` in one step, shrinking while decoding and resampling with libvips: for large
+ * images faster than `decode` and `centreCrop`, and about one level of 255 away from them. Images with CMYK or alpha go
+ * to `decode`.
  */
 export function decodeFast(bytes: Buffer, size: number): Promise<Image> {
   return decodeWith(bytes, async (sharp) => {

@@ -6,13 +6,17 @@ import { byCodePoint, imageFormats, isHidden, notAnImage } from './formats.js'
 import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
 
 export interface ImageFolderOptions {
-  /** `folders`: sub-folders are classes; `none`: no labels, all images below the folder. Default: `folders` if sub-folders hold images. */
+  /**
+   * `folders`: sub-folders are classes; `none`: no labels, all images below the folder. Default: `folders` if
+   * sub-folders hold images.
+   */
   labels?: 'folders' | 'none'
 }
 
 /**
- * A folder of images, flat or with one sub-folder per class, labelled and ordered as torchvision's `ImageFolder` does (classes,
- * then paths, by code point; links followed). Hidden files and folders are skipped, so that `.ipynb_checkpoints` is no class.
+ * A folder of images, flat or with one sub-folder per class, labelled and ordered as torchvision's `ImageFolder` does
+ * (classes, then paths, by code point; links followed). Hidden files and folders are skipped, so that
+ * `.ipynb_checkpoints` is no class.
  * Files that are not images, and images beside the class folders, are listed in `ignored`.
  * @throws {TypeError | RangeError} wrong arguments; opening throws ERR_FORMAT when there are no images
  */

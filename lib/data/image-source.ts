@@ -7,7 +7,10 @@ import { imageFolder } from './image-folder.js'
 import type { ImageSource } from './image-set.js'
 import { webDataset } from './web-dataset.js'
 
-/** The images at a path: a `webDataset` for a tar, a folder of tars only or a pattern of tars; an `imageFolder` for any other folder. */
+/**
+ * The images at a path: a `webDataset` for a tar, a folder of tars only or a pattern of tars; an `imageFolder` for any
+ * other folder.
+ */
 export function imageSource(path: string): ImageSource {
   text('path', 'a folder, a tar or a pattern of tars', path)
   return { name: path, open: async () => (await detectSource(path))(path).open() }

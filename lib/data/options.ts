@@ -11,7 +11,9 @@ export interface BatchOptions extends Partial<PrefetchOptions>, Partial<ReaderOp
   batch: number
 }
 
-/** Checks the options and fills in their defaults: two images in flight per core, so that reading and decoding overlap. */
+/**
+ * Checks the options and fills in their defaults: two images in flight per core, so that reading and decoding overlap.
+ */
 export function completeOptions<T extends BatchOptions>(options: T, cacheBytes: number): T & Required<BatchOptions> {
   const result = {
     ...options,

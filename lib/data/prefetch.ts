@@ -8,8 +8,8 @@ export interface PrefetchOptions {
 }
 
 /**
- * Yields make(start), make(start + 1), … before `end`, in order, while the next ones are being made. Leaving the loop or a
- * failure stops the work: nothing runs any more once the iterator has returned.
+ * Yields make(start), make(start + 1), … before `end`, in order, while the next ones are being made. Leaving the loop
+ * or a failure stops the work: nothing runs any more once the iterator has returned.
  */
 export async function* prefetch<T>(
   start: number,

@@ -21,8 +21,9 @@ export interface ReaderOptions {
 const resourceErrors = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EBADF'])
 
 /**
- * Reads and decodes the images of a set, each file once. Decoded images are cached until the cache is full and never evicted:
- * an epoch needs each image once, so evicting one for another would gain nothing. Unreadable images are remembered.
+ * Reads and decodes the images of a set, each file once. Decoded images are cached until the cache is full and never
+ * evicted: an epoch needs each image once, so evicting one for another would gain nothing. Unreadable images are
+ * remembered.
  * @typeParam T - what `decode` makes of a file: its image, and whatever else comes from the same bytes
  */
 export class ImageReader<T extends Image = Image> {
@@ -38,7 +39,9 @@ export class ImageReader<T extends Image = Image> {
     this.#options = options
   }
 
-  /** Resolves to the decoded image, or to null if it is unreadable. Callers share its pixels and must not change them. */
+  /**
+   * Resolves to the decoded image, or to null if it is unreadable. Callers share its pixels and must not change them.
+   */
   read(index: number): Promise<T | null> {
     const cached = this.#cache.get(index)
     if (cached) return cached

@@ -8,8 +8,8 @@ export interface Split {
 }
 
 /**
- * Splits a set into two disjoint subsets in listing order: `heldOut` has `count` random images, or that fraction of them if
- * `count` is below 1. The same seed holds out the same images. Closing the subsets does not close the set.
+ * Splits a set into two disjoint subsets in listing order: `heldOut` has `count` random images, or that fraction of
+ * them if `count` is below 1. The same seed holds out the same images. Closing the subsets does not close the set.
  */
 export function split(set: ImageSet, count: number, seed: number, uniform: Uniform): Split {
   const held = count < 1 ? Math.round(count * set.size) : count

@@ -16,8 +16,8 @@ const blockSize = 512
 const windowSize = 64 * 1024
 
 /**
- * Lists the files of an uncompressed tar (ustar, GNU or pax) in their order, reading only the headers and the contents of the
- * (small) files that `keep` selects.
+ * Lists the files of an uncompressed tar (ustar, GNU or pax) in their order, reading only the headers and the contents
+ * of the (small) files that `keep` selects.
  * @throws {MactokError} ERR_FORMAT when the file is not a tar or ends within an entry
  */
 export async function indexTar(file: FileHandle, path: string, keep: (name: string) => boolean): Promise<TarEntry[]> {

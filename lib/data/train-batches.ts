@@ -36,8 +36,9 @@ export interface TrainBatch {
 const maxReplacements = 32
 
 /**
- * Endless random crops for training: a new order every epoch, with batches that span two epochs. Row i of step s is a function
- * of (set, size, batch, seed, s, i) and of nothing else. An unreadable image is replaced by a random one, drawn the same way.
+ * Endless random crops for training: a new order every epoch, with batches that span two epochs. Row i of step s is a
+ * function of (set, size, batch, seed, s, i) and of nothing else. An unreadable image is replaced by a random one,
+ * drawn the same way.
  */
 export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGenerator<TrainBatch, void, undefined> {
   const {

@@ -8,9 +8,9 @@ import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
 import { indexTar, type TarEntry } from './tar.js'
 
 /**
- * WebDataset tars: `000000.png` beside `000000.cls` (the label in digits; optional). Opening reads the tars' headers once; images
- * are then read in place. Tars keep the order given (a folder's are sorted by name), samples that of their tar. Class names come
- * from a `classes.json` (an array) beside the tars.
+ * WebDataset tars: `000000.png` beside `000000.cls` (the label in digits; optional). Opening reads the tars' headers
+ * once; images are then read in place. Tars keep the order given (a folder's are sorted by name), samples that of their
+ * tar. Class names come from a `classes.json` (an array) beside the tars.
  * @param path - a tar, a folder of tars, or a pattern such as `train-{00000..00131}.tar`
  */
 export function webDataset(path: string): ImageSource {

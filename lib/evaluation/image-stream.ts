@@ -28,7 +28,9 @@ export interface ImageStream extends AsyncDisposable {
 }
 
 export interface ImageStreamOptions {
-  /** Side of the centre crops. Default: the first image's short side. Ignored for an `.npz`, whose images have one size. */
+  /**
+   * Side of the centre crops. Default: the first image's short side. Ignored for an `.npz`, whose images have one size.
+   */
   size?: number | undefined
   /** Number of images, spread over the listing; the first ones of an `.npz`. Default: all. */
   count?: number | undefined

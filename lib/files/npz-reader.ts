@@ -167,7 +167,10 @@ export class NpzFile implements AsyncDisposable {
     throw this.#failure(name, new RangeError('it is empty'))
   }
 
-  /** Yields the bytes of an array, `count` rows of its first dimension at a time. A scalar or an array without rows comes at once. */
+  /**
+   * Yields the bytes of an array, `count` rows of its first dimension at a time. A scalar or an array without rows
+   * comes at once.
+   */
   async *rows(name: string, count: number): AsyncGenerator<{ rows: Buffer; array: NpzArray }, void, undefined> {
     let reader: ByteReader | undefined
     try {

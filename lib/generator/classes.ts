@@ -14,7 +14,8 @@ interface Request {
 }
 
 /**
- * Chooses the labels of samples firstIndex, …: the given classes in turn, or random ones; each depends on its sample's number only.
+ * Chooses the labels of samples firstIndex, …: the given classes in turn, or random ones; each depends on its sample's
+ * number only.
  * @param uniform - draws one number in [0, 1) per row
  * @throws {RangeError} for an unknown class, suggesting the closest name
  */

@@ -24,7 +24,10 @@ import { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from
 export interface SampleOptions extends Omit<SamplingConfigInput, 'guidance'> {
   /** Number of samples. Default: the number of classes given, else 1. */
   count?: number
-  /** Labels or class names to cycle through. Default: random classes. Sample i's class depends on i, and on the seed if random. */
+  /**
+   * Labels or class names to cycle through. Default: random classes. Sample i's class depends on i, and on the seed if
+   * random.
+   */
   classes?: ClassChoice
   /** A scale, or `{ scale, low, high, channels }` with times from 0 (noise) to 1 (data). Default: none. */
   guidance?: GuidanceInput
@@ -78,8 +81,8 @@ export class Generator implements Disposable {
   }
 
   /**
-   * Loads a generator from a model folder, a checkpoint, or a run folder (its newest complete checkpoint); averaged weights
-   * unless `raw`.
+   * Loads a generator from a model folder, a checkpoint, or a run folder (its newest complete checkpoint); averaged
+   * weights unless `raw`.
    * @throws {MactokError} ERR_FORMAT when the folder has no generator
    */
   static async load(folder: string, options: GeneratorLoadOptions = {}): Promise<Generator> {
@@ -118,8 +121,8 @@ export class Generator implements Disposable {
   }
 
   /**
-   * Draws samples: await the result, or loop over the steps. Sample i depends on seed and firstIndex + i only, so that large
-   * numbers can be drawn in parts.
+   * Draws samples: await the result, or loop over the steps. Sample i depends on seed and firstIndex + i only, so that
+   * large numbers can be drawn in parts.
    * @throws {TypeError | RangeError} for wrong options
    * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's; ERR_ABORTED by the signal
    */

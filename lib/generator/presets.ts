@@ -9,7 +9,10 @@ const size = (width: number, depth: number, heads: number) => ({ width, depth, h
 const lightning = (width: number, depth: number, heads: number) =>
   ({ model: 'lightning-dit', ...size(width, depth, heads) }) as const
 
-/** Networks by name. Latents and classes come from the shards, so that each fits every tokenizer. The tiny ones can be trained on a CPU. */
+/**
+ * Networks by name. Latents and classes come from the shards, so that each fits every tokenizer. The tiny ones can be
+ * trained on a CPU.
+ */
 export const generatorPresets = {
   'sit-tiny': size(128, 6, 4),
   'sit-s': size(384, 12, 6),

@@ -28,8 +28,8 @@ export interface SamplingStep {
 }
 
 /**
- * Samples being drawn: await it, or loop over its steps and await it afterwards. Nothing runs before that. Leaving the loop
- * early frees everything, and the promise then rejects with ERR_ABORTED.
+ * Samples being drawn: await it, or loop over its steps and await it afterwards. Nothing runs before that. Leaving the
+ * loop early frees everything, and the promise then rejects with ERR_ABORTED.
  */
 export class Sampling implements Promise<Samples>, AsyncIterable<SamplingStep> {
   readonly [Symbol.toStringTag] = 'Sampling'

@@ -1,4 +1,6 @@
-/** Tokenizers of continuous_tokenizer (SoftVQ, MAETok, and its KL model), mapped to MacTok's parameter names and back. */
+/**
+ * Tokenizers of continuous_tokenizer (SoftVQ, MAETok, and its KL model), mapped to MacTok's parameter names and back.
+ */
 
 import { MactokError } from '../errors.js'
 import type { TokenizerConfig, TokenizerConfigInput } from '../tokenizer/schema.js'
@@ -24,7 +26,10 @@ const rules: readonly (readonly [RegExp, string])[] = [
 const known =
   /^((to_posterior|from_latents|to_pixels)\.(weight|bias)|quantize\.embedding|(encoder|decoder)\.(cls_token|pos_embed|latent_pos_embed|rope_freqs|norm\.(weight|bias)|blocks\.\d+\.(norm[12]\.(weight|bias)|attn\.(qkv|proj)\.(weight|bias)|ls[12]\.gamma|mlp\.fc[12]\.(weight|bias)))|encoder\.(patch_embed\.proj\.(weight|bias)|mask_token|latent_tokens)|decoder\.reconstruction_token)$/
 
-/** MacTok's name, or undefined for unused tensors: RoPE's index buffers, the decoder's idle patch embedding, alignment heads. */
+/**
+ * MacTok's name, or undefined for unused tensors: RoPE's index buffers, the decoder's idle patch embedding, alignment
+ * heads.
+ */
 export function continuousTokenizerName(name: string): string | undefined {
   const mapped = rules.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), name)
   return known.test(mapped) ? mapped : undefined
@@ -51,7 +56,8 @@ export interface TokenizerHints {
 
 /**
  * Maps tensors to MacTok's names, and derives the configuration from their shapes.
- * With RoPE the reference's decoder adds no learned positions, so its `pos_embed` is dropped; its encoder adds both, so it stays.
+ * With RoPE the reference's decoder adds no learned positions, so its `pos_embed` is dropped; its encoder adds both, so
+ * it stays.
  * An encoder trained without masks has no mask token; it becomes zeros.
  */
 export function mapContinuousTokenizer(
@@ -137,7 +143,9 @@ export const continuousTokenizerOriginal = (name: string): string =>
     .replace(/^(encoder|decoder)\.rope_freqs$/, '$1.freqs')
     .replace(/^(encoder|decoder)\.(cls_token|pos_embed|blocks\.|norm\.|patch_embed\.)/, '$1.model.$2')
 
-/** Tensors that loading with strict keys requires, though the networks do not use them or can derive them from the grid. */
+/**
+ * Tensors that loading with strict keys requires, though the networks do not use them or can derive them from the grid.
+ */
 export function continuousTokenizerFillers({ imageSize, patchSize, encoder, decoder }: TokenizerConfig): Weights {
   const grid = imageSize / patchSize
   const fillers = new Map<string, WeightTensor>([

@@ -35,8 +35,8 @@ export interface ExportedWeights {
 }
 
 /**
- * Writes a model's weights under another project's names, with its configuration as metadata. Tensors that an import kept
- * beside the model are written as well.
+ * Writes a model's weights under another project's names, with its configuration as metadata. Tensors that an import
+ * kept beside the model are written as well.
  * @throws {TypeError | RangeError} for wrong options, or a layout for another kind of model
  * @throws {MactokError} `ERR_FORMAT` when the folder holds no model
  */

@@ -1,6 +1,6 @@
 /**
- * Generators of other projects: SiT, REPA, LightningDiT, and continuous_tokenizer's SiT on tokens. Their parameters have MacTok's
- * names; their configurations are derived here.
+ * Generators of other projects: SiT, REPA, LightningDiT, and continuous_tokenizer's SiT on tokens. Their parameters
+ * have MacTok's names; their configurations are derived here.
  */
 
 import { MactokError } from '../errors.js'
@@ -144,7 +144,10 @@ const paths: Readonly<Record<string, 'linear' | 'gvp' | 'vp'>> = {
   cosine: 'gvp'
 }
 
-/** Time runs from noise to data in SiT and LightningDiT, the other way in REPA and in continuous_tokenizer's SiT on tokens. */
+/**
+ * Time runs from noise to data in SiT and LightningDiT, the other way in REPA and in continuous_tokenizer's SiT on
+ * tokens.
+ */
 function deriveFlow({ layout, record, metadata }: GeneratorCheckpoint, onGrid: boolean, hints: GeneratorHints) {
   const args = { ...section(record, 'transport'), ...settings(record), ...metadata }
   const path = paths[String(args.path_type).toLowerCase()] ?? 'linear'
@@ -160,7 +163,10 @@ const finiteNumber = (value: unknown): number | undefined =>
 /** The scale of Stable Diffusion's latents, which SiT and REPA were trained on. */
 const stableDiffusionScale = 0.18215
 
-/** The factor that latents are multiplied by before the network, if it is known; LightningDiT's applies after normalisation. */
+/**
+ * The factor that latents are multiplied by before the network, if it is known; LightningDiT's applies after
+ * normalisation.
+ */
 export function latentScale(
   { layout, record }: GeneratorCheckpoint,
   latentShape: readonly number[]

@@ -13,8 +13,8 @@ export interface ChannelValues {
 }
 
 /**
- * Takes the statistics of the given file, else those of the tokenizer, else those that follow from the scale of the latents;
- * null if there are none.
+ * Takes the statistics of the given file, else those of the tokenizer, else those that follow from the scale of the
+ * latents; null if there are none.
  * @param scale - the factor that the checkpoint's project multiplies (normalised) latents by
  * @param scaleOnly - whether that factor is the whole normalisation
  */

@@ -66,9 +66,9 @@ interface Checkpoint {
 type Result = Omit<ImportedWeights, 'folder' | 'group' | 'layout'>
 
 /**
- * Converts a checkpoint of another project to a model folder: DINOv2, FID's Inception, tokenizers of continuous_tokenizer
- * (SoftVQ, MAETok), and generators of SiT, REPA, LightningDiT and continuous_tokenizer. Reads safetensors and files of
- * `torch.save`, without running any code in them.
+ * Converts a checkpoint of another project to a model folder: DINOv2, FID's Inception, tokenizers of
+ * continuous_tokenizer (SoftVQ, MAETok), and generators of SiT, REPA, LightningDiT and continuous_tokenizer. Reads
+ * safetensors and files of `torch.save`, without running any code in them.
  * @throws {TypeError | RangeError} for wrong options
  * @throws {MactokError} `ERR_FORMAT` for other layouts, and for missing tensors, naming them
  */

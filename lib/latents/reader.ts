@@ -85,8 +85,8 @@ export class LatentShards {
   ) {}
 
   /**
-   * @param addon - maps the shards into memory, which makes random access cheap. Shards that others may write are read instead,
-   *   because truncating a mapped file would kill the process. Without the addon all shards are read.
+   * @param addon - maps the shards into memory, which makes random access cheap. Shards that others may write are read
+   *   instead, because truncating a mapped file would kill the process. Without the addon all shards are read.
    */
   static async open(folder: string, addon?: Pick<Addon, 'mapFile'>): Promise<LatentShards> {
     const manifest = await readManifest(folder)

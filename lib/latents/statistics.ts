@@ -21,8 +21,8 @@ export interface ChannelSums {
 }
 
 /**
- * Accumulates mean and variance per channel in double precision, sample by sample (Chan, Golub and LeVeque 1983), so that
- * neither batch size nor shard size changes the result beyond rounding.
+ * Accumulates mean and variance per channel in double precision, sample by sample (Chan, Golub and LeVeque 1983), so
+ * that neither batch size nor shard size changes the result beyond rounding.
  */
 export class ChannelAccumulator {
   private count = 0
@@ -122,8 +122,8 @@ export interface LatentStatisticsFile {
 }
 
 /**
- * Normalises latents for a generator and denormalises its samples, per channel or with one number for all (`scalar`). One
- * object does both, so that the two directions cannot use different statistics.
+ * Normalises latents for a generator and denormalises its samples, per channel or with one number for all (`scalar`).
+ * One object does both, so that the two directions cannot use different statistics.
  */
 export class LatentStatistics {
   readonly mean: Float32Array

@@ -1,7 +1,7 @@
 /**
- * Writes files that `torch.load(…, weights_only=True)` reads as a dict of float32 tensors: an uncompressed zip with a small
- * pickle and one record per tensor, as PyTorch writes them (serialization version 3). Needs no PyTorch, because the pickle
- * always consists of the same few opcodes.
+ * Writes files that `torch.load(…, weights_only=True)` reads as a dict of float32 tensors: an uncompressed zip with a
+ * small pickle and one record per tensor, as PyTorch writes them (serialization version 3). Needs no PyTorch, because
+ * the pickle always consists of the same few opcodes.
  */
 
 import { crc32 } from '../files/crc32.js'
@@ -68,7 +68,10 @@ const integer = (value: number): Buffer => Buffer.concat([Buffer.from('J'), reco
 const tuple = (items: readonly Buffer[]): Buffer => Buffer.concat([Buffer.from('('), ...items, Buffer.from('t')])
 const pythonName = (module: string, name: string): Buffer => Buffer.from(`c${module}\n${name}\n`)
 
-/** Pickles `torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`, the storage as persistent id. */
+/**
+ * Pickles `torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`, the storage as
+ * persistent id.
+ */
 function pickledTensor({ shape, values }: TorchTensor, key: string): Buffer {
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1))
   const storage = [text('storage'), pythonName('torch', 'FloatStorage'), text(key), text('cpu'), integer(values.length)]

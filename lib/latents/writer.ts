@@ -180,7 +180,9 @@ export class ShardWriter {
   }
 }
 
-/** Writes a folder of latent shards. After an interruption at any point, another writer with the same plan resumes it. */
+/**
+ * Writes a folder of latent shards. After an interruption at any point, another writer with the same plan resumes it.
+ */
 export class LatentWriter {
   private readonly records: (ShardRecord | undefined)[]
 

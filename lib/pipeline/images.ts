@@ -23,7 +23,10 @@ const heat = [
   [252, 255, 232]
 ] as const
 
-/** Maps the difference of two images of one size to colours, from dark (equal) to bright (`most` levels of 255, mean over channels). */
+/**
+ * Maps the difference of two images of one size to colours, from dark (equal) to bright (`most` levels of 255, mean
+ * over channels).
+ */
 export function errorImage(a: Image, b: Image, most = 64): Image {
   const data = new Uint8Array(a.data.length)
   for (let at = 0; at < data.length; at += 3) {

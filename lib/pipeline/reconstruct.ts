@@ -43,7 +43,8 @@ export interface Reconstructed {
 }
 
 /**
- * Writes a grid of originals, of what random (and semantic) masking hides in training, and of reconstructions of the whole images.
+ * Writes a grid of originals, of what random (and semantic) masking hides in training, and of reconstructions of the
+ * whole images.
  * @param file - the PNG to write
  */
 export async function reconstruct(
@@ -109,7 +110,10 @@ export async function reconstructionGrid(
   return { sheet, images: rows.length, psnr: mean, columns }
 }
 
-/** @internal Draws training's masks at one ratio, random and (with a teacher) semantic. Each returned function gives image i's mask. */
+/**
+ * @internal Draws training's masks at one ratio, random and (with a teacher) semantic. Each returned function gives
+ *   image i's mask.
+ */
 export async function drawMasks(
   { config }: Pick<Tokenizer, 'config'>,
   teacher: Teacher | null,

@@ -40,8 +40,8 @@ const hashBytes = 8
 const hashOf = (pixels: Uint8Array): Buffer => createHash('sha256').update(pixels).digest().subarray(0, hashBytes)
 
 /**
- * `cls` and patch features as float16, with a hash of the pixels that they were computed from. Written in shards, each complete
- * or absent, so that an interrupted computation can be resumed.
+ * `cls` and patch features as float16, with a hash of the pixels that they were computed from. Written in shards, each
+ * complete or absent, so that an interrupted computation can be resumed.
  */
 export class FeatureCache implements AsyncDisposable {
   readonly #size: number
@@ -172,7 +172,9 @@ async function layoutOf({ folder, set, teacher, size, flip, precision }: Feature
   return { folder: join(folder, identity.slice(0, 16)), identity, views, perShard, shape }
 }
 
-/** Computes and writes the shard of images [first, end); unreadable ones get a hash of zeros. False when interrupted. */
+/**
+ * Computes and writes the shard of images [first, end); unreadable ones get a hash of zeros. False when interrupted.
+ */
 async function computeShard(
   file: string,
   first: number,

@@ -29,7 +29,8 @@ export interface TeacherFeatures {
 
 /**
  * A frozen DINOv2 (with or without registers): ranks patches for semantic masks, and is the target of alignment.
- * Images are resized to grid · patchSize pixels (bicubic without antialias, as REPA) and normalised by ImageNet's statistics.
+ * Images are resized to grid · patchSize pixels (bicubic without antialias, as REPA) and normalised by ImageNet's
+ * statistics.
  */
 export class Teacher implements Disposable {
   readonly #native: NativeTeacher

@@ -31,8 +31,8 @@ const isPromise = (value: unknown): value is Promise<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 
 /**
- * Runs `body` and disposes every tensor that it creates, except those in its result (a tensor, or an array or plain object of
- * tensors). Works with synchronous and asynchronous bodies; scopes nest.
+ * Runs `body` and disposes every tensor that it creates, except those in its result (a tensor, or an array or plain
+ * object of tensors). Works with synchronous and asynchronous bodies; scopes nest.
  */
 export function scope<T>(body: () => T): T {
   callback('body', body)

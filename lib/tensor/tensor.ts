@@ -10,8 +10,8 @@ import { track } from './scope.js'
 /**
  * A LibTorch tensor: a handle to elements on a device.
  *
- * Handles are released by `dispose()`, by `using`, at the end of a `scope`, or by the garbage collector. Disposing a handle
- * leaves all other handles to the same elements valid.
+ * Handles are released by `dispose()`, by `using`, at the end of a `scope`, or by the garbage collector. Disposing a
+ * handle leaves all other handles to the same elements valid.
  */
 export class Tensor<D extends DType = DType> implements Disposable {
   readonly #native: NativeTensor
@@ -171,7 +171,10 @@ export async function concatenate<D extends DType>(tensors: readonly Tensor<D>[]
   return Tensor.wrap<D>(await native(addon().cat(tensors.map((item) => item.native))))
 }
 
-/** What is alive in this thread: tensor handles, the bytes behind them (each storage counted once), and the bytes of networks. */
+/**
+ * What is alive in this thread: tensor handles, the bytes behind them (each storage counted once), and the bytes of
+ * networks.
+ */
 export const memory = (): { tensors: number; bytes: number; modelBytes: number } => addon().memory()
 
 /**

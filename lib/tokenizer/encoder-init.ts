@@ -6,8 +6,8 @@ import { loadInto } from '../weights/state.js'
 import type { TokenizerConfig } from './schema.js'
 
 /**
- * Initialises the encoder from a DINOv2 of the same width, depth and heads; patch embedding and positions are resampled as
- * timm does. Tokens that DINOv2 does not have (latents, mask) keep their values.
+ * Initialises the encoder from a DINOv2 of the same width, depth and heads; patch embedding and positions are resampled
+ * as timm does. Tokens that DINOv2 does not have (latents, mask) keep their values.
  */
 export async function initializeEncoder(
   network: NativeTokenizer,

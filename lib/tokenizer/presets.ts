@@ -6,7 +6,8 @@ const large = { width: 1024, depth: 24, heads: 16 }
 const tiny = (width: number, depth: number, heads: number) => ({ width, depth, heads, layerScale: 1 })
 
 /**
- * Architectures by name. `mactok-<size>-<pixels>-<tokens>` are the rows of the paper's tables; `bl` has a large decoder.
+ * Architectures by name. `mactok-<size>-<pixels>-<tokens>` are the rows of the paper's tables; `bl` has a large
+ * decoder.
  * The tiny ones can be trained on a laptop's CPU.
  */
 export const tokenizerPresets = {

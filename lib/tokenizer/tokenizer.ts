@@ -94,8 +94,8 @@ export class Tokenizer implements Disposable {
   }
 
   /**
-   * Loads a tokenizer from a model folder, a checkpoint, or a run folder (its newest complete checkpoint); averaged weights
-   * unless `raw`.
+   * Loads a tokenizer from a model folder, a checkpoint, or a run folder (its newest complete checkpoint); averaged
+   * weights unless `raw`.
    * @throws {MactokError} ERR_FORMAT when the folder has no tokenizer
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Tokenizer> {
@@ -130,8 +130,8 @@ export class Tokenizer implements Disposable {
   }
 
   /**
-   * Encodes images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1], to latents [B, L, Z]: the posterior's mean, or a
-   * sample of it.
+   * Encodes images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1], to latents [B, L, Z]: the posterior's mean,
+   * or a sample of it.
    */
   async encode(images: Images, options: EncodeOptions = {}): Promise<Tensor<'float32'>> {
     checkImages(images, this.config.imageSize)
@@ -180,8 +180,8 @@ export class Tokenizer implements Disposable {
   }
 
   /**
-   * SHA-256 of everything that latents depend on: encoder and posterior projection with their configuration. Fine-tuning the
-   * decoder does not change it, so that latents stay valid.
+   * SHA-256 of everything that latents depend on: encoder and posterior projection with their configuration.
+   * Fine-tuning the decoder does not change it, so that latents stay valid.
    */
   async identity(): Promise<string> {
     const hash = createHash('sha256')

@@ -85,8 +85,9 @@ const expected =
   /^(cls_token|reg_token|pos_embed|patch_embed\.proj\.(weight|bias)|norm\.(weight|bias)|blocks\.\d+\.(norm[12]\.(weight|bias)|attn\.(qkv|proj)\.(weight|bias)|ls[12]\.gamma|mlp\.fc[12]\.(weight|bias)))$/
 
 /**
- * Maps any layout's tensors to timm's names: q, k and v concatenated, SwiGLU's gate and value concatenated (gate first), and
- * with registers timm's convention, in which `cls_token` includes its position and `pos_embed` covers only the patches.
+ * Maps any layout's tensors to timm's names: q, k and v concatenated, SwiGLU's gate and value concatenated (gate
+ * first), and with registers timm's convention, in which `cls_token` includes its position and `pos_embed` covers only
+ * the patches.
  * @throws {MactokError} `ERR_FORMAT` for names that are not DINOv2's
  */
 export function mapDinov2(weights: Weights, layout = detectDinov2(weights.keys())): Weights {

@@ -205,8 +205,8 @@ async function fetchRest(
 }
 
 /**
- * Downloads a file; it appears under its name only when complete and verified. An interrupted download leaves a hidden `.part`
- * file of that version, which the next one resumes.
+ * Downloads a file; it appears under its name only when complete and verified. An interrupted download leaves a hidden
+ * `.part` file of that version, which the next one resumes.
  * @throws {MactokError} `ERR_DOWNLOAD` (refused, missing, too many failures, wrong checksum) or `ERR_ABORTED`
  */
 export async function downloadFile(

@@ -146,7 +146,10 @@ export function toFloat32(bytes: Uint8Array, dtype: WeightDtype): Float32Array {
   }
 }
 
-/** Converts float32 values to another floating-point type (to nearest, ties to even, as PyTorch does): a view for `float32`. */
+/**
+ * Converts float32 values to another floating-point type (to nearest, ties to even, as PyTorch does): a view for
+ * `float32`.
+ */
 export function fromFloat32(values: Float32Array, dtype: WeightDtype): Uint8Array {
   switch (dtype) {
     case 'float32':

@@ -70,8 +70,10 @@ async function readRecord(file: string): Promise<PullRecord | undefined> {
 }
 
 /**
- * Downloads files of a repository into `<cache>/weights/<repo>`. Resumes unfinished downloads and keeps files that are up to date.
- * @throws {MactokError} `ERR_DOWNLOAD` when a file is missing, refused, keeps failing or has the wrong checksum; `ERR_ABORTED`
+ * Downloads files of a repository into `<cache>/weights/<repo>`. Resumes unfinished downloads and keeps files that are
+ * up to date.
+ * @throws {MactokError} `ERR_DOWNLOAD` when a file is missing, refused, keeps failing or has the wrong checksum;
+ *   `ERR_ABORTED`
  */
 export async function pullWeights(repo: string, options: PullOptions = {}): Promise<PulledWeights> {
   const { revision = 'main', attempts = 5, retryDelay = 500, signal, onProgress } = options

@@ -14,7 +14,9 @@ const origin = `https://github.com/mseitzer/pytorch-fid/releases/download/fid_we
 /** Counters of batch norms, and the bias that the Inception score does not use. */
 const unused = /(\.num_batches_tracked|^fc\.bias)$/
 
-/** Whether these are FID's Inception: torchvision's own has an auxiliary classifier and a wider `Mixed_5b.branch_pool`. */
+/**
+ * Whether these are FID's Inception: torchvision's own has an auxiliary classifier and a wider `Mixed_5b.branch_pool`.
+ */
 export const isInception = (names: Iterable<string>): boolean => {
   const all = new Set(names)
   return all.has('Mixed_7c.branch3x3dbl_3b.bn.running_var') && !all.has('AuxLogits.fc.weight')

@@ -1,4 +1,7 @@
-/** Weights: safetensors files, foreign checkpoints, the Hugging Face hub. Only reading files of `torch.save` loads LibTorch. */
+/**
+ * Weights: safetensors files, foreign checkpoints, the Hugging Face hub. Only reading files of `torch.save` loads
+ * LibTorch.
+ */
 
 export { cacheFolder } from '../files/cache.mjs'
 export {

@@ -28,7 +28,10 @@ export class Mappings {
     return this.files.get(path)
   }
 
-  /** A view of a tensor's bytes in its file; undefined when they must be read: converted, misaligned, or in a file others may write. */
+  /**
+   * A view of a tensor's bytes in its file; undefined when they must be read: converted, misaligned, or in a file
+   * others may write.
+   */
   async view({ place, dtype, shape }: WeightTensor): Promise<NativeTensor | undefined> {
     // LibTorch expects aligned elements, but old writers did not align them.
     if (!place || place.offset % dtypeSize(dtype) !== 0) return undefined

@@ -1,7 +1,7 @@
 /**
- * Reads Python's pickles (protocols 2 to 5) without Python: a stack machine that builds plain values and calls nothing. Functions
- * and classes are only names. The few that stand for data, such as OrderedDict, are replaced by constructors of ours; a call of
- * any other becomes a record of its name and arguments.
+ * Reads Python's pickles (protocols 2 to 5) without Python: a stack machine that builds plain values and calls nothing.
+ * Functions and classes are only names. The few that stand for data, such as OrderedDict, are replaced by constructors
+ * of ours; a call of any other becomes a record of its name and arguments.
  */
 
 import { MactokError } from '../errors.js'

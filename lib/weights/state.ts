@@ -46,13 +46,18 @@ export interface Loadable {
 }
 
 export interface LoadIntoOptions {
-  /** The part of the network to load, `encoder.`: prefixed to the names in the checkpoint. The other parameters stay as they are. */
+  /**
+   * The part of the network to load, `encoder.`: prefixed to the names in the checkpoint. The other parameters stay as
+   * they are.
+   */
   prefix?: string
   /** Adapts the checkpoint's tensors to the network in place, before they are loaded. */
   fit?: (state: NativeState) => Promise<void>
 }
 
-/** Loads a checkpoint's weights into a network, or into a part of it; each of its parameters must be there in its shape. */
+/**
+ * Loads a checkpoint's weights into a network, or into a part of it; each of its parameters must be there in its shape.
+ */
 export async function loadInto(network: Loadable, checkpoint: Weights, options: LoadIntoOptions = {}): Promise<void> {
   const { prefix } = options
   const loaded = await toState(checkpoint)

@@ -137,7 +137,10 @@ async function readZip(file: string): Promise<unknown> {
   return unpickle(pickle, { file, constructors: torchConstructors(file), persistent }).value
 }
 
-/** Reads the format before PyTorch 1.6: pickles of magic number, protocol, system, object and storage keys, then each storage's count and bytes. */
+/**
+ * Reads the format before PyTorch 1.6: pickles of magic number, protocol, system, object and storage keys, then each
+ * storage's count and bytes.
+ */
 async function readLegacy(file: string, size: number, read: Read): Promise<unknown> {
   const bytes = await read(0, Math.min(size, maxPickleBytes))
   const storages = new Map<string, TorchStorage>()

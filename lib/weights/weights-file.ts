@@ -13,7 +13,9 @@ export type CheckpointRecord = Readonly<Record<string, unknown>>
 
 export interface WeightsFile extends AsyncDisposable {
   readonly path: string
-  /** State dicts by their key in the checkpoint, `ema`; under '' the file's own tensors, if it is a state dict itself. */
+  /**
+   * State dicts by their key in the checkpoint, `ema`; under '' the file's own tensors, if it is a state dict itself.
+   */
   readonly groups: ReadonlyMap<string, Weights>
   /** Tensors of types that MacTok does not support; no group has them. */
   readonly unsupported: readonly string[]
@@ -113,7 +115,10 @@ function plainRecord(root: unknown): Record<string, unknown> {
 /** Averaged weights come first, as everywhere. */
 const preferred = ['ema', 'model_ema', 'ema_model', 'model', 'state_dict', '']
 
-/** Chooses a state dict: the requested one, or the first of the usual names. Prefixes of wrappers (`module.`, `_orig_mod.`) are removed. */
+/**
+ * Chooses a state dict: the requested one, or the first of the usual names. Prefixes of wrappers (`module.`,
+ * `_orig_mod.`) are removed.
+ */
 export function chooseGroup(
   { path, groups }: WeightsFile,
   requested?: string | null

@@ -5,7 +5,9 @@ import { buildHeader } from './header.js'
 
 type Chunks = Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>
 
-/** A tensor to write: its elements in row-major order, little-endian, given directly or produced when they are needed. */
+/**
+ * A tensor to write: its elements in row-major order, little-endian, given directly or produced when they are needed.
+ */
 export interface TensorData {
   readonly name: string
   readonly dtype: WeightDtype
@@ -32,8 +34,8 @@ async function* chunksOf({ data }: TensorData): AsyncGenerator<ArrayBufferView> 
 }
 
 /**
- * Writes a safetensors file atomically, one tensor in memory at a time. Tensors are ordered as Python's `safetensors` orders
- * them, so that equal tensors and metadata give equal bytes, whatever their order.
+ * Writes a safetensors file atomically, one tensor in memory at a time. Tensors are ordered as Python's `safetensors`
+ * orders them, so that equal tensors and metadata give equal bytes, whatever their order.
  * @throws {RangeError} for duplicate names, and for data whose size does not match dtype and shape
  */
 export async function writeSafetensors(

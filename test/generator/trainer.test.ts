@@ -113,7 +113,7 @@ describe('a flow step', () => {
     }
   )
 
-  test('learns: the loss falls below that of predicting nothing', async () => {
+  test('lowers the loss below that of predicting zero', async () => {
     const trainer = await create()
     const data = batch(4, 16)
     await run(trainer, 0, 1, [data])
@@ -139,7 +139,7 @@ describe('a flow step', () => {
     expect(ema?.['x_embedder.weight']).not.toEqual(model?.['x_embedder.weight'])
   })
 
-  test('with latents that are not finite changes nothing and is counted', async () => {
+  test('with non-finite latents changes nothing and is counted', async () => {
     const trainer = await create()
     await run(trainer, 0, 2, [batch(6, 4)])
     await trainer.metrics()

@@ -61,7 +61,7 @@ describe('samples as images', () => {
     for (const [i, [, image]] of late.entries()) expect(distance(image, all[i + 4]?.[1] ?? [])).toBeLessThanOrEqual(1)
   })
 
-  test('leave no archive when stopped', async () => {
+  test('leave no archive when aborted', async () => {
     const npz = place.path('stopped.npz')
     const signal = AbortSignal.abort()
     const result = await sampleImages(generator, tokenizer, { npz, count: 4, signal })
@@ -69,7 +69,7 @@ describe('samples as images', () => {
     expect(existsSync(npz) || existsSync(`${npz}.tmp`)).toBe(false)
   })
 
-  test('need a place to go', async () => {
+  test('require something to write to', async () => {
     await expect(sampleImages(generator, tokenizer, {})).rejects.toThrow(/a folder, a grid or an npz file/)
   })
 })

@@ -42,7 +42,7 @@ describe.each(['vgg', 'alex'] as const)('LPIPS weights (%s)', (network) => {
     expect(mapLpips(whole).weights).toEqual(weights)
   })
 
-  test('may lie in two files of one folder', async () => {
+  test('may be split over two files of one folder', async () => {
     const folder = workplace.path(network)
     await mkdir(folder, { recursive: true })
     const write = (file: string, tensors: [string, WeightTensor][]) =>
@@ -62,7 +62,7 @@ describe.each(['vgg', 'alex'] as const)('LPIPS weights (%s)', (network) => {
   })
 })
 
-test('other weights are refused by name', () => {
+test('other weights are rejected by name', () => {
   expect(() => mapLpips(new Map([named('blocks.0.norm1.weight')]))).toThrow(
     'Not the weights of LPIPS (VGG-16 or AlexNet); their first tensors are blocks.0.norm1.weight'
   )
