@@ -132,10 +132,8 @@ export function requireSamePlan(folder: string, earlier: PlanSummary, now: PlanS
   const differences = differs.map(
     (key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`
   )
-  throw new MactokError(
-    'ERR_FORMAT',
-    `${folder} holds latents encoded differently: ${differences.join(', ')}. Choose another folder, or remove this one first`
-  )
+  const problem = `holds latents encoded differently: ${differences.join(', ')}`
+  throw new MactokError('ERR_FORMAT', `${folder} ${problem}. Choose another folder, or remove this one first`)
 }
 
 /** Reads a folder's manifest; undefined when there is none. */

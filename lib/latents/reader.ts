@@ -239,10 +239,8 @@ export class LatentShards {
     if (text === undefined) return undefined
     const stored = JSON.parse(text) as LatentStatisticsFile
     if (`${stored.sample_shape}` === `${this.sampleShape}`) return stored
-    throw new MactokError(
-      'ERR_FORMAT',
-      `${statisticsFile} of ${this.folder} describes samples [${stored.sample_shape}], but the shards hold [${this.sampleShape}]`
-    )
+    const shapes = `describes samples [${stored.sample_shape}], but the shards hold [${this.sampleShape}]`
+    throw new MactokError('ERR_FORMAT', `${statisticsFile} of ${this.folder} ${shapes}`)
   }
 
   /** Computes statistics from all shards: over `latents` and `latents_flip`, unbiased, in double precision. */

@@ -127,12 +127,14 @@ export class FeatureCache implements AsyncDisposable {
     const first = (index % this.#perShard) * this.#views
     const hash = hashOf(pixels)
     for (let view = first; view < first + this.#views; view++) {
-      if (hash.equals((this.#hashes[shard] as Uint8Array).subarray(view * hashBytes, (view + 1) * hashBytes)))
-        return { shard, view }
+      const cached = (this.#hashes[shard] as Uint8Array).subarray(view * hashBytes, (view + 1) * hashBytes)
+      if (hash.equals(cached)) return { shard, view }
     }
+    const cause = 'its file has changed, or training crops it'
     throw new MactokError(
       'ERR_FORMAT',
-      `Image ${index} is not what the teacher's features were computed from: its file has changed, or training crops it. Delete the cache, or train without teacher.cache.`
+      `Image ${index} is not what the teacher's features were computed from: ${cause}. ` +
+        'Delete the cache, or train without teacher.cache.'
     )
   }
 

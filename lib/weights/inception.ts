@@ -64,7 +64,7 @@ export async function openInception(nameOrPath: string = inceptionName): Promise
 
 const missing = (name: string): string =>
   [
-    `The weights ${name} of FID's Inception-v3 were not found. Get them, including the classifier of the Inception score, with`,
+    `The weights ${name} of FID's Inception-v3 were not found. Get them, including the Inception score's classifier, with`,
     `  curl -LO ${origin}`,
     `  mactok weights import ${publishedFile} --name ${inceptionName}`,
     `or set MACTOK_WEIGHTS to a folder that has ${inceptionName}/${modelFile}.`

@@ -52,8 +52,9 @@ export async function findWeights(name: string): Promise<string> {
   const found = await locateWeights(name)
   if (found) return found
   const searched = candidates(name).map((place) => `  ${place}`)
+  const pull = `mactok weights pull ${repositoryOf(name)}`
   const advice = isName(name)
-    ? `Get them with \`mactok weights pull ${repositoryOf(name)}\`, or set MACTOK_WEIGHTS to a folder that has ${name}/${modelFile}.`
+    ? `Get them with \`${pull}\`, or set MACTOK_WEIGHTS to a folder that has ${name}/${modelFile}.`
     : `A folder of weights has ${modelFile}.`
   throw new MactokError('ERR_FORMAT', [`The weights ${name} were not found. Searched`, ...searched, advice].join('\n'))
 }

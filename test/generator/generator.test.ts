@@ -114,7 +114,7 @@ describe('a generator', () => {
       { device }
     )
     await expect(generator.sample({ steps: 1, tokenizer: small })).rejects.toThrow(
-      /makes latents \[32,16\], the tokenizer decodes \[4,32\]/
+      /makes latents \[32,16\], but the tokenizer decodes \[4,32\]/
     )
   })
 

@@ -47,8 +47,18 @@ describe.each(networks)('%s', (name, config) => {
 })
 
 const base: NativeGeneratorConfig = {
-  ...{ model: 'sit', latentShape: [12, 8], patchSize: 1, width: 48, depth: 3, heads: 4, mlpRatio: 4, classes: 10 },
-  ...{ learnSigma: false, qkNorm: false, shift: true, checkpointing: false }
+  model: 'sit',
+  latentShape: [12, 8],
+  patchSize: 1,
+  width: 48,
+  depth: 3,
+  heads: 4,
+  mlpRatio: 4,
+  classes: 10,
+  learnSigma: false,
+  qkNorm: false,
+  shift: true,
+  checkpointing: false
 }
 
 const training = {

@@ -25,7 +25,13 @@ describe('samples as images', () => {
   test('are written one by one, as a grid and as an archive, and are the same in all', async () => {
     const [folder, grid, npz] = ['samples', 'grids/all.png', 'all.npz'].map((name) => place.path(name))
     const result = await sampleImages(generator, tokenizer, {
-      ...{ folder, grid, npz, count: 5, classes: [2, 0], steps: 2, batch: 2 }
+      folder,
+      grid,
+      npz,
+      count: 5,
+      classes: [2, 0],
+      steps: 2,
+      batch: 2
     } as Parameters<typeof sampleImages>[2])
     expect(result).toEqual({ images: 5, interrupted: false, labels: { 0: 2, 2: 3 } })
     expect(readdirSync(folder as string)).toEqual(Array.from({ length: 5 }, (_, i) => `00000${i}.png`))

@@ -15,8 +15,13 @@ export async function twoClassShards(
   const values = noise.map((value, i) => scale * (0.5 * value + (Math.floor(i / size) % 2 ? 3 : -2)))
   const writer = await openLatentWriter(folder, {
     names: labels.map((label, i) => `${label ? 'right' : 'left'}/${i}.png`),
-    ...{ labels, classes: ['left', 'right'], shape: [tokens, channels] as const, dtype: 'float32' as const },
-    ...{ moments: false, shardSize, tokenizer }
+    labels,
+    classes: ['left', 'right'],
+    shape: [tokens, channels] as const,
+    dtype: 'float32' as const,
+    moments: false,
+    shardSize,
+    tokenizer
   })
   for (const range of writer.missingShards()) {
     const shard = writer.startShard(range)

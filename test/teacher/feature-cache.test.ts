@@ -40,7 +40,12 @@ describeWith(weights, "a teacher's features on disk", () => {
   const open = async (changes: Partial<FeatureCacheOptions> = {}) => {
     const set = await imageFolder(photos).open()
     const cache = await FeatureCache.open({
-      ...{ folder: workplace.path('cache'), set, teacher, size, flip: true, precision: 'fp32' },
+      folder: workplace.path('cache'),
+      set,
+      teacher,
+      size,
+      flip: true,
+      precision: 'fp32',
       ...changes
     })
     return { set, cache: cache as FeatureCache }
@@ -119,7 +124,10 @@ describeWith(weights, "a teacher's features on disk", () => {
     const vit = { width: 16, depth: 2, heads: 2, layerScale: 1 }
     const settings: TrainingConfigInput = {
       tokenizer: { imageSize: size, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-      ...{ batch: 4, microBatch: 2, steps: 6, precision: 'fp32' },
+      batch: 4,
+      microBatch: 2,
+      steps: 6,
+      precision: 'fp32',
       align: { hidden: 8 },
       // Semantic masks rank similarities, where rounding may turn two of them round.
       masking: { semantic: 0 },

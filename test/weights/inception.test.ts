@@ -37,7 +37,9 @@ describe("the weights of FID's Inception", () => {
   test('are imported, and opened from the import', async () => {
     const file = place.path('pt_inception.safetensors')
     const tensors = ['fc.weight', 'fc.bias', last[0]].map((name) => ({
-      ...{ name, dtype: 'float32' as const, shape: name === 'fc.weight' ? [4, 1] : [1] },
+      name,
+      dtype: 'float32' as const,
+      shape: name === 'fc.weight' ? [4, 1] : [1],
       data: new Float32Array(name === 'fc.weight' ? 4 : 1)
     }))
     await writeSafetensors(file, tensors)

@@ -49,7 +49,9 @@ describe.each(['vgg', 'alex'] as const)('LPIPS weights (%s)', (network) => {
       writeSafetensors(
         `${folder}/${file}`,
         tensors.map(([name, { shape }]) => ({
-          ...{ name, dtype: 'float32' as const, shape: [...shape] },
+          name,
+          dtype: 'float32' as const,
+          shape: [...shape],
           data: new Float32Array(shape.reduce((product, size) => product * size, 1))
         }))
       )

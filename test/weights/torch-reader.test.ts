@@ -56,7 +56,8 @@ describe('files of torch.save', () => {
     expect(file.record).toEqual({
       args: { model: 'SiT-XL/2', image_size: 256, cfg: null, sizes: [1, 2] },
       size: [2, 3],
-      ...{ device: 'cpu', steps: 1234 }
+      device: 'cpu',
+      steps: 1234
     })
     await file.close()
   })
