@@ -24,7 +24,7 @@ function record(...fields: (readonly [value: number, size: 2 | 4])[]): Buffer {
 }
 
 /** Builds a zip of uncompressed records, dated 1980-01-01 so that equal content gives equal bytes. */
-function storedZip(records: readonly (readonly [name: string, bytes: Uint8Array])[]): Buffer {
+function buildZip(records: readonly (readonly [name: string, bytes: Uint8Array])[]): Buffer {
   const body: Uint8Array[] = []
   const directory: Uint8Array[] = []
   let offset = 0
@@ -72,7 +72,7 @@ const pythonName = (module: string, name: string): Buffer => Buffer.from(`c${mod
  * Pickles `torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`, the storage as
  * persistent id.
  */
-function pickledTensor({ shape, values }: TorchTensor, key: string): Buffer {
+function pickleTensor({ shape, values }: TorchTensor, key: string): Buffer {
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1))
   const storage = [text('storage'), pythonName('torch', 'FloatStorage'), text(key), text('cpu'), integer(values.length)]
   const hooks = Buffer.concat([pythonName('collections', 'OrderedDict'), Buffer.from(')R')])
@@ -91,10 +91,10 @@ function pickledTensor({ shape, values }: TorchTensor, key: string): Buffer {
 /** The bytes of `torch.save({name: tensor, …})`. */
 export function torchFile(tensors: Readonly<Record<string, TorchTensor>>): Uint8Array {
   const entries = Object.entries(tensors)
-  const items = entries.map(([name, tensor], i) => Buffer.concat([text(name), pickledTensor(tensor, `${i}`)]))
+  const items = entries.map(([name, tensor], i) => Buffer.concat([text(name), pickleTensor(tensor, `${i}`)]))
   // PROTO 2, EMPTY_DICT, MARK, …, SETITEMS, STOP
   const pickle = Buffer.concat([Buffer.from([0x80, 2]), Buffer.from('}('), ...items, Buffer.from('u.')])
-  return storedZip([
+  return buildZip([
     ['archive/data.pkl', pickle],
     ['archive/byteorder', Buffer.from('little')],
     ...entries.map(([, { values }], i) => [`archive/data/${i}`, asBytes(values)] as const),

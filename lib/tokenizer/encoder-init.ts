@@ -9,7 +9,7 @@ import type { TokenizerConfig } from './schema.js'
  * Initialises the encoder from a DINOv2 of the same width, depth and heads; patch embedding and positions are resampled
  * as timm does. Tokens that DINOv2 does not have (latents, mask) keep their values.
  */
-export async function initializeEncoder(
+export async function initialiseEncoder(
   network: NativeTokenizer,
   { encoder, imageSize, patchSize }: TokenizerConfig,
   weights: string

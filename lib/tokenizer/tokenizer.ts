@@ -14,7 +14,7 @@ import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
 import { countElements, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
-import { initializeEncoder } from './encoder-init.js'
+import { initialiseEncoder } from './encoder-init.js'
 import { findTokenizer, writeTokenizerConfig } from './folder.js'
 import { nativeTokenizerConfig } from './native-config.js'
 import { type TokenizerPreset, tokenizerPresets } from './presets.js'
@@ -89,7 +89,7 @@ export class Tokenizer implements Disposable {
     natural('seed', seed)
     const device = resolveDevice(options.device)
     const network = await native(addon().createTokenizer(nativeTokenizerConfig(complete, checkpointing), device, seed))
-    if (encoderInit !== null) await initializeEncoder(network, complete, encoderInit)
+    if (encoderInit !== null) await initialiseEncoder(network, complete, encoderInit)
     return new Tokenizer(network, complete)
   }
 
