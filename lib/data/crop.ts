@@ -10,8 +10,7 @@ interface Size {
 /**
  * ADM's `center_crop_arr`: halves the image with a box filter while its short side is at least twice `size`, scales the
  * short side to `size` by antialiased bicubic, and takes the centre. Matches Pillow bit for bit on the same decoded
- * pixels.
- * Writes uint8 [size, size, 3] to `into`.
+ * pixels. Writes uint8 [size, size, 3] to `into`.
  */
 export async function centreCrop(image: Image, size: number, into: Uint8Array): Promise<void> {
   const halved = await halve(image, size)

@@ -55,10 +55,9 @@ export interface TokenizerHints {
 }
 
 /**
- * Maps tensors to MacTok's names, and derives the configuration from their shapes.
- * With RoPE the reference's decoder adds no learned positions, so its `pos_embed` is dropped; its encoder adds both, so
- * it stays.
- * An encoder trained without masks has no mask token; it becomes zeros.
+ * Maps tensors to MacTok's names, and derives the configuration from their shapes. With RoPE the reference's decoder
+ * adds no learned positions, so its `pos_embed` is dropped; its encoder adds both, so it stays. An encoder trained
+ * without masks has no mask token; it becomes zeros.
  */
 export function mapContinuousTokenizer(
   weights: Weights,

@@ -7,8 +7,7 @@ const tiny = (width: number, depth: number, heads: number) => ({ width, depth, h
 
 /**
  * Architectures by name. `mactok-<size>-<pixels>-<tokens>` are the rows of the paper's tables; `bl` has a large
- * decoder.
- * The tiny ones can be trained on a laptop's CPU.
+ * decoder. The tiny ones can be trained on a laptop's CPU.
  */
 export const tokenizerPresets = {
   'mactok-b-256-64': { imageSize: 256, latentTokens: 64 },
