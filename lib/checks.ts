@@ -1,4 +1,4 @@
-/** Checks of arguments that many functions have; each names the parameter in its error. */
+/** Checks of arguments; each throws an error that names the parameter. */
 
 import { invalidParameter, outOfRange } from './errors.js'
 
@@ -12,8 +12,17 @@ export function natural(name: string, value: unknown): asserts value is number {
   if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, 'a non-negative integer', value)
 }
 
+/** `what` with its article: `a folder`. */
+export function text(name: string, what: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '') throw invalidParameter(name, what, value)
+}
+
 export function pathTo(name: string, value: unknown): asserts value is string {
-  if (typeof value !== 'string' || value === '') throw invalidParameter(name, 'a path', value)
+  text(name, 'a path', value)
+}
+
+export function callback(name: string, value: unknown): asserts value is (...args: never[]) => unknown {
+  if (typeof value !== 'function') throw invalidParameter(name, 'a function', value)
 }
 
 export function flag(name: string, value: unknown): asserts value is boolean {
@@ -24,7 +33,7 @@ export function oneOf(name: string, choices: readonly string[], value: unknown):
   if (!choices.includes(value as string)) throw outOfRange(name, `one of ${choices.join(', ')}`, value)
 }
 
-/** A class, with a constructor for all or not. */
+/** A class, whether its constructor is private or not. */
 interface Class<T> {
   prototype: T
   [Symbol.hasInstance](value: unknown): boolean
@@ -35,12 +44,12 @@ export function instance<T>(name: string, what: string, type: Class<T>, value: u
   if (!(value instanceof type)) throw invalidParameter(name, what, value)
 }
 
-/** Of a function's options, a `signal` and the listeners `on…`: each may be left out. */
+/** Checks an optional `signal` and the optional listeners `on…` among a function's options. */
 export function callbacks(options: object): void {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
     if (name === 'signal') instance(name, 'an AbortSignal', AbortSignal, value)
-    if (name.startsWith('on') && typeof value !== 'function') throw invalidParameter(name, 'a function', value)
+    if (name.startsWith('on')) callback(name, value)
   }
 }
 

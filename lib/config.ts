@@ -1,13 +1,15 @@
+/** Validates configurations with zod schemas, and lists a schema's fields for the command line. */
+
 import type { z } from 'zod'
 import { invalidParameter, outOfRange } from './errors.js'
 
-/** A name as it stands in an error, `masking.max`; `where` prefixes it. */
+/** Joins a path to a dotted name such as `masking.max`. */
 const dotted = (where: string, path: readonly PropertyKey[]) => [where, ...path.map(String)].filter(Boolean).join('.')
 
 const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], input)
 
-/** The number of edits (insert, delete, replace) between two words. */
+/** Levenshtein distance: the number of edits (insert, delete, replace) between two words. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
@@ -21,7 +23,7 @@ function editDistance(a: string, b: string): number {
   return row[b.length] as number
 }
 
-/** `; did you mean …?` for the known name nearest to `name`, or an empty string when none is near. */
+/** `; did you mean …?` with the known name closest to `name`, or an empty string when none is close. */
 export function suggestion(name: string, known: readonly string[]): string {
   const near = known
     .map((word) => ({ word, distance: editDistance(name.toLowerCase(), word.toLowerCase()) }))
@@ -30,7 +32,7 @@ export function suggestion(name: string, known: readonly string[]): string {
   return near[0] ? `; did you mean ${near[0].word}?` : ''
 }
 
-/** A schema without its wrappers: defaults, nullable, optional. */
+/** Removes a schema's wrappers: default, nullable, optional. */
 function unwrap(schema: z.core.$ZodType): { schema: z.core.$ZodType; nullable: boolean } {
   let nullable = false
   let inner = schema
@@ -49,11 +51,11 @@ function shapeOf(schema: z.core.$ZodType): Record<string, z.core.$ZodType> | und
   return def.type === 'object' ? def.shape : undefined
 }
 
-/** One leaf of a configuration schema. */
+/** A leaf of a configuration schema. */
 export interface ConfigField {
   /** Its dotted name, `masking.max`. */
   name: string
-  /** `list`: numbers; `words`: some of the choices. */
+  /** `list`: numbers; `words`: any of the choices. */
   kind: 'number' | 'boolean' | 'string' | 'choice' | 'list' | 'words'
   choices: string[]
   nullable: boolean
@@ -70,7 +72,7 @@ function description(schema: z.core.$ZodType): string {
   }
 }
 
-/** Every leaf of an object schema in the order of its declaration: what the command line offers as flags. */
+/** Lists the leaves of an object schema in the order of declaration, as the command line offers them. */
 export function configFields(schema: z.core.$ZodType, where = ''): ConfigField[] {
   return Object.entries(shapeOf(schema) ?? {}).flatMap(([key, field]): ConfigField[] => {
     const name = dotted(where, [key])
@@ -128,9 +130,9 @@ function configError(schema: z.core.$ZodType, issue: z.core.$ZodIssue, input: un
 
 /**
  * Validates a configuration and fills in its defaults.
- * @param where - name that prefixes the field in an error, for example `masking`
- * @throws {TypeError} an unknown key (with the nearest known one) or a wrong type
- * @throws {RangeError} a value outside its range
+ * @param where - prefix of the field's name in errors, for example `masking`
+ * @throws {TypeError} for an unknown key (suggesting the closest known one) or a wrong type
+ * @throws {RangeError} for a value out of range
  */
 export function parseConfig<S extends z.core.$ZodType>(schema: S, input: unknown, where = ''): z.output<S> {
   const result = (schema as unknown as z.ZodType).safeParse(input)
@@ -141,7 +143,7 @@ export function parseConfig<S extends z.core.$ZodType>(schema: S, input: unknown
 type Plain = Record<string, unknown>
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A deep copy of `base` with the fields of `changes` laid over it; `undefined` changes nothing. */
+/** Deeply merges `changes` into a copy of `base`; `undefined` changes nothing. */
 export function mergeConfig(base: unknown, changes: unknown): Plain {
   const merged: Plain = isPlain(base) ? { ...base } : {}
   for (const [key, value] of Object.entries(isPlain(changes) ? changes : {})) {

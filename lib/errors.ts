@@ -1,26 +1,26 @@
 import { inspect } from 'node:util'
 
-/** What a failure is about, stable across versions; messages may change. */
+/** The kind of a failure. Codes are stable across versions; messages may change. */
 export type MactokErrorCode =
   /** The addon or LibTorch was not found, is of another version, or did not load. */
   | 'ERR_NATIVE_LOAD'
-  /** LibTorch refused an operation. */
+  /** LibTorch rejected an operation. */
   | 'ERR_LIBTORCH'
   /** Another failure in native code. */
   | 'ERR_NATIVE'
   | 'ERR_OUT_OF_MEMORY'
   /** A tensor, model or trainer was used after dispose(). */
   | 'ERR_DISPOSED'
-  /** A file or folder is not there, or is not what its name says. */
+  /** A file or folder is missing, damaged, or of another format. */
   | 'ERR_FORMAT'
-  /** A download failed, or its checksum differs. */
+  /** A download failed, or its checksum is wrong. */
   | 'ERR_DOWNLOAD'
   /** Loss or gradients are no longer finite. */
   | 'ERR_DIVERGED'
   /** Stopped by an AbortSignal. */
   | 'ERR_ABORTED'
 
-/** A failure that is not the caller's wrong argument; wrong arguments are TypeErrors and RangeErrors. */
+/** Any failure but a wrong argument; those are TypeErrors and RangeErrors. */
 export class MactokError extends Error {
   readonly code: MactokErrorCode
 
@@ -31,12 +31,12 @@ export class MactokError extends Error {
   }
 }
 
-/** `Expected positive integer for steps but received 'many' of type string` */
+/** A TypeError such as `Expected a positive integer for steps but received 'many' of type string`. */
 export function invalidParameter(name: string, expected: string, actual: unknown): TypeError {
   return new TypeError(describe(name, expected, actual))
 }
 
-/** The same for a value of the right type that is out of range. */
+/** The same for a value of the right type that is out of range, as a RangeError. */
 export function outOfRange(name: string, expected: string, actual: unknown): RangeError {
   return new RangeError(describe(name, expected, actual))
 }

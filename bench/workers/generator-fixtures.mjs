@@ -37,14 +37,14 @@ export async function writeGeneratorFixtures(folder, { preset, latentShape, clas
     shape: latentShape,
     ...{ dtype: 'float32', moments: false, shardSize: 1024, tokenizer: 'bench' }
   })
-  for (const range of writer.missing()) {
-    const shard = writer.shard(range)
+  for (const range of writer.missingShards()) {
+    const shard = writer.startShard(range)
     const indices = Array.from({ length: range.end - range.first }, (_, i) => range.first + i)
     const draw = (name) => normal(2, name, range.index, 0, indices.length, size)
     shard.add({ indices, latents: draw('latents'), latentsFlip: draw('flip') })
     await shard.commit()
   }
-  if (writer.missing().length === 0) await writer.finish()
+  if (writer.missingShards().length === 0) await writer.finish()
 
   // The first steps' draws, as our trainer makes them (native/train/flow_step.cpp).
   const known = { latents: [], labels: [], noise: [], times: [] }

@@ -25,8 +25,8 @@ try {
     shardSize: count,
     tokenizer: 'none'
   })
-  for (const range of writer.missing()) {
-    const shard = writer.shard(range)
+  for (const range of writer.missingShards()) {
+    const shard = writer.startShard(range)
     const latents = Float32Array.from({ length: count * tokens * channels }, () => 2 * Math.random() - 1)
     shard.add({ indices: [...Array(count).keys()], latents, latentsFlip: latents })
     await shard.commit()

@@ -3,8 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { mergeConfig, parseConfig } from '../config.js'
-import { subset } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
+import { spread } from '../data/spread.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { meanImagePsnr } from '../evaluation/mean-image.js'
 import { writeJson } from '../files/atomic.js'
@@ -190,13 +190,7 @@ async function meanImage(config: AblationConfig, out: string): Promise<number> {
   const { config: base } = trainTokenizer({ preset: config.preset, ...config.settings } as TrainingConfigInput)
   const request = { config: base, source: imageSource(config.data), heldOut: imageSource(config.heldOut) }
   await using data = await TrainingData.open({ ...request, onBroken: () => {} })
-  const { training: set } = data
-  const count = Math.min(set.size, 10_000)
-  const some = subset(
-    set,
-    Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
-  )
-  const psnr = await meanImagePsnr(some, data.evaluated, base.tokenizer.imageSize)
+  const psnr = await meanImagePsnr(spread(data.training, 10_000), data.evaluated, base.tokenizer.imageSize)
   await writeJson(file, { psnr })
   return psnr
 }

@@ -1,14 +1,18 @@
-/** Expands `{a,b}` and `{000..131}` (zero-padded as written) as a shell does, one inside another excepted; text without braces is returned as it is. */
+/**
+ * Expands `{a,b}` and `{000..131}` (zero-padded as written) as a shell does, except nested braces. Text without braces
+ * stays as it is.
+ */
 export function expandBraces(pattern: string): string[] {
   const match = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(pattern)
   if (!match) return [pattern]
   const [, before, body, after] = match as unknown as [string, string, string, string]
-  const choices = numbers(body) ?? (body.includes(',') ? body.split(',') : null)
+  const choices = expandRange(body) ?? (body.includes(',') ? body.split(',') : null)
   if (!choices) return expandBraces(after).map((rest) => `${before}{${body}}${rest}`)
   return choices.flatMap((choice) => expandBraces(before + choice + after))
 }
 
-function numbers(body: string): string[] | null {
+/** Expands `first..last`; null for anything else. */
+function expandRange(body: string): string[] | null {
   const match = /^(\d+)\.\.(\d+)$/.exec(body)
   if (!match) return null
   const [, first, last] = match as unknown as [string, string, string]

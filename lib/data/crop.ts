@@ -8,18 +8,19 @@ interface Size {
 }
 
 /**
- * ADM's `center_crop_arr`: halved with a box filter while the short side is at least twice `size`, then bicubic with antialiasing
- * to the short side `size`, then the centre. Bit for bit Pillow's, on the same decoded pixels. Writes uint8 [size, size, 3] to `into`.
+ * ADM's `center_crop_arr`: halves the image with a box filter while its short side is at least twice `size`, scales the
+ * short side to `size` by antialiased bicubic, and takes the centre. Matches Pillow bit for bit on the same decoded
+ * pixels. Writes uint8 [size, size, 3] to `into`.
  */
 export async function centreCrop(image: Image, size: number, into: Uint8Array): Promise<void> {
   const halved = await halve(image, size)
-  const scaled = scaledTo(halved, size)
+  const scaled = scaledSize(halved, size)
   const left = Math.floor((scaled.width - size) / 2)
   const top = Math.floor((scaled.height - size) / 2)
-  await window(halved, 'bicubic', scaled, { left, top, width: size, height: size }, false, into)
+  await resampleWindow(halved, 'bicubic', scaled, { left, top, width: size, height: size }, false, into)
 }
 
-/** Where a training crop lies, each in [0, 1). */
+/** What decides a training crop; the numbers are in [0, 1). */
 export interface CropDraws {
   scale: number
   x: number
@@ -28,8 +29,9 @@ export interface CropDraws {
 }
 
 /**
- * ADM's `random_crop_arr`, with the draws from outside: the short side, a whole number in [size, size / minScale], by halving and
- * antialiased bicubic; then a window of `size`, anywhere; then perhaps mirrored. Writes uint8 [size, size, 3] to `into`.
+ * ADM's `random_crop_arr` with given draws: scales the short side to a whole number in [size, size / minScale] by
+ * halving and antialiased bicubic, takes a window of `size` anywhere, and mirrors it if `flip` says so.
+ * Writes uint8 [size, size, 3] to `into`.
  */
 export async function randomCrop(
   image: Image,
@@ -40,40 +42,43 @@ export async function randomCrop(
 ): Promise<void> {
   const shortSide = size + Math.floor(draws.scale * (longestShortSide(size, minScale) - size + 1))
   const halved = await halve(image, shortSide)
-  const scaled = scaledTo(halved, shortSide)
+  const scaled = scaledSize(halved, shortSide)
   const left = Math.floor(draws.x * (scaled.width - size + 1))
   const top = Math.floor(draws.y * (scaled.height - size + 1))
-  await window(halved, 'bicubic', scaled, { left, top, width: size, height: size }, draws.flip, into)
+  await resampleWindow(halved, 'bicubic', scaled, { left, top, width: size, height: size }, draws.flip, into)
 }
 
-/** size / minScale in whole pixels; the small term undoes the rounding of, say, 0.8. */
+/** size / minScale in whole pixels; the small term makes up for minScale's rounding, of 0.8 for example. */
 export const longestShortSide = (size: number, minScale: number): number => Math.floor(size / minScale + 1e-6)
 
-/** Halved with a box filter while the short side is at least twice `shortSide`. Also the first part of every crop to a smaller one. */
+/**
+ * Halves an image with a box filter while its short side is at least twice `shortSide`. Every crop starts with this.
+ */
 export async function halve(image: Image, shortSide: number): Promise<Image> {
   let current = image
   while (Math.min(current.width, current.height) >= 2 * shortSide) {
     const half = { width: current.width >> 1, height: current.height >> 1 }
     const data = new Uint8Array(half.width * half.height * 3)
-    await window(current, 'box', half, { left: 0, top: 0, ...half }, false, data)
+    await resampleWindow(current, 'box', half, { left: 0, top: 0, ...half }, false, data)
     current = { data, ...half }
   }
   return current
 }
 
-function scaledTo({ width, height }: Size, shortSide: number): Size {
+function scaledSize({ width, height }: Size, shortSide: number): Size {
   const scale = shortSide / Math.min(width, height)
   return { width: roundHalfToEven(width * scale), height: roundHalfToEven(height * scale) }
 }
 
-/** Python's round. */
+/** As Python's `round`. */
 function roundHalfToEven(value: number): number {
   const below = Math.floor(value)
   const rest = value - below
   return below + (rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? 1 : 0)
 }
 
-function window(
+/** Scales an image and computes only a part of the result. */
+function resampleWindow(
   source: Image,
   filter: 'box' | 'bicubic',
   scaled: Size,
@@ -93,8 +98,8 @@ function window(
   return native(addon().resample(source.data, source.width, source.height, target, into))
 }
 
-/** uint8 [rows, size, 3] from right to left: an image, or several below each other. */
-export function mirrored(pixels: Uint8Array, size: number): Uint8Array {
+/** Mirrors uint8 [rows, size, 3] left to right: one image, or several stacked. */
+export function mirrorPixels(pixels: Uint8Array, size: number): Uint8Array {
   const result = new Uint8Array(pixels.length)
   const stride = size * 3
   for (let row = 0; row < pixels.length; row += stride) {

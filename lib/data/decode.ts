@@ -10,40 +10,44 @@ export interface Image {
 }
 
 /**
- * As Pillow reads for the peers' scripts, plus EXIF orientation: embedded colour profiles are left aside, alpha is dropped (the
- * colours under it stay), ink times key for CMYK. Truncated data is an error; a decoder's warnings are not.
+ * Reads as Pillow does in the peers' scripts, plus EXIF orientation: embedded colour profiles are ignored, alpha is
+ * dropped (the colours under it stay), and CMYK is converted as ink times key. Truncated data is an error; a decoder's
+ * warnings are not.
  */
-const INPUT = { ignoreIcc: true, autoOrient: true, failOn: 'error' } as const
+const inputOptions = { ignoreIcc: true, autoOrient: true, failOn: 'error' } as const
 
 /**
- * Decodes the first frame of a JPEG, PNG, WebP, AVIF, TIFF or GIF. Throws ERR_FORMAT with what is wrong.
- * @param maxPixels - refuse larger images. Default: sharp's 268 million
+ * Decodes the first frame of a JPEG, PNG, WebP, AVIF, TIFF or GIF.
+ * @param maxPixels - refuses larger images. Default: sharp's 268 million
+ * @throws {MactokError} ERR_FORMAT, saying what is wrong with the file
  */
 export function decode(bytes: Buffer, { maxPixels }: { maxPixels?: number } = {}): Promise<Image> {
-  const input = maxPixels === undefined ? INPUT : { ...INPUT, limitInputPixels: maxPixels }
-  return attempt(bytes, async (sharp) => {
+  const input = maxPixels === undefined ? inputOptions : { ...inputOptions, limitInputPixels: maxPixels }
+  return decodeWith(bytes, async (sharp) => {
     const { space } = await sharp(bytes, input).metadata()
-    return space === 'cmyk' ? inked(sharp(bytes, input)) : pixels(sharp(bytes, input))
+    return space === 'cmyk' ? convertCmyk(sharp(bytes, input)) : toRgb(sharp(bytes, input))
   })
 }
 
 /**
- * Decodes and crops to `size` × `size` in one go, with the decoder's own shrinking and libvips' resampling: faster than `decode`
- * and `centreCrop` for large images, and about one level of 255 away from them. CMYK and alpha are left to `decode`.
+ * Decodes and crops to `size` × `size` in one step, shrinking while decoding and resampling with libvips: for large
+ * images faster than `decode` and `centreCrop`, and about one level of 255 away from them. Images with CMYK or alpha go
+ * to `decode`.
  */
 export function decodeFast(bytes: Buffer, size: number): Promise<Image> {
-  return attempt(bytes, async (sharp) => {
+  return decodeWith(bytes, async (sharp) => {
     const { space, hasAlpha } = await sharp(bytes).metadata()
     if (space === 'cmyk' || hasAlpha) return decode(bytes)
-    return pixels(sharp(bytes, INPUT).resize(size, size, { fit: 'cover', kernel: 'cubic' }))
+    return toRgb(sharp(bytes, inputOptions).resize(size, size, { fit: 'cover', kernel: 'cubic' }))
   })
 }
 
-async function attempt(bytes: Buffer, decoded: (sharp: LoadedSharp) => Promise<Image>): Promise<Image> {
+/** Turns whatever sharp throws into an ERR_FORMAT of one line. */
+async function decodeWith(bytes: Buffer, run: (sharp: LoadedSharp) => Promise<Image>): Promise<Image> {
   if (bytes.length === 0) throw new MactokError('ERR_FORMAT', 'empty file')
   const sharp = await loadSharp()
   try {
-    return await decoded(sharp)
+    return await run(sharp)
   } catch (cause) {
     const [line = ''] = String((cause as Error).message).split('\n')
     const unknown = line.includes('unsupported image format')
@@ -53,7 +57,7 @@ async function attempt(bytes: Buffer, decoded: (sharp: LoadedSharp) => Promise<I
   }
 }
 
-async function pixels(image: Sharp): Promise<Image> {
+async function toRgb(image: Sharp): Promise<Image> {
   const { data, info } = await image
     .removeAlpha()
     .toColourspace('srgb')
@@ -62,8 +66,8 @@ async function pixels(image: Sharp): Promise<Image> {
   return { data, width: info.width, height: info.height }
 }
 
-/** (1 − ink)(1 − key), rounded, as Pillow converts. */
-async function inked(image: Sharp): Promise<Image> {
+/** (1 − ink)(1 − key), rounded, as Pillow converts CMYK. */
+async function convertCmyk(image: Sharp): Promise<Image> {
   const inks = image.pipelineColourspace('cmyk').toColourspace('cmyk').raw({ depth: 'uchar' })
   const { data, info } = await inks.toBuffer({ resolveWithObject: true })
   const { width, height, channels } = info

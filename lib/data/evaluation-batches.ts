@@ -1,38 +1,47 @@
-import { natural } from '../checks.js'
-import { invalidParameter, outOfRange } from '../errors.js'
-import { centreCrop, mirrored } from './crop.js'
-import { decode, decodeFast } from './decode.js'
+import { createHash } from 'node:crypto'
+import { natural, oneOf } from '../checks.js'
+import { outOfRange } from '../errors.js'
+import { centreCrop, mirrorPixels } from './crop.js'
+import { decode, decodeFast, type Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
-import { type BatchOptions, completed } from './options.js'
-import { prefetched } from './prefetch.js'
+import { type BatchOptions, completeOptions } from './options.js'
+import { prefetch } from './prefetch.js'
 import { ImageReader } from './reader.js'
 
 export interface EvaluationBatchOptions extends BatchOptions {
-  /** `adm`: exactly ADM's centre crop. `fast`: the decoder's own shrinking, about one level of 255 away. Default `adm`. */
+  /** `adm`: ADM's exact centre crop. `fast`: shrinks while decoding, about one level of 255 away. Default `adm`. */
   preprocess?: 'adm' | 'fast'
   /** `both`: every image mirrored as well. Default `none`. */
   flip?: 'none' | 'both'
-  /** Refuse images that are not square, of which the crop shows a part. Default false. */
+  /** Refuse images that are not square, because a crop would show only a part of them. Default false. */
   whole?: boolean
+  /** Hash each file as well. Default false. */
+  hash?: boolean
   /** The first image, in listing order. Default 0. */
   start?: number
-  /** The one after the last image. Default: the set's size. */
+  /** The end of the range, exclusive. Default: the set's size. */
   end?: number
 }
 
 export interface EvaluationBatch {
-  /** uint8 [B, size, size, 3], B less for the last batch and where images were broken. */
+  /** uint8 [B, size, size, 3]; B is smaller in the last batch and where images were unreadable. */
   images: Uint8Array
-  /** The same from right to left, with `flip: 'both'`. */
+  /** The mirrored images, with `flip: 'both'`. */
   flipped: Uint8Array | null
   /** [B], -1 for none. */
   labels: Int32Array
   names: string[]
-  /** [B], the images' numbers in the set. */
+  /** [B], positions in the set. */
   indices: Int32Array
+  /** [B], SHA-256 of the images' files in hexadecimal, with `hash`. */
+  hashes: string[] | null
 }
 
-/** Centre crops in listing order, each image once. Broken images are left out and told to `onBroken`. */
+interface HashedImage extends Image {
+  hash: string | null
+}
+
+/** Centre crops in listing order, each image once. Unreadable images are skipped and reported to `onBroken`. */
 export function evaluationBatches(
   set: ImageSet,
   options: EvaluationBatchOptions
@@ -43,53 +52,62 @@ export function evaluationBatches(
     preprocess = 'adm',
     flip = 'none',
     whole = false,
+    hash = false,
     start = 0,
     end = set.size,
     ...rest
-  } = completed(options, 0)
-  if (preprocess !== 'adm' && preprocess !== 'fast') throw invalidParameter('preprocess', "'adm' or 'fast'", preprocess)
-  if (flip !== 'none' && flip !== 'both') throw invalidParameter('flip', "'none' or 'both'", flip)
+  } = completeOptions(options, 0)
+  oneOf('preprocess', ['adm', 'fast'], preprocess)
+  oneOf('flip', ['none', 'both'], flip)
   natural('start', start)
   natural('end', end)
-  if (end > set.size || start > end)
+  if (end > set.size || start > end) {
     throw outOfRange('start and end', `a range within the ${set.size} images`, [start, end])
+  }
 
-  const reader = new ImageReader(set, preprocess === 'adm' ? decode : (bytes) => decodeFast(bytes, size), rest)
+  const decodeAndHash = async (bytes: Buffer): Promise<HashedImage> => {
+    const image = preprocess === 'adm' ? await decode(bytes) : await decodeFast(bytes, size)
+    return { ...image, hash: hash ? createHash('sha256').update(bytes).digest('hex') : null }
+  }
+  const reader = new ImageReader(set, decodeAndHash, rest)
   const pixels = size * size * 3
 
-  const batches = prefetched<EvaluationBatch>(0, Math.ceil((end - start) / batch), rest, async (number, workers) => {
+  const batches = prefetch<EvaluationBatch>(0, Math.ceil((end - start) / batch), rest, async (number, workers) => {
     const first = start + number * batch
     const count = Math.min(batch, end - first)
     const images = new Uint8Array(count * pixels)
     const rows = Array.from({ length: count }, (_, row) =>
       workers.run(async () => {
-        const image = await reader.image(first + row)
-        if (!image) return false
+        const image = await reader.read(first + row)
+        if (!image) return null
         if (whole && image.width !== image.height) {
           const { name } = set.sample(first + row)
           throw outOfRange('images', 'square ones', `${name} of ${image.width} × ${image.height}`)
         }
         await centreCrop(image, size, images.subarray(row * pixels, (row + 1) * pixels))
-        return true
+        return { hash: image.hash }
       })
     )
-    return withoutBroken(set, first, images, await Promise.all(rows), flip === 'both' ? size : null)
+    return compactBatch(set, first, images, await Promise.all(rows), {
+      mirrorSize: flip === 'both' ? size : null,
+      hash
+    })
   })
-  return filled(batches)
+  return skipEmpty(batches)
 }
 
-/** Closes the gaps that broken images left, and adds what the rows stand for. */
-function withoutBroken(
+/** Closes the gaps that unreadable images left, and adds names, labels and mirrored images. */
+function compactBatch(
   set: ImageSet,
   first: number,
   images: Uint8Array,
-  whole: boolean[],
-  mirrorSize: number | null
+  rows: ({ hash: string | null } | null)[],
+  { mirrorSize, hash }: { mirrorSize: number | null; hash: boolean }
 ): EvaluationBatch {
-  const pixels = images.length / whole.length
+  const pixels = images.length / rows.length
   const indices: number[] = []
-  for (const [row, ok] of whole.entries()) {
-    if (!ok) continue
+  for (const [row, content] of rows.entries()) {
+    if (!content) continue
     if (indices.length < row) images.copyWithin(indices.length * pixels, row * pixels, (row + 1) * pixels)
     indices.push(first + row)
   }
@@ -97,15 +115,16 @@ function withoutBroken(
   const samples = indices.map((index) => set.sample(index))
   return {
     images: kept,
-    flipped: mirrorSize === null ? null : mirrored(kept, mirrorSize),
+    flipped: mirrorSize === null ? null : mirrorPixels(kept, mirrorSize),
     labels: Int32Array.from(samples, ({ label }) => label),
     names: samples.map(({ name }) => name),
-    indices: Int32Array.from(indices)
+    indices: Int32Array.from(indices),
+    hashes: hash ? indices.map((index) => rows[index - first]?.hash as string) : null
   }
 }
 
-/** Without the batches of which every image is broken. */
-async function* filled(
+/** Skips batches in which every image was unreadable. */
+async function* skipEmpty(
   batches: AsyncGenerator<EvaluationBatch, void, undefined>
 ): AsyncGenerator<EvaluationBatch, void, undefined> {
   for await (const batch of batches) if (batch.indices.length > 0) yield batch

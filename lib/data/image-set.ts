@@ -1,16 +1,16 @@
-/** Images by number, in a fixed order: what every source opens to. */
+/** Images in a fixed order, read by position: what every source opens to. */
 export interface ImageSet {
   /** Where the images come from, for messages. */
   readonly name: string
-  /** The number of images, broken ones included: they are only found when they are read. */
+  /** The number of images, including unreadable ones: those are only noticed when they are read. */
   readonly size: number
   /** Class names by label; null where the images have no classes, or classes without names. */
   readonly classes: readonly string[] | null
-  /** What lies among the images and is none, in listing order. */
+  /** Files among the images that are not images, in listing order. */
   readonly ignored: readonly Ignored[]
-  /** The name (unique, with `/` on every platform) and label (-1: none) of an image. */
+  /** Name (unique, with `/` on every platform) and label (-1 for none) of an image. */
   sample(index: number): Sample
-  /** The image as it lies in its file, undecoded. */
+  /** Reads an image's file, undecoded. */
   read(index: number): Promise<Buffer>
   close(): Promise<void>
 }
@@ -25,13 +25,13 @@ export interface Ignored {
   reason: string
 }
 
-/** Something that can be listed: an image folder, tars. Nothing is touched before `open`. */
+/** Something that can be listed: an image folder, tars. Nothing is read before `open`. */
 export interface ImageSource {
   readonly name: string
   open(): Promise<ImageSet>
 }
 
-/** The images at `indices` of a set. Closing is left to the set itself. */
+/** The images at some positions of a set. Closing it does not close the set. */
 export function subset(set: ImageSet, indices: ArrayLike<number>, name = set.name): ImageSet {
   return {
     name,

@@ -1,4 +1,5 @@
 import { readdir, stat } from 'node:fs/promises'
+import { text } from '../checks.js'
 import { invalidParameter, MactokError } from '../errors.js'
 import { expandBraces } from './braces.js'
 import { isHidden, notAnImage } from './formats.js'
@@ -6,14 +7,16 @@ import { imageFolder } from './image-folder.js'
 import type { ImageSource } from './image-set.js'
 import { webDataset } from './web-dataset.js'
 
-/** What lies at `path`: a tar, a folder of nothing but tars, or a pattern of tars is a `webDataset`, every other folder an `imageFolder`. */
+/**
+ * The images at a path: a `webDataset` for a tar, a folder of tars only or a pattern of tars; an `imageFolder` for any
+ * other folder.
+ */
 export function imageSource(path: string): ImageSource {
-  if (typeof path !== 'string' || path === '')
-    throw invalidParameter('path', 'a folder, a tar or a pattern of tars', path)
-  return { name: path, open: async () => (await kind(path))(path).open() }
+  text('path', 'a folder, a tar or a pattern of tars', path)
+  return { name: path, open: async () => (await detectSource(path))(path).open() }
 }
 
-/** @internal A source, or the path of one; `name` is the parameter's. */
+/** @internal Accepts a source or the path of one; `name` is the parameter's name in errors. */
 export function asSource(name: string, source: unknown): ImageSource {
   if (typeof source === 'string') return imageSource(source)
   if (typeof source === 'object' && source !== null && 'open' in source && typeof source.open === 'function') {
@@ -22,14 +25,14 @@ export function asSource(name: string, source: unknown): ImageSource {
   throw invalidParameter(name, 'an image source such as imageFolder(path), or a path', source)
 }
 
-async function kind(path: string): Promise<(path: string) => ImageSource> {
+async function detectSource(path: string): Promise<(path: string) => ImageSource> {
   const found = await stat(path).catch(() => null)
   if (found?.isDirectory()) return (await holdsTars(path)) ? webDataset : imageFolder
   if (found || expandBraces(path).length > 1) return webDataset
   throw new MactokError('ERR_FORMAT', `There is neither a folder nor a tar at ${path}`)
 }
 
-/** Whether tars are what a folder is for, and not something beside images or class folders. */
+/** Whether a folder holds tars, but no images or class folders. */
 async function holdsTars(path: string): Promise<boolean> {
   const entries = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !isHidden(name))
   const images = entries.some((entry) => entry.isDirectory() || notAnImage(entry.name) === null)

@@ -1,3 +1,4 @@
+import { positive } from '../checks.js'
 import { outOfRange } from '../errors.js'
 import type { Image } from './decode.js'
 import { loadSharp } from './sharp.js'
@@ -10,7 +11,7 @@ export async function writePng(path: string, { data, width, height }: Image): Pr
     .toFile(path)
 }
 
-/** The bytes of a PNG. */
+/** Encodes uint8 [height, width, 3] as a PNG. */
 export async function encodePng({ data, width, height }: Image): Promise<Buffer> {
   const sharp = await loadSharp()
   return sharp(data, { raw: { width, height, channels: 3 } })
@@ -23,15 +24,15 @@ export interface GridOptions {
   zoom?: number
   /** Pixels between images and around them. Default 2. */
   gap?: number
-  /** Grey of the gaps, 0 to 255. Default 255. */
+  /** Grey level of the gaps, 0 to 255. Default 255. */
   background?: number
-  /** One line above each column. */
+  /** A line of text above each column. */
   captions?: readonly string[]
 }
 
-const CAPTION_HEIGHT = 18
+const captionHeight = 18
 
-/** Images of one size, row by row, as one image. */
+/** Arranges images of one size in a grid, row by row. */
 export async function grid(images: readonly Image[], columns: number, options: GridOptions = {}): Promise<Image> {
   const { zoom = 1, gap = 2, background = 255, captions } = options
   const [first] = images
@@ -42,11 +43,11 @@ export async function grid(images: readonly Image[], columns: number, options: G
       images.map(({ width, height }) => `${width}×${height}`)
     )
   }
-  if (!Number.isInteger(columns) || columns < 1) throw outOfRange('columns', 'a positive integer', columns)
-  if (!Number.isInteger(zoom) || zoom < 1) throw outOfRange('zoom', 'a positive integer', zoom)
+  positive('columns', columns)
+  positive('zoom', zoom)
 
   const [tileWidth, tileHeight] = [first.width * zoom, first.height * zoom]
-  const top = captions ? CAPTION_HEIGHT : 0
+  const top = captions ? captionHeight : 0
   const width = gap + columns * (tileWidth + gap)
   const height = top + gap + Math.ceil(images.length / columns) * (tileHeight + gap)
   const data = new Uint8Array(width * height * 3).fill(background)
@@ -56,7 +57,7 @@ export async function grid(images: readonly Image[], columns: number, options: G
     paste(image, zoom, data, (above * width + left) * 3, width * 3)
   }
   const sheet = { data, width, height }
-  return captions ? withCaptions(sheet, captions, gap, tileWidth) : sheet
+  return captions ? addCaptions(sheet, captions, gap, tileWidth) : sheet
 }
 
 function paste(image: Image, zoom: number, into: Uint8Array, start: number, stride: number): void {
@@ -70,12 +71,12 @@ function paste(image: Image, zoom: number, into: Uint8Array, start: number, stri
   }
 }
 
-async function withCaptions(sheet: Image, captions: readonly string[], gap: number, tileWidth: number): Promise<Image> {
+async function addCaptions(sheet: Image, captions: readonly string[], gap: number, tileWidth: number): Promise<Image> {
   const sharp = await loadSharp()
   const size = Math.min(13, (tileWidth / Math.max(...captions.map(({ length }) => length))) * 1.7)
   const lines = captions.map((caption, column) => {
     const x = gap + column * (tileWidth + gap) + tileWidth / 2
-    return `<text x="${x}" y="13" font-size="${size}" font-family="sans-serif" text-anchor="middle">${escaped(caption)}</text>`
+    return `<text x="${x}" y="13" font-size="${size}" font-family="sans-serif" text-anchor="middle">${escapeXml(caption)}</text>`
   })
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${sheet.width}" height="${sheet.height}">${lines.join('')}</svg>`
   const { data } = await sharp(sheet.data, { raw: { width: sheet.width, height: sheet.height, channels: 3 } })
@@ -86,5 +87,5 @@ async function withCaptions(sheet: Image, captions: readonly string[], gap: numb
   return { ...sheet, data }
 }
 
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
-const escaped = (text: string) => text.replace(/[&<>]/g, (character) => ENTITIES[character] as string)
+const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
+const escapeXml = (text: string) => text.replace(/[&<>]/g, (character) => entities[character] as string)

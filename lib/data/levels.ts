@@ -1,9 +1,9 @@
 import type { Image } from './decode.js'
 
-/** One of 256 levels for a value in [-1, 1]; what lies outside is clamped. */
+/** Quantises a value in [-1, 1] to 256 levels; values outside are clamped. */
 export const toLevel = (value: number): number => Math.min(255, Math.max(0, Math.round((value + 1) * 127.5)))
 
-/** Decoded images float32 [B, 3, H, W], about [-1, 1], on 256 levels: uint8 [B, H, W, 3]. */
+/** Quantises decoded images float32 [B, 3, H, W], about [-1, 1], to uint8 [B, H, W, 3]. */
 export function toLevels(decoded: Float32Array, count: number): Uint8Array {
   const levels = new Uint8Array(decoded.length)
   const plane = decoded.length / count / 3
@@ -17,7 +17,7 @@ export function toLevels(decoded: Float32Array, count: number): Uint8Array {
   return levels
 }
 
-/** float32 [B, 3, H, W], about [-1, 1], as 8-bit images. */
+/** Converts float32 [B, 3, H, W], about [-1, 1], to 8-bit images. */
 export function toImages(values: Float32Array, shape: readonly number[]): Image[] {
   const [count, , height, width] = shape as [number, number, number, number]
   const plane = height * width
@@ -31,10 +31,12 @@ export function toImages(values: Float32Array, shape: readonly number[]): Image[
   })
 }
 
-/** uint8 [B, size, size, 3] as images, sharing the bytes. */
+/** Splits uint8 [B, size, size, 3] into images that share its bytes. */
 export function sliceImages(images: Uint8Array, size: number): Image[] {
   const bytes = size * size * 3
   return Array.from({ length: images.length / bytes }, (_, i) => ({
-    ...{ data: images.subarray(i * bytes, (i + 1) * bytes), width: size, height: size }
+    data: images.subarray(i * bytes, (i + 1) * bytes),
+    width: size,
+    height: size
   }))
 }

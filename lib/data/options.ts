@@ -3,18 +3,18 @@ import { natural, positive } from '../checks.js'
 import type { PrefetchOptions } from './prefetch.js'
 import type { Broken, ReaderOptions } from './reader.js'
 
-/** What training and evaluation batches have in common. */
+/** Options shared by training and evaluation batches. */
 export interface BatchOptions extends Partial<PrefetchOptions>, Partial<ReaderOptions> {
   /** Side of the square images, in pixels. */
   size: number
-  /** B, images a batch. */
+  /** B, images per batch. */
   batch: number
 }
 
-const MEGABYTE = 2 ** 20
-
-/** Checked, and with the defaults: two images a core in the making, so that reading files and decoding overlap. */
-export function completed<T extends BatchOptions>(options: T, cacheBytes: number): T & Required<BatchOptions> {
+/**
+ * Checks the options and fills in their defaults: two images in flight per core, so that reading and decoding overlap.
+ */
+export function completeOptions<T extends BatchOptions>(options: T, cacheBytes: number): T & Required<BatchOptions> {
   const result = {
     ...options,
     prefetch: options.prefetch ?? 2,
@@ -28,6 +28,7 @@ export function completed<T extends BatchOptions>(options: T, cacheBytes: number
   return result
 }
 
-export const TRAINING_CACHE = 512 * MEGABYTE
+/** Bytes of decoded images that training keeps in memory. */
+export const trainingCacheBytes = 512 * 2 ** 20
 
 const warn = ({ name, reason }: Broken) => process.emitWarning(`${name}: ${reason}`, 'BrokenImage')

@@ -1,20 +1,20 @@
 import { Workers } from './workers.js'
 
 export interface PrefetchOptions {
-  /** Batches in the making while one is in use. */
+  /** Batches prepared ahead of the one in use. */
   prefetch: number
-  /** Images decoded at the same time. */
+  /** Images read and decoded concurrently. */
   concurrency: number
 }
 
 /**
- * Yields make(start), make(start + 1), … up to `end`, in order, with the next ones under way. Leaving the loop (or a failure)
- * stops the work: nothing runs on once the iterator has returned.
+ * Yields make(start), make(start + 1), … before `end`, in order, while the next ones are being made. Leaving the loop
+ * or a failure stops the work: nothing runs any more once the iterator has returned.
  */
-export async function* prefetched<T>(
+export async function* prefetch<T>(
   start: number,
   end: number,
-  { prefetch, concurrency }: PrefetchOptions,
+  { prefetch: ahead, concurrency }: PrefetchOptions,
   make: (index: number, workers: Workers) => Promise<T>
 ): AsyncGenerator<T, void, undefined> {
   const workers = new Workers(concurrency)
@@ -22,9 +22,10 @@ export async function* prefetched<T>(
   let next = start
   try {
     for (let index = start; index < end; index++) {
-      while (queue.length <= prefetch && next < end) {
+      while (queue.length <= ahead && next < end) {
         const batch = make(next++, workers)
-        batch.catch(() => {}) // reported when its turn comes
+        // A failure is reported when the batch's turn comes.
+        batch.catch(() => {})
         queue.push(batch)
       }
       yield await (queue.shift() as Promise<T>)

@@ -2,73 +2,79 @@ import { MactokError } from '../errors.js'
 import type { Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
 
-/** An image that could not be read. */
+/** An image that could not be read or decoded. */
 export interface Broken {
   name: string
   reason: string
 }
 
 export interface ReaderOptions {
-  /** Fail at the first broken image (ERR_FORMAT) instead of going on without it. */
+  /** Fail with ERR_FORMAT at the first unreadable image instead of skipping it. */
   strict: boolean
-  /** Told of every broken image once. */
+  /** Called once for each unreadable image. */
   onBroken: (broken: Broken) => void
-  /** The most that decoded images may take in memory. */
+  /** The most memory that cached images may take, in bytes. */
   cacheBytes: number
 }
 
-/** Running out of these says nothing about the image. */
-const OUR_OWN_TROUBLE = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EBADF'])
+/** The process ran out of something: that says nothing about the image. */
+const resourceErrors = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EBADF'])
 
 /**
- * Reads and decodes images of a set. Images are kept, first come first kept, while they fit: an epoch needs each once, so that
- * making room for one by dropping another would gain nothing. Broken images are remembered.
+ * Reads and decodes the images of a set, each file once. Decoded images are cached until the cache is full and never
+ * evicted: an epoch needs each image once, so evicting one for another would gain nothing. Unreadable images are
+ * remembered.
+ * @typeParam T - what `decode` makes of a file: its image, and whatever else comes from the same bytes
  */
-export class ImageReader {
+export class ImageReader<T extends Image = Image> {
   readonly #set: ImageSet
-  readonly #decode: (bytes: Buffer) => Promise<Image>
+  readonly #decode: (bytes: Buffer) => Promise<T>
   readonly #options: ReaderOptions
-  readonly #kept = new Map<number, Promise<Image | null>>()
+  readonly #cache = new Map<number, Promise<T | null>>()
   #bytes = 0
 
-  constructor(set: ImageSet, decode: (bytes: Buffer) => Promise<Image>, options: ReaderOptions) {
+  constructor(set: ImageSet, decode: (bytes: Buffer) => Promise<T>, options: ReaderOptions) {
     this.#set = set
     this.#decode = decode
     this.#options = options
   }
 
-  /** The decoded image, or null if it is broken. Its pixels are shared: not to be written. */
-  image(index: number): Promise<Image | null> {
-    const kept = this.#kept.get(index)
-    if (kept) return kept
-    const image = this.#read(index)
-    this.#kept.set(index, image)
+  /**
+   * Resolves to the decoded image, or to null if it is unreadable. Callers share its pixels and must not change them.
+   */
+  read(index: number): Promise<T | null> {
+    const cached = this.#cache.get(index)
+    if (cached) return cached
+    const image = this.#load(index)
+    this.#cache.set(index, image)
     return image
   }
 
-  async #read(index: number): Promise<Image | null> {
+  async #load(index: number): Promise<T | null> {
     try {
       const image = await this.#decode(await this.#set.read(index))
       const bytes = image.data.byteLength
       if (this.#bytes + bytes <= this.#options.cacheBytes) this.#bytes += bytes
-      else this.#kept.delete(index)
+      else this.#cache.delete(index)
       return image
     } catch (error) {
-      return this.#broken(index, error)
+      return this.#report(index, error)
     }
   }
 
-  #broken(index: number, error: unknown): null {
+  /** Reports an unreadable image; throws whatever is not the image's fault. */
+  #report(index: number, error: unknown): null {
     const { code, message } = error as NodeJS.ErrnoException
-    const isFile =
+    const isUnreadable =
       error instanceof MactokError
         ? code === 'ERR_FORMAT'
-        : code !== undefined && /^E[A-Z]+$/.test(code) && !OUR_OWN_TROUBLE.has(code)
-    if (!isFile) throw error
+        : code !== undefined && /^E[A-Z]+$/.test(code) && !resourceErrors.has(code)
+    if (!isUnreadable) throw error
     const { name } = this.#set.sample(index)
     const reason = error instanceof MactokError ? message : `cannot be read (${code})`
-    if (this.#options.strict)
+    if (this.#options.strict) {
       throw new MactokError('ERR_FORMAT', `${name} in ${this.#set.name}: ${reason}`, { cause: error })
+    }
     this.#options.onBroken({ name, reason })
     return null
   }

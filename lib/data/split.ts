@@ -8,15 +8,15 @@ export interface Split {
 }
 
 /**
- * Two views on a set that share no image, in listing order: `heldOut` holds a random `count` of them, or a fraction if it is
- * below 1. The same seed holds out the same images. Closing is left to the set itself.
+ * Splits a set into two disjoint subsets in listing order: `heldOut` has `count` random images, or that fraction of
+ * them if `count` is below 1. The same seed holds out the same images. Closing the subsets does not close the set.
  */
 export function split(set: ImageSet, count: number, seed: number, uniform: Uniform): Split {
   const held = count < 1 ? Math.round(count * set.size) : count
   if (!Number.isInteger(held) || held < 1 || held >= set.size) {
     throw outOfRange(
       'count',
-      `a fraction, or a number of images, that leaves some of the ${set.size} on either side`,
+      `a fraction or a number of images that leaves some of the ${set.size} on either side`,
       count
     )
   }

@@ -1,10 +1,10 @@
-import { natural } from '../checks.js'
-import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { callback, natural } from '../checks.js'
+import { MactokError, outOfRange } from '../errors.js'
 import { type CropDraws, halve, longestShortSide, randomCrop } from './crop.js'
 import { decode, type Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
-import { type BatchOptions, completed, TRAINING_CACHE } from './options.js'
-import { prefetched } from './prefetch.js'
+import { type BatchOptions, completeOptions, trainingCacheBytes } from './options.js'
+import { prefetch } from './prefetch.js'
 import { ImageReader } from './reader.js'
 import { sampleOrder, type Uniform } from './shuffle.js'
 
@@ -12,11 +12,11 @@ export interface TrainBatchOptions extends BatchOptions {
   seed: number
   /** The source of every draw: order, crops, flips, replacements. */
   uniform: Uniform
-  /** The smallest share of the short side that a crop shows; 1: always all of it. Default 0.8. */
+  /** The smallest share of the short side that a crop shows; 1: all of it. Default 0.8. */
   minScale?: number
-  /** Mirror every other image. Default true. */
+  /** Mirror images at random, half of them. Default true. */
   flip?: boolean
-  /** The step of the first batch: going on at step n is the same as never having stopped. Default 0. */
+  /** The step of the first batch: starting at step n gives the same batches as running up to it. Default 0. */
   startStep?: number
 }
 
@@ -26,18 +26,19 @@ export interface TrainBatch {
   images: Uint8Array
   /** [B], -1 for none. */
   labels: Int32Array
-  /** [B], the images' numbers in the set. */
+  /** [B], positions in the set. */
   indices: Int32Array
-  /** Gives `images` back for a later batch. To be called once they are copied or used up, or not at all. */
+  /** Returns `images` to be reused by a later batch. Optional; call it when nothing reads them any more. */
   release(): void
 }
 
-/** How often a broken image's replacement may be broken itself. */
-const ATTEMPTS = 32
+/** How many replacements for an unreadable image are tried. */
+const maxReplacements = 32
 
 /**
- * Random crops for training, without end: a new order every epoch, the last batch of one reaching into the next. Row i of step s is
- * a function of (set, size, batch, seed, s, i) and of nothing else. A broken image is replaced by another, drawn in the same way.
+ * Endless random crops for training: a new order every epoch, with batches that span two epochs. Row i of step s is a
+ * function of (set, size, batch, seed, s, i) and of nothing else. An unreadable image is replaced by a random one,
+ * drawn the same way.
  */
 export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGenerator<TrainBatch, void, undefined> {
   const {
@@ -49,32 +50,32 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
     flip = true,
     startStep = 0,
     ...rest
-  } = completed(options, TRAINING_CACHE)
-  if (typeof uniform !== 'function') throw invalidParameter('uniform', 'a function', uniform)
+  } = completeOptions(options, trainingCacheBytes)
+  callback('uniform', uniform)
   if (set.size === 0) throw outOfRange('set', 'one or more images', set.size)
   natural('seed', seed)
   natural('startStep', startStep)
   if (!(minScale > 0 && minScale <= 1)) throw outOfRange('minScale', 'a number in (0, 1]', minScale)
 
-  // What every crop begins with is done before the image is kept: it takes less memory, and later crops less time.
+  // Every crop starts by halving: done before an image is cached, it saves memory and the time of later crops.
   const prepare = async (bytes: Buffer) => halve(await decode(bytes), longestShortSide(size, minScale))
   const reader = new ImageReader(set, prepare, rest)
   const indexAt = sampleOrder(uniform, seed, set.size)
   const pixels = size * size * 3
   const free: Uint8Array[] = []
 
-  async function unbroken(index: number, step: number, row: number): Promise<{ index: number; image: Image }> {
-    const image = await reader.image(index)
+  async function readOrReplace(index: number, step: number, row: number): Promise<{ index: number; image: Image }> {
+    const image = await reader.read(index)
     if (image) return { index, image }
-    for (const draw of uniform(seed, 'replacement', step, row, 1, ATTEMPTS)) {
+    for (const draw of uniform(seed, 'replacement', step, row, 1, maxReplacements)) {
       const other = Math.floor(draw * set.size)
-      const replacement = await reader.image(other)
+      const replacement = await reader.read(other)
       if (replacement) return { index: other, image: replacement }
     }
-    throw new MactokError('ERR_FORMAT', `${set.name}: ${ATTEMPTS + 1} images drawn, and all of them broken`)
+    throw new MactokError('ERR_FORMAT', `${set.name}: drew ${maxReplacements + 1} images, all of them unreadable`)
   }
 
-  return prefetched<TrainBatch>(startStep, Infinity, rest, async (step, workers) => {
+  return prefetch<TrainBatch>(startStep, Infinity, rest, async (step, workers) => {
     const wanted = Array.from({ length: batch }, (_, row) => indexAt(step * batch + row))
     const crops = uniform(seed, 'crop', step, 0, batch, 3)
     const flips = uniform(seed, 'flip', step, 0, batch, 1)
@@ -82,7 +83,7 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
     const indices = new Int32Array(batch)
     const rows = wanted.map((first, row) =>
       workers.run(async () => {
-        const { index, image } = await unbroken(first, step, row)
+        const { index, image } = await readOrReplace(first, step, row)
         const [scale, x, y] = crops.subarray(row * 3) as unknown as [number, number, number]
         const draws: CropDraws = { scale, x, y, flip: flip && (flips[row] as number) < 0.5 }
         await randomCrop(image, size, minScale, draws, images.subarray(row * pixels, (row + 1) * pixels))

@@ -1,19 +1,20 @@
 import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { invalidParameter, MactokError } from '../errors.js'
+import { text } from '../checks.js'
+import { MactokError } from '../errors.js'
 import { expandBraces } from './braces.js'
-import { byCodePoint, FORMATS, isHidden, isImageExtension } from './formats.js'
+import { byCodePoint, imageFormats, isHidden, isImageExtension } from './formats.js'
 import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
 import { indexTar, type TarEntry } from './tar.js'
 
 /**
- * WebDataset tars: `000000.png` beside `000000.cls` (the label in digits; optional). `path` is a tar, a folder of tars, or a
- * pattern such as `train-{00000..00131}.tar`. Every tar's headers are read once; images are then read where they lie.
- * Order: tars as given (a folder's by name), samples as in the tar. Class names come from a `classes.json` (an array) beside the tars.
+ * WebDataset tars: `000000.png` beside `000000.cls` (the label in digits; optional). Opening reads the tars' headers
+ * once; images are then read in place. Tars keep the order given (a folder's are sorted by name), samples that of their
+ * tar. Class names come from a `classes.json` (an array) beside the tars.
+ * @param path - a tar, a folder of tars, or a pattern such as `train-{00000..00131}.tar`
  */
 export function webDataset(path: string): ImageSource {
-  if (typeof path !== 'string' || path === '')
-    throw invalidParameter('path', 'a tar, a folder of tars or a pattern', path)
+  text('path', 'a tar, a folder of tars or a pattern', path)
   return { name: path, open: () => openTars(path) }
 }
 
@@ -36,7 +37,7 @@ async function openTars(path: string): Promise<ImageSet> {
       const file = await openFile(tar)
       files.push(file)
       const prefix = tars.length === 1 ? '' : `${basename(tar)}/`
-      for (const [key, { image, label }] of grouped(await indexTar(file, tar, isLabel))) {
+      for (const [key, { image, label }] of groupEntries(await indexTar(file, tar, isLabel))) {
         if (!image) {
           ignored.push({ name: prefix + key, reason: 'a sample without an image' })
           continue
@@ -45,7 +46,7 @@ async function openTars(path: string): Promise<ImageSet> {
         places.push({ file, entry: image })
       }
     }
-    if (samples.length === 0) throw new MactokError('ERR_FORMAT', `${path} holds no images (${FORMATS})`)
+    if (samples.length === 0) throw new MactokError('ERR_FORMAT', `${path} holds no images (${imageFormats})`)
     return {
       name: path,
       size: samples.length,
@@ -82,8 +83,8 @@ interface Group {
   label?: TarEntry
 }
 
-/** A tar's entries by sample: files of one folder whose names agree up to the first dot. */
-function grouped(entries: TarEntry[]): Map<string, Group> {
+/** Groups a tar's entries by sample: files of one folder whose names agree up to the first dot. */
+function groupEntries(entries: TarEntry[]): Map<string, Group> {
   const groups = new Map<string, Group>()
   for (const entry of entries) {
     const file = basename(entry.name)
@@ -109,10 +110,13 @@ const isLabel = (name: string) => name.endsWith('.cls')
 
 function parseLabel({ name, text = '' }: TarEntry, tar: string): number {
   if (/^\s*\d+\s*$/.test(text)) return Number(text)
-  throw new MactokError('ERR_FORMAT', `${name} in ${tar}: expected a label in digits but found '${text.slice(0, 20)}'`)
+  throw new MactokError(
+    'ERR_FORMAT',
+    `${name} in ${tar}: expected a label in digits but received '${text.slice(0, 20)}'`
+  )
 }
 
-/** Names for the labels, if a list of sufficient length lies beside the tars. */
+/** Reads the class names beside the tars, if there are enough of them for the labels. */
 async function readClasses(folder: string, samples: Sample[]): Promise<string[] | null> {
   const text = await readFile(join(folder, 'classes.json'), 'utf8').catch(() => null)
   if (text === null) return null

@@ -1,4 +1,4 @@
-/** Runs tasks, at most `limit` at a time, in the order given. */
+/** Runs tasks in order, at most `limit` at a time. */
 export class Workers {
   readonly #limit: number
   readonly #waiting: (() => void)[] = []
@@ -23,7 +23,7 @@ export class Workers {
     }
   }
 
-  /** Drops what waits (its promises reject) and resolves when what runs has ended. */
+  /** Drops the waiting tasks, whose promises reject, and resolves when the running ones have ended. */
   async stop(): Promise<void> {
     this.#stopped = true
     if (this.#running > 0) await new Promise<void>((idle) => (this.#idle = idle))

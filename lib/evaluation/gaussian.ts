@@ -1,5 +1,5 @@
 import { MactokError } from '../errors.js'
-import type { NpzData } from '../files/npz.js'
+import type { NpzData } from '../files/npz-writer.js'
 import type { NativeMoments } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'

@@ -1,5 +1,5 @@
-import { writeNpz } from '../files/npz.js'
 import { NpzFile } from '../files/npz-reader.js'
+import { writeNpz } from '../files/npz-writer.js'
 import type { Images } from '../tensor/images.js'
 import { concatenate, type Tensor, tensor } from '../tensor/tensor.js'
 import { type Arrays, type Gaussian, Moments } from './gaussian.js'

@@ -5,6 +5,7 @@ import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
+import { spread } from '../data/spread.js'
 import { MactokError } from '../errors.js'
 import { NpzFile } from '../files/npz-reader.js'
 
@@ -12,14 +13,14 @@ export interface ImageBatch {
   /** uint8 [B, height, width, 3] */
   images: Uint8Array
   count: number
-  /** The position of the image that follows. */
+  /** Position of the next image. */
   next: number
 }
 
-/** Images of one size in a fixed order, to be read batch by batch from any position on. */
+/** Images of one size in a fixed order, read batch by batch from any position on. */
 export interface ImageStream extends AsyncDisposable {
   readonly name: string
-  /** Broken images included. */
+  /** The number of images, including unreadable ones. */
   readonly total: number
   readonly height: number
   readonly width: number
@@ -27,15 +28,17 @@ export interface ImageStream extends AsyncDisposable {
 }
 
 export interface ImageStreamOptions {
-  /** Side of the centre crops; default: the first image's short side. An `.npz` has its own size. */
+  /**
+   * Side of the centre crops. Default: the first image's short side. Ignored for an `.npz`, whose images have one size.
+   */
   size?: number | undefined
-  /** Only so many images, spread over a folder; an `.npz`'s first ones. Default: all. */
+  /** Number of images, spread over the listing; the first ones of an `.npz`. Default: all. */
   count?: number | undefined
   onBroken?: ((broken: Broken) => void) | undefined
 }
 
 /**
- * The images at a path: `arr_0` of an `.npz` as ADM writes it, a folder, tars.
+ * Opens the images at a path: a folder, tars, or `arr_0` of an `.npz` in ADM's layout.
  * @throws {MactokError} ERR_FORMAT when there are none
  */
 export async function openImages(path: string, options: ImageStreamOptions = {}): Promise<ImageStream> {
@@ -54,7 +57,10 @@ export async function npzImages(path: string, { count }: ImageStreamOptions = {}
     }
     const total = Math.min(all, count ?? all)
     return {
-      ...{ name: path, total, height, width },
+      name: path,
+      total,
+      height,
+      width,
       async *batches(first, batch) {
         let next = 0
         for await (const { rows } of file.rows('arr_0', batch)) {
@@ -79,16 +85,18 @@ export async function npzImages(path: string, { count }: ImageStreamOptions = {}
   }
 }
 
-/** Centre crops of a source's images. */
+/** Streams centre crops of a source's images. */
 export async function setImages(source: ImageSource, options: ImageStreamOptions = {}): Promise<ImageStream> {
   const { count, onBroken } = options
   const set = await source.open()
   try {
     const size = options.size ?? (await shortSide(set))
-    const total = Math.min(set.size, count ?? set.size)
-    const chosen = total === set.size ? set : spread(set, total)
+    const chosen = spread(set, count ?? set.size)
     return {
-      ...{ name: source.name, total, height: size, width: size },
+      name: source.name,
+      total: chosen.size,
+      height: size,
+      width: size,
       async *batches(first, batch) {
         const settings = { size, batch, start: first, ...(onBroken && { onBroken }) }
         for await (const { images, indices } of evaluationBatches(chosen, settings)) {
@@ -103,23 +111,12 @@ export async function setImages(source: ImageSource, options: ImageStreamOptions
   }
 }
 
-/** So many images over the whole listing, so that a few of a sorted folder are not all of one class. */
-export function spread(set: ImageSet, count: number): ImageSet {
-  const at = (index: number) => Math.floor((index * set.size) / count)
-  return {
-    ...{ name: set.name, size: count, classes: set.classes, ignored: [] },
-    sample: (index) => set.sample(at(index)),
-    read: (index) => set.read(at(index)),
-    close: async () => {}
-  }
-}
-
 async function shortSide(set: ImageSet): Promise<number> {
   const { width, height } = await decode(await set.read(0))
   return Math.min(width, height)
 }
 
-/** What a path's images are, so that work on others is not taken up: the path, and when it last changed. */
+/** Identifies a path's images, so that work on others is not resumed: the path, its size and when it last changed. */
 export async function imageKey(path: string): Promise<string> {
   const { mtimeMs, size } = await stat(path).catch(() => ({ mtimeMs: 0, size: 0 }))
   return JSON.stringify([path, mtimeMs, size])

@@ -6,7 +6,7 @@ import { addon } from '../native/load.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { inceptionName, openInception } from '../weights/inception.js'
-import { loadWeights } from '../weights/state.js'
+import { loadInto } from '../weights/state.js'
 
 /**
  * How images reach 299 × 299: `pytorch` as pytorch-fid does, `tensorflow` as ADM's evaluator (TensorFlow 1), whose published
@@ -58,14 +58,10 @@ export class Inception implements Disposable {
     if (!inceptionInputs.includes(input)) throw outOfRange('input', 'pytorch or tensorflow', input)
     checkPrecision(precision)
     const device = resolveDevice(options.device)
-    const checkpoint = await openInception(weights)
-    try {
-      const network = await native(addon().createInception(checkpoint.classes, device))
-      await loadWeights(network, checkpoint.weights)
-      return new Inception(network, checkpoint.classes, input, precision)
-    } finally {
-      await checkpoint.close()
-    }
+    await using checkpoint = await openInception(weights)
+    const network = await native(addon().createInception(checkpoint.classes, device))
+    await loadInto(network, checkpoint.weights)
+    return new Inception(network, checkpoint.classes, input, precision)
   }
 
   get device(): string {

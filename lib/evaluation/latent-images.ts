@@ -6,11 +6,11 @@ import { evaluationBatches } from '../data/evaluation-batches.js'
 import { grid, writePng } from '../data/image.js'
 import type { ImageSource } from '../data/image-set.js'
 import { sliceImages, toLevels } from '../data/levels.js'
+import { spread } from '../data/spread.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { tensor } from '../tensor/tensor.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import { spread } from './image-stream.js'
 import type { LatentSamples } from './latent-samples.js'
 
 /** What a token does to an image when it moves along its main direction. */
@@ -36,9 +36,7 @@ async function someLatents(tokenizer: Tokenizer, source: ImageSource, count: num
   try {
     const originals: Image[] = []
     const latents: Float32Array[] = []
-    for await (const { images, indices } of evaluationBatches(spread(set, Math.min(count, set.size)), {
-      ...{ size, batch: count }
-    })) {
+    for await (const { images, indices } of evaluationBatches(spread(set, count), { size, batch: count })) {
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
       using encoded = await tokenizer.encode(input)
       const values = await encoded.toFloat32()

@@ -1,29 +1,29 @@
 import { instance, positive } from '../checks.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
+import { spread, spreadIndices } from '../data/spread.js'
 import { MactokError } from '../errors.js'
 import type { LatentShards } from '../latents/index.js'
 import type { Precision } from '../native/addon.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { spread } from './image-stream.js'
 
-/** Posterior means of many images, in memory. */
+/** Posteriors of many images, in memory. */
 export interface LatentSamples {
   count: number
   tokens: number
   channels: number
   /** [count, tokens, channels] */
   means: Float32Array
-  /** The same shape; null where nothing is known of the posterior. */
+  /** The same shape; null if the variances are unknown. */
   logvars: Float32Array | null
-  /** -1: none. */
+  /** [count], -1 for none. */
   labels: Int32Array
   classes: readonly string[] | null
 }
 
 export interface LatentSampleOptions {
-  /** The most images, spread over the listing. */
+  /** At most this many images, spread over the listing. */
   count: number
   batch?: number
   precision?: Precision
@@ -31,28 +31,29 @@ export interface LatentSampleOptions {
   signal?: AbortSignal | undefined
 }
 
-const stopped = (signal: AbortSignal | undefined) => {
-  if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Reading latents was stopped')
+const throwIfAborted = (signal: AbortSignal | undefined) => {
+  if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Reading latents was aborted')
 }
 
-/** Encodes images, centre crops, nothing masked. */
+/** Encodes centre crops of images, unmasked. */
 export async function encodeSamples(
   tokenizer: Tokenizer,
   source: ImageSource,
   { count, batch = 64, precision = 'fp32', onProgress, signal }: LatentSampleOptions
 ): Promise<LatentSamples> {
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
-  for (const [name, value] of Object.entries({ count, batch })) positive(name, value)
+  positive('count', count)
+  positive('batch', batch)
   const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
   const set = await source.open()
   try {
-    const chosen = spread(set, Math.min(count, set.size))
+    const chosen = spread(set, count)
     const means = new Float32Array(chosen.size * tokens * channels)
     const logvars = new Float32Array(means.length)
     const labels: number[] = []
-    let certain = false
+    let hasVariances = true
     for await (const { images, indices, labels: some } of evaluationBatches(chosen, { size, batch })) {
-      stopped(signal)
+      throwIfAborted(signal)
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
       const { mean, logvar } = await tokenizer.posterior(input, { precision })
       using _ = mean
@@ -60,15 +61,19 @@ export async function encodeSamples(
       const at = labels.length * tokens * channels
       means.set(await mean.toFloat32(), at)
       if (logvar) logvars.set(await logvar.toFloat32(), at)
-      else certain = true
+      else hasVariances = false
       labels.push(...some)
       onProgress?.(labels.length, chosen.size)
     }
     const length = labels.length * tokens * channels
     return {
-      ...{ count: labels.length, tokens, channels, means: means.subarray(0, length) },
-      logvars: certain ? null : logvars.subarray(0, length),
-      ...{ labels: Int32Array.from(labels), classes: set.classes }
+      count: labels.length,
+      tokens,
+      channels,
+      means: means.subarray(0, length),
+      logvars: hasVariances ? logvars.subarray(0, length) : null,
+      labels: Int32Array.from(labels),
+      classes: set.classes
     }
   } finally {
     await set.close()
@@ -84,14 +89,18 @@ export async function readSamples(shards: LatentShards, { count }: LatentSampleO
   if (more.length > 0) {
     throw new MactokError(
       'ERR_FORMAT',
-      `${shards.folder} holds latents [${shards.sampleShape}] instead of tokens [L, Z]`
+      `${shards.folder} holds latents [${shards.sampleShape}], expected tokens [L, Z]`
     )
   }
-  const total = Math.min(count, shards.count)
-  const rows = Array.from({ length: total }, (_, i) => Math.floor((i * shards.count) / total))
+  const rows = spreadIndices(shards.count, count)
   const { latents, logvar, labels } = await shards.rows(rows)
   return {
-    ...{ count: total, tokens, channels, means: latents, logvars: logvar ?? null, labels },
+    count: rows.length,
+    tokens,
+    channels,
+    means: latents,
+    logvars: logvar ?? null,
+    labels,
     classes: shards.classes ?? null
   }
 }

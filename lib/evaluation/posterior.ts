@@ -1,13 +1,13 @@
 export interface PosteriorSummary {
-  /** Part of the L·Z latents whose mean varies over the images: Var_x(μ) > .01. */
+  /** Fraction of the L·Z latents whose mean varies over the images: Var_x(μ) > 0.01. */
   activeUnits: number
-  /** KL divergence from N(0, 1) in nats, a sum over all latents, mean over the images. */
+  /** KL divergence from N(0, 1) in nats, summed over all latents, averaged over the images. */
   kl: number
-  /** The same by channel, summed over the tokens: [Z]. */
+  /** The same per channel, summed over the tokens: [Z]. */
   klPerChannel: number[]
 }
 
-/** What posteriors of many images have in common, gathered batch by batch in double precision. */
+/** Accumulates statistics of many images' posteriors in double precision. */
 export class PosteriorStatistics {
   #images = 0
   readonly #sum: Float64Array
@@ -28,7 +28,10 @@ export class PosteriorStatistics {
     this.#kl = new Float64Array(units)
   }
 
-  /** mean, logvar: [B, L, Z] */
+  /**
+   * @param mean - [B, L, Z]
+   * @param logvar - [B, L, Z]
+   */
   add(mean: Float32Array, logvar: Float32Array): void {
     const units = this.#sum.length
     this.#images += mean.length / units
@@ -41,7 +44,7 @@ export class PosteriorStatistics {
     }
   }
 
-  /** Nothing where nothing was added. */
+  /** Summarises what was added; an empty object if that is nothing. */
   result(): PosteriorSummary | Record<string, never> {
     const images = this.#images
     if (images === 0) return {}

@@ -1,8 +1,9 @@
 /** How much of an image's class a linear map finds in its features. */
 
 import { evaluationBatches } from '../data/evaluation-batches.js'
-import { type ImageSet, type ImageSource, subset } from '../data/image-set.js'
+import type { ImageSource } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
+import { spread } from '../data/spread.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
@@ -198,9 +199,7 @@ async function gather(
 ): Promise<LabelledFeatures> {
   const opened = await source.open()
   try {
-    const count = Math.min(opened.size, images ?? opened.size)
-    const spread = Array.from({ length: count }, (_, i) => Math.floor((i * opened.size) / count))
-    const set: ImageSet = subset(opened, spread)
+    const set = spread(opened, images ?? opened.size)
     const size = model instanceof Tokenizer ? model.config.imageSize : model.config.grid * model.config.patchSize
     const rows: Float32Array[] = []
     const classes: number[] = []
@@ -212,7 +211,7 @@ async function gather(
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
       rows.push(await featuresOf(model, kind, input, { precision, sample, seed: 0, firstIndex: classes.length }))
       classes.push(...labels)
-      onProgress?.(Math.min(count, (indices.at(-1) as number) + 1), count)
+      onProgress?.((indices.at(-1) as number) + 1, set.size)
     }
     if (classes.includes(-1)) throw outOfRange('source', 'images with classes', opened.name)
     const features = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0))

@@ -4,6 +4,7 @@ import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import { toLevels } from '../data/levels.js'
 import type { Broken } from '../data/reader.js'
+import { spread } from '../data/spread.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { NativePerceptual, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
@@ -12,10 +13,9 @@ import { Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { inceptionName } from '../weights/inception.js'
 import { locateWeights } from '../weights/index.js'
-import { loadPerceptual } from '../weights/lpips.js'
+import { loadPerceptual } from '../weights/perceptual.js'
 import { frechetDistance } from './gaussian.js'
 import { ImageStatistics } from './image-statistics.js'
-import { spread } from './image-stream.js'
 import { Inception } from './inception.js'
 import { type ReconstructionMetric, reconstructionMetrics } from './metric-names.js'
 import { PosteriorStatistics, type PosteriorSummary } from './posterior.js'
@@ -199,7 +199,7 @@ export async function evaluateReconstruction(
   using judge = await ReconstructionJudge.load({ metrics: chosen, lpips, inception, device: tokenizer.device })
   const set = await asSource('source', source).open()
   try {
-    const images = count === undefined || count >= set.size ? set : spread(set, count)
+    const images = spread(set, count ?? set.size)
     onProgress?.(0, images.size)
     const onBatch = (done: number) => {
       onProgress?.(done, images.size)

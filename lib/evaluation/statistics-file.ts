@@ -1,8 +1,8 @@
 /** Files of reference statistics: `mu` and `sigma` as pytorch-fid has them, `mu_s` and `sigma_s` beside them as ADM's evaluator. */
 
 import { MactokError } from '../errors.js'
-import { writeNpz } from '../files/npz.js'
 import type { NpzFile } from '../files/npz-reader.js'
+import { writeNpz } from '../files/npz-writer.js'
 import { tensor } from '../tensor/tensor.js'
 import { type Arrays, type Gaussian, gaussian } from './gaussian.js'
 import { type InceptionInput, inceptionInputs, POOL, SPATIAL } from './inception.js'

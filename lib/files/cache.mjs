@@ -1,9 +1,9 @@
-// The cache folder. Plain JavaScript, because the set-up needs it before TypeScript is compiled.
+// Plain JavaScript, because the set-up needs it before TypeScript is compiled.
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 /**
- * The folder that MacTok keeps fetched and imported files in: `MACTOK_CACHE`, else `mactok` in the system's cache folder
+ * The folder of downloaded and imported files: `MACTOK_CACHE`, else `mactok` in the user's cache folder
  * (`XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches`, `%LOCALAPPDATA%`). It may not exist yet.
  * @param {NodeJS.ProcessEnv} [env]
  */

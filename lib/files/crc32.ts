@@ -4,7 +4,7 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-/** zip's checksum, of what was summed `before` and these bytes; node:zlib has one only from Node 20.15 on. */
+/** zip's CRC-32, continued from a checksum `before`. node:zlib has it only since Node 20.15. */
 export function crc32(bytes: Uint8Array, before = 0): number {
   let crc = ~before
   for (const byte of bytes) crc = (crc >>> 8) ^ (table[(crc ^ byte) & 255] as number)

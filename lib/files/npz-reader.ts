@@ -1,12 +1,12 @@
-/** Reads NumPy's `.npz` archives array by array, compressed or not, without holding more than is asked for. */
+/** Reads NumPy's `.npz` archives, compressed or not, array by array, holding only the requested part in memory. */
 
 import type { Readable } from 'node:stream'
 import { type Entry, openPromise, type ZipFile } from 'yauzl'
 import { MactokError } from '../errors.js'
 
-/** An array's description in the archive. */
+/** An array's header. */
 export interface NpzArray {
-  /** NumPy's, such as `<f8` or `|u1`. */
+  /** In NumPy's notation, such as `<f8` or `|u1`. */
   dtype: string
   shape: readonly number[]
 }
@@ -15,7 +15,7 @@ const elementSize = (dtype: string): number => Number(/\d+$/.exec(dtype)?.[0] ??
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1)
 
-/** Takes exactly so many bytes at a time from a stream. */
+/** Reads exact numbers of bytes from a stream. */
 class ByteReader {
   readonly #chunks: AsyncIterator<Buffer>
   #rest: Buffer = Buffer.alloc(0)
@@ -29,7 +29,7 @@ class ByteReader {
     for (let filled = 0; filled < bytes; ) {
       if (this.#rest.length === 0) {
         const { value, done } = await this.#chunks.next()
-        if (done) throw new RangeError('the array is cut short')
+        if (done) throw new RangeError('the array is truncated')
         this.#rest = value
       }
       const part = this.#rest.subarray(0, bytes - filled)
@@ -45,7 +45,7 @@ class ByteReader {
   }
 }
 
-/** The header of a NumPy file, versions 1 to 3, leaving the reader at its first element. */
+/** Reads the header of a NumPy file, versions 1 to 3, up to its first element. */
 async function readHeader(reader: ByteReader): Promise<NpzArray> {
   const start = await reader.take(8)
   if (start.toString('latin1', 0, 6) !== '\x93NUMPY') throw new RangeError('it is not a NumPy array')
@@ -66,7 +66,7 @@ async function readHeader(reader: ByteReader): Promise<NpzArray> {
   }
 }
 
-/** Numbers of a dtype as doubles. */
+/** Converts numbers of a dtype to doubles. */
 function toDoubles(bytes: Buffer, dtype: string): Float64Array {
   const { buffer, byteOffset } = bytes
   const count = bytes.length / elementSize(dtype)
@@ -100,7 +100,7 @@ export class NpzFile implements AsyncDisposable {
     this.#entries = entries
   }
 
-  /** @throws {MactokError} `ERR_FORMAT` when it is no archive */
+  /** @throws {MactokError} `ERR_FORMAT` when it is not an archive */
   static async open(path: string): Promise<NpzFile> {
     try {
       const archive = await openPromise(path, { autoClose: false, lazyEntries: true })
@@ -122,7 +122,7 @@ export class NpzFile implements AsyncDisposable {
 
   async #reader(name: string): Promise<ByteReader> {
     const entry = this.#entries.get(name)
-    if (!entry) throw new RangeError(`there is only ${this.names().join(', ')}`)
+    if (!entry) throw new RangeError(`the archive has only ${this.names().join(', ')}`)
     return new ByteReader(await this.#archive.openReadStreamPromise(entry))
   }
 
@@ -131,7 +131,7 @@ export class NpzFile implements AsyncDisposable {
     return new MactokError('ERR_FORMAT', `Cannot read ${name} of ${this.path}: ${(cause as Error).message}`, { cause })
   }
 
-  /** The description of an array. */
+  /** Reads an array's header. */
   async describe(name: string): Promise<NpzArray> {
     const reader = await this.#reader(name).catch((cause) => {
       throw this.#failure(name, cause)
@@ -145,9 +145,9 @@ export class NpzFile implements AsyncDisposable {
     }
   }
 
-  /** A whole array of numbers, in doubles. */
+  /** Reads a whole array of numbers as doubles. */
   async numbers(name: string): Promise<{ shape: readonly number[]; data: Float64Array }> {
-    const { rows, array } = await this.#whole(name)
+    const { rows, array } = await this.#readWhole(name)
     try {
       return { shape: array.shape, data: toDoubles(rows, array.dtype) }
     } catch (cause) {
@@ -155,19 +155,22 @@ export class NpzFile implements AsyncDisposable {
     }
   }
 
-  /** A whole array of float32. */
+  /** Reads a whole array of float32. */
   async floats(name: string): Promise<{ shape: readonly number[]; data: Float32Array }> {
-    const { rows, array } = await this.#whole(name)
+    const { rows, array } = await this.#readWhole(name)
     if (array.dtype !== '<f4') throw this.#failure(name, new RangeError(`its dtype is ${array.dtype}`))
     return { shape: array.shape, data: new Float32Array(rows.buffer, rows.byteOffset, rows.length / 4) }
   }
 
-  async #whole(name: string): Promise<{ rows: Buffer; array: NpzArray }> {
+  async #readWhole(name: string): Promise<{ rows: Buffer; array: NpzArray }> {
     for await (const whole of this.rows(name, Number.POSITIVE_INFINITY)) return whole
     throw this.#failure(name, new RangeError('it is empty'))
   }
 
-  /** The bytes of an array by so many rows of its first dimension at a time; an array without rows, or of one number, comes at once. */
+  /**
+   * Yields the bytes of an array, `count` rows of its first dimension at a time. A scalar or an array without rows
+   * comes at once.
+   */
   async *rows(name: string, count: number): AsyncGenerator<{ rows: Buffer; array: NpzArray }, void, undefined> {
     let reader: ByteReader | undefined
     try {

@@ -1,9 +1,10 @@
+import { positive } from '../checks.js'
 import { suggestion } from '../config.js'
 import { outOfRange } from '../errors.js'
 import type { GeneratorIdentity } from './folder.js'
 
 type OneClass = number | string
-/** A label or a name, or several, used in turn. */
+/** A label or a class name, or several to cycle through. */
 export type ClassChoice = OneClass | readonly OneClass[]
 
 interface Request {
@@ -13,9 +14,10 @@ interface Request {
 }
 
 /**
- * The labels of samples firstIndex, …: those given in turn, or drawn, each a function of its sample's number.
- * @param uniform - one draw in [0, 1) a row
- * @throws {RangeError} an unknown class, with the nearest name
+ * Chooses the labels of samples firstIndex, …: the given classes in turn, or random ones; each depends on its sample's
+ * number only.
+ * @param uniform - draws one number in [0, 1) per row
+ * @throws {RangeError} for an unknown class, suggesting the closest name
  */
 export function drawClasses(
   { count, classes, firstIndex = 0 }: Request,
@@ -23,16 +25,16 @@ export function drawClasses(
   uniform: (firstIndex: number, rows: number) => Float32Array
 ): Int32Array {
   const given = classes === undefined ? [] : [classes].flat()
-  const chosen = given.map((one) => label(one as OneClass, config.classes, classNames))
+  const chosen = given.map((one) => resolveLabel(one as OneClass, config.classes, classNames))
   const rows = count ?? Math.max(1, chosen.length)
-  if (!Number.isInteger(rows) || rows < 1) throw outOfRange('count', 'a positive integer', count)
+  positive('count', rows)
   if (chosen.length > 0) {
     return Int32Array.from({ length: rows }, (_, i) => chosen[(firstIndex + i) % chosen.length] as number)
   }
   return Int32Array.from(uniform(firstIndex, rows), (draw) => Math.floor(draw * config.classes))
 }
 
-function label(one: OneClass, classes: number, names: readonly string[] | null): number {
+function resolveLabel(one: OneClass, classes: number, names: readonly string[] | null): number {
   if (typeof one === 'string') {
     const found = names?.indexOf(one) ?? -1
     if (found >= 0) return found

@@ -5,19 +5,24 @@ import { LatentStatistics } from '../latents/index.js'
 import { findModel, writeConfig } from '../runs/model-folder.js'
 import { type GeneratorConfig, generatorSchema } from './schema.js'
 
-/** What a generator is about besides its weights. */
+/** Everything about a generator but its weights. */
 export interface GeneratorIdentity {
   config: GeneratorConfig
-  /** What its latents were normalised with; null: they are used as they are. */
+  /** The statistics that normalised its latents; null if they were not normalised. */
   statistics: LatentStatistics | null
-  /** Class names by label, where the shards had them. */
+  /** Class names by label, if the shards had them. */
   classNames: readonly string[] | null
-  /** Identity of the tokenizer whose latents it makes, where the shards told. */
+  /** Identity of the tokenizer whose latents it generates, if the shards named it. */
   tokenizer: string | null
 }
 
-/** Resolves a generator's folder as findModel does. */
-export async function findGenerator(folder: string, raw = false): Promise<GeneratorIdentity & { weights: string }> {
+export interface FoundGenerator extends GeneratorIdentity {
+  /** The weights' file. */
+  weights: string
+}
+
+/** Finds a generator in a model, checkpoint or run folder, as `findModel` does. */
+export async function findGenerator(folder: string, raw = false): Promise<FoundGenerator> {
   const { config, weights } = await findModel(folder, 'generator', raw)
   const { generator, statistics, classNames, tokenizer } = config
   return {
@@ -29,6 +34,7 @@ export async function findGenerator(folder: string, raw = false): Promise<Genera
   }
 }
 
+/** Writes the `config.json` of a generator folder. */
 export const writeGeneratorConfig = (folder: string, identity: GeneratorIdentity): Promise<void> => {
   const { config, statistics, classNames, tokenizer } = identity
   return writeConfig(folder, 'generator', { generator: config, statistics, classNames, tokenizer })

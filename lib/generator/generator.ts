@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { callbacks, instance, natural } from '../checks.js'
+import { callbacks, instance, natural, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '../native/addon.js'
@@ -12,7 +12,7 @@ import { checkPrecision } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { readSafetensors } from '../weights/reader.js'
-import { countElements, loadWeights, saveState } from '../weights/state.js'
+import { countElements, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { type ClassChoice, drawClasses } from './classes.js'
 import { findGenerator, type GeneratorIdentity, writeGeneratorConfig } from './folder.js'
@@ -22,39 +22,43 @@ import { type GuidanceInput, nativeSamplerConfig, resolveSampling, type Sampling
 import { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from './schema.js'
 
 export interface SampleOptions extends Omit<SamplingConfigInput, 'guidance'> {
-  /** How many. Default: as many as classes are given, else 1. */
+  /** Number of samples. Default: the number of classes given, else 1. */
   count?: number
-  /** Labels or class names, used in turn; default: drawn from all classes. Sample i's is a function of (seed, i) or of i alone. */
+  /**
+   * Labels or class names to cycle through. Default: random classes. Sample i's class depends on i, and on the seed if
+   * random.
+   */
   classes?: ClassChoice
-  /** A scale, or `{ scale, low, high, channels }`, times in [0 noise, 1 data]. Default: none. */
+  /** A scale, or `{ scale, low, high, channels }` with times from 0 (noise) to 1 (data). Default: none. */
   guidance?: GuidanceInput
-  /** Autoguidance: a weaker generator of the same latents takes the place of the prediction without class. */
+  /** Autoguidance: a weaker generator of the same latents replaces the unconditional prediction. */
   weak?: Generator
-  /** Decides noise and classes. Default 0. */
+  /** Seed of noise and classes. Default 0. */
   seed?: number
-  /** The number of the first sample: sample i of one call is the same as sample 0 of a call with `firstIndex` i. Default 0. */
+  /** Number of the first sample: sample i of one call equals sample 0 of a call with `firstIndex` i. Default 0. */
   firstIndex?: number
-  /** Decode with this tokenizer. Refused when it is not the one that the generator was trained for, unless `force`. */
+  /** Decode with this tokenizer. Without `force`, it must be the one that the generator was trained for. */
   tokenizer?: Tokenizer
   force?: boolean
   precision?: Precision
-  /** Record the network's evaluations as CUDA graphs, which helps small models on fast GPUs. Default false. */
+  /** Run the network as CUDA graphs, which speeds up small models on fast GPUs. Default false. */
   graphs?: boolean
   /** Called after every step. */
   onStep?: (step: SamplingStep) => void
-  /** Stops between two steps with ERR_ABORTED. */
+  /** Aborts between two steps with ERR_ABORTED. */
   signal?: AbortSignal
 }
 
 export interface GeneratorLoadOptions {
+  /** `auto` (default), `cpu`, `cuda` or `cuda:<index>`. */
   device?: string
-  /** The weights in training instead of their average. Default false. */
+  /** Load the weights in training instead of their moving average. Default false. */
   raw?: boolean
-  /** Of `sample` when it is not told otherwise. Default `fp32`. */
+  /** Default precision of `sample`. Default `fp32`. */
   precision?: Precision
 }
 
-/** A flow model that makes latents of a tokenizer from noise, class by class. */
+/** A class-conditional flow model that turns noise into a tokenizer's latents. */
 export class Generator implements Disposable {
   private constructor(
     /** @internal */
@@ -64,39 +68,36 @@ export class Generator implements Disposable {
     readonly precision: Precision = 'fp32'
   ) {}
 
-  /** A generator with initial weights; its latents are used as they are. */
+  /** Creates a generator with initial weights, whose latents are not normalised. */
   static async create(
     config: GeneratorConfigInput,
     { device, seed = 0 }: { device?: string; seed?: number } = {}
   ): Promise<Generator> {
     const complete = parseConfig(generatorSchema, config, 'generator')
-    if (!Number.isSafeInteger(seed) || seed < 0) throw outOfRange('seed', 'a non-negative integer', seed)
+    natural('seed', seed)
     const identity = { config: complete, statistics: null, classNames: null, tokenizer: null }
     const place = resolveDevice(device)
     return new Generator(await native(addon().createGenerator(nativeGeneratorConfig(complete), place, seed)), identity)
   }
 
   /**
-   * Loads a generator folder, a checkpoint, or a run folder (its newest complete checkpoint, averaged weights unless `raw`).
-   * @throws {MactokError} ERR_FORMAT when there is none
+   * Loads a generator from a model folder, a checkpoint, or a run folder (its newest complete checkpoint); averaged
+   * weights unless `raw`.
+   * @throws {MactokError} ERR_FORMAT when the folder has no generator
    */
   static async load(folder: string, options: GeneratorLoadOptions = {}): Promise<Generator> {
-    if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
+    pathTo('folder', folder)
     const { raw = false, precision = 'fp32' } = options
     checkPrecision(precision)
     const { weights, ...identity } = await findGenerator(folder, raw)
     const device = resolveDevice(options.device)
     const network = await native(addon().createGenerator(nativeGeneratorConfig(identity.config), device, 0))
-    const file = await readSafetensors(weights)
-    try {
-      await loadWeights(network, fileWeights(file))
-    } finally {
-      await file.close()
-    }
+    await using file = await readSafetensors(weights)
+    await loadInto(network, fileWeights(file))
     return new Generator(network, identity, precision)
   }
 
-  /** @internal A facade on a network of the trainer's. */
+  /** @internal Wraps a network that belongs to a trainer. */
   static wrap(network: NativeGenerator, identity: GeneratorIdentity, precision: Precision): Generator {
     return new Generator(network, identity, precision)
   }
@@ -109,7 +110,7 @@ export class Generator implements Disposable {
     return this.native.device
   }
 
-  /** Class names by label, where they are known. */
+  /** Class names by label, if they are known. */
   get classNames(): readonly string[] | null {
     return this.identity.classNames
   }
@@ -120,23 +121,24 @@ export class Generator implements Disposable {
   }
 
   /**
-   * Draws samples, to be awaited or looped over step by step. Sample i of (seed, firstIndex) depends on seed and firstIndex + i alone,
-   * so that large numbers can be drawn in parts.
-   * @throws {TypeError | RangeError} wrong options
+   * Draws samples: await the result, or loop over the steps. Sample i depends on seed and firstIndex + i only, so that
+   * large numbers can be drawn in parts.
+   * @throws {TypeError | RangeError} for wrong options
    * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's; ERR_ABORTED by the signal
    */
   sample(options: SampleOptions = {}): Sampling {
     return new Sampling(this.steps(options))
   }
 
-  /** The steps of `sample` one by one, then the samples as the value that the generator returns. */
+  /** Yields the steps of `sample`, and returns the samples. */
   async *steps(options: SampleOptions = {}): AsyncGenerator<SamplingStep, Samples, undefined> {
     const { count: _, classes: __, weak, seed = 0, firstIndex = 0, tokenizer, force, ...rest } = options
     const { precision = this.precision, graphs = false, onStep, signal, ...settings } = rest
     checkPrecision(precision)
     checkGraphs(graphs, this.device)
     callbacks({ signal, onStep })
-    for (const [name, value] of Object.entries({ seed, firstIndex })) natural(name, value)
+    natural('seed', seed)
+    natural('firstIndex', firstIndex)
     if (weak !== undefined) instance('weak', 'a Generator', Generator, weak)
     if (tokenizer !== undefined) instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
     const config = resolveSampling(settings)
@@ -152,16 +154,19 @@ export class Generator implements Disposable {
     const classes = addon().tensor(BigInt64Array.from(labels, BigInt), 'int64', [labels.length], 'cpu')
     const sampler = await native(
       addon().createSampler(
-        ...([this.native, this.config.flow] as const),
+        this.native,
+        this.config.flow,
         { ...guidance, channels: channels ?? 0, weak: weak?.native ?? null },
         nativeSamplerConfig(config, { seed, firstIndex, precision, graphs }),
-        ...([classes, null, null] as const)
+        classes,
+        null,
+        null
       )
     ).finally(() => classes.dispose())
     try {
       const total = config.sampler === 'dopri5' ? null : config.steps
       for (let step = 1; ; step++) {
-        if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Sampling was stopped after ${step - 1} steps`)
+        if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Sampling was aborted after ${step - 1} steps`)
         const { done, time, field, samples, guiding } = await native(sampler.step())
         const evaluations = { flow: field, samples, guiding }
         const preview = () => this.denormalised(sampler.preview())
@@ -211,19 +216,19 @@ export class Generator implements Disposable {
     const { latentTokens, latentChannels } = tokenizer.config
     const [made, decoded] = [`[${config.latentShape}]`, `[${[latentTokens, latentChannels]}]`]
     if (made !== decoded) {
-      throw new MactokError('ERR_FORMAT', `The generator makes latents ${made}, the tokenizer decodes ${decoded}`)
+      throw new MactokError('ERR_FORMAT', `The generator makes latents ${made}, but the tokenizer decodes ${decoded}`)
     }
     if (expected !== null && expected !== (await tokenizer.identity())) {
       throw new MactokError(
         'ERR_FORMAT',
-        'The generator was trained on the latents of another tokenizer; decode with it anyway by `force`'
+        'The generator was trained on the latents of another tokenizer; set `force` to decode with it anyway'
       )
     }
   }
 
-  /** Writes a generator folder: `config.json` and `model.safetensors`, readable without mactok. */
+  /** Saves a generator folder: `config.json` and `model.safetensors`, readable without MacTok. */
   async save(folder: string): Promise<void> {
-    if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
+    pathTo('folder', folder)
     await mkdir(folder, { recursive: true })
     await saveState(join(folder, modelFile), this.native.state(), { format: 'pt', model: 'mactok generator' })
     await writeGeneratorConfig(folder, this.identity)

@@ -9,7 +9,10 @@ const size = (width: number, depth: number, heads: number) => ({ width, depth, h
 const lightning = (width: number, depth: number, heads: number) =>
   ({ model: 'lightning-dit', ...size(width, depth, heads) }) as const
 
-/** Networks by name; latents and classes come from the shards, so that each fits every tokenizer. The tiny ones train on a CPU. */
+/**
+ * Networks by name. Latents and classes come from the shards, so that each fits every tokenizer. The tiny ones can be
+ * trained on a CPU.
+ */
 export const generatorPresets = {
   'sit-tiny': size(128, 6, 4),
   'sit-s': size(384, 12, 6),
@@ -27,7 +30,7 @@ export const generatorPresets = {
 
 export type GeneratorPreset = keyof typeof generatorPresets
 
-/** @throws {RangeError} unknown preset, with the nearest name */
+/** @throws {RangeError} for an unknown preset, suggesting the closest name */
 export function generatorPreset(name: string): GeneratorPreset {
   const names = Object.keys(generatorPresets)
   if (names.includes(name)) return name as GeneratorPreset

@@ -2,34 +2,34 @@ import { MactokError } from '../errors.js'
 import type { Tensor } from '../tensor/tensor.js'
 
 export interface Samples {
-  /** float32 [B, L, Z] or [B, C, H, W], as the tokenizer decodes them. */
+  /** float32 [B, L, Z] or [B, C, H, W], ready to decode. */
   latents: Tensor<'float32'>
-  /** The label of each. */
+  /** [B] */
   labels: Int32Array
-  /** float32 [B, 3, H, W], about [-1, 1]; with a tokenizer. */
+  /** float32 [B, 3, H, W], about [-1, 1]; null without a tokenizer. */
   images: Tensor<'float32'> | null
-  /** Evaluations of the flow, network passes a sample, and passes that guidance added. */
+  /** Evaluations of the flow, network passes per sample, and passes added by guidance. */
   evaluations: { flow: number; samples: number; guiding: number }
 }
 
 export interface SamplingStep {
-  /** Steps done (attempts, for dopri5). */
+  /** Steps taken (attempted, for dopri5). */
   step: number
-  /** Of all, or null for dopri5. */
+  /** Total steps; null for dopri5. */
   steps: number | null
-  /** From 0, noise, to 1. */
+  /** From 0 (noise) to 1 (data). */
   time: number
-  /** Up to now. */
+  /** So far. */
   evaluations: Samples['evaluations']
-  /** What the samples will be about, denormalised [B, …]; only to be asked for before the next step. */
+  /** Predicts the final samples, denormalised [B, …]. Valid only until the next step. */
   preview(): Promise<Tensor<'float32'>>
-  /** The same as images [B, 3, H, W], or null without a tokenizer. */
+  /** Decodes the preview to images [B, 3, H, W]; null without a tokenizer. */
   previewImages(): Promise<Tensor<'float32'> | null>
 }
 
 /**
- * Samples in the making: a promise, or a loop over the steps, after which the same object can be awaited. Nothing runs before one of
- * the two. Leaving the loop early frees everything; the promise then rejects with ERR_ABORTED.
+ * Samples being drawn: await it, or loop over its steps and await it afterwards. Nothing runs before that. Leaving the
+ * loop early frees everything, and the promise then rejects with ERR_ABORTED.
  */
 export class Sampling implements Promise<Samples>, AsyncIterable<SamplingStep> {
   readonly [Symbol.toStringTag] = 'Sampling'
@@ -42,19 +42,20 @@ export class Sampling implements Promise<Samples>, AsyncIterable<SamplingStep> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SamplingStep, void, undefined> {
-    if (this.#result) throw new MactokError('ERR_DISPOSED', 'These samples are being drawn already, or are drawn')
+    if (this.#result) throw new MactokError('ERR_DISPOSED', 'These samples are being drawn or were drawn already')
     let settle: { resolve: (samples: Samples) => void; reject: (error: unknown) => void } | undefined
     this.#result = new Promise((resolve, reject) => {
       settle = { resolve, reject }
     })
-    this.#result.catch(() => {}) // the loop fails with it
+    // The loop throws the same error.
+    this.#result.catch(() => {})
     try {
       settle?.resolve(yield* this.#steps)
     } catch (error) {
       settle?.reject(error)
       throw error
     } finally {
-      settle?.reject(new MactokError('ERR_ABORTED', 'The loop over the steps was left before the last one'))
+      settle?.reject(new MactokError('ERR_ABORTED', 'The loop over the steps was left before the last step'))
     }
   }
 
@@ -67,7 +68,8 @@ export class Sampling implements Promise<Samples>, AsyncIterable<SamplingStep> {
     done?: ((samples: Samples) => T | PromiseLike<T>) | null,
     failed?: ((reason: unknown) => F | PromiseLike<F>) | null
   ): Promise<T | F> {
-    if (!this.#result) this.#drain().catch(() => {}) // its error is the result's
+    // The result rejects with the same error.
+    if (!this.#result) this.#drain().catch(() => {})
     return (this.#result as unknown as Promise<Samples>).then(done, failed)
   }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 const positive = z.number().int().positive()
 
-/** How the network's prediction leads from noise to data. */
+/** The flow from noise to data, and what the network predicts of it. */
 export const flowSchema = z.strictObject({
   path: z
     .enum(['linear', 'gvp', 'vp'])
@@ -11,14 +11,14 @@ export const flowSchema = z.strictObject({
   prediction: z
     .enum(['velocity', 'noise', 'score'])
     .default('velocity')
-    .describe('what the network predicts of noisy latents'),
+    .describe('what the network predicts from noisy latents'),
   time: z
     .enum(['data_at_1', 'data_at_0'])
     .default('data_at_1')
     .describe("the network's direction of time; data_at_0 for checkpoints of REPA, SoftVQ and MAETok")
 })
 
-/** A generator's network, whatever its latents are. */
+/** A generator's network, independent of its latents. */
 export const architectureSchema = z.strictObject({
   model: z
     .enum(['sit', 'lightning-dit'])
@@ -27,12 +27,12 @@ export const architectureSchema = z.strictObject({
   width: positive.default(1152).describe('D, the width of the tokens'),
   depth: positive.default(28).describe('number of blocks'),
   heads: positive.default(16).describe('attention heads'),
-  mlpRatio: z.number().positive().default(4).describe("width of the blocks' MLP as a multiple of D"),
-  patchSize: positive.default(1).describe('side of a patch of latents [C, H, W]; 1 on tokens'),
+  mlpRatio: z.number().positive().default(4).describe('hidden width of the MLP as a multiple of D'),
+  patchSize: positive.default(1).describe('side of a patch of latents [C, H, W]; 1 for tokens'),
   learnSigma: z
     .boolean()
     .default(false)
-    .describe('output channels twice, of which the second half is thrown away (published 2-D SiT)'),
+    .describe('double the output channels and discard the second half (published 2-D SiT)'),
   qkNorm: z.boolean().default(false).describe('RMS norms on queries and keys (LightningDiT)'),
   shift: z.boolean().default(true).describe("adaLN with shifts; false: LightningDiT's wo_shift")
 })
@@ -45,17 +45,17 @@ interface Network {
   shift: boolean
 }
 
-/** What `superRefine` of a schema with these fields checks: whole heads, and options of LightningDiT alone. */
+/** Checks, for a schema's `superRefine`, that heads divide the width, and that only LightningDiT has its options. */
 export function checkNetwork(config: Network, context: z.RefinementCtx, where: string[] = []): void {
   const issue = (field: string, message: string) =>
     context.addIssue({ code: 'custom', path: [...where, field], message })
   const { model, width, heads, qkNorm, shift } = config
   if (width % heads !== 0) issue('heads', `expected a divisor of width (${width}) but received ${heads}`)
   else if (model === 'lightning-dit' && (width / heads) % 4 !== 0) {
-    issue('heads', `expected a multiple of 4 channels a head for rotary positions but received ${width / heads}`)
+    issue('heads', `expected a multiple of 4 channels per head for rotary positions but received ${width / heads}`)
   }
   if (model === 'sit' && (qkNorm || !shift)) {
-    issue(qkNorm ? 'qkNorm' : 'shift', 'expected the default, as SiT has no such option')
+    issue(qkNorm ? 'qkNorm' : 'shift', 'expected the default, because SiT has no such option')
   }
 }
 
@@ -73,7 +73,7 @@ export const generatorSchema = architectureSchema
     const [, height, width] = latentShape
     const fits = latentShape.length === 2 ? patchSize === 1 : height === width && (height as number) % patchSize === 0
     if (!fits) {
-      const expected = latentShape.length === 2 ? '1 on tokens' : `a divisor of a square grid (${height}×${width})`
+      const expected = latentShape.length === 2 ? '1 for tokens' : `a divisor of a square grid (${height}×${width})`
       context.addIssue({
         code: 'custom',
         path: ['patchSize'],

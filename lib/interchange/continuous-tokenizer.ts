@@ -1,4 +1,6 @@
-/** Tokenizers of continuous_tokenizer (SoftVQ, MAETok, and its KL model), brought to MacTok's parameter names. */
+/**
+ * Tokenizers of continuous_tokenizer (SoftVQ, MAETok, and its KL model), mapped to MacTok's parameter names and back.
+ */
 
 import { MactokError } from '../errors.js'
 import type { TokenizerConfig, TokenizerConfigInput } from '../tokenizer/schema.js'
@@ -24,39 +26,43 @@ const rules: readonly (readonly [RegExp, string])[] = [
 const known =
   /^((to_posterior|from_latents|to_pixels)\.(weight|bias)|quantize\.embedding|(encoder|decoder)\.(cls_token|pos_embed|latent_pos_embed|rope_freqs|norm\.(weight|bias)|blocks\.\d+\.(norm[12]\.(weight|bias)|attn\.(qkv|proj)\.(weight|bias)|ls[12]\.gamma|mlp\.fc[12]\.(weight|bias)))|encoder\.(patch_embed\.proj\.(weight|bias)|mask_token|latent_tokens)|decoder\.reconstruction_token)$/
 
-/** MacTok's name, or undefined for what MacTok does not use: RoPE's index buffers, the decoder's idle patch embedding, alignment heads. */
+/**
+ * MacTok's name, or undefined for unused tensors: RoPE's index buffers, the decoder's idle patch embedding, alignment
+ * heads.
+ */
 export function continuousTokenizerName(name: string): string | undefined {
   const mapped = rules.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), name)
   return known.test(mapped) ? mapped : undefined
 }
 
-export interface ImportedTokenizer {
+export interface MappedTokenizer {
   weights: Weights
   config: TokenizerConfigInput
-  /** Tensors of the checkpoint that were left out. */
+  /** Unused tensors of the checkpoint. */
   ignored: string[]
-  /** Parameters of ours that the checkpoint lacks, and that are zeros. */
+  /** Parameters that the checkpoint lacks; they are zeros. */
   filled: string[]
 }
 
-/** What shapes do not tell. */
-export interface GivenTokenizer {
-  /** Attention heads; default: width / 64, as in all published models. */
+/** Settings that shapes do not determine. */
+export interface TokenizerHints {
+  /** Attention heads. Default: width / 64, as in all published models. */
   heads?: { encoder?: number; decoder?: number }
-  /** Of SoftVQ: default 0.07 and true. */
+  /** SoftVQ's temperature. Default 0.07. */
   temperature?: number
+  /** Whether SoftVQ normalises tokens and codes. Default true. */
   normalise?: boolean
 }
 
 /**
- * Tensors under MacTok's names, and the configuration that their shapes tell.
- * With RoPE the reference's decoder adds no learned positions, so its `pos_embed` is left out; its encoder adds both, so it stays.
- * An encoder trained without masks has no mask token and gets zeros.
+ * Maps tensors to MacTok's names, and derives the configuration from their shapes. With RoPE the reference's decoder
+ * adds no learned positions, so its `pos_embed` is dropped; its encoder adds both, so it stays. An encoder trained
+ * without masks has no mask token; it becomes zeros.
  */
 export function mapContinuousTokenizer(
   weights: Weights,
-  { heads = {}, temperature = 0.07, normalise = true }: GivenTokenizer = {}
-): ImportedTokenizer {
+  { heads = {}, temperature = 0.07, normalise = true }: TokenizerHints = {}
+): MappedTokenizer {
   const mapped = new Map<string, WeightTensor>()
   const ignored: string[] = []
   for (const [name, tensor] of weights) {
@@ -78,7 +84,7 @@ export function mapContinuousTokenizer(
     const [hidden, width] = shape(`${part}.blocks.0.mlp.fc1.weight`) as [number, number]
     const count = heads[part] ?? width / 64
     if (!Number.isInteger(count)) {
-      throw new MactokError('ERR_FORMAT', `The number of heads for width ${width} is unknown: tell it by heads`)
+      throw new MactokError('ERR_FORMAT', `The number of heads for width ${width} is unknown: set heads`)
     }
     let depth = 0
     while (mapped.has(`${part}.blocks.${depth}.norm1.weight`)) depth++
@@ -104,7 +110,7 @@ export function mapContinuousTokenizer(
   if (codes && codes.length !== 3) {
     throw new MactokError(
       'ERR_FORMAT',
-      `"quantize.embedding" of shape [${codes}] is not SoftVQ's: that one has three sizes`
+      `"quantize.embedding" of shape [${codes}] is not SoftVQ's, which has three dimensions`
     )
   }
   const [codebooks, codebookSize] = (codes ?? []) as [number, number]
@@ -126,7 +132,7 @@ export function mapContinuousTokenizer(
   }
 }
 
-/** Their name of a parameter of ours: the rules backwards. */
+/** continuous_tokenizer's name of a parameter of MacTok: the inverse of the rules. */
 export const continuousTokenizerOriginal = (name: string): string =>
   name
     .replace(/^to_posterior\./, 'quant_conv.')
@@ -136,7 +142,9 @@ export const continuousTokenizerOriginal = (name: string): string =>
     .replace(/^(encoder|decoder)\.rope_freqs$/, '$1.freqs')
     .replace(/^(encoder|decoder)\.(cls_token|pos_embed|blocks\.|norm\.|patch_embed\.)/, '$1.model.$2')
 
-/** What their networks hold besides and do not compute with, or can tell from the grid: needed to load with strict keys. */
+/**
+ * Tensors that loading with strict keys requires, though the networks do not use them or can derive them from the grid.
+ */
 export function continuousTokenizerFillers({ imageSize, patchSize, encoder, decoder }: TokenizerConfig): Weights {
   const grid = imageSize / patchSize
   const fillers = new Map<string, WeightTensor>([
@@ -158,7 +166,7 @@ export function continuousTokenizerFillers({ imageSize, patchSize, encoder, deco
       `${part}.freqs_t_y`,
       raster((i) => Math.floor(i / grid))
     )
-    // timm's positions without `cls` have room for it all the same.
+    // timm's positions have room for `cls` even without one.
     if (part === 'decoder') fillers.set('decoder.model.pos_embed', zeros([1, grid * grid + 1, width]))
   }
   return fillers

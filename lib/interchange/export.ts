@@ -1,9 +1,10 @@
-/** MacTok's models in the layouts of other projects, as safetensors that load there with strict keys. */
+/** Exports MacTok's models in the layouts of other projects, as safetensors that load there with strict keys. */
 
 import path from 'node:path'
+import { oneOf, pathTo, text } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
-import { fileSize } from '../files/files.js'
+import { fileSize } from '../files/stat.js'
 import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
 import { findModel } from '../runs/model-folder.js'
 import { tokenizerSchema } from '../tokenizer/schema.js'
@@ -21,30 +22,30 @@ export interface ExportOptions {
   layout: ExportLayout
   /** The `.safetensors` file to write. */
   out: string
-  /** The weights in training instead of their average, of a run. Default false. */
+  /** Export a run's weights in training instead of their moving average. Default false. */
   raw?: boolean
 }
 
 export interface ExportedWeights {
   file: string
   tensors: number
-  /** What strict loading asks for and no computation uses, or follows from the configuration: zeros and tables. */
+  /** Tensors added for strict loading: unused ones as zeros, and tables that follow from the configuration. */
   filled: string[]
   notes: string[]
 }
 
 /**
- * Writes a model's weights under another project's names, with its configuration as metadata. What an import kept beside the model
- * goes back into it.
- * @throws {TypeError | RangeError} wrong options, a layout for another kind of model
+ * Writes a model's weights under another project's names, with its configuration as metadata. Tensors that an import
+ * kept beside the model are written as well.
+ * @throws {TypeError | RangeError} for wrong options, or a layout for another kind of model
  * @throws {MactokError} `ERR_FORMAT` when the folder holds no model
  */
 export async function exportWeights(folder: string, options: ExportOptions): Promise<ExportedWeights> {
-  if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
+  pathTo('folder', folder)
   const { layout, out, raw = false } = options ?? {}
-  if (!exportLayouts.includes(layout)) throw outOfRange('layout', `one of ${exportLayouts.join(', ')}`, layout)
-  if (typeof out !== 'string' || !out.endsWith('.safetensors'))
-    throw invalidParameter('out', 'a .safetensors file', out)
+  oneOf('layout', exportLayouts, layout)
+  text('out', 'a .safetensors file', out)
+  if (!out.endsWith('.safetensors')) throw invalidParameter('out', 'a .safetensors file', out)
   const kind = layout === 'continuous-tokenizer' ? 'tokenizer' : 'generator'
   const { config, weights: file } = await findModel(folder, kind, raw)
   const origin = (config.origin ?? {}) as Origin
@@ -63,7 +64,7 @@ export async function exportWeights(folder: string, options: ExportOptions): Pro
 
 interface Origin {
   layout?: string
-  /** What an import made up, which goes again. */
+  /** Parameters that the import filled with zeros; the export drops them again. */
   filled?: string[]
 }
 
@@ -85,8 +86,8 @@ async function openKept(folder: string): Promise<SafetensorsFile | null> {
   return (await fileSize(file)) === undefined ? null : readSafetensors(file)
 }
 
-/** Tensors of the model, what was kept of its origin, and what is still wanting. */
-function together(own: Weights, kept: Weights, fillers: Weights): { weights: Weights; filled: string[] } {
+/** Combines the model's tensors, those kept from its origin, and fillers for what is still missing. */
+function combine(own: Weights, kept: Weights, fillers: Weights): { weights: Weights; filled: string[] } {
   const weights = new Map([...fillers, ...kept, ...own])
   return { weights, filled: [...fillers.keys()].filter((name) => !kept.has(name) && !own.has(name)) }
 }
@@ -94,18 +95,23 @@ function together(own: Weights, kept: Weights, fillers: Weights): { weights: Wei
 function exportTokenizer({ own, kept, origin }: Model, config: unknown): Exported {
   const tokenizer = parseConfig(tokenizerSchema, config, 'tokenizer')
   const { bottleneck, softvq, encoder, latentTokens, latentChannels, imageSize, patchSize, decoder } = tokenizer
-  const made = new Set(origin.filled ?? [])
+  const filled = new Set(origin.filled ?? [])
   const renamed = new Map(
-    [...own].filter(([name]) => !made.has(name)).map(([name, tensor]) => [continuousTokenizerOriginal(name), tensor])
+    [...own].filter(([name]) => !filled.has(name)).map(([name, tensor]) => [continuousTokenizerOriginal(name), tensor])
   )
   const metadata = {
-    ...{ image: `${imageSize}`, patch: `${patchSize}`, tokens: `${latentTokens}`, channels: `${latentChannels}` },
-    ...{ model: bottleneck, num_heads: `${encoder.heads}`, rope_theta: `${encoder.ropeTheta}` },
+    image: `${imageSize}`,
+    patch: `${patchSize}`,
+    tokens: `${latentTokens}`,
+    channels: `${latentChannels}`,
+    model: bottleneck,
+    num_heads: `${encoder.heads}`,
+    rope_theta: `${encoder.ropeTheta}`,
     ...(softvq ? { tau: `${softvq.temperature}`, codebook_l2_norm: softvq.normalise ? 'True' : 'False' } : {})
   }
   const notes =
     encoder.heads === decoder.heads ? [] : [`its encoder has ${encoder.heads} heads, its decoder ${decoder.heads}`]
-  return { ...together(renamed, kept, continuousTokenizerFillers(tokenizer)), metadata, notes }
+  return { ...combine(renamed, kept, continuousTokenizerFillers(tokenizer)), metadata, notes }
 }
 
 function exportGenerator({ own, kept }: Model, layout: ExportLayout, config: GeneratorConfig): Exported {
@@ -117,17 +123,15 @@ function exportGenerator({ own, kept }: Model, layout: ExportLayout, config: Gen
   const notes =
     flow.time === native
       ? []
-      : [
-          `its time runs from ${flow.time === 'data_at_1' ? 'noise to data' : 'data to noise'}, other than that project's`
-        ]
+      : [`its time runs from ${flow.time === 'data_at_1' ? 'noise to data' : 'data to noise'}, unlike in that project`]
   const metadata = { num_heads: `${heads}`, path_type: flow.path, prediction: flow.prediction, time: flow.time }
   const fillers = layout === 'lightningdit' && onGrid ? rotaryTables(config) : new Map<string, WeightTensor>()
-  return { ...together(own, kept, fillers), metadata, notes }
+  return { ...combine(own, kept, fillers), metadata, notes }
 }
 
 const ropeTheta = 10_000
 
-/** LightningDiT's buffers: cosine and sine of row and column angles, each twice in a row, [grid², D/heads]. */
+/** Computes LightningDiT's buffers: cosine and sine of row and column angles, each repeated twice, [grid², D/heads]. */
 function rotaryTables(config: GeneratorConfig): Weights {
   const { side } = generatorTokens(config)
   const head = config.width / config.heads

@@ -1,23 +1,24 @@
 import { z } from 'zod'
 
-export type ImportLayout = 'dinov2' | 'inception' | 'continuous-tokenizer' | 'sit' | 'repa' | 'lightningdit'
+export const importLayouts = ['dinov2', 'inception', 'continuous-tokenizer', 'sit', 'repa', 'lightningdit'] as const
+export type ImportLayout = (typeof importLayouts)[number]
 
-/** What shapes and the checkpoint's own record do not tell, or tell wrongly. Null: as they say. */
+/** Settings that the checkpoint's shapes and record do not determine, or get wrong. Null: as they say. */
 export const importSchema = z.strictObject({
   layout: z
-    .enum(['dinov2', 'inception', 'continuous-tokenizer', 'sit', 'repa', 'lightningdit'])
+    .enum(importLayouts)
     .nullable()
     .default(null)
-    .describe('whose checkpoint it is; none: told by its names'),
+    .describe('the project that the checkpoint comes from; none: detected from its names'),
   group: z
     .string()
     .nullable()
     .default(null)
-    .describe('the state dict of a checkpoint that has several (ema, then model)'),
+    .describe('the state dict to read of a checkpoint with several (default: ema, then model)'),
   heads: z.number().int().positive().nullable().default(null).describe('attention heads'),
-  keep: z.boolean().default(false).describe('keep what the model has no use for beside it, for an export'),
+  keep: z.boolean().default(false).describe('keep unused tensors beside the model, for an export'),
   path: z.enum(['linear', 'gvp', 'vp']).nullable().default(null).describe("a generator's path"),
-  prediction: z.enum(['velocity', 'noise', 'score']).nullable().default(null).describe('what a generator predicts'),
+  prediction: z.enum(['velocity', 'noise', 'score']).nullable().default(null).describe("a generator's prediction"),
   time: z
     .enum(['data_at_1', 'data_at_0'])
     .nullable()
@@ -27,30 +28,40 @@ export const importSchema = z.strictObject({
     .string()
     .nullable()
     .default(null)
-    .describe("what a generator's latents were normalised with: latents_stats.json or LightningDiT's latents_stats.pt"),
+    .describe(
+      "statistics that normalised a generator's latents: latents_stats.json or LightningDiT's latents_stats.pt"
+    ),
   latentScale: z
     .number()
     .positive()
     .nullable()
     .default(null)
     .describe("factor on a generator's latents (Stable Diffusion: 0.18215)"),
-  tokenizer: z.string().nullable().default(null).describe('folder of the tokenizer whose latents a generator makes'),
+  tokenizer: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('folder of the tokenizer whose latents a generator generates'),
   guidance: z
     .strictObject({
       scale: z.number().nullable().default(null).describe('recommended guidance scale'),
-      low: z.number().min(0).max(1).default(0).describe("guided from this time of the checkpoint's own on"),
-      high: z.number().min(0).max(1).default(1).describe("guided up to this time of the checkpoint's own"),
+      low: z.number().min(0).max(1).default(0).describe("first guided time, in the checkpoint's direction of time"),
+      high: z.number().min(0).max(1).default(1).describe("last guided time, in the checkpoint's direction of time"),
       channels: z.number().int().positive().nullable().default(null).describe('guided channels; none: all')
     })
     .prefault({}),
-  temperature: z.number().positive().nullable().default(null).describe("of SoftVQ's softmax (0.07)"),
-  normalise: z.boolean().nullable().default(null).describe("whether SoftVQ's tokens and codes have length 1 (true)")
+  temperature: z.number().positive().nullable().default(null).describe("temperature of SoftVQ's softmax (0.07)"),
+  normalise: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe('whether SoftVQ normalises tokens and codes to length 1 (true)')
 })
 
 export type ImportSettings = z.output<typeof importSchema>
 export type ImportOptions = z.input<typeof importSchema> & {
-  /** Keeps it in the cache under this name. */
+  /** Store it in the cache under this name. */
   name?: string
-  /** Or the folder to write. */
+  /** The folder to write, instead of a name. */
   out?: string
 }

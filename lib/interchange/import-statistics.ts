@@ -1,7 +1,7 @@
-/** What an imported generator's latents were normalised with. */
+/** Determines the statistics that normalised an imported generator's latents. */
 
-import { readFile } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
+import { readJson } from '../files/read.js'
 import { LatentStatistics } from '../latents/index.js'
 import { toFloat32 } from '../weights/dtype.js'
 import { chooseGroup, openWeightsFile } from '../weights/weights-file.js'
@@ -13,15 +13,16 @@ export interface ChannelValues {
 }
 
 /**
- * Statistics of the file that was named, else those that came with the tokenizer, else of the factor on the latents; null: none.
+ * Takes the statistics of the given file, else those of the tokenizer, else those that follow from the scale of the
+ * latents; null if there are none.
  * @param scale - the factor that the checkpoint's project multiplies (normalised) latents by
- * @param factorAlone - whether that factor stands for the whole normalisation
+ * @param scaleOnly - whether that factor is the whole normalisation
  */
-export async function importedStatistics(
+export async function resolveStatistics(
   latentShape: readonly number[],
   settings: ImportSettings,
   tokenizer: ChannelValues | null,
-  { scale, factorAlone }: { scale: number | undefined; factorAlone: boolean }
+  { scale, scaleOnly }: { scale: number | undefined; scaleOnly: boolean }
 ): Promise<LatentStatistics | null> {
   const shape = latentShape as unknown as LatentStatistics['sampleShape']
   const factor = settings.latentScale ?? scale ?? 1
@@ -30,17 +31,8 @@ export async function importedStatistics(
     const std = given.std.map((value) => value / factor)
     return new LatentStatistics(given.mean, std, shape)
   }
-  const alone = settings.latentScale !== null || (factorAlone && scale !== undefined)
-  return alone ? new LatentStatistics([0], [1 / factor], shape) : null
-}
-
-export async function readJson(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch(() => '{}')
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
-  }
+  const hasScale = settings.latentScale !== null || (scaleOnly && scale !== undefined)
+  return hasScale ? new LatentStatistics([0], [1 / factor], shape) : null
 }
 
 const isValues = (value: unknown): value is number[] =>
@@ -52,16 +44,12 @@ async function readStatistics(file: string): Promise<ChannelValues> {
     if (isValues(mean) && isValues(std)) return { mean, std }
     throw new MactokError('ERR_FORMAT', `${file} has no mean and std`)
   }
-  const opened = await openWeightsFile(file)
-  try {
-    const { weights } = chooseGroup(opened)
-    const read = async (name: string): Promise<number[]> => {
-      const tensor = weights.get(name)
-      if (!tensor) throw new MactokError('ERR_FORMAT', `${file} has no ${name}`)
-      return [...toFloat32(await tensor.bytes(), tensor.dtype)]
-    }
-    return { mean: await read('mean'), std: await read('std') }
-  } finally {
-    await opened.close()
+  await using opened = await openWeightsFile(file)
+  const { weights } = chooseGroup(opened)
+  const read = async (name: string): Promise<number[]> => {
+    const tensor = weights.get(name)
+    if (!tensor) throw new MactokError('ERR_FORMAT', `${file} has no ${name}`)
+    return [...toFloat32(await tensor.bytes(), tensor.dtype)]
   }
+  return { mean: await read('mean'), std: await read('std') }
 }

@@ -1,4 +1,4 @@
-/** The parameters that a configuration has, by name and shape: what a checkpoint is checked against, without building the network. */
+/** Names and shapes of a configuration's parameters, to check checkpoints against without building the network. */
 
 import { MactokError } from '../errors.js'
 import type { GeneratorConfig } from '../generator/schema.js'
@@ -25,7 +25,7 @@ const attention = (width: number): Entry[] => [
   ...linear('attn.proj', width, width)
 ]
 
-/** Channels of the latents, tokens that the network sees, and what it predicts of each. */
+/** Channels of the latents, tokens that the network sees, and outputs per token. */
 export function generatorTokens({ latentShape, patchSize, learnSigma }: GeneratorConfig) {
   const onGrid = latentShape.length === 3
   const channels = latentShape[onGrid ? 0 : 1] as number
@@ -34,11 +34,11 @@ export function generatorTokens({ latentShape, patchSize, learnSigma }: Generato
   return { onGrid, channels, side, tokens: onGrid ? side ** 2 : (latentShape[0] as number), outputs }
 }
 
-/** LightningDiT's SwiGLU. */
+/** Hidden width of LightningDiT's SwiGLU. */
 export const swigluWidth = (width: number, mlpRatio: number): number =>
   Math.trunc((2 * Math.trunc(width * mlpRatio)) / 3)
 
-/** SiT's and LightningDiT's. */
+/** The parameters of a generator, SiT or LightningDiT. */
 export function generatorShapes(config: GeneratorConfig): Shapes {
   const { model, width, depth, heads, mlpRatio, patchSize, qkNorm, shift, classes } = config
   const { onGrid, channels, tokens, outputs } = generatorTokens(config)
@@ -110,7 +110,7 @@ function vitShapes(vit: TokenizerConfig['encoder'], patches: number, learnedPosi
   return [...clsToken, ...learned, ...rotary, ...repeat(depth, block), ...norm('norm', width)]
 }
 
-/** A tokenizer's. */
+/** The parameters of a tokenizer. */
 export function tokenizerShapes(config: TokenizerConfig): Shapes {
   const { imageSize, patchSize, latentTokens, latentChannels, bottleneck, softvq, encoder, decoder } = config
   const patches = (imageSize / patchSize) ** 2
@@ -148,8 +148,8 @@ export function nameList(names: readonly string[]): string {
 }
 
 /**
- * The tensors that a configuration needs, and the names of those that it has no use for.
- * @throws MactokError `ERR_FORMAT` naming what is missing or has another shape
+ * Splits weights into the tensors that a configuration needs and the names of unused ones.
+ * @throws {MactokError} `ERR_FORMAT` naming what is missing or has another shape
  */
 export function fitShapes(weights: Weights, shapes: Shapes, file: string): { weights: Weights; leftOver: string[] } {
   const missing = [...shapes.keys()].filter((name) => !weights.has(name))
@@ -157,7 +157,7 @@ export function fitShapes(weights: Weights, shapes: Shapes, file: string): { wei
   for (const [name, shape] of shapes) {
     const found = weights.get(name)?.shape
     if (`${found}` !== `${shape}`) {
-      throw new MactokError('ERR_FORMAT', `${file} has "${name}" of shape [${found}] where [${shape}] was expected`)
+      throw new MactokError('ERR_FORMAT', `${file} has "${name}" of shape [${found}], expected [${shape}]`)
     }
   }
   return {

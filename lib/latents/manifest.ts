@@ -1,8 +1,9 @@
-/** The latent folder's file of contents, and everything that decides what its shards hold. */
+/** The manifest of a latent folder, and the plan that determines its shards. */
 
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { ChannelSums } from './statistics.js'
 
@@ -10,11 +11,12 @@ export const manifestFile = 'manifest.json'
 export const statisticsFile = 'latents_stats.json'
 export const torchStatisticsFile = 'latents_stats.pt'
 
-export type LatentDtype = 'float32' | 'float16' | 'bfloat16'
+export const latentDtypes = ['float32', 'float16', 'bfloat16'] as const
+export type LatentDtype = (typeof latentDtypes)[number]
 
-/** What is to be encoded, and how: equal plans give equal shards, byte for byte. */
+/** What to encode, and how: equal plans give equal shards, byte for byte. */
 export interface LatentPlan {
-  /** Names of all samples in the listing's order, each once: shard k holds those at [k·shardSize, (k+1)·shardSize). */
+  /** Unique names of all samples in the listing's order: shard k holds those at [k·shardSize, (k+1)·shardSize). */
   names: readonly string[]
   /** Class of each sample; all 0 for a folder without classes. */
   labels: ArrayLike<number>
@@ -25,12 +27,12 @@ export interface LatentPlan {
   dtype: LatentDtype
   /** Store log-variances beside means. */
   moments: boolean
-  /** Store the latents of the mirrored images too, as LightningDiT expects. Default true. */
+  /** Store the latents of the mirrored images as well, as LightningDiT expects. Default true. */
   flips?: boolean | undefined
   shardSize: number
-  /** What encodes: a name that changes when the weights do. */
+  /** Identifies the encoder: a name that changes when its weights do. */
   tokenizer: string
-  /** Whatever else decides the values: preprocessing, precision, seed of sampling. */
+  /** Whatever else the values depend on: preprocessing, precision, seed of sampling. */
   settings?: Readonly<Record<string, string | number | boolean | null>> | undefined
 }
 
@@ -42,15 +44,15 @@ export interface SkippedSample {
 /** One finished shard. */
 export interface ShardRecord {
   file: string
-  /** It covers the samples [first, end) of the listing, and holds `count` of them: those that were not skipped. */
+  /** It covers the samples [first, end) of the listing; `count` excludes the skipped ones. */
   first: number
   end: number
   count: number
   bytes: number
   sha256: string
-  /** Names of the rows, in their order. */
+  /** Names of the rows, in order. */
   names: string[]
-  /** Hashes of the images' files, when the encoder gave them. */
+  /** SHA-256 of the images' files, when the encoder provided them. */
   hashes?: string[]
   skipped: SkippedSample[]
   sums: ChannelSums
@@ -59,7 +61,7 @@ export interface ShardRecord {
 /** `manifest.json` */
 export interface Manifest {
   format_version: 1
-  /** Whether all shards and the statistics are there. */
+  /** Whether all shards and the statistics are written. */
   complete: boolean
   /** Samples in all shards. */
   count: number
@@ -68,7 +70,7 @@ export interface Manifest {
   shards: ShardRecord[]
 }
 
-/** The plan, its listing as a checksum. */
+/** The plan, with its listing as a checksum. */
 export interface PlanSummary {
   samples: number
   /** SHA-256 of names and labels. */
@@ -82,23 +84,23 @@ export interface PlanSummary {
   settings: Record<string, string | number | boolean | null>
 }
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
-
-/** @throws TypeError or RangeError naming the field */
+/** @throws {TypeError | RangeError} naming the field */
 export function validatePlan(plan: LatentPlan): void {
   const { names, labels, shape, dtype, shardSize, tokenizer } = plan
   if (!Array.isArray(names) || names.length === 0) throw invalidParameter('names', 'at least one sample name', names)
-  if (labels.length !== names.length)
+  if (labels.length !== names.length) {
     throw outOfRange('labels', `${names.length} labels, as many as names`, labels.length)
-  if (new Set(names).size !== names.length) throw outOfRange('names', 'every name once', names)
+  }
+  if (new Set(names).size !== names.length) throw outOfRange('names', 'unique names', names)
   if (!Array.from(labels).every((label) => Number.isSafeInteger(label) && label >= 0)) {
     throw outOfRange('labels', 'integers of at least 0', labels)
   }
-  if (shape.length !== 2 || !shape.every(isCount)) throw outOfRange('shape', '[L, Z], positive integers', shape)
-  if (!['float32', 'float16', 'bfloat16'].includes(dtype))
-    throw outOfRange('dtype', 'float32, float16 or bfloat16', dtype)
-  if (!isCount(shardSize)) throw outOfRange('shardSize', 'a positive integer', shardSize)
-  if (typeof tokenizer !== 'string' || tokenizer === '') throw invalidParameter('tokenizer', 'a name', tokenizer)
+  if (shape.length !== 2 || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
+    throw outOfRange('shape', '[L, Z], positive integers', shape)
+  }
+  oneOf('dtype', latentDtypes, dtype)
+  positive('shardSize', shardSize)
+  text('tokenizer', 'a name', tokenizer)
 }
 
 export function summarise(plan: LatentPlan): PlanSummary {
@@ -119,7 +121,7 @@ export function summarise(plan: LatentPlan): PlanSummary {
   }
 }
 
-/** Refuses to go on in a folder of other shards, and says what differs. */
+/** Refuses to resume in a folder of other shards, naming the differences. */
 export function requireSamePlan(folder: string, earlier: PlanSummary, now: PlanSummary): void {
   const flat = ({ settings, ...plan }: PlanSummary): Record<string, unknown> => ({ ...plan, ...settings })
   const [before, after] = [flat(earlier), flat(now)]
@@ -127,14 +129,14 @@ export function requireSamePlan(folder: string, earlier: PlanSummary, now: PlanS
     (key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])
   )
   if (differs.length === 0) return
-  const told = differs.map((key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`)
-  throw new MactokError(
-    'ERR_FORMAT',
-    `${folder} holds latents of another encoding: ${told.join(', ')}. Choose another folder, or remove this one first`
+  const differences = differs.map(
+    (key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`
   )
+  const problem = `holds latents encoded differently: ${differences.join(', ')}`
+  throw new MactokError('ERR_FORMAT', `${folder} ${problem}. Choose another folder, or remove this one first`)
 }
 
-/** The folder's manifest, or undefined when there is none. */
+/** Reads a folder's manifest; undefined when there is none. */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const file = path.join(folder, manifestFile)
   let text: string
@@ -148,10 +150,10 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     const manifest = JSON.parse(text) as Manifest
     if (manifest.format_version === 1 && Array.isArray(manifest.shards)) return manifest
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
 }
 
-/** LightningDiT's name of a shard. */
+/** The file name of a shard, as LightningDiT names it. */
 export const shardName = (index: number): string => `latents_rank00_shard${String(index).padStart(3, '0')}.safetensors`

@@ -18,13 +18,13 @@ import {
 interface Shard {
   file: SafetensorsFile
   mapped: NativeMappedFile | undefined
-  /** Index of its first row among all. */
+  /** Index of its first sample among those of all shards. */
   first: number
   count: number
 }
 
 export interface RowOptions {
-  /** The latents of the mirrored images: for all rows, or row by row. */
+  /** Read the latents of the mirrored images: for all rows, or row by row. Default false. */
   flip?: boolean | ArrayLike<boolean>
 }
 
@@ -36,21 +36,22 @@ export interface LatentRows {
   labels: Int32Array
 }
 
-/** Sorts `shard2` before `shard10`; names of equal length as Python's `sorted` does. */
+/** Sorts `shard2` before `shard10`; names of equal length sort as in Python. */
 const byNumber = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
 
 const fail = (file: SafetensorsFile, problem: string): MactokError =>
   new MactokError('ERR_FORMAT', `${file.path} is not a latent shard: ${problem}`)
 
-/** Checks one file's tensors against the first shard's sample shape and dtype. */
+/** Checks a file's tensors against the first shard's sample shape and dtype; returns its number of samples. */
 function checkShard(file: SafetensorsFile, sampleShape: readonly number[], dtype: WeightDtype): number {
   const expected = `[n, ${sampleShape.join(', ')}]`
   const count = file.info('latents').shape[0] as number
   for (const name of ['latents', 'latents_flip', 'latents_logvar', 'latents_flip_logvar']) {
     if (!file.tensors.has(name)) continue
     const { shape } = file.info(name)
-    if (`${shape}` !== `${[count, ...sampleShape]}`)
+    if (`${shape}` !== `${[count, ...sampleShape]}`) {
       throw fail(file, `${name} has shape [${shape.join(', ')}], expected ${expected}`)
+    }
     if (file.dtype(name) !== dtype) throw fail(file, `${name} is ${file.dtype(name)}, expected ${dtype}`)
   }
   const labels = file.info('labels')
@@ -60,7 +61,7 @@ function checkShard(file: SafetensorsFile, sampleShape: readonly number[], dtype
   return count
 }
 
-/** A folder of latent shards: random access to samples across them. */
+/** A folder of latent shards, with random access to the samples in all of them. */
 export class LatentShards {
   private constructor(
     readonly folder: string,
@@ -72,20 +73,20 @@ export class LatentShards {
     readonly dtype: WeightDtype,
     /** Whether log-variances are stored. */
     readonly moments: boolean,
-    /** Whether every shard has the latents of mirrored images. */
+    /** Whether every shard has the latents of the mirrored images. */
     readonly flips: boolean,
     /** Class of each sample. */
     readonly labels: Int32Array,
-    /** Class names by label, when the folder tells. */
+    /** Class names by label, if the folder has them. */
     readonly classes: readonly string[] | undefined,
-    /** What encoded them, when the shards tell. */
+    /** Identity of the tokenizer that encoded them, if the shards name it. */
     readonly tokenizer: string | undefined,
     private readonly manifest: Manifest | undefined
   ) {}
 
   /**
-   * @param addon - maps the shards into memory, for random access at no cost in memory of its own; those that others may write are
-   *   read all the same, because a mapped file that is cut short would end the process. Without it all are read.
+   * @param addon - maps the shards into memory, which makes random access cheap. Shards that others may write are read
+   *   instead, because truncating a mapped file would kill the process. Without the addon all shards are read.
    */
   static async open(folder: string, addon?: Pick<Addon, 'mapFile'>): Promise<LatentShards> {
     const manifest = await readManifest(folder)
@@ -135,7 +136,7 @@ export class LatentShards {
       count += rows
     }
     if (manifest && manifest.count !== count) {
-      throw new MactokError('ERR_FORMAT', `${folder} has ${count} samples, its manifest tells of ${manifest.count}`)
+      throw new MactokError('ERR_FORMAT', `${folder} has ${count} samples, but its manifest lists ${manifest.count}`)
     }
     const labels = new Int32Array(count)
     for (const { file, first } of shards) {
@@ -160,12 +161,12 @@ export class LatentShards {
     )
   }
 
-  /** Number of classes: that of the class names, else one more than the highest label. */
+  /** The number of class names, else one more than the highest label. */
   get classCount(): number {
     return this.classes?.length ?? this.labels.reduce((highest, label) => Math.max(highest, label), -1) + 1
   }
 
-  /** Names of the samples, when the folder has a manifest. */
+  /** Names of the samples, if the folder has a manifest. */
   names(): string[] | undefined {
     return this.manifest?.shards.flatMap(({ names }) => names)
   }
@@ -185,7 +186,7 @@ export class LatentShards {
 
   /**
    * Reads samples in any order, across shards, as float32.
-   * @throws RangeError for an index outside 0 … count-1, or for `flip` when the shards have none
+   * @throws {RangeError} for an index outside 0 … count-1, or for `flip` when the shards have no mirrored latents
    */
   async rows(indices: ArrayLike<number>, { flip = false }: RowOptions = {}): Promise<LatentRows> {
     const rows = Array.from(indices)
@@ -204,7 +205,7 @@ export class LatentShards {
     }
   }
 
-  /** Rows of `latents` or `latents_flip`, or of what their names with a suffix stand for. */
+  /** Reads rows of `latents` or `latents_flip`, or of the tensors with these names and a suffix. */
   private async gather(rows: readonly number[], flips: readonly boolean[], suffix: string): Promise<Float32Array> {
     const length = sampleSize(this.sampleShape) * dtypeSize(this.dtype)
     const bytes = new Uint8Array(rows.length * length)
@@ -227,7 +228,7 @@ export class LatentShards {
 
   /**
    * The statistics to normalise with: those stored in the folder, else computed from all its shards.
-   * @param mode `channel` (the default), or `scalar` for one mean and deviation over all channels
+   * @param mode - `channel` (the default), or `scalar` for one mean and deviation over all channels
    */
   async statistics(mode: 'channel' | 'scalar' = 'channel'): Promise<LatentStatistics> {
     return LatentStatistics.fromFile((await this.storedStatistics()) ?? (await this.computeStatistics()), mode)
@@ -238,13 +239,11 @@ export class LatentShards {
     if (text === undefined) return undefined
     const stored = JSON.parse(text) as LatentStatisticsFile
     if (`${stored.sample_shape}` === `${this.sampleShape}`) return stored
-    throw new MactokError(
-      'ERR_FORMAT',
-      `${statisticsFile} of ${this.folder} is of samples [${stored.sample_shape}], the shards hold [${this.sampleShape}]`
-    )
+    const shapes = `describes samples [${stored.sample_shape}], but the shards hold [${this.sampleShape}]`
+    throw new MactokError('ERR_FORMAT', `${statisticsFile} of ${this.folder} ${shapes}`)
   }
 
-  /** Reads everything: over `latents` and `latents_flip`, unbiased, in double precision. */
+  /** Computes statistics from all shards: over `latents` and `latents_flip`, unbiased, in double precision. */
   async computeStatistics(): Promise<LatentStatisticsFile> {
     const sums = new ChannelAccumulator(this.sampleShape)
     const size = sampleSize(this.sampleShape)
@@ -273,8 +272,8 @@ export class LatentShards {
 }
 
 /**
- * Opens a folder of latent shards: MacTok's, or others of LightningDiT's layout, tokens or two-dimensional.
- * @throws MactokError `ERR_FORMAT` naming the file that is not a shard or does not fit the others
+ * Opens a folder of latent shards in LightningDiT's layout, MacTok's or others', of tokens or two-dimensional latents.
+ * @throws {MactokError} `ERR_FORMAT` naming the file that is not a shard or does not match the others
  */
 export async function openLatents(folder: string): Promise<LatentShards> {
   pathTo('folder', folder)

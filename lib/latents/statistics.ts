@@ -3,14 +3,14 @@ import { invalidParameter, outOfRange } from '../errors.js'
 /** [L, Z] for tokens, [C, H, W] for latents of two-dimensional tokenizers. */
 export type SampleShape = readonly [number, number] | readonly [number, number, number]
 
-/** Channels, and how many consecutive elements belong to the same one: tokens have them last, images first. */
+/** The number of channels, and how many consecutive elements share one: tokens have channels last, images first. */
 export function channelLayout(shape: SampleShape): { channels: number; run: number } {
   return shape.length === 2 ? { channels: shape[1], run: 1 } : { channels: shape[0], run: shape[1] * shape[2] }
 }
 
 export const sampleSize = (shape: SampleShape): number => shape.reduce((product, size) => product * size, 1)
 
-/** Sums as JSON holds them: exactly, because numbers are written with all their digits. */
+/** Sums for the manifest; JSON keeps them exactly, because it writes numbers with all their digits. */
 export interface ChannelSums {
   count: number
   mean: number[]
@@ -21,8 +21,8 @@ export interface ChannelSums {
 }
 
 /**
- * Mean and variance per channel in double precision, sample by sample (Chan, Golub and LeVeque 1983), so that neither
- * batch size nor shard size changes the result by more than rounding.
+ * Accumulates mean and variance per channel in double precision, sample by sample (Chan, Golub and LeVeque 1983), so
+ * that neither batch size nor shard size changes the result beyond rounding.
  */
 export class ChannelAccumulator {
   private count = 0
@@ -37,7 +37,7 @@ export class ChannelAccumulator {
     this.variances = new Float64Array(channels)
   }
 
-  /** Adds one sample; with a posterior's log-variances, the variance that sampling would add. */
+  /** Adds one sample, and with a posterior's log-variances the variance that sampling would add. */
   add(sample: Float32Array, logvar?: Float32Array): void {
     const { channels, run } = channelLayout(this.shape)
     const block = channels * run
@@ -61,6 +61,7 @@ export class ChannelAccumulator {
     this.count += count
   }
 
+  /** Adds another accumulator's sums. */
   merge(sums: ChannelSums): void {
     if (sums.count === 0) return
     for (let channel = 0; channel < this.mean.length; channel++) {
@@ -107,11 +108,11 @@ export class ChannelAccumulator {
   }
 }
 
-/** What `latents_stats.json` holds. */
+/** The content of `latents_stats.json`. */
 export interface LatentStatisticsFile {
   format_version: 1
   sample_shape: number[]
-  /** Elements per channel that the statistics are of. */
+  /** Elements per channel. */
   count: number
   /** Per channel. */
   mean: number[]
@@ -121,17 +122,17 @@ export interface LatentStatisticsFile {
 }
 
 /**
- * Normalises latents for a generator and takes its samples back: one object for both directions, so that they cannot
- * come from different statistics. Per channel, or one number for all (`scalar`).
+ * Normalises latents for a generator and denormalises its samples, per channel or with one number for all (`scalar`).
+ * One object does both, so that the two directions cannot use different statistics.
  */
 export class LatentStatistics {
   readonly mean: Float32Array
   readonly std: Float32Array
 
   /**
-   * @param mean one value a channel, or a single one for all
-   * @param std likewise; 0 (a channel that never changes) counts as 1
-   * @param sampleShape [L, Z] or [C, H, W]
+   * @param mean - one value per channel, or a single one for all
+   * @param std - likewise; 0 (a constant channel) counts as 1
+   * @param sampleShape - [L, Z] or [C, H, W]
    */
   constructor(
     mean: ArrayLike<number>,
@@ -188,7 +189,7 @@ export class LatentStatistics {
     return result
   }
 
-  /** For a generator's folder. */
+  /** The form stored in a generator's folder. */
   toJSON(): { mean: number[]; std: number[]; sampleShape: number[] } {
     return { mean: [...this.mean], std: [...this.std], sampleShape: [...this.sampleShape] }
   }

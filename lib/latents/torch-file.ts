@@ -1,7 +1,7 @@
 /**
- * Files that `torch.load(…, weights_only=True)` reads as a dict of float32 tensors: a stored zip with a small pickle and
- * one record a tensor, as PyTorch writes them (serialization version 3). Written without PyTorch because the pickle is
- * always the same few opcodes.
+ * Writes files that `torch.load(…, weights_only=True)` reads as a dict of float32 tensors: an uncompressed zip with a
+ * small pickle and one record per tensor, as PyTorch writes them (serialization version 3). Needs no PyTorch, because
+ * the pickle always consists of the same few opcodes.
  */
 
 import { crc32 } from '../files/crc32.js'
@@ -12,7 +12,7 @@ export interface TorchTensor {
   values: Float32Array
 }
 
-/** Little-endian fields of 2 or 4 bytes, as [value, size] pairs. */
+/** Encodes little-endian fields of 2 or 4 bytes, given as [value, size] pairs. */
 function record(...fields: (readonly [value: number, size: 2 | 4])[]): Buffer {
   return Buffer.concat(
     fields.map(([value, size]) => {
@@ -23,8 +23,8 @@ function record(...fields: (readonly [value: number, size: 2 | 4])[]): Buffer {
   )
 }
 
-/** A zip of uncompressed records, dated 1980-01-01 so that equal content gives equal bytes. */
-function storedZip(records: readonly (readonly [name: string, bytes: Uint8Array])[]): Buffer {
+/** Builds a zip of uncompressed records, dated 1980-01-01 so that equal content gives equal bytes. */
+function buildZip(records: readonly (readonly [name: string, bytes: Uint8Array])[]): Buffer {
   const body: Uint8Array[] = []
   const directory: Uint8Array[] = []
   let offset = 0
@@ -68,18 +68,21 @@ const integer = (value: number): Buffer => Buffer.concat([Buffer.from('J'), reco
 const tuple = (items: readonly Buffer[]): Buffer => Buffer.concat([Buffer.from('('), ...items, Buffer.from('t')])
 const pythonName = (module: string, name: string): Buffer => Buffer.from(`c${module}\n${name}\n`)
 
-/** `torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())` with the storage as persistent id. */
-function pickledTensor({ shape, values }: TorchTensor, key: string): Buffer {
+/**
+ * Pickles `torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`, the storage as
+ * persistent id.
+ */
+function pickleTensor({ shape, values }: TorchTensor, key: string): Buffer {
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1))
   const storage = [text('storage'), pythonName('torch', 'FloatStorage'), text(key), text('cpu'), integer(values.length)]
   const hooks = Buffer.concat([pythonName('collections', 'OrderedDict'), Buffer.from(')R')])
-  const no = Buffer.from([0x89])
+  const requiresGrad = Buffer.from([0x89])
   const args = [
     Buffer.concat([tuple(storage), Buffer.from('Q')]),
     integer(0),
     tuple(shape.map(integer)),
     tuple(strides.map(integer)),
-    no,
+    requiresGrad,
     hooks
   ]
   return Buffer.concat([pythonName('torch._utils', '_rebuild_tensor_v2'), tuple(args), Buffer.from('R')])
@@ -88,10 +91,10 @@ function pickledTensor({ shape, values }: TorchTensor, key: string): Buffer {
 /** The bytes of `torch.save({name: tensor, …})`. */
 export function torchFile(tensors: Readonly<Record<string, TorchTensor>>): Uint8Array {
   const entries = Object.entries(tensors)
-  const items = entries.map(([name, tensor], i) => Buffer.concat([text(name), pickledTensor(tensor, `${i}`)]))
+  const items = entries.map(([name, tensor], i) => Buffer.concat([text(name), pickleTensor(tensor, `${i}`)]))
   // PROTO 2, EMPTY_DICT, MARK, …, SETITEMS, STOP
   const pickle = Buffer.concat([Buffer.from([0x80, 2]), Buffer.from('}('), ...items, Buffer.from('u.')])
-  return storedZip([
+  return buildZip([
     ['archive/data.pkl', pickle],
     ['archive/byteorder', Buffer.from('little')],
     ...entries.map(([, { values }], i) => [`archive/data/${i}`, asBytes(values)] as const),

@@ -4,7 +4,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
-import { fileSize } from '../files/files.js'
+import { fileSize } from '../files/stat.js'
 import { fromFloat32, toFloat32 } from '../weights/dtype.js'
 import { type TensorData, writeSafetensors } from '../weights/writer.js'
 import {
@@ -24,25 +24,25 @@ import {
 import { ChannelAccumulator, type LatentStatisticsFile } from './statistics.js'
 import { torchFile } from './torch-file.js'
 
-/** A shard's place in the listing: samples [first, end). */
+/** A shard and its samples [first, end) of the listing. */
 export interface ShardRange {
   index: number
   first: number
   end: number
 }
 
-/** Some encoded samples, row-major [b, L, Z] each. */
+/** Encoded samples; every array is row-major [b, L, Z]. */
 export interface LatentBatch {
-  /** Their places in the listing, ascending. */
+  /** Positions in the listing, ascending. */
   indices: readonly number[]
   /** Posterior means (or samples, for shards without moments). */
   latents: Float32Array
-  /** The same of the mirrored images: unless the plan is without `flips`. */
+  /** The latents of the mirrored images, unless the plan is without `flips`. */
   latentsFlip?: Float32Array
-  /** Log-variances: with `moments`, and only then. */
+  /** Log-variances, with `moments` only. */
   logvar?: Float32Array
   logvarFlip?: Float32Array
-  /** Hashes of the images' files, for the manifest. */
+  /** SHA-256 of the images' files, for the manifest. */
   hashes?: readonly string[]
 }
 
@@ -54,7 +54,7 @@ async function sha256(file: string): Promise<string> {
 
 type Field = 'latents' | 'latentsFlip' | 'logvar' | 'logvarFlip'
 
-/** Names of the tensors in a shard. The first two are LightningDiT's; it ignores the others. */
+/** Names of the tensors in a shard. The first two are LightningDiT's, which ignores the others. */
 const tensorNames: Record<Field, string> = {
   latents: 'latents',
   latentsFlip: 'latents_flip',
@@ -62,15 +62,16 @@ const tensorNames: Record<Field, string> = {
   logvarFlip: 'latents_flip_logvar'
 }
 
-/** What a plan's shards hold, without the labels. */
-const fieldsOf = ({ flips = true, moments }: LatentPlan): Field[] => [
-  'latents',
-  ...(flips ? (['latentsFlip'] as const) : []),
-  ...(moments ? (['logvar'] as const) : []),
-  ...(flips && moments ? (['logvarFlip'] as const) : [])
-]
+/** The tensors in a plan's shards, besides the labels. */
+function fieldsOf({ flips = true, moments }: LatentPlan): Field[] {
+  const fields: Field[] = ['latents']
+  if (flips) fields.push('latentsFlip')
+  if (moments) fields.push('logvar')
+  if (flips && moments) fields.push('logvarFlip')
+  return fields
+}
 
-/** One shard being filled. Every sample of its range must be added or skipped, in the listing's order. */
+/** Fills one shard. Every sample of its range must be added or skipped, in the listing's order. */
 export class ShardWriter {
   private readonly chunks: Record<Field, Uint8Array[]> = { latents: [], latentsFlip: [], logvar: [], logvarFlip: [] }
   private readonly rows: number[] = []
@@ -83,7 +84,7 @@ export class ShardWriter {
     readonly range: ShardRange,
     private readonly folder: string,
     private readonly plan: LatentPlan,
-    private readonly finished: (record: ShardRecord) => Promise<void>
+    private readonly onCommit: (record: ShardRecord) => Promise<void>
   ) {
     this.sums = new ChannelAccumulator(plan.shape)
     this.next = range.first
@@ -117,7 +118,7 @@ export class ShardWriter {
     this.hashes.push(...(batch.hashes ?? []))
     for (const { field, bytes } of stored) this.chunks[field].push(bytes)
 
-    // Statistics are those of what a reader will find, so of the rounded values.
+    // Readers will see the rounded values, so the statistics are theirs.
     const rounded = new Map(stored.map(({ field, bytes }) => [field, toFloat32(bytes, dtype)]))
     for (let start = 0; start < batch.indices.length * size; start += size) {
       const row = (field: Field) => rounded.get(field)?.subarray(start, start + size)
@@ -127,13 +128,13 @@ export class ShardWriter {
     }
   }
 
-  /** Leaves a sample out, with the reason for the manifest. */
+  /** Skips a sample; the manifest records the reason. */
   skip(index: number, reason: string): void {
     this.advance(index)
     this.skipped.push({ name: this.plan.names[index] as string, reason })
   }
 
-  /** Writes the shard; from here on it counts as done. */
+  /** Writes the shard and records it in the manifest. */
   async commit(): Promise<ShardRecord> {
     const { plan, range, rows } = this
     if (this.next !== range.end) throw outOfRange('shard', `all samples up to ${range.end}`, this.next)
@@ -170,16 +171,18 @@ export class ShardWriter {
       bytes: (await fileSize(place)) ?? 0,
       sha256: await sha256(place),
       names: rows.map((row) => plan.names[row] as string),
-      ...(this.hashes.length > 0 ? { hashes: this.hashes } : {}),
+      ...(this.hashes.length > 0 && { hashes: this.hashes }),
       skipped: this.skipped,
       sums: this.sums.sums()
     }
-    await this.finished(record)
+    await this.onCommit(record)
     return record
   }
 }
 
-/** Writes a folder of latent shards; interrupted at any point, another writer with the same plan goes on. */
+/**
+ * Writes a folder of latent shards. After an interruption at any point, another writer with the same plan resumes it.
+ */
 export class LatentWriter {
   private readonly records: (ShardRecord | undefined)[]
 
@@ -205,16 +208,19 @@ export class LatentWriter {
     } else {
       const foreign = files.find((file) => file.endsWith('.safetensors'))
       if (foreign) {
-        throw new MactokError('ERR_FORMAT', `${folder} has ${foreign}, which readers would take for one of its shards`)
+        throw new MactokError(
+          'ERR_FORMAT',
+          `${folder} has ${foreign}, which readers would mistake for one of its shards`
+        )
       }
     }
-    const kept: ShardRecord[] = []
+    const intact: ShardRecord[] = []
     for (const record of manifest?.shards ?? []) {
       const place = path.join(folder, record.file)
-      if ((await fileSize(place)) === record.bytes && (await sha256(place)) === record.sha256) kept.push(record)
+      if ((await fileSize(place)) === record.bytes && (await sha256(place)) === record.sha256) intact.push(record)
     }
-    const writer = new LatentWriter(folder, plan, kept)
-    if (!manifest?.complete || writer.missing().length > 0) await writer.save(false)
+    const writer = new LatentWriter(folder, plan, intact)
+    if (!manifest?.complete || writer.missingShards().length > 0) await writer.save(false)
     return writer
   }
 
@@ -226,18 +232,18 @@ export class LatentWriter {
     })
   }
 
-  /** The shards that are not there yet or whose files do not match their checksums, in order. */
-  missing(): ShardRange[] {
+  /** The shards that are missing or whose files do not match their checksums, in order. */
+  missingShards(): ShardRange[] {
     return this.ranges().filter(({ index }) => !this.records[index])
   }
 
-  /** The shards that are there, in order. */
-  written(): ShardRecord[] {
+  /** The shards that are complete, in order. */
+  finishedShards(): ShardRecord[] {
     return this.records.filter((record) => record !== undefined)
   }
 
-  /** Starts a shard, one of `missing()`. */
-  shard(range: ShardRange): ShardWriter {
+  /** Starts a shard, one of `missingShards()`. */
+  startShard(range: ShardRange): ShardWriter {
     return new ShardWriter(range, this.folder, this.plan, async (record) => {
       this.records[range.index] = record
       await this.save(false)
@@ -246,15 +252,16 @@ export class LatentWriter {
 
   /**
    * Writes statistics (`latents_stats.json`, and `latents_stats.pt` for LightningDiT) and the final manifest.
-   * @throws RangeError while shards are missing; MactokError `ERR_FORMAT` when every sample was skipped
+   * @throws {RangeError} while shards are missing
+   * @throws {MactokError} `ERR_FORMAT` when every sample was skipped
    */
   async finish(): Promise<{ statistics: LatentStatisticsFile; manifest: Manifest }> {
-    const missing = this.missing()
+    const missing = this.missingShards()
     if (missing.length > 0) throw outOfRange('shards', 'all shards written', `${missing.length} missing`)
     const sums = new ChannelAccumulator(this.plan.shape)
     for (const record of this.records) sums.merge((record as ShardRecord).sums)
     const statistics = sums.result()
-    if (statistics.count === 0) throw new MactokError('ERR_FORMAT', `${this.folder} got no samples: all were skipped`)
+    if (statistics.count === 0) throw new MactokError('ERR_FORMAT', `${this.folder} has no samples: all were skipped`)
     const tensor = (values: readonly number[]) => ({ shape: [1, 1, values.length], values: Float32Array.from(values) })
     await writeJson(path.join(this.folder, statisticsFile), statistics)
     const torch = torchFile({ mean: tensor(statistics.mean), std: tensor(statistics.std) })
@@ -263,7 +270,7 @@ export class LatentWriter {
   }
 
   private async save(complete: boolean): Promise<Manifest> {
-    const shards = this.written()
+    const shards = this.finishedShards()
     const manifest: Manifest = {
       format_version: 1,
       complete,
@@ -278,8 +285,8 @@ export class LatentWriter {
 }
 
 /**
- * Opens a folder for writing, or for going on: finished shards are kept when their checksums are right.
- * @throws MactokError `ERR_FORMAT` when the folder holds other shards, naming what differs
+ * Opens a folder for writing or to resume writing: finished shards are kept when their checksums match.
+ * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of another plan, naming the differences
  */
 export const openLatentWriter = (folder: string, plan: LatentPlan): Promise<LatentWriter> =>
   LatentWriter.open(folder, plan)

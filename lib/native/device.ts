@@ -1,13 +1,15 @@
+import { flag, text } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { addon } from './load.js'
 
 /**
- * `auto` is the first CUDA device where LibTorch finds one, else the CPU; everything else is checked and returned.
- * @throws {TypeError} not a device's name
- * @throws {RangeError} a device that is not here, with the reason
+ * Resolves `auto` to the first CUDA device that LibTorch finds, else to the CPU, and checks any other name.
+ * @throws {TypeError} for something other than a device's name
+ * @throws {RangeError} for a device that is not available, with the reason
  */
 export function resolveDevice(device: string = 'auto'): string {
-  if (typeof device !== 'string' || !/^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) {
+  text('device', 'auto, cpu, cuda or cuda:<index>', device)
+  if (!/^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) {
     throw invalidParameter('device', 'auto, cpu, cuda or cuda:<index>', device)
   }
   if (device === 'cpu') return device
@@ -20,13 +22,13 @@ export function resolveDevice(device: string = 'auto'): string {
   return `cuda:${index}`
 }
 
-/** @throws {RangeError} where work is to be recorded as CUDA graphs on a device that has none */
+/** @throws {RangeError} for CUDA graphs on a device that has none */
 export function checkGraphs(graphs: boolean, device: string): void {
-  if (typeof graphs !== 'boolean') throw invalidParameter('graphs', 'true or false', graphs)
+  flag('graphs', graphs)
   if (graphs && device === 'cpu') throw outOfRange('graphs', 'false on a CPU, as only CUDA devices have graphs', graphs)
 }
 
-/** bf16 pays where the hardware multiplies it: CUDA devices, and CPUs with AVX512-BF16. */
+/** bf16 where the hardware multiplies it (CUDA devices, CPUs with AVX512-BF16), else fp32. */
 export function bestPrecision(device: string): 'fp32' | 'bf16' {
   return device !== 'cpu' || addon().info().cpuBf16 ? 'bf16' : 'fp32'
 }

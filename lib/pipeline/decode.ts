@@ -11,14 +11,14 @@ import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 
 export interface DecodeShardsOptions {
-  /** Images in one pass. Default 64. */
+  /** Images per pass. Default 64. */
   batch?: number
-  /** The first image and the one after the last. Default: all. */
+  /** First image and end of the range, exclusive. Default: all. */
   start?: number
   end?: number
   /** Default `fp32`. */
   precision?: Precision
-  /** Decode shards that another tokenizer encoded. Default false. */
+  /** Decode shards even if another tokenizer encoded them. Default false. */
   force?: boolean
   onProgress?: (done: number, total: number) => void
   /** Stops between two batches. */
@@ -32,8 +32,8 @@ export interface DecodedShards {
 }
 
 /**
- * Decodes latent shards into PNG files under the names of the images that were encoded (or numbers).
- * @throws {TypeError | RangeError} wrong options
+ * Decodes latent shards into PNG files, named after the encoded images, or numbered if the names are unknown.
+ * @throws {TypeError | RangeError} for wrong options
  * @throws {MactokError} `ERR_FORMAT` for shards of another shape, or of another tokenizer without `force`
  */
 export async function decodeShards(
@@ -56,13 +56,13 @@ export async function decodeShards(
   if (`${shards.sampleShape}` !== `${shape}`) {
     throw new MactokError(
       'ERR_FORMAT',
-      `${shardFolder} holds latents [${shards.sampleShape}], the tokenizer makes [${shape}]`
+      `${shardFolder} holds latents [${shards.sampleShape}], but the tokenizer makes [${shape}]`
     )
   }
   if (!force && shards.tokenizer !== undefined && shards.tokenizer !== (await tokenizer.identity())) {
     throw new MactokError(
       'ERR_FORMAT',
-      `${shardFolder} was encoded by another tokenizer (${shards.tokenizer}); decode it anyway with force`
+      `${shardFolder} was encoded by another tokenizer (${shards.tokenizer}); set force to decode it anyway`
     )
   }
   const { start = 0, end = shards.count } = options
@@ -73,7 +73,7 @@ export async function decodeShards(
   }
   const names = shards.names()
   const total = Math.min(end, shards.count) - start
-  const made = new Set<string>()
+  const used = new Set<string>()
   onProgress?.(0, total)
   for (let first = 0; first < total; first += batch) {
     if (signal?.aborted) return { folder, images: first, interrupted: true }
@@ -85,7 +85,7 @@ export async function decodeShards(
     await Promise.all(
       images.map(async (image, i) => {
         const index = indices[i] as number
-        const path = join(folder, pngName(names?.[index] ?? String(index).padStart(7, '0'), made))
+        const path = join(folder, pngName(names?.[index] ?? String(index).padStart(7, '0'), used))
         await mkdir(dirname(path), { recursive: true })
         await writePng(path, image)
       })
@@ -95,10 +95,10 @@ export async function decodeShards(
   return { folder, images: total, interrupted: false }
 }
 
-/** `dogs/1.jpg` as `dogs/1.png`, or with its own ending kept where that is taken (`dogs/1.webp.png`). */
-function pngName(name: string, made: Set<string>): string {
+/** Names `dogs/1.jpg` `dogs/1.png`, or `dogs/1.jpg.png` if that is taken. */
+function pngName(name: string, used: Set<string>): string {
   const short = `${name.slice(0, name.length - extname(name).length)}.png`
-  const path = made.has(short) ? `${name}.png` : short
-  made.add(path)
+  const path = used.has(short) ? `${name}.png` : short
+  used.add(path)
   return path
 }

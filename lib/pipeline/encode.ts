@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { callbacks, flag, instance, natural, oneOf, pathTo, positive } from '../checks.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
@@ -11,50 +10,61 @@ import {
   openLatentWriter,
   type ShardRange
 } from '../latents/index.js'
+import { latentDtypes } from '../latents/manifest.js'
 import type { Precision } from '../native/addon.js'
 import { checkPrecision } from '../tensor/images.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 
 export interface EncodeImagesOptions {
-  /** Default `float32`. */
+  /** Of the stored latents. Default `float32`. */
   dtype?: LatentDtype
-  /** Store posterior means and log-variances, so that training can sample anew. Default false. */
+  /** Store posterior means and log-variances, so that training can draw new samples. Default false. */
   moments?: boolean
   /** Store a sample of the posterior instead of its mean; the noise of image i depends on (seed, i). Default false. */
   sample?: boolean
+  /** Seed of `sample`. Default 0. */
   seed?: number
-  /** Also encode the mirrored images, as LightningDiT expects. Default true. */
+  /** Encode the mirrored images as well, as LightningDiT expects. Default true. */
   flip?: boolean
-  /** Images in a shard. Default 10,000. */
+  /** Images per shard. Default 10,000. */
   shardSize?: number
-  /** Images in one pass. Default 64. */
+  /** Images per pass. Default 64. */
   batch?: number
   /** Default `fp32`. */
   precision?: Precision
-  /** `adm` (default): ADM's exact centre crop; `fast`: the decoder's own shrinking. */
+  /** `adm` (default): ADM's exact centre crop; `fast`: shrinks while decoding. */
   preprocess?: 'adm' | 'fast'
-  /** Stop at a broken image instead of leaving it out. Default false. */
+  /** Fail at an unreadable image instead of skipping it. Default false. */
   strict?: boolean
+  /** Called once for each unreadable image. */
   onBroken?: (broken: Broken) => void
   onProgress?: (done: number, total: number) => void
-  /** Stops between two batches; the finished shards stay, and the same call goes on after them. */
+  /** Stops between two batches. Finished shards stay, and the same call resumes after them. */
   signal?: AbortSignal
 }
 
 export interface EncodedImages {
   folder: string
-  /** Images encoded, in this call and earlier ones. */
+  /** Encoded images, including those of earlier calls. */
   images: number
   shards: number
-  /** Broken images that were left out. */
+  /** Unreadable images. */
   skipped: number
   interrupted: boolean
 }
 
 const defaults = {
-  ...{ dtype: 'float32', moments: false, sample: false, seed: 0, flip: true, shardSize: 10_000, batch: 64 },
-  ...{ precision: 'fp32', preprocess: 'adm', strict: false }
+  dtype: 'float32',
+  moments: false,
+  sample: false,
+  seed: 0,
+  flip: true,
+  shardSize: 10_000,
+  batch: 64,
+  precision: 'fp32',
+  preprocess: 'adm',
+  strict: false
 } as const satisfies EncodeImagesOptions
 
 type Settings = Required<Pick<EncodeImagesOptions, keyof typeof defaults>> & EncodeImagesOptions
@@ -62,7 +72,7 @@ type Settings = Required<Pick<EncodeImagesOptions, keyof typeof defaults>> & Enc
 /**
  * Encodes images (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
  * earlier call with the same settings stopped.
- * @throws {TypeError | RangeError} wrong options
+ * @throws {TypeError | RangeError} for wrong options
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of other settings
  */
 export async function encodeImages(
@@ -73,12 +83,12 @@ export async function encodeImages(
 ): Promise<EncodedImages> {
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('folder', folder)
-  const settings = complete(options)
+  const settings = completeSettings(options)
   const set = await asSource('source', source).open()
   try {
-    const writer = await openLatentWriter(folder, await plan(tokenizer, set, settings))
+    const writer = await openLatentWriter(folder, await makePlan(tokenizer, set, settings))
     const interrupted = !(await writeShards(tokenizer, set, writer, settings))
-    const shards = interrupted ? writer.written() : (await writer.finish()).manifest.shards
+    const shards = interrupted ? writer.finishedShards() : (await writer.finish()).manifest.shards
     const total = (value: (shard: (typeof shards)[number]) => number) =>
       shards.reduce((sum, shard) => sum + value(shard), 0)
     const skipped = total((shard) => shard.skipped.length)
@@ -88,10 +98,10 @@ export async function encodeImages(
   }
 }
 
-function complete(options: EncodeImagesOptions): Settings {
+function completeSettings(options: EncodeImagesOptions): Settings {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const settings: Settings = { ...defaults, ...given }
-  oneOf('dtype', ['float32', 'float16', 'bfloat16'], settings.dtype)
+  oneOf('dtype', latentDtypes, settings.dtype)
   oneOf('preprocess', ['adm', 'fast'], settings.preprocess)
   for (const name of ['moments', 'sample', 'flip', 'strict'] as const) flag(name, settings[name])
   for (const name of ['shardSize', 'batch'] as const) positive(name, settings[name])
@@ -101,7 +111,7 @@ function complete(options: EncodeImagesOptions): Settings {
   return settings
 }
 
-async function plan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {
+async function makePlan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {
   const { dtype, moments, flip: flips, shardSize, precision, preprocess, sample, seed } = settings
   const samples = Array.from({ length: set.size }, (_, index) => set.sample(index))
   const { imageSize, latentTokens, latentChannels } = tokenizer.config
@@ -111,12 +121,16 @@ async function plan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Pr
     labels: samples.map(({ label }) => Math.max(0, label)),
     classes: set.classes ?? undefined,
     shape: [latentTokens, latentChannels] as const,
-    ...{ dtype, moments, flips, shardSize, tokenizer: await tokenizer.identity() },
+    dtype,
+    moments,
+    flips,
+    shardSize,
+    tokenizer: await tokenizer.identity(),
     settings: { image_size: imageSize, precision, preprocess, sample, seed: sample ? seed : null }
   }
 }
 
-/** Writes the missing shards; false when it was interrupted. */
+/** Writes the missing shards; false when interrupted. */
 async function writeShards(
   tokenizer: Tokenizer,
   set: ImageSet,
@@ -124,25 +138,24 @@ async function writeShards(
   settings: Settings
 ): Promise<boolean> {
   const { signal, onProgress } = settings
-  const missing = writer.missing()
+  const missing = writer.missingShards()
   let done = set.size - missing.reduce((sum, { first, end }) => sum + end - first, 0)
   onProgress?.(done, set.size)
   for (const range of missing) {
-    const shard = writer.shard(range)
+    const shard = writer.startShard(range)
     const reasons = new Map<string, string>()
     let next = range.first
     const skipTo = (index: number) => {
-      for (; next < index; next++) shard.skip(next, reasons.get(set.sample(next).name) ?? 'broken')
+      for (; next < index; next++) shard.skip(next, reasons.get(set.sample(next).name) ?? 'unreadable')
     }
     for await (const batch of centreCrops(tokenizer, set, range, settings, reasons)) {
       if (signal?.aborted) return false
-      // Images may be missing inside a batch: what is encoded together must be neighbours.
-      const hashes = await Promise.all(Array.from(batch.indices, async (index) => sha256(await set.read(index))))
+      // Unreadable images leave gaps, and rows that are encoded together must be neighbours in the listing.
       for (const { start, end } of runs(batch.indices)) {
         const indices = [...batch.indices.subarray(start, end)]
         skipTo(indices[0] as number)
         const encoded = await encodeRun(tokenizer, batch, start, end, settings, set.size)
-        shard.add({ indices, hashes: hashes.slice(start, end), ...encoded })
+        shard.add({ indices, hashes: batch.hashes?.slice(start, end) ?? [], ...encoded })
         next = (indices.at(-1) as number) + 1
       }
       onProgress?.(done + next - range.first, set.size)
@@ -164,16 +177,20 @@ function centreCrops(
 ) {
   const { batch, preprocess, flip, strict, onBroken } = settings
   return evaluationBatches(set, {
-    ...{ size: tokenizer.config.imageSize, batch, preprocess, strict, start: range.first, end: range.end },
+    size: tokenizer.config.imageSize,
+    batch,
+    preprocess,
+    strict,
+    start: range.first,
+    end: range.end,
     flip: flip ? 'both' : 'none',
+    hash: true,
     onBroken: (broken) => {
       reasons.set(broken.name, broken.reason)
       onBroken?.(broken)
     }
   })
 }
-
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 /** Positions [start, end) in which the indices are consecutive: the noise of a pass goes by consecutive numbers. */
 function* runs(indices: Int32Array): Generator<{ start: number; end: number }> {

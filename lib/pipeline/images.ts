@@ -1,6 +1,6 @@
 import type { Image } from '../data/decode.js'
 
-/** A copy of a square image with its masked patches in grey. */
+/** Copies a square image with its masked patches in grey. */
 export function maskImage({ data, width, height }: Image, mask: ArrayLike<number>): Image {
   const grid = Math.sqrt(mask.length)
   const patch = width / grid
@@ -15,7 +15,7 @@ export function maskImage({ data, width, height }: Image, mask: ArrayLike<number
   return { data: masked, width, height }
 }
 
-/** Black, violet, orange, white: perceptually even enough, and readable without colours. */
+/** Black, violet, orange, white: roughly uniform to the eye, and readable in greyscale. */
 const heat = [
   [12, 8, 38],
   [120, 28, 109],
@@ -23,7 +23,10 @@ const heat = [
   [252, 255, 232]
 ] as const
 
-/** How far two images of one size are apart, as colours from dark (equal) to bright (`most` levels of 255, mean over the channels). */
+/**
+ * Maps the difference of two images of one size to colours, from dark (equal) to bright (`most` levels of 255, mean
+ * over channels).
+ */
 export function errorImage(a: Image, b: Image, most = 64): Image {
   const data = new Uint8Array(a.data.length)
   for (let at = 0; at < data.length; at += 3) {

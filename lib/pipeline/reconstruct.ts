@@ -4,9 +4,10 @@ import { instance, natural, pathTo, positive } from '../checks.js'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import { grid, writePng } from '../data/image.js'
-import { type ImageSet, type ImageSource, subset } from '../data/image-set.js'
+import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import { sliceImages, toImages } from '../data/levels.js'
+import { spread } from '../data/spread.js'
 import { outOfRange } from '../errors.js'
 import { psnr } from '../evaluation/psnr.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
@@ -19,31 +20,32 @@ import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { maskImage } from './images.js'
 
 export interface ReconstructOptions {
-  /** Shows what semantic masking hides; its grid is the encoder's. */
+  /** Adds a column with semantic masks. Its grid must be the encoder's. */
   teacher?: Teacher | null
-  /** How many images, spread over the listing. Default 12. */
+  /** Number of images, spread over the listing. Default 12. */
   count?: number
-  /** The part of the patches that the shown masks hide. Default 0.5. */
+  /** Fraction of the patches that the masks hide. Default 0.5. */
   ratio?: number
-  /** Of the random masks. Default 0. */
+  /** Seed of the random masks. Default 0. */
   seed?: number
   /** Default `fp32`. */
   precision?: Precision
-  /** Whole-number enlargement of the images. Default: to about 128 pixels. */
+  /** Whole-number magnification of the images. Default: to about 128 pixels. */
   zoom?: number
 }
 
 export interface Reconstructed {
   file: string
   images: number
-  /** Mean over the images, dB. */
+  /** Mean over the images, in dB. */
   psnr: number
   columns: string[]
 }
 
 /**
- * Writes a grid: original, what random (and semantic) masking hides in training, and the reconstruction of the whole image.
- * @param file - a PNG
+ * Writes a grid of originals, of what random (and semantic) masking hides in training, and of reconstructions of the
+ * whole images.
+ * @param file - the PNG to write
  */
 export async function reconstruct(
   tokenizer: Tokenizer,
@@ -80,18 +82,16 @@ export async function reconstruct(
   }
 }
 
-/** @internal What `reconstruct` writes, of images spread over a set. */
+/** @internal Draws the grid that `reconstruct` writes, of images spread over a set. */
 export async function reconstructionGrid(
   tokenizer: Tokenizer,
   set: ImageSet,
   { teacher, count, ratio, seed, precision, zoom }: Required<ReconstructOptions>
 ): Promise<Omit<Reconstructed, 'file'> & { sheet: Image }> {
   const { imageSize: size } = tokenizer.config
-  const chosen = Math.min(count, set.size)
-  const spread = Array.from({ length: chosen }, (_, i) => Math.floor((i * set.size) / chosen))
   const rows: Image[][] = []
   const qualities: number[] = []
-  for await (const { images, indices } of evaluationBatches(subset(set, spread), { size, batch: 32 })) {
+  for await (const { images, indices } of evaluationBatches(spread(set, count), { size, batch: 32 })) {
     using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
     using latents = await tokenizer.encode(input, { precision })
     using decoded = await tokenizer.decode(latents, { precision })
@@ -110,7 +110,10 @@ export async function reconstructionGrid(
   return { sheet, images: rows.length, psnr: mean, columns }
 }
 
-/** @internal The training's masks at one ratio, random and (with a teacher) semantic: each gives the mask of image i. */
+/**
+ * @internal Draws training's masks at one ratio, random and (with a teacher) semantic. Each returned function gives
+ *   image i's mask.
+ */
 export async function drawMasks(
   { config }: Pick<Tokenizer, 'config'>,
   teacher: Teacher | null,

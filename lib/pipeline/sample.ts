@@ -5,36 +5,36 @@ import type { Image } from '../data/decode.js'
 import { grid, writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
 import { invalidParameter, MactokError } from '../errors.js'
-import { NpzWriter } from '../files/npz.js'
+import { NpzWriter } from '../files/npz-writer.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 
 export interface SampleImagesOptions extends Omit<SampleOptions, 'tokenizer' | 'onStep' | 'signal'> {
-  /** A folder for one PNG an image, `000000.png`, …: the sample's number. */
+  /** A folder for one PNG per image, named by the sample's number: `000000.png`, …. */
   folder?: string
   /** One PNG with all images. */
   grid?: string
   /** Columns of the grid. Default: the number of classes given, else 8. */
   columns?: number
-  /** ADM's `.npz`. */
+  /** An `.npz` in ADM's layout. */
   npz?: string
-  /** Images in one pass. Default 64. */
+  /** Images per pass. Default 64. */
   batch?: number
   onProgress?: (done: number, total: number) => void
-  /** Stops between two steps; nothing incomplete is left of a grid or an `.npz`. */
+  /** Stops between two steps, leaving no incomplete grid or `.npz`. */
   signal?: AbortSignal
 }
 
 export interface SampledImages {
   images: number
   interrupted: boolean
-  /** How many of each label. */
+  /** Number of images by label. */
   labels: Record<number, number>
 }
 
 /**
  * Draws samples and writes them as images.
- * @throws {TypeError | RangeError} wrong options, no place to write to
+ * @throws {TypeError | RangeError} for wrong options, or nothing to write to
  * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's, without `force`
  */
 export async function sampleImages(

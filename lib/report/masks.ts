@@ -2,10 +2,10 @@ import { stat } from 'node:fs/promises'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import { grid } from '../data/image.js'
-import { subset } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import { sliceImages } from '../data/levels.js'
 import { loadSharp } from '../data/sharp.js'
+import { spread } from '../data/spread.js'
 import { maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
 import { Teacher } from '../teacher/teacher.js'
@@ -42,10 +42,8 @@ export async function drawMaskSheet(
   using teacher = found ? await Teacher.load(weights, { ...place, grid: size / patchSize }) : null
   const set = await imageSource(from).open()
   try {
-    const count = Math.min(rows, set.size)
-    const spread = Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
     const sheet: Image[] = []
-    for await (const { images } of evaluationBatches(subset(set, spread), { size, batch: 1 })) {
+    for await (const { images } of evaluationBatches(spread(set, rows), { size, batch: 1 })) {
       const [original] = sliceImages(images, size) as [Image]
       using input = tensor(images, [1, size, size, 3], { dtype: 'uint8' })
       const ratios = parts.map((part) => part * masking.max)

@@ -1,9 +1,10 @@
-/** Where a network's weights lie: model folders, checkpoint folders and run folders. */
+/** Finds a network's configuration and weights in model, checkpoint and run folders. */
 
-import { access, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
+import { exists } from '../files/stat.js'
 import { newestCheckpoint } from './checkpoint.js'
 
 export const modelFile = 'model.safetensors'
@@ -11,22 +12,16 @@ const emaFile = 'ema.safetensors'
 const configFile = 'config.json'
 
 export interface ModelFiles {
-  /** What `config.json` says. */
+  /** The content of `config.json`. */
   config: Record<string, unknown>
   weights: string
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false
-  )
-
 /**
- * Resolves a model folder, a checkpoint folder, or a run folder (its newest complete checkpoint).
- * @param kind - what the folder should hold, `tokenizer`
- * @param raw - the weights in training instead of their average, where there are both
- * @throws {MactokError} ERR_FORMAT when the folder holds no such model
+ * Finds the model in a model folder, a checkpoint folder, or a run folder (its newest complete checkpoint).
+ * @param kind - the expected kind of model, `tokenizer`
+ * @param raw - prefer the weights in training to their moving average
+ * @throws {MactokError} ERR_FORMAT when the folder has no such model
  */
 export async function findModel(folder: string, kind: string, raw: boolean): Promise<ModelFiles> {
   const checkpoint = (await exists(join(folder, configFile))) ? null : await newestCheckpoint(folder)
@@ -56,6 +51,6 @@ async function readConfig(file: string, kind: string): Promise<Record<string, un
   return content
 }
 
-/** Writes `config.json`: with `model.safetensors` beside it a folder is a model. */
+/** Writes the `config.json` of a model folder. */
 export const writeConfig = (folder: string, kind: string, config: object): Promise<void> =>
   writeJson(join(folder, configFile), { formatVersion: 1, model: kind, ...config })

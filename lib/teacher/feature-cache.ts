@@ -1,14 +1,14 @@
-/** A teacher's features on disk, for training that sees every image in the same one or two views. */
+/** Caches a teacher's features on disk, for training that sees every image in the same one or two views. */
 
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { mirrored } from '../data/crop.js'
+import { mirrorPixels } from '../data/crop.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
 import { MactokError } from '../errors.js'
-import { fileSize } from '../files/files.js'
+import { fileSize } from '../files/stat.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
@@ -17,41 +17,41 @@ import { writeSafetensors } from '../weights/writer.js'
 import type { Teacher } from './teacher.js'
 
 export interface FeatureCacheOptions {
-  /** Where caches lie; each of them in a folder of its own, named by what decides its contents. */
+  /** The folder of all caches. Each has a sub-folder, named by a hash of what its contents depend on. */
   folder: string
   set: ImageSet
   teacher: Teacher
   /** Side of the square images, in pixels. */
   size: number
-  /** Whether mirrored images are met too. */
+  /** Whether training sees mirrored images as well. */
   flip: boolean
   precision: Precision
   onProgress?: ((done: number, total: number) => void) | undefined
   onBroken?: ((broken: Broken) => void) | undefined
-  /** Ends the work after the images in hand; what is on disk by then stays. */
+  /** Stops after the current batch; complete shards stay on disk. */
   signal?: AbortSignal | undefined
 }
 
-const SHARD_BYTES = 32 * 2 ** 20
-const BATCH = 64
-/** Bytes of an image's hash: enough to tell the views of one image from each other and from other pixels. */
-const HASH = 8
+const shardBytes = 32 * 2 ** 20
+const batchSize = 64
+/** Bytes of a view's hash: enough to distinguish the views of one image from each other and from other pixels. */
+const hashBytes = 8
 
-const hashOf = (pixels: Uint8Array): Buffer => createHash('sha256').update(pixels).digest().subarray(0, HASH)
+const hashOf = (pixels: Uint8Array): Buffer => createHash('sha256').update(pixels).digest().subarray(0, hashBytes)
 
 /**
- * `cls` and patch features as float16, beside a hash of the pixels that they were computed from. Written in shards, each complete or
- * not there, so that an interrupted computation goes on where it was.
+ * `cls` and patch features as float16, with a hash of the pixels that they were computed from. Written in shards, each
+ * complete or absent, so that an interrupted computation can be resumed.
  */
 export class FeatureCache implements AsyncDisposable {
   readonly #size: number
-  /** Views an image. */
+  /** Views per image. */
   readonly #views: number
   readonly #perShard: number
   /** 1 + N and D. */
   readonly #shape: readonly [number, number]
   readonly #shards: SafetensorsFile[]
-  /** [images · views, HASH] by shard. */
+  /** [images · views, hashBytes], by shard. */
   readonly #hashes: Uint8Array[]
 
   private constructor(layout: Layout, size: number, shards: SafetensorsFile[], hashes: Uint8Array[]) {
@@ -64,8 +64,8 @@ export class FeatureCache implements AsyncDisposable {
   }
 
   /**
-   * Opens the cache of a set, after computing what is missing of it; null when the signal ended that.
-   * @throws {RangeError} for images that are not square, of which training would see changing parts
+   * Opens the cache of a set, computing what is missing; null when the signal stopped that.
+   * @throws {RangeError} for images that are not square, because training would see varying parts of them
    */
   static async open(options: FeatureCacheOptions): Promise<FeatureCache | null> {
     const layout = await layoutOf(options)
@@ -90,7 +90,7 @@ export class FeatureCache implements AsyncDisposable {
           shard.metadata.identity !== layout.identity ||
           shard.info('pixels').shape[0] !== (end - first) * layout.views
         ) {
-          throw new MactokError('ERR_FORMAT', `${file} holds other features than its folder: delete it`)
+          throw new MactokError('ERR_FORMAT', `${file} does not belong to its folder's features: delete it`)
         }
         hashes.push(await shard.bytes('pixels'))
         onProgress?.(end, set.size)
@@ -103,9 +103,9 @@ export class FeatureCache implements AsyncDisposable {
   }
 
   /**
-   * The features of a training batch, float16 [B, 1 + N, D] with `cls` first; the caller disposes it.
-   * @param images - uint8 [B, size, size, 3]: each must be one of the views of image indices[i], pixel by pixel
-   * @throws {MactokError} ERR_FORMAT when it is not
+   * Reads the features of a training batch, float16 [B, 1 + N, D] with `cls` first; the caller disposes them.
+   * @param images - uint8 [B, size, size, 3]: image i must equal one of the views of image indices[i] in every pixel
+   * @throws {MactokError} ERR_FORMAT when one does not
    */
   async features({ images, indices }: { images: Uint8Array; indices: ArrayLike<number> }): Promise<NativeTensor> {
     const [tokens, width] = this.#shape
@@ -127,12 +127,14 @@ export class FeatureCache implements AsyncDisposable {
     const first = (index % this.#perShard) * this.#views
     const hash = hashOf(pixels)
     for (let view = first; view < first + this.#views; view++) {
-      if (hash.equals((this.#hashes[shard] as Uint8Array).subarray(view * HASH, (view + 1) * HASH)))
-        return { shard, view }
+      const cached = (this.#hashes[shard] as Uint8Array).subarray(view * hashBytes, (view + 1) * hashBytes)
+      if (hash.equals(cached)) return { shard, view }
     }
+    const cause = 'its file has changed, or training crops it'
     throw new MactokError(
       'ERR_FORMAT',
-      `Image ${index} is not what the teacher's features were computed from: its file has changed, or training crops it. Delete the cache, or train without teacher.cache.`
+      `Image ${index} is not what the teacher's features were computed from: ${cause}. ` +
+        'Delete the cache, or train without teacher.cache.'
     )
   }
 
@@ -151,30 +153,30 @@ interface Layout {
 
 async function layoutOf({ folder, set, teacher, size, flip, precision }: FeatureCacheOptions): Promise<Layout> {
   const { config } = teacher
-  const hash = createHash('sha256')
-  const [teacherHash, names] = [await teacher.identity(), createHash('sha256')]
+  const teacherHash = await teacher.identity()
+  const names = createHash('sha256')
   for (let i = 0; i < set.size; i++) names.update(`${set.sample(i).name}\n`)
   const { grid, patchSize } = config
-  hash.update(
-    JSON.stringify({
-      formatVersion: 1,
-      teacherHash,
-      grid,
-      patchSize,
-      size,
-      flip,
-      precision,
-      names: names.digest('hex')
-    })
-  )
-  const identity = hash.digest('hex')
+  const contents = {
+    formatVersion: 1,
+    teacherHash,
+    grid,
+    patchSize,
+    size,
+    flip,
+    precision,
+    names: names.digest('hex')
+  }
+  const identity = createHash('sha256').update(JSON.stringify(contents)).digest('hex')
   const shape = [1 + grid ** 2, config.vit.width] as const
   const views = flip ? 2 : 1
-  const perShard = Math.max(1, Math.floor(SHARD_BYTES / (views * shape[0] * shape[1] * 2)))
+  const perShard = Math.max(1, Math.floor(shardBytes / (views * shape[0] * shape[1] * 2)))
   return { folder: join(folder, identity.slice(0, 16)), identity, views, perShard, shape }
 }
 
-/** Computes and writes the shard of images [first, end); broken ones have a hash that no image has. False: interrupted. */
+/**
+ * Computes and writes the shard of images [first, end); unreadable ones get a hash of zeros. False when interrupted.
+ */
 async function computeShard(
   file: string,
   first: number,
@@ -184,18 +186,22 @@ async function computeShard(
 ): Promise<boolean> {
   const rows = (end - first) * views
   const features = new Uint16Array(rows * tokens * width)
-  const pixels = new Uint8Array(rows * HASH)
+  const pixels = new Uint8Array(rows * hashBytes)
   for await (const { images, indices } of evaluationBatches(set, {
-    ...{ size, batch: BATCH, start: first, end, whole: true },
+    size,
+    batch: batchSize,
+    start: first,
+    end,
+    whole: true,
     ...(onBroken && { onBroken })
   })) {
     if (signal?.aborted) return false
-    for (const [view, shown] of (views === 2 ? [images, mirrored(images, size)] : [images]).entries()) {
+    for (const [view, shown] of (views === 2 ? [images, mirrorPixels(images, size)] : [images]).entries()) {
       const computed = await viewFeatures(teacher, shown, indices.length, size, precision)
       for (const [row, index] of indices.entries()) {
         const place = (index - first) * views + view
         const bytes = size * size * 3
-        pixels.set(hashOf(shown.subarray(row * bytes, (row + 1) * bytes)), place * HASH)
+        pixels.set(hashOf(shown.subarray(row * bytes, (row + 1) * bytes)), place * hashBytes)
         features.set(computed.cls.subarray(row * width, (row + 1) * width), place * tokens * width)
         const patches = (tokens - 1) * width
         features.set(computed.patches.subarray(row * patches, (row + 1) * patches), (place * tokens + 1) * width)
@@ -205,7 +211,7 @@ async function computeShard(
   }
   const tensors = [
     { name: 'features', dtype: 'float16', shape: [rows, tokens, width], data: features },
-    { name: 'pixels', dtype: 'uint8', shape: [rows, HASH], data: pixels }
+    { name: 'pixels', dtype: 'uint8', shape: [rows, hashBytes], data: pixels }
   ] as const
   await writeSafetensors(file, tensors, { identity })
   return true

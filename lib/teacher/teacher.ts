@@ -1,20 +1,20 @@
 import { createHash } from 'node:crypto'
-import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { positive } from '../checks.js'
+import { MactokError } from '../errors.js'
 import type { NativeTeacher, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
-import type { Dinov2Config } from '../weights/dinov2.js'
+import { type Dinov2Config, openDinov2 } from '../weights/dinov2.js'
 import { fitDinov2 } from '../weights/fit.js'
-import { openDinov2 } from '../weights/named.js'
-import { disposeState, toState } from '../weights/state.js'
+import { disposeState, loadInto } from '../weights/state.js'
 
 export interface TeacherOptions {
-  /** Patches a side that its features should have: the tokenizer's grid, 16 for 256-pixel images with patches of 16. */
+  /** Patches per side of its features: the tokenizer's grid, 16 for 256-pixel images with patches of 16. */
   grid: number
-  /** Side of a patch; default the checkpoint's own (14). Another one resamples the kernel, the SoftVQ way. */
+  /** Side of a patch in pixels. Default: the checkpoint's (14). Any other resamples the kernel, as SoftVQ does. */
   patchSize?: number | null
   /** Default `auto`. */
   device?: string
@@ -28,8 +28,9 @@ export interface TeacherFeatures {
 }
 
 /**
- * A frozen DINOv2 (with or without registers): the judge of what matters in an image and the target of alignment.
- * Images are resized to grid · patchSize pixels (bicubic without antialias, as REPA) and normalised by ImageNet's statistics.
+ * A frozen DINOv2 (with or without registers): ranks patches for semantic masks, and is the target of alignment.
+ * Images are resized to grid · patchSize pixels (bicubic without antialias, as REPA) and normalised by ImageNet's
+ * statistics.
  */
 export class Teacher implements Disposable {
   readonly #native: NativeTeacher
@@ -54,32 +55,25 @@ export class Teacher implements Disposable {
    */
   static async load(weights: string, options: TeacherOptions): Promise<Teacher> {
     const { grid, patchSize = null } = options ?? {}
-    if (!Number.isInteger(grid) || grid < 1) throw outOfRange('grid', 'a positive integer', grid)
-    if (patchSize !== null && (!Number.isInteger(patchSize) || patchSize < 1)) {
-      throw outOfRange('patchSize', 'a positive integer', patchSize)
-    }
+    positive('grid', grid)
+    if (patchSize !== null) positive('patchSize', patchSize)
     const device = resolveDevice(options.device)
-    const checkpoint = await openDinov2(weights)
-    try {
-      const { config } = checkpoint
-      const patch = patchSize ?? config.patchSize
-      const network = await native(
-        addon().createTeacher({ vit: config.vit, patchSize: patch, inputSize: grid * patch }, device)
-      )
-      const state = await toState(checkpoint.weights)
-      await fitDinov2(state, config, { grid, patchSize: patch })
-      await native(network.load(state)).finally(() => disposeState(state))
-      return new Teacher(network, { ...config, grid, patchSize: patch })
-    } finally {
-      await checkpoint.close()
-    }
+    await using checkpoint = await openDinov2(weights)
+    const { config } = checkpoint
+    const fitted = { ...config, grid, patchSize: patchSize ?? config.patchSize }
+    const inputSize = grid * fitted.patchSize
+    const network = await native(
+      addon().createTeacher({ vit: config.vit, patchSize: fitted.patchSize, inputSize }, device)
+    )
+    await loadInto(network, checkpoint.weights, { fit: (state) => fitDinov2(state, config, fitted) })
+    return new Teacher(network, fitted)
   }
 
   get device(): string {
     return this.native.device
   }
 
-  /** Features of images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
+  /** Computes features of images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
   async features(images: Images, { precision = 'fp32' }: { precision?: Precision } = {}): Promise<TeacherFeatures> {
     checkImages(images)
     checkPrecision(precision)
@@ -87,18 +81,18 @@ export class Teacher implements Disposable {
     return { cls: Tensor.wrap(cls), patches: Tensor.wrap(patches) }
   }
 
-  /** Cosine similarity of `cls` with each patch, [B, grid²] row by row: what semantic masks hide first. */
+  /** Cosine similarity of `cls` with each patch, [B, grid²] row by row: semantic masks hide the highest first. */
   async similarity(
     images: Images,
     { grid = this.config.grid, precision = 'fp32' }: { grid?: number; precision?: Precision } = {}
   ): Promise<Tensor<'float32'>> {
     checkImages(images)
     checkPrecision(precision)
-    if (!Number.isInteger(grid) || grid < 1) throw invalidParameter('grid', 'a positive integer', grid)
+    positive('grid', grid)
     return Tensor.wrap(await native(this.native.similarity(images.native, grid, precision)))
   }
 
-  /** @internal SHA-256 of the weights, resampled as they are. */
+  /** @internal SHA-256 of the weights after resampling. */
   async identity(): Promise<string> {
     const hash = createHash('sha256')
     const state = this.native.state()
@@ -109,7 +103,7 @@ export class Teacher implements Disposable {
     return hash.digest('hex')
   }
 
-  /** Frees the weights; may be called any number of times. */
+  /** Frees the weights. Safe to call repeatedly. */
   dispose(): void {
     this.#disposed = true
     this.#native.dispose()

@@ -1,6 +1,6 @@
 import { invalidParameter } from '../errors.js'
 
-/** Every dtype and the typed array of its elements. The two 16-bit floats travel as their bits. */
+/** Every dtype and the typed array of its elements. The two 16-bit floats are represented by their bits. */
 export interface TypedArrays {
   float32: Float32Array
   float64: Float64Array
@@ -34,11 +34,11 @@ const constructors: { [D in DType]: Constructor<TypedArrays[D]> } = {
 
 export const dtypes = Object.keys(constructors) as DType[]
 
-/** The elements of a buffer as the dtype's typed array, without a copy. */
+/** Views a buffer as the dtype's typed array, without a copy. */
 export const asTypedArray = <D extends DType>(dtype: D, buffer: ArrayBuffer): TypedArrays[D] =>
   new constructors[dtype](buffer)
 
-/** The dtype that an array's class stands for: `Uint16Array` for none, since two dtypes share it. */
+/** The dtype of each array class; none for `Uint16Array`, which two dtypes share. */
 const dtypeOfClass: Record<string, DType> = {
   Float32Array: 'float32',
   Float64Array: 'float64',
@@ -53,19 +53,19 @@ const dtypeOfClass: Record<string, DType> = {
 
 const className = (data: object): string => data.constructor.name
 
-/** The dtype of `data`, checked against the one that was asked for. */
-export function dtypeOf(data: unknown, wanted: DType | undefined): DType {
+/** The dtype of `data`, checked against the requested one. */
+export function dtypeOf(data: unknown, requested: DType | undefined): DType {
   if (!ArrayBuffer.isView(data) || !('BYTES_PER_ELEMENT' in data)) {
     throw invalidParameter('data', 'a typed array', data)
   }
-  if (wanted === undefined) {
+  if (requested === undefined) {
     const dtype = dtypeOfClass[className(data)]
-    if (!dtype) throw invalidParameter('dtype', `float16 or bfloat16 with a ${className(data)}`, wanted)
+    if (!dtype) throw invalidParameter('dtype', `float16 or bfloat16 with a ${className(data)}`, requested)
     return dtype
   }
-  if (!dtypes.includes(wanted)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, wanted)
-  const expected = (constructors[wanted] as unknown as { name: string }).name
+  if (!dtypes.includes(requested)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, requested)
+  const expected = (constructors[requested] as unknown as { name: string }).name
   const fits = className(data) === expected || (expected === 'Uint8Array' && dtypeOfClass[className(data)] === 'uint8')
-  if (!fits) throw invalidParameter('data', `a ${expected} (dtype ${wanted})`, className(data))
-  return wanted
+  if (!fits) throw invalidParameter('data', `a ${expected} (dtype ${requested})`, className(data))
+  return requested
 }

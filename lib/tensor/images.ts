@@ -7,7 +7,7 @@ export type Images = Tensor<'uint8'> | Tensor<'float32'>
 
 const layout = 'a uint8 tensor [B, H, W, 3] or a float32 tensor [B, 3, H, W]'
 
-/** Checks dtype and shape; `size` demands square images of that side. */
+/** Checks dtype and shape; with `size`, images must be squares of that side. */
 export function checkImages(images: unknown, size?: number): asserts images is Images {
   if (!(images instanceof Tensor)) throw invalidParameter('images', layout, images)
   const { dtype, shape } = images

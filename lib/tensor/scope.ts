@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { invalidParameter } from '../errors.js'
+import { callback } from '../checks.js'
 
 const current = new AsyncLocalStorage<Set<Disposable>>()
 
-/** Registers a resource with the innermost scope that runs, if any. */
+/** Registers a resource with the innermost running scope, if any. */
 export const track = (resource: Disposable): void => {
   current.getStore()?.add(resource)
 }
@@ -11,7 +11,7 @@ export const track = (resource: Disposable): void => {
 const isDisposable = (value: unknown): value is Disposable =>
   typeof value === 'object' && value !== null && Symbol.dispose in value
 
-/** The resources in a scope's result: itself, or those in an array or a plain object. */
+/** The disposable values in a scope's result: itself, or those in an array or a plain object. */
 function resourcesIn(result: unknown): Disposable[] {
   if (isDisposable(result)) return [result]
   if (Array.isArray(result)) return result.flatMap(resourcesIn)
@@ -31,11 +31,11 @@ const isPromise = (value: unknown): value is Promise<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 
 /**
- * Runs `body` and disposes every tensor that it made, except those in its result (a tensor, an array or a plain object of them).
- * Works with synchronous and asynchronous bodies; scopes nest.
+ * Runs `body` and disposes every tensor that it creates, except those in its result (a tensor, or an array or plain
+ * object of tensors). Works with synchronous and asynchronous bodies; scopes nest.
  */
 export function scope<T>(body: () => T): T {
-  if (typeof body !== 'function') throw invalidParameter('body', 'a function', body)
+  callback('body', body)
   const resources = new Set<Disposable>()
   const outer = current.getStore()
   const end = (result?: unknown) => current.run(outer as Set<Disposable>, () => close(resources, result))

@@ -1,3 +1,4 @@
+import { text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { DeviceMemory, NativeTensor } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
@@ -7,10 +8,10 @@ import { asTypedArray, type DType, dtypeOf, dtypes, type TypedArrays } from './d
 import { track } from './scope.js'
 
 /**
- * A LibTorch tensor: a handle on elements that live on a device.
+ * A LibTorch tensor: a handle to elements on a device.
  *
- * Handles are released by `dispose()`, by `using`, at the end of a `scope`, or by the garbage collector. Disposing one handle
- * leaves every other handle on the same elements valid.
+ * Handles are released by `dispose()`, by `using`, at the end of a `scope`, or by the garbage collector. Disposing a
+ * handle leaves all other handles to the same elements valid.
  */
 export class Tensor<D extends DType = DType> implements Disposable {
   readonly #native: NativeTensor
@@ -53,42 +54,42 @@ export class Tensor<D extends DType = DType> implements Disposable {
     return this.#native.disposed
   }
 
-  /** A copy of the elements in row-major order; float16 and bfloat16 as their bits (see `toFloat32`). */
+  /** Copies the elements in row-major order; float16 and bfloat16 as their bits (see `toFloat32`). */
   async data(): Promise<TypedArrays[D]> {
     const { dtype } = this
     return asTypedArray(dtype, await native(this.native.read()))
   }
 
-  /** A copy of the elements as float32 numbers, whatever the dtype. */
+  /** Copies the elements as float32 numbers, whatever the dtype. */
   async toFloat32(): Promise<Float32Array> {
     using converted = await this.to({ dtype: 'float32', device: 'cpu' })
     return converted.data()
   }
 
-  /** The tensor on another device, in another dtype, or both. */
+  /** Copies the tensor to another device, converts it to another dtype, or both. */
   async to<T extends DType = D>(target: { device?: string; dtype?: T }): Promise<Tensor<T>> {
     const { device = this.device, dtype = this.dtype } = target
     if (!dtypes.includes(dtype)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, dtype)
-    if (typeof device !== 'string') throw invalidParameter('device', 'cpu, cuda or cuda:<index>', device)
-    return Tensor.wrap<T>(await native(synchronous(() => this.native.to(device, dtype))))
+    text('device', 'cpu, cuda or cuda:<index>', device)
+    return Tensor.wrap<T>(await native(translateErrors(() => this.native.to(device, dtype))))
   }
 
-  /** Rows [start, end) of the first dimension, sharing the elements. */
+  /** A view of rows [start, end) of the first dimension. */
   slice(start: number, end: number): Tensor<D> {
     const rows = this.shape[0]
     if (rows === undefined) throw outOfRange('slice', 'a tensor with at least one dimension', this.shape)
     if (!Number.isInteger(start) || start < 0 || start > rows) throw outOfRange('start', `0 to ${rows}`, start)
     if (!Number.isInteger(end) || end < start || end > rows) throw outOfRange('end', `${start} to ${rows}`, end)
-    return synchronous(() => Tensor.wrap<D>(this.native.slice(start, end)))
+    return translateErrors(() => Tensor.wrap<D>(this.native.slice(start, end)))
   }
 
   /** The same elements in another shape of the same size. */
   reshape(shape: readonly number[]): Tensor<D> {
     checkShape(shape, this.size)
-    return synchronous(() => Tensor.wrap<D>(this.native.reshape([...shape])))
+    return translateErrors(() => Tensor.wrap<D>(this.native.reshape([...shape])))
   }
 
-  /** Lets go of the elements; may be called any number of times. */
+  /** Releases this handle. Safe to call repeatedly. */
   dispose(): void {
     this.#native.dispose()
   }
@@ -102,11 +103,12 @@ function checkShape(shape: unknown, size: number): asserts shape is number[] {
   if (!Array.isArray(shape) || !shape.every((length) => Number.isInteger(length) && length >= 0)) {
     throw invalidParameter('shape', 'an array of non-negative integers', shape)
   }
-  const wanted = shape.reduce((product, length) => product * length, 1)
-  if (wanted !== size) throw outOfRange('shape', `a product of ${size}, the number of elements`, shape)
+  const count = shape.reduce((product, length) => product * length, 1)
+  if (count !== size) throw outOfRange('shape', `a product of ${size}, the number of elements`, shape)
 }
 
-function synchronous<T>(action: () => T): T {
+/** Runs a synchronous native call, turning its errors into ours. */
+function translateErrors<T>(action: () => T): T {
   try {
     return action()
   } catch (error) {
@@ -115,13 +117,13 @@ function synchronous<T>(action: () => T): T {
 }
 
 export interface TensorOptions<D extends DType> {
-  /** Taken from the array's class when left out; needed for a Uint16Array and for bool. */
+  /** Default: that of the array's class. Required for a Uint16Array and for bool. */
   dtype?: D
   /** `cpu` (default), `cuda` or `cuda:<index>`. */
   device?: string
 }
 
-/** What an array's class stands for when no dtype is given. */
+/** The default dtype of each array class. */
 interface DTypeOfClass {
   Float32Array: 'float32'
   Float64Array: 'float64'
@@ -137,8 +139,8 @@ type DTypeOfArray<A> = A extends { readonly [Symbol.toStringTag]: infer Name ext
   : DType
 
 /**
- * A tensor with a copy of `data`, which may be changed or detached afterwards.
- * @param shape - sizes whose product is the array's length; default one dimension
+ * Creates a tensor with a copy of `data`, which may be changed or detached afterwards.
+ * @param shape - sizes whose product is the array's length. Default: one dimension
  */
 export function tensor<A extends TypedArrays[DType]>(
   data: A,
@@ -157,8 +159,8 @@ export function tensor(
 ): Tensor {
   const type = dtypeOf(data, dtype)
   checkShape(shape, data.length)
-  if (typeof device !== 'string') throw invalidParameter('device', 'cpu, cuda or cuda:<index>', device)
-  return synchronous(() => Tensor.wrap(addon().tensor(data, type, [...shape], device)))
+  text('device', 'cpu, cuda or cuda:<index>', device)
+  return translateErrors(() => Tensor.wrap(addon().tensor(data, type, [...shape], device)))
 }
 
 /** Concatenates tensors of one dtype along the first dimension. */
@@ -169,12 +171,15 @@ export async function concatenate<D extends DType>(tensors: readonly Tensor<D>[]
   return Tensor.wrap<D>(await native(addon().cat(tensors.map((item) => item.native))))
 }
 
-/** What is alive in this thread: tensor handles, the bytes that they share (each storage once), and the networks' own bytes. */
+/**
+ * What is alive in this thread: tensor handles, the bytes behind them (each storage counted once), and the bytes of
+ * networks.
+ */
 export const memory = (): { tensors: number; bytes: number; modelBytes: number } => addon().memory()
 
 /**
- * A CUDA device's memory; null for the CPU.
- * @param device - as everywhere; default `auto`
+ * Memory of a CUDA device; null for the CPU.
+ * @param device - `auto` (default), `cpu`, `cuda` or `cuda:<index>`
  */
 export async function deviceMemory(device?: string): Promise<DeviceMemory | null> {
   const name = resolveDevice(device)

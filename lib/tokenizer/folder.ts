@@ -4,16 +4,18 @@ import { parseConfig } from '../config.js'
 import { findModel, writeConfig } from '../runs/model-folder.js'
 import { type TokenizerConfig, tokenizerSchema } from './schema.js'
 
-export interface TokenizerFiles {
+export interface FoundTokenizer {
   config: TokenizerConfig
+  /** The weights' file. */
   weights: string
 }
 
-/** Resolves a tokenizer's folder as findModel does. */
-export async function findTokenizer(folder: string, raw = false): Promise<TokenizerFiles> {
+/** Finds a tokenizer in a model, checkpoint or run folder, as `findModel` does. */
+export async function findTokenizer(folder: string, raw = false): Promise<FoundTokenizer> {
   const { config, weights } = await findModel(folder, 'tokenizer', raw)
   return { config: parseConfig(tokenizerSchema, config.tokenizer, 'tokenizer'), weights }
 }
 
-export const writeModelConfig = (folder: string, tokenizer: TokenizerConfig): Promise<void> =>
+/** Writes the `config.json` of a tokenizer folder. */
+export const writeTokenizerConfig = (folder: string, tokenizer: TokenizerConfig): Promise<void> =>
   writeConfig(folder, 'tokenizer', { tokenizer })

@@ -1,7 +1,7 @@
 import type { NativeTokenizerConfig, NativeVitConfig } from '../native/addon.js'
 import type { TokenizerConfig } from './schema.js'
 
-/** What both networks have in common and nobody sets: exact GELU, eps 1e-6, no registers. */
+/** Adds what both networks share and nobody configures: exact GELU, eps 1e-6, no registers. */
 const vit = (config: TokenizerConfig['encoder']): NativeVitConfig => ({
   ...config,
   mlp: 'gelu',
@@ -9,7 +9,7 @@ const vit = (config: TokenizerConfig['encoder']): NativeVitConfig => ({
   normEps: 1e-6
 })
 
-/** The complete configuration that C++ takes. `checkpointing` recomputes blocks in the backward pass to save memory. */
+/** The complete configuration for C++. `checkpointing` recomputes blocks in the backward pass to save memory. */
 export const nativeTokenizerConfig = (config: TokenizerConfig, checkpointing = false): NativeTokenizerConfig => ({
   ...config,
   encoder: vit(config.encoder),

@@ -2,12 +2,12 @@ import type { TokenizerConfigInput } from './schema.js'
 
 const large = { width: 1024, depth: 24, heads: 16 }
 
-/** A ViT of `width` with heads of 32 or 48 channels, trained from scratch: LayerScale starts at 1. */
+/** A small ViT that is trained from scratch, so LayerScale starts at 1. */
 const tiny = (width: number, depth: number, heads: number) => ({ width, depth, heads, layerScale: 1 })
 
 /**
- * Architectures by name. `mactok-<size>-<pixels>-<tokens>` are the rows of the paper's tables; `bl` has the large decoder.
- * The tiny ones train on a laptop's CPU.
+ * Architectures by name. `mactok-<size>-<pixels>-<tokens>` are the rows of the paper's tables; `bl` has a large
+ * decoder. The tiny ones can be trained on a laptop's CPU.
  */
 export const tokenizerPresets = {
   'mactok-b-256-64': { imageSize: 256, latentTokens: 64 },

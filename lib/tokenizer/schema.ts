@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 const positive = z.number().int().positive()
 
-/** One vision transformer: the encoder or the decoder. */
+/** A vision transformer: the encoder or the decoder. */
 export const vitSchema = z.strictObject({
   width: positive.default(768).describe('D, the width of the tokens'),
   depth: positive.default(12).describe('number of blocks'),
@@ -14,7 +14,7 @@ export const vitSchema = z.strictObject({
     .nullable()
     .default(1e-5)
     .describe('initial LayerScale: 1e-5 suits a DINOv2 initialisation, 1 a tiny model from scratch; null: none'),
-  /** Encoder on as in SoftVQ and MAETok, decoder off as in MAETok. */
+  /** On in the encoder as in SoftVQ and MAETok, off in the decoder as in MAETok. */
   cls: z.boolean(),
   positions: z
     .enum(['learned', 'rope'])
@@ -23,15 +23,15 @@ export const vitSchema = z.strictObject({
   ropeTheta: z.number().positive().default(10).describe('base of the RoPE frequencies')
 })
 
-/** The bottleneck of SoftVQ: each of K runs of tokens has a codebook of its own. */
+/** SoftVQ's bottleneck: the tokens are divided into K groups of consecutive tokens, each with its own codebook. */
 export const softvqSchema = z.strictObject({
   codebooks: positive.describe('K, a divisor of the latent tokens'),
-  codebookSize: positive.describe('codes in each'),
-  temperature: z.number().positive().describe('of the softmax over codes (SoftVQ: 0.07)'),
-  normalise: z.boolean().describe('tokens and codes at length 1')
+  codebookSize: positive.describe('codes per codebook'),
+  temperature: z.number().positive().describe('temperature of the softmax over codes (SoftVQ: 0.07)'),
+  normalise: z.boolean().describe('normalise tokens and codes to length 1')
 })
 
-/** The tokenizer's architecture (method.md §1 in the sources' terms: p, L, Z, D). */
+/** The tokenizer's architecture (method.md §1, with the papers' symbols p, L, Z and D). */
 export const tokenizerSchema = z
   .strictObject({
     imageSize: positive.default(256).describe('side of the square image, in pixels'),
@@ -41,21 +41,15 @@ export const tokenizerSchema = z
     bottleneck: z
       .enum(['kl', 'ae', 'softvq'])
       .default('kl')
-      .describe(
-        'kl: a Gaussian posterior (MacTok); ae: latents without one (MAETok); softvq: mixed from codes (SoftVQ)'
-      ),
-    // Absent otherwise: a default would change the identity of every tokenizer without it.
+      .describe('kl: a Gaussian posterior (MacTok); ae: plain latents (MAETok); softvq: mixtures of codes (SoftVQ)'),
+    // Optional without a default, which would change the identity of every tokenizer without it.
     softvq: softvqSchema.optional(),
     logvarRange: z
       .tuple([z.number(), z.number()])
       .default([-30, 20])
-      .describe('the log-variance is clamped to this range'),
-    encoder: vitSchema
-      .extend({ cls: z.boolean().default(true).describe('whether a cls token takes part') })
-      .prefault({}),
-    decoder: vitSchema
-      .extend({ cls: z.boolean().default(false).describe('whether a cls token takes part') })
-      .prefault({})
+      .describe('range to which the log-variance is clamped'),
+    encoder: vitSchema.extend({ cls: z.boolean().default(true).describe('use a cls token') }).prefault({}),
+    decoder: vitSchema.extend({ cls: z.boolean().default(false).describe('use a cls token') }).prefault({})
   })
   .superRefine((config, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })

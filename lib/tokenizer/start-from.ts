@@ -3,20 +3,20 @@ import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { readSafetensors } from '../weights/reader.js'
-import { disposeState, toState } from '../weights/state.js'
+import { loadInto } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { findTokenizer } from './folder.js'
 import type { TokenizerConfig } from './schema.js'
 import type { Tokenizer } from './tokenizer.js'
 
-/** What decides the latents. */
-const encoding = ({ decoder: _, ...rest }: TokenizerConfig): string => JSON.stringify(rest)
+/** Identifies the settings that the latents depend on. */
+const encodingKey = ({ decoder: _, ...rest }: TokenizerConfig): string => JSON.stringify(rest)
 
 /**
- * Gives a tokenizer the averaged weights of another one. Learned positions are resampled where the images have another size.
- * @param folder - a model, a checkpoint or a run
- * @param options.sameLatents - refuse a tokenizer of which the encoder is configured otherwise
- * @throws {RangeError} a tokenizer that differs in more than its image size
+ * Loads the averaged weights of another tokenizer. Learned positions are resampled when the image sizes differ.
+ * @param folder - a model, checkpoint or run folder
+ * @param options.sameLatents - refuse a tokenizer whose encoder is configured differently
+ * @throws {RangeError} for a tokenizer that differs in more than its image size
  */
 export async function startFrom(
   tokenizer: Tokenizer,
@@ -25,22 +25,14 @@ export async function startFrom(
 ): Promise<void> {
   const { config } = tokenizer
   const from = await findTokenizer(folder)
-  if (sameLatents && encoding(from.config) !== encoding(config)) {
+  if (sameLatents && encodingKey(from.config) !== encodingKey(config)) {
     throw outOfRange('init', 'a tokenizer with the same encoder and latents', folder)
   }
   if (from.config.patchSize !== config.patchSize) {
     throw outOfRange('init', `a tokenizer with patches of ${config.patchSize} pixels`, from.config.patchSize)
   }
-  const file = await readSafetensors(from.weights)
-  let state: NativeState = {}
-  try {
-    state = await toState(fileWeights(file))
-    await fitPositions(state, from.config, config)
-    await native(tokenizer.native.load(state))
-  } finally {
-    disposeState(state)
-    await file.close()
-  }
+  await using file = await readSafetensors(from.weights)
+  await loadInto(tokenizer.native, fileWeights(file), { fit: (state) => fitPositions(state, from.config, config) })
 }
 
 async function fitPositions(state: NativeState, from: TokenizerConfig, to: TokenizerConfig): Promise<void> {
@@ -52,7 +44,8 @@ async function fitPositions(state: NativeState, from: TokenizerConfig, to: Token
   for (const part of ['encoder', 'decoder'] as const) {
     const name = `${part}.pos_embed`
     const positions = state[name]
-    if (!positions) continue // rope replaces them in the decoder
+    // The decoder has none with RoPE.
+    if (!positions) continue
     state[name] = await native(addon().resamplePositions(positions, to[part].cls ? 1 : 0, old, wanted))
     positions.dispose()
   }

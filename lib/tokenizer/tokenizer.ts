@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { natural, pathTo } from '../checks.js'
 import { mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
@@ -11,10 +12,10 @@ import { modelFile } from '../runs/model-folder.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
-import { countElements, loadWeights, saveState } from '../weights/state.js'
+import { countElements, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
-import { initializeEncoder } from './encoder-init.js'
-import { findTokenizer, writeModelConfig } from './folder.js'
+import { initialiseEncoder } from './encoder-init.js'
+import { findTokenizer, writeTokenizerConfig } from './folder.js'
 import { nativeTokenizerConfig } from './native-config.js'
 import { type TokenizerPreset, tokenizerPresets } from './presets.js'
 import { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './schema.js'
@@ -22,37 +23,39 @@ import { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from
 export interface CreateOptions {
   /** `auto` (default), `cpu`, `cuda` or `cuda:<index>`. */
   device?: string
-  /** Decides the initial weights. Default 0. */
+  /** Seed of the initial weights. Default 0. */
   seed?: number
-  /** DINOv2 weights to start the encoder from: a name such as `dinov2-base` or a path. Default: none. */
+  /** DINOv2 weights to initialise the encoder from: a name such as `dinov2-base`, or a path. Default: none. */
   encoderInit?: string | null
-  /** Recompute the blocks in the backward pass instead of keeping their activations. */
+  /** Recompute activations in the backward pass instead of storing them. Default false. */
   checkpointing?: boolean
 }
 
 export interface LoadOptions {
+  /** `auto` (default), `cpu`, `cuda` or `cuda:<index>`. */
   device?: string
-  /** The weights in training instead of their average. Default false. */
+  /** Load the weights in training instead of their moving average. Default false. */
   raw?: boolean
-  /** Of `encode` and `decode` when they are not told otherwise. Default `fp32`. */
+  /** Default precision of `encode` and `decode`. Default `fp32`. */
   precision?: Precision
 }
 
 export interface EncodeOptions {
-  /** Draw from the posterior instead of taking its mean. */
+  /** Sample the posterior instead of taking its mean. Default false. */
   sample?: boolean
-  /** With `sample`: row i is drawn from (seed, firstIndex + i). */
+  /** With `sample`, row i depends on (seed, firstIndex + i) only. Both default to 0. */
   seed?: number
   firstIndex?: number
   /** Patches to hide from the encoder: uint8 or bool [B, N], 1 = hidden. */
   mask?: Tensor<'uint8'> | Tensor<'bool'>
+  /** Default: the tokenizer's. */
   precision?: Precision
 }
 
 export interface Posterior {
   /** [B, L, Z] */
   mean: Tensor<'float32'>
-  /** [B, L, Z]; null without a `kl` bottleneck. */
+  /** [B, L, Z]; null unless the bottleneck is `kl`. */
   logvar: Tensor<'float32'> | null
 }
 
@@ -64,7 +67,7 @@ export class Tokenizer implements Disposable {
   private constructor(
     network: NativeTokenizer,
     readonly config: TokenizerConfig,
-    /** Of `encode` and `decode` when they are not told otherwise. */
+    /** Default precision of `encode` and `decode`. */
     readonly precision: Precision = 'fp32'
   ) {
     this.#native = network
@@ -77,40 +80,37 @@ export class Tokenizer implements Disposable {
   }
 
   /**
-   * A tokenizer with initial weights, from a preset's name or a configuration.
-   * @throws {TypeError | RangeError} an unknown preset or setting, with the nearest known one
+   * Creates a tokenizer with initial weights from a preset's name or a configuration.
+   * @throws {TypeError | RangeError} for an unknown preset or setting, suggesting the closest known one
    */
   static async create(config: TokenizerPreset | TokenizerConfigInput, options: CreateOptions = {}): Promise<Tokenizer> {
     const complete = resolveTokenizerConfig(config)
     const { seed = 0, encoderInit = null, checkpointing = false } = options
-    if (!Number.isSafeInteger(seed) || seed < 0) throw outOfRange('seed', 'a non-negative integer', seed)
+    natural('seed', seed)
     const device = resolveDevice(options.device)
     const network = await native(addon().createTokenizer(nativeTokenizerConfig(complete, checkpointing), device, seed))
-    if (encoderInit !== null) await initializeEncoder(network, complete, encoderInit)
+    if (encoderInit !== null) await initialiseEncoder(network, complete, encoderInit)
     return new Tokenizer(network, complete)
   }
 
   /**
-   * Loads a model folder, a checkpoint, or a run folder (its newest complete checkpoint, averaged weights unless `raw`).
-   * @throws {MactokError} ERR_FORMAT when there is none
+   * Loads a tokenizer from a model folder, a checkpoint, or a run folder (its newest complete checkpoint); averaged
+   * weights unless `raw`.
+   * @throws {MactokError} ERR_FORMAT when the folder has no tokenizer
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Tokenizer> {
-    if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
+    pathTo('folder', folder)
     const { raw = false, precision = 'fp32' } = options
     checkPrecision(precision)
     const { config, weights } = await findTokenizer(folder, raw)
     const device = resolveDevice(options.device)
     const network = await native(addon().createTokenizer(nativeTokenizerConfig(config), device, 0))
-    const file = await readSafetensors(weights)
-    try {
-      await loadWeights(network, fileWeights(file))
-    } finally {
-      await file.close()
-    }
+    await using file = await readSafetensors(weights)
+    await loadInto(network, fileWeights(file))
     return new Tokenizer(network, config, precision)
   }
 
-  /** @internal A facade on a network of the trainer's. */
+  /** @internal Wraps a network that belongs to a trainer. */
   static wrap(network: NativeTokenizer, config: TokenizerConfig): Tokenizer {
     return new Tokenizer(network, config)
   }
@@ -130,15 +130,15 @@ export class Tokenizer implements Disposable {
   }
 
   /**
-   * Latents [B, L, Z] of images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]: the posterior's mean, or a draw from it.
+   * Encodes images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1], to latents [B, L, Z]: the posterior's mean,
+   * or a sample of it.
    */
   async encode(images: Images, options: EncodeOptions = {}): Promise<Tensor<'float32'>> {
     checkImages(images, this.config.imageSize)
     const { sample = false, seed = 0, firstIndex = 0, mask, precision = this.precision } = options
     checkPrecision(precision)
-    for (const [name, value] of Object.entries({ seed, firstIndex })) {
-      if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, 'a non-negative integer', value)
-    }
+    natural('seed', seed)
+    natural('firstIndex', firstIndex)
     const expected = `[${images.shape[0]}, ${this.patches}]`
     if (mask !== undefined && !(mask instanceof Tensor)) throw invalidParameter('mask', `a tensor ${expected}`, mask)
     if (mask && `[${mask.shape.join(', ')}]` !== expected) throw outOfRange('mask', expected, `[${mask.shape}]`)
@@ -146,7 +146,7 @@ export class Tokenizer implements Disposable {
     return Tensor.wrap(await native(this.native.encode(images.native, mask?.native ?? null, settings)))
   }
 
-  /** Mean and log-variance of the latents. */
+  /** Computes mean and log-variance of the latents' posterior. */
   async posterior(images: Images, { precision = this.precision }: { precision?: Precision } = {}): Promise<Posterior> {
     checkImages(images, this.config.imageSize)
     checkPrecision(precision)
@@ -154,7 +154,7 @@ export class Tokenizer implements Disposable {
     return { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
   }
 
-  /** Images float32 [B, 3, H, W] of latents [B, L, Z]: about [-1, 1], not clamped. */
+  /** Decodes latents [B, L, Z] to images float32 [B, 3, H, W], about [-1, 1], not clamped. */
   async decode(
     latents: Tensor,
     { precision = this.precision }: { precision?: Precision } = {}
@@ -171,17 +171,17 @@ export class Tokenizer implements Disposable {
     return Tensor.wrap(await native(this.native.decode(latents.native, precision)))
   }
 
-  /** Writes a model folder: `config.json` and `model.safetensors`, readable without mactok. */
+  /** Saves a model folder: `config.json` and `model.safetensors`, readable without MacTok. */
   async save(folder: string): Promise<void> {
-    if (typeof folder !== 'string') throw invalidParameter('folder', 'a path', folder)
+    pathTo('folder', folder)
     await mkdir(folder, { recursive: true })
     await saveState(join(folder, modelFile), this.native.state(), { format: 'pt', model: 'mactok tokenizer' })
-    await writeModelConfig(folder, this.config)
+    await writeTokenizerConfig(folder, this.config)
   }
 
   /**
-   * SHA-256 of what decides the latents: encoder and posterior projection with their configuration. A fine-tuned decoder leaves it
-   * unchanged, so that latents stay valid.
+   * SHA-256 of everything that latents depend on: encoder and posterior projection with their configuration.
+   * Fine-tuning the decoder does not change it, so that latents stay valid.
    */
   async identity(): Promise<string> {
     const hash = createHash('sha256')
@@ -198,7 +198,7 @@ export class Tokenizer implements Disposable {
     return hash.digest('hex')
   }
 
-  /** Frees the weights; may be called any number of times. */
+  /** Frees the weights. Safe to call repeatedly. */
   dispose(): void {
     this.#disposed = true
     this.#native.dispose()
@@ -209,7 +209,7 @@ export class Tokenizer implements Disposable {
   }
 }
 
-/** A complete configuration from a preset's name or a partial one. */
+/** Completes a configuration, given as a preset's name or in part. */
 export function resolveTokenizerConfig(config: TokenizerPreset | TokenizerConfigInput): TokenizerConfig {
   if (typeof config !== 'string') return parseConfig(tokenizerSchema, mergeConfig({}, config), 'tokenizer')
   const names = Object.keys(tokenizerPresets)

@@ -1,6 +1,6 @@
 import { centreCrop } from '../data/crop.js'
 import { decode, type Image } from '../data/decode.js'
-import { FORMATS } from '../data/formats.js'
+import { imageFormats } from '../data/formats.js'
 import { MactokError } from '../errors.js'
 
 /** Largest image that is taken, in bytes and in pixels. */
@@ -26,7 +26,7 @@ function isImage(bytes: Buffer): boolean {
  * @throws {MactokError} ERR_FORMAT for anything but an image of at most `UPLOAD_PIXELS` in one of the formats that are read
  */
 export async function readUpload(bytes: Buffer, size: number): Promise<Image> {
-  if (bytes.length < 12 || !isImage(bytes)) throw new MactokError('ERR_FORMAT', `Expected an image: ${FORMATS}`)
+  if (bytes.length < 12 || !isImage(bytes)) throw new MactokError('ERR_FORMAT', `Expected an image: ${imageFormats}`)
   const image = await decode(bytes, { maxPixels: UPLOAD_PIXELS })
   const data = new Uint8Array(size * size * 3)
   await centreCrop(image, size, data)

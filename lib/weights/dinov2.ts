@@ -1,24 +1,29 @@
 /**
- * DINOv2 checkpoints in all layouts that are around, brought to timm's names and conventions
+ * DINOv2 checkpoints in every published layout, mapped to timm's names and conventions
  * (`vit_*_patch14_dinov2`, `vit_*_patch14_reg4_dinov2`).
  */
 
+import path from 'node:path'
 import { MactokError } from '../errors.js'
+import { readJson } from '../files/read.js'
+import { isFolder } from '../files/stat.js'
 import type { NativeVitConfig } from '../native/addon.js'
-import { add, concatenate, positions, type Weights, type WeightTensor } from './tensors.js'
+import { findWeights, modelFile } from './locate.js'
+import { readSafetensors } from './reader.js'
+import { add, concatenate, fileWeights, slicePositions, type Weights, type WeightTensor } from './tensors.js'
 
 export type Dinov2Layout = 'huggingface' | 'timm' | 'facebook'
 
-/** What a network needs to be built for a checkpoint. */
+/** The network that a checkpoint belongs to. */
 export interface Dinov2Config {
   vit: NativeVitConfig
   /** Side of a patch, in pixels. */
   patchSize: number
-  /** The positions are a grid × grid raster (37 for 518-pixel images). */
+  /** Patches per side of the grid of positions (37 for 518-pixel images). */
   grid: number
 }
 
-/** The layout that the names belong to; undefined when they are not DINOv2's. */
+/** The layout whose tensor names these are; undefined when they are not DINOv2's. */
 export function detectDinov2(names: Iterable<string>): Dinov2Layout | undefined {
   const all = [...names]
   const has = (pattern: RegExp) => all.some((name) => pattern.test(name))
@@ -29,7 +34,7 @@ export function detectDinov2(names: Iterable<string>): Dinov2Layout | undefined 
 
 type Rule = readonly [pattern: RegExp, replacement: string]
 
-/** Hugging Face: both the names on the hub and those of transformers 5. A `~k` marks the k-th part of a joined tensor. */
+/** Hugging Face: the names on the hub and those of transformers 5. A `~k` marks part k of a concatenated tensor. */
 const huggingFaceRules: readonly Rule[] = [
   [/^\w+\.(?=(embeddings|encoder|layernorm)\.)/, ''],
   [/^embeddings\.cls_token$/, 'cls_token'],
@@ -53,7 +58,7 @@ const huggingFaceRules: readonly Rule[] = [
   [/\.mlp\.(weights_out|down_proj)\./, '.mlp.fc2.']
 ]
 
-/** The original repository: blocks may stand in chunks, `blocks.1.12.…`, with the index counted through. */
+/** The original repository: blocks may be grouped in chunks, `blocks.1.12.…`; the second index counts across chunks. */
 const facebookRules: readonly Rule[] = [
   [/^register_tokens$/, 'reg_token'],
   [/^blocks\.\d+\.(?=\d+\.)/, 'blocks.'],
@@ -67,10 +72,10 @@ const rulesOf: Record<Dinov2Layout, readonly Rule[]> = {
   timm: []
 }
 
-/** Parts of a checkpoint that the forward pass of a frozen DINO does not use. */
+/** Tensors that the forward pass of a frozen DINO does not use. */
 const unused = /(^|\.)mask_token$|^(classifier|head)\.|^(\w+\.)?pooler\./
 
-/** timm's name of a tensor (with `~k` for part k of a joined one), or undefined for a tensor that is not needed. */
+/** timm's name of a tensor (with `~k` for part k of a concatenated one), or undefined for an unused tensor. */
 export function dinov2Name(name: string, layout: Dinov2Layout): string | undefined {
   if (unused.test(name)) return undefined
   return rulesOf[layout].reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), name)
@@ -80,20 +85,24 @@ const expected =
   /^(cls_token|reg_token|pos_embed|patch_embed\.proj\.(weight|bias)|norm\.(weight|bias)|blocks\.\d+\.(norm[12]\.(weight|bias)|attn\.(qkv|proj)\.(weight|bias)|ls[12]\.gamma|mlp\.fc[12]\.(weight|bias)))$/
 
 /**
- * Any layout's tensors under timm's names: q, k and v joined, SwiGLU's gate and value joined (gate first), and with registers
- * timm's convention, in which `cls_token` includes its position and `pos_embed` has the patches' alone.
- * @throws MactokError `ERR_FORMAT` for names that are not DINOv2's
+ * Maps any layout's tensors to timm's names: q, k and v concatenated, SwiGLU's gate and value concatenated (gate
+ * first), and with registers timm's convention, in which `cls_token` includes its position and `pos_embed` covers only
+ * the patches.
+ * @throws {MactokError} `ERR_FORMAT` for names that are not DINOv2's
  */
 export function mapDinov2(weights: Weights, layout = detectDinov2(weights.keys())): Weights {
-  if (!layout)
-    throw new MactokError('ERR_FORMAT', `Not a DINOv2 checkpoint; it begins with ${[...weights.keys()].slice(0, 3)}`)
+  if (!layout) {
+    const first = [...weights.keys()].slice(0, 3).join(', ')
+    throw new MactokError('ERR_FORMAT', `Not a DINOv2 checkpoint; its first tensors are ${first}`)
+  }
   const parts = new Map<string, WeightTensor[]>()
   for (const [name, tensor] of weights) {
     const mapped = dinov2Name(name, layout)
     if (mapped === undefined) continue
     const [target, part = '0'] = mapped.split('~') as [string, string?]
-    if (!expected.test(target))
+    if (!expected.test(target)) {
       throw new MactokError('ERR_FORMAT', `Unexpected tensor "${name}" in a DINOv2 checkpoint`)
+    }
     const list = parts.get(target) ?? []
     list[Number(part)] = tensor
     parts.set(target, list)
@@ -108,13 +117,13 @@ export function mapDinov2(weights: Weights, layout = detectDinov2(weights.keys()
   }
   const [cls, pos] = [result.get('cls_token'), result.get('pos_embed')]
   if (layout !== 'timm' && result.has('reg_token') && cls && pos) {
-    result.set('cls_token', add(cls, positions(pos, 0, 1)))
-    result.set('pos_embed', positions(pos, 1, pos.shape[1] as number))
+    result.set('cls_token', add(cls, slicePositions(pos, 0, 1)))
+    result.set('pos_embed', slicePositions(pos, 1, pos.shape[1] as number))
   }
   return result
 }
 
-/** The fields of a Hugging Face `config.json` that are used where shapes do not tell. */
+/** The fields of a Hugging Face `config.json` that shapes do not determine. */
 export interface Dinov2Json {
   num_attention_heads?: number
   layer_norm_eps?: number
@@ -122,8 +131,8 @@ export interface Dinov2Json {
 }
 
 /**
- * The configuration of a checkpoint in timm's names, from its shapes. What shapes do not tell comes from `config.json`;
- * without it, heads are 64 wide as in every published DINOv2.
+ * Derives the configuration of a checkpoint in timm's names from its shapes. What shapes do not determine comes from
+ * `config.json`; without it, heads are 64 wide as in every published DINOv2.
  * `mlpRatio` is timm's: rows of `mlp.fc1` over the width, which counts SwiGLU's gate (16/3 for giant).
  */
 export function dinov2Config(weights: Weights, json: Dinov2Json = {}): Dinov2Config {
@@ -139,9 +148,13 @@ export function dinov2Config(weights: Weights, json: Dinov2Json = {}): Dinov2Con
   const patches = (shape('pos_embed')[1] as number) - (registers > 0 ? 0 : 1)
   const grid = Math.sqrt(patches)
   const heads = json.num_attention_heads ?? width / 64
-  if (!Number.isInteger(grid)) throw new MactokError('ERR_FORMAT', `Positions of ${patches} patches are not a square`)
+  if (!Number.isInteger(grid))
+    throw new MactokError('ERR_FORMAT', `The positions of ${patches} patches are not a square grid`)
   if (!Number.isInteger(heads) || width % heads !== 0) {
-    throw new MactokError('ERR_FORMAT', `The number of heads for width ${width} is unknown: a config.json must tell it`)
+    throw new MactokError(
+      'ERR_FORMAT',
+      `The number of heads for width ${width} is unknown: add a config.json that has it`
+    )
   }
   let depth = 0
   while (weights.has(`blocks.${depth}.norm1.weight`)) depth++
@@ -161,5 +174,34 @@ export function dinov2Config(weights: Weights, json: Dinov2Json = {}): Dinov2Con
     },
     patchSize,
     grid
+  }
+}
+
+export interface Dinov2Checkpoint extends AsyncDisposable {
+  /** The folder or file. */
+  path: string
+  config: Dinov2Config
+  /** Tensors in timm's names and conventions; read them before `close`. */
+  weights: Weights
+  close(): Promise<void>
+}
+
+/**
+ * Opens a DINOv2 checkpoint of any layout, by name (`dinov2-small`) or by path.
+ * @throws {MactokError} `ERR_FORMAT` when it is not found or not a DINOv2
+ */
+export async function openDinov2(nameOrPath: string): Promise<Dinov2Checkpoint> {
+  const place = await findWeights(nameOrPath)
+  const inFolder = await isFolder(place)
+  const file = await readSafetensors(inFolder ? path.join(place, modelFile) : place)
+  const close = () => file.close()
+  try {
+    const json = await readJson(path.join(inFolder ? place : path.dirname(place), 'config.json'))
+    const weights = mapDinov2(fileWeights(file))
+    const config = dinov2Config(weights, json as Dinov2Json)
+    return { path: place, config, weights, close, [Symbol.asyncDispose]: close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }

@@ -1,4 +1,4 @@
-/** One file from a server of Hugging Face's layout: resumable, retried and checked. */
+/** Downloads a file from a server with Hugging Face's layout: resumable, retried and verified. */
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -10,9 +10,9 @@ import { syncFolder, writeFully } from '../files/atomic.js'
 
 export interface DownloadProgress {
   file: string
-  /** Bytes on disk, those of an earlier, interrupted download included. */
+  /** Bytes on disk, including those of an earlier, interrupted download. */
   received: number
-  /** Bytes of the whole file, when the server says so. */
+  /** Bytes of the whole file, if the server sends its size. */
   size: number | undefined
 }
 
@@ -20,23 +20,23 @@ export interface DownloadOptions {
   token?: string | undefined
   signal?: AbortSignal | undefined
   onProgress?: ((progress: DownloadProgress) => void) | undefined
-  /** Tries without any progress before giving up. */
+  /** Attempts without any progress before giving up. */
   attempts: number
-  /** Milliseconds before the second try; doubled for each further one, up to 30 s. */
+  /** Milliseconds before the second attempt; doubled for each further one, up to 30 s. */
   retryDelay: number
 }
 
-/** What the server says of a file before it is fetched. */
+/** The server's description of a file. */
 export interface RemoteFile {
   size: number | undefined
-  /** SHA-256 for files in large-file storage, else git's blob hash; any other string only tells versions apart. */
+  /** SHA-256 for files in large-file storage, else git's blob hash; any other string only identifies the version. */
   etag: string | undefined
-  /** The commit that the revision stood for. */
+  /** The commit that the revision resolved to. */
   commit: string | undefined
 }
 
-/** A failure that another try cannot mend. */
-class Refused extends MactokError {
+/** A failure that retrying cannot fix. */
+class PermanentFailure extends MactokError {
   constructor(
     readonly status: number,
     message: string
@@ -45,35 +45,38 @@ class Refused extends MactokError {
   }
 }
 
-/** Whether the failure is a plain 404: the repository has no such file, or is not there. */
-export const isMissing = (error: unknown): boolean => error instanceof Refused && error.status === 404
+/** Whether the failure is a plain 404: there is no such file, or no such repository. */
+export const isMissing = (error: unknown): boolean => error instanceof PermanentFailure && error.status === 404
 
 const headersFor = (token: string | undefined): Record<string, string> => ({
   'accept-encoding': 'identity',
   ...(token ? { authorization: `Bearer ${token}` } : {})
 })
 
-function check(response: Response, url: string): void {
+/** Throws for a status of 400 or above. */
+function checkStatus(response: Response, url: string): void {
   const { status } = response
   if (status < 400) return
   const reason = response.headers.get('x-error-message') ?? response.statusText
-  const told = `${url} answered ${status}${reason ? ` (${reason})` : ''}`
+  const answer = `${url} answered ${status}${reason ? ` (${reason})` : ''}`
   if (status === 401 || status === 403) {
-    throw new Refused(
+    throw new PermanentFailure(
       status,
-      `${told}: it does not exist, or is private or gated; set HF_TOKEN to a token that may read it`
+      `${answer}: it does not exist, or is private or gated; set HF_TOKEN to a token that may read it`
     )
   }
-  if (status === 404) throw new Refused(status, `${told}: check the names of repository, revision and file`)
-  if (status === 408 || status === 429 || status >= 500) throw new Error(told)
-  throw new Refused(status, told)
+  if (status === 404) {
+    throw new PermanentFailure(status, `${answer}: check the names of repository, revision and file`)
+  }
+  if (status === 408 || status === 429 || status >= 500) throw new Error(answer)
+  throw new PermanentFailure(status, answer)
 }
 
-/** Repeats until success, a refusal, or `attempts` failures during which `progressed` never said so. */
+/** Retries until success, a permanent failure, or `attempts` failures in a row without progress. */
 async function retry<T>(
   what: string,
   options: DownloadOptions,
-  progressed: () => boolean,
+  hasProgressed: () => boolean,
   run: () => Promise<T>
 ): Promise<T> {
   const { signal, attempts, retryDelay } = options
@@ -84,20 +87,20 @@ async function retry<T>(
     } catch (error) {
       if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Fetching ${what} was aborted`, { cause: error })
       if (error instanceof MactokError) throw error
-      failures = progressed() ? 1 : failures + 1
+      failures = hasProgressed() ? 1 : failures + 1
       if (failures >= attempts) {
-        // fetch only says `fetch failed`; the reason is its cause.
-        const { message: told, cause } = error as Error & { cause?: { message?: string } }
-        const message = `Fetching ${what} failed ${failures} times in a row, last by: ${cause?.message ?? told}`
+        // fetch reports only `fetch failed`; the reason is its cause.
+        const { message: reason, cause } = error as Error & { cause?: { message?: string } }
+        const message = `Fetching ${what} failed ${failures} times in a row, last with: ${cause?.message ?? reason}`
         throw new MactokError('ERR_DOWNLOAD', message, { cause: error })
       }
-      // An abort while waiting is told by the next round.
+      // An abort while waiting is reported by the next round.
       await sleep(Math.min(retryDelay * 2 ** (failures - 1), 30_000), undefined, { signal }).catch(() => {})
     }
   }
 }
 
-/** Asks for size, checksum and commit; like huggingface_hub, it does not ask the storage server that large files lie on. */
+/** Requests size, checksum and commit; like huggingface_hub, it does not query the storage server of large files. */
 export function describeRemote(url: string, options: DownloadOptions): Promise<RemoteFile> {
   return retry(
     url,
@@ -115,7 +118,7 @@ export function describeRemote(url: string, options: DownloadOptions): Promise<R
           headers,
           signal: options.signal ?? null
         })
-        check(response, url)
+        checkStatus(response, url)
         for (const name of ['x-linked-etag', 'x-linked-size', 'x-repo-commit']) {
           const value = response.headers.get(name)
           if (value !== null && !linked.has(name)) linked.set(name, value)
@@ -133,12 +136,12 @@ export function describeRemote(url: string, options: DownloadOptions): Promise<R
         }
         target = new URL(location, target).href
       }
-      throw new Refused(310, `${url} redirects more than 10 times`)
+      throw new PermanentFailure(310, `${url} redirects more than 10 times`)
     }
   )
 }
 
-/** Compares a finished file with the checksum that its ETag is, if it is one. */
+/** Verifies a complete file's size, and its checksum if the ETag is one; deletes it on a mismatch. */
 async function verify(file: string, url: string, { size, etag }: RemoteFile): Promise<void> {
   const found = (await stat(file)).size
   let problem = size !== undefined && found !== size ? `has ${found} bytes instead of ${size}` : undefined
@@ -156,10 +159,10 @@ async function verify(file: string, url: string, { size, etag }: RemoteFile): Pr
   }
   if (!problem) return
   await rm(file)
-  throw new MactokError('ERR_DOWNLOAD', `What came from ${url} ${problem}; it was thrown away`)
+  throw new MactokError('ERR_DOWNLOAD', `The file from ${url} ${problem}; it was deleted`)
 }
 
-/** Continues a partial file with one request. */
+/** Resumes a partial file with one request. */
 async function fetchRest(
   url: string,
   partial: string,
@@ -176,13 +179,14 @@ async function fetchRest(
     const response = await fetch(url, { headers, signal: options.signal ?? null })
     if (response.status === 416) {
       await handle.truncate(0)
-      throw new Error('the server has nothing after what was fetched before')
+      throw new Error('the server has nothing beyond the part fetched before')
     }
-    check(response, url)
+    checkStatus(response, url)
     const resumed = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${received}-`)
     if (!resumed) {
-      if (response.status === 206 && received > 0)
-        throw new Refused(206, `${url} answered another range than asked for`)
+      if (response.status === 206 && received > 0) {
+        throw new PermanentFailure(206, `${url} answered with another range than requested`)
+      }
       await handle.truncate(0)
       received = 0
     }
@@ -191,8 +195,9 @@ async function fetchRest(
       received += chunk.byteLength
       options.onProgress?.({ file: name, received, size: remote.size })
     }
-    if (remote.size !== undefined && received < remote.size)
+    if (remote.size !== undefined && received < remote.size) {
       throw new Error(`the connection was cut at byte ${received}`)
+    }
     await handle.sync()
   } finally {
     await handle.close()
@@ -200,9 +205,9 @@ async function fetchRest(
 }
 
 /**
- * Fetches a file to its place, where it appears only when complete and checked. An interrupted download leaves a hidden
- * `.part` file of that version, which the next one continues.
- * @throws MactokError `ERR_DOWNLOAD` (refused, missing, given up, wrong checksum) or `ERR_ABORTED`
+ * Downloads a file; it appears under its name only when complete and verified. An interrupted download leaves a hidden
+ * `.part` file of that version, which the next one resumes.
+ * @throws {MactokError} `ERR_DOWNLOAD` (refused, missing, too many failures, wrong checksum) or `ERR_ABORTED`
  */
 export async function downloadFile(
   url: string,
@@ -217,22 +222,22 @@ export async function downloadFile(
     .digest('hex')
     .slice(0, 12)
   const partial = path.join(folder, `.${path.basename(file)}.${version}.part`)
-  // Without a version there is no telling whether the rest belongs to what was fetched before.
+  // Without a version nobody knows whether the rest belongs to the part fetched before.
   if (remote.etag === undefined) await rm(partial, { force: true })
-  // A server without ranges that is cut again and again makes no progress: only bytes beyond the furthest count.
+  // Only bytes beyond the furthest count as progress: a server without ranges starts from zero each time.
   let furthest = 0
-  let more = false
+  let progressed = false
   const onProgress = (progress: DownloadProgress) => {
-    more ||= progress.received > furthest
+    progressed ||= progress.received > furthest
     furthest = Math.max(furthest, progress.received)
     options.onProgress?.(progress)
   }
-  const progressed = () => {
-    const result = more
-    more = false
+  const hasProgressed = () => {
+    const result = progressed
+    progressed = false
     return result
   }
-  await retry(url, options, progressed, () =>
+  await retry(url, options, hasProgressed, () =>
     fetchRest(url, partial, remote, path.basename(file), { ...options, onProgress })
   )
   await verify(partial, url, remote)

@@ -2,7 +2,7 @@
 
 import { outOfRange } from '../errors.js'
 
-/** The element types that MacTok reads and writes, by the names used everywhere in this package. */
+/** The element types that MacTok reads and writes. */
 export type WeightDtype =
   | 'float64'
   | 'float32'
@@ -15,7 +15,7 @@ export type WeightDtype =
   | 'uint8'
   | 'bool'
 
-/** Bytes per element, by the format's name. The order is that of the reference writer: later types come first in a file. */
+/** Bytes per element, by the format's name, in the order of the reference writer: later types come first in a file. */
 const formatSizes = {
   BOOL: 1,
   U8: 1,
@@ -63,7 +63,7 @@ export const isWeightDtype = (name: unknown): name is WeightDtype =>
 export const formatSize = (format: FormatDtype): number => formatSizes[format]
 export const formatRank = (format: FormatDtype): number => order.indexOf(format)
 export const toFormat = (dtype: WeightDtype): FormatDtype => formatOf[dtype]
-/** undefined for types that MacTok has no tensors of (8-bit floats, unsigned 16 to 64 bits, complex). */
+/** Undefined for types that MacTok does not support (8-bit floats, unsigned 16 to 64 bits, complex). */
 export const fromFormat = (format: FormatDtype): WeightDtype | undefined => byFormat.get(format)
 export const dtypeSize = (dtype: WeightDtype): number => formatSizes[formatOf[dtype]]
 
@@ -80,7 +80,7 @@ function halfToFloat(half: number): number {
 
 let halfTable: Float32Array | undefined
 
-/** Shifts right, rounding to nearest and ties to even. */
+/** Shifts right, rounding to nearest, ties to even. */
 const roundShift = (value: number, shift: number): number => {
   const half = 2 ** (shift - 1)
   const floor = value >>> shift
@@ -96,7 +96,7 @@ function floatToHalf(value: number): number {
   const fraction = pattern & 0x7fffff
   if (exponent === 128) return sign | 0x7c00 | (fraction ? 0x200 : 0)
   if (exponent > 15) return sign | 0x7c00
-  // A carry out of the fraction steps the exponent, up to infinity: that is the right rounding.
+  // A carry out of the fraction increments the exponent, up to infinity, which is correct rounding.
   if (exponent >= -14) return sign | (((exponent + 15) << 10) + roundShift(fraction, 13))
   if (exponent < -25) return sign
   return sign | roundShift(fraction | 0x800000, -exponent - 1)
@@ -109,19 +109,19 @@ function floatToBfloat(value: number): number {
   return roundShift(pattern, 16)
 }
 
-/** The bytes under a view, without copying. */
+/** The bytes of a view, without copying. */
 export const asBytes = (view: ArrayBufferView): Uint8Array =>
   new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
-/** A view where the alignment allows it, else a copy. */
-const aligned = (bytes: Uint8Array, size: number): Uint8Array => (bytes.byteOffset % size === 0 ? bytes : bytes.slice())
+/** The bytes themselves if they are aligned to `size`, else a copy. */
+const align = (bytes: Uint8Array, size: number): Uint8Array => (bytes.byteOffset % size === 0 ? bytes : bytes.slice())
 
 /**
- * The elements as float32, row-major: a view for `float32`, else a converted copy.
- * @throws RangeError for integer types, which float32 cannot hold exactly.
+ * Converts elements to float32: a view for `float32`, else a copy.
+ * @throws {RangeError} for integer types, which float32 cannot represent exactly
  */
 export function toFloat32(bytes: Uint8Array, dtype: WeightDtype): Float32Array {
-  const source = aligned(bytes, dtypeSize(dtype))
+  const source = align(bytes, dtypeSize(dtype))
   const { buffer, byteOffset } = source
   const count = source.byteLength / dtypeSize(dtype)
   switch (dtype) {
@@ -146,7 +146,10 @@ export function toFloat32(bytes: Uint8Array, dtype: WeightDtype): Float32Array {
   }
 }
 
-/** The bytes of float32 values in another floating-point type (round to nearest, ties to even, as PyTorch): a view for `float32`. */
+/**
+ * Converts float32 values to another floating-point type (to nearest, ties to even, as PyTorch does): a view for
+ * `float32`.
+ */
 export function fromFloat32(values: Float32Array, dtype: WeightDtype): Uint8Array {
   switch (dtype) {
     case 'float32':

@@ -1,11 +1,11 @@
-/** DINOv2 checkpoints brought to another grid and patch, as timm does. */
+/** Fits DINOv2 checkpoints to another grid and patch size, as timm does. */
 
 import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import type { Dinov2Config } from './dinov2.js'
 
-/** Resamples `pos_embed` and `patch_embed.proj.weight` of a state in timm's names, in place. */
+/** Resamples `pos_embed` and `patch_embed.proj.weight` of a state with timm's names, in place. */
 export async function fitDinov2(
   state: NativeState,
   from: Pick<Dinov2Config, 'vit' | 'grid' | 'patchSize'>,
@@ -17,7 +17,7 @@ export async function fitDinov2(
     old?.dispose()
   }
   if (to.grid !== from.grid) {
-    // With registers, positions are the patches' alone.
+    // With registers, only the patches have positions.
     const prefix = from.vit.registers > 0 ? 0 : 1
     const sides = ({ grid }: { grid: number }): [number, number] => [grid, grid]
     await replace('pos_embed', () =>

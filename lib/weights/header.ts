@@ -1,4 +1,4 @@
-/** The header of a safetensors file: parsing with every check the format asks for, and writing. */
+/** Parses the header of a safetensors file, with every check the format requires, and writes it. */
 
 import { MactokError } from '../errors.js'
 import {
@@ -27,10 +27,10 @@ export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, TensorInfo>
 }
 
-/** What the reference implementation accepts. */
+/** The limit of the reference implementation. */
 export const maxHeaderBytes = 100_000_000
 
-/** A file that breaks the format: `ERR_FORMAT`, naming the file. */
+/** The `ERR_FORMAT` for a file that violates the format. */
 export const invalidSafetensors = (file: string, problem: string): MactokError =>
   new MactokError('ERR_FORMAT', `${file} is not a valid safetensors file: ${problem}`)
 
@@ -39,8 +39,8 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const show = (value: unknown): string => JSON.stringify(value)?.slice(0, 80) ?? 'nothing'
 
-/** The first key that an object of a (valid) JSON text has twice: JSON.parse would silently keep the last. */
-function duplicateKey(json: string): string | undefined {
+/** Finds the first duplicate key in an object of a (valid) JSON text: JSON.parse would silently keep the last. */
+function findDuplicateKey(json: string): string | undefined {
   const open: Set<string>[] = []
   let candidate: string | undefined
   for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}:]/g)) {
@@ -57,7 +57,7 @@ function duplicateKey(json: string): string | undefined {
   return undefined
 }
 
-/** The length that a file's first eight bytes announce for its header, checked against the size of the file. */
+/** Reads the header's length from a file's first eight bytes, and checks it against the size of the file. */
 export function headerLength(first8: Uint8Array, fileSize: number, file: string): number {
   if (first8.byteLength < 8 || fileSize < 8) throw invalidSafetensors(file, `it has ${fileSize} bytes, fewer than 8`)
   const length = new DataView(first8.buffer, first8.byteOffset, 8).getBigUint64(0, true)
@@ -81,7 +81,7 @@ function parseTensor(name: string, entry: unknown, dataStart: number, file: stri
   }
   const [start, end] = offsets as [number, number]
   const byteLength = shape.reduce((product: number, size: number) => product * size, formatSize(dtype))
-  // Products beyond 2^53 are inexact, but no span of bytes that is exact can equal them.
+  // Products beyond 2^53 are inexact, but no exact span of bytes can equal them.
   if (!Number.isSafeInteger(byteLength) || end - start !== byteLength) {
     throw fail(`needs ${byteLength} bytes for ${dtype} [${shape}], its data_offsets span ${end - start}`)
   }
@@ -90,8 +90,8 @@ function parseTensor(name: string, entry: unknown, dataStart: number, file: stri
 
 /**
  * Parses the JSON of a header, the bytes after the first eight.
- * @param fileSize size of the whole file: tensors must fill it without gaps or overlaps
- * @throws MactokError `ERR_FORMAT` naming file and tensor
+ * @param fileSize - size of the whole file: tensors must fill it without gaps or overlaps
+ * @throws {MactokError} `ERR_FORMAT` naming file and tensor
  */
 export function parseHeader(json: Uint8Array, fileSize: number, file: string): SafetensorsHeader {
   const dataStart = 8 + json.byteLength
@@ -104,8 +104,8 @@ export function parseHeader(json: Uint8Array, fileSize: number, file: string): S
     throw invalidSafetensors(file, `its header is not JSON (${(error as Error).message})`)
   }
   if (!isRecord(parsed) || !text.startsWith('{')) throw invalidSafetensors(file, 'its header is not a JSON object')
-  const twice = duplicateKey(text)
-  if (twice !== undefined) throw invalidSafetensors(file, `its header has "${twice}" twice`)
+  const duplicate = findDuplicateKey(text)
+  if (duplicate !== undefined) throw invalidSafetensors(file, `its header has "${duplicate}" twice`)
 
   const { __metadata__: metadata = {}, ...entries } = parsed
   if (!isRecord(metadata) || !Object.values(metadata).every((value) => typeof value === 'string')) {
@@ -134,7 +134,7 @@ export function parseHeader(json: Uint8Array, fileSize: number, file: string): S
   }
 }
 
-/** A tensor to be written. */
+/** A tensor to write. */
 export interface TensorShape {
   readonly name: string
   readonly dtype: WeightDtype
@@ -147,8 +147,8 @@ const byteLengthOf = ({ dtype, shape }: TensorShape): number =>
 const compareNames = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
 /**
- * The bytes that a file begins with, and its tensors in the order in which their data must follow:
- * wide types first, then by name, as the reference implementation writes them, so that data stay aligned.
+ * Builds the header of a file, and orders its tensors as their data must follow: wide types first, then by name, as the
+ * reference implementation does to keep data aligned.
  */
 export function buildHeader<T extends TensorShape>(
   tensors: readonly T[],

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { callbacks, natural, positive } from '../checks.js'
-import { invalidParameter, outOfRange } from '../errors.js'
+import { callbacks, natural, positive, text } from '../checks.js'
+import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
-import { fileSize } from '../files/files.js'
+import { fileSize } from '../files/stat.js'
 import { type DownloadOptions, type DownloadProgress, describeRemote, downloadFile, isMissing } from './download.js'
 
 export type { DownloadProgress } from './download.js'
@@ -12,17 +12,17 @@ export type { DownloadProgress } from './download.js'
 export interface PullOptions {
   /** Branch, tag or commit. Default `main`. */
   revision?: string
-  /** Files of the repository. Default: `model.safetensors`, and `config.json` if there is one. */
+  /** Files to pull. Default: `model.safetensors`, and `config.json` if there is one. */
   files?: readonly string[]
   onProgress?: (progress: DownloadProgress) => void
-  /** The server. Default `HF_ENDPOINT`, else Hugging Face's. */
+  /** URL of the server. Default `HF_ENDPOINT`, else Hugging Face. */
   endpoint?: string
-  /** Default `HF_TOKEN`. Sent to the endpoint alone, not to the storage that it refers to. */
+  /** Access token. Default `HF_TOKEN`. Sent only to the endpoint, not to the storage it redirects to. */
   token?: string
   signal?: AbortSignal
-  /** Tries without any progress before giving up. Default 5. */
+  /** Attempts without any progress before giving up. Default 5. */
   attempts?: number
-  /** Milliseconds before the second try; doubled for each further one. Default 500. */
+  /** Milliseconds before the second attempt; doubled for each further one. Default 500. */
   retryDelay?: number
 }
 
@@ -30,11 +30,11 @@ export interface PulledWeights {
   /** `<cache>/weights/<repo>`. */
   folder: string
   files: string[]
-  /** The commit that the revision stood for, when the server says so. */
+  /** The commit that the revision resolved to, if the server names it. */
   commit: string | undefined
 }
 
-/** What was pulled into a folder: its `pulled.json`. */
+/** The content of `pulled.json`: what was pulled into a folder. */
 interface PullRecord {
   repo: string
   revision: string
@@ -45,16 +45,17 @@ interface PullRecord {
 const defaultFiles = ['config.json', 'model.safetensors']
 const segment = /^(?!\.{1,2}$)[\w.-]+$/
 
-function validate(repo: string, files: readonly string[], endpoint: string): void {
-  if (typeof repo !== 'string') throw invalidParameter('repo', 'a repository such as facebook/dinov2-small', repo)
+function checkArguments(repo: string, files: readonly string[], endpoint: string): void {
+  text('repo', 'a repository such as facebook/dinov2-small', repo)
   const parts = repo.split('/')
   if (parts.length !== 2 || !parts.every((part) => segment.test(part))) {
     throw outOfRange('repo', 'a repository such as facebook/dinov2-small', repo)
   }
   if (files.length === 0) throw outOfRange('files', 'at least one file', files)
   for (const file of files) {
-    if (!file.split('/').every((part) => segment.test(part)))
+    if (!file.split('/').every((part) => segment.test(part))) {
       throw outOfRange('files', 'a path inside the repository', file)
+    }
   }
   if (!URL.canParse(endpoint)) throw outOfRange('endpoint', 'a URL', endpoint)
 }
@@ -63,21 +64,22 @@ async function readRecord(file: string): Promise<PullRecord | undefined> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as PullRecord
   } catch {
-    // A missing or broken record only means that everything is fetched again.
+    // Without a readable record, everything is downloaded again.
     return undefined
   }
 }
 
 /**
- * Fetches files of a repository into `<cache>/weights/<repo>`, continuing what an earlier call left unfinished and
- * keeping what is there in the same version.
- * @throws MactokError `ERR_DOWNLOAD` when a file is missing, refused, keeps failing or has the wrong checksum; `ERR_ABORTED`
+ * Downloads files of a repository into `<cache>/weights/<repo>`. Resumes unfinished downloads and keeps files that are
+ * up to date.
+ * @throws {MactokError} `ERR_DOWNLOAD` when a file is missing, refused, keeps failing or has the wrong checksum;
+ *   `ERR_ABORTED`
  */
 export async function pullWeights(repo: string, options: PullOptions = {}): Promise<PulledWeights> {
   const { revision = 'main', attempts = 5, retryDelay = 500, signal, onProgress } = options
   const endpoint = (options.endpoint ?? process.env.HF_ENDPOINT ?? 'https://huggingface.co').replace(/\/+$/, '')
   const files = options.files ?? defaultFiles
-  validate(repo, files, endpoint)
+  checkArguments(repo, files, endpoint)
   positive('attempts', attempts)
   natural('retryDelay', retryDelay)
   callbacks({ signal, onProgress })

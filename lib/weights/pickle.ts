@@ -1,22 +1,22 @@
 /**
- * Python's pickles (protocols 2 to 5) without Python: a stack machine that makes plain values and calls nothing. Functions and classes
- * are names; the few that stand for data, such as OrderedDict, are replaced by constructors of ours, and what any other would have made
- * stays a record of its name and arguments.
+ * Reads Python's pickles (protocols 2 to 5) without Python: a stack machine that builds plain values and calls nothing.
+ * Functions and classes are only names. The few that stand for data, such as OrderedDict, are replaced by constructors
+ * of ours; a call of any other becomes a record of its name and arguments.
  */
 
 import { MactokError } from '../errors.js'
 
-/** A Python class or function: its name alone. */
+/** A Python class or function, by name only. */
 export class PickleGlobal {
   /** @param name with its module, `argparse.Namespace` */
   constructor(readonly name: string) {}
 }
 
-/** What calling a class or function would have made; it was not called. */
+/** A call of a class or function that was not made. */
 export class PickleRecord {
-  /** What the object would have been told about itself, often a Map of its attributes. */
+  /** The state that the object would have been given, often a Map of its attributes. */
   state: unknown = undefined
-  /** Elements of objects that are lists, and entries of those that are dicts. */
+  /** Elements appended to it as a list, and entries set in it as a dict. */
   items: unknown[] | undefined
   entries: Map<unknown, unknown> | undefined
 
@@ -26,20 +26,20 @@ export class PickleRecord {
   ) {}
 }
 
-/** Makes a value of the arguments of a call. `spend` is told of every element that is copied, so that copies stay bounded. */
+/** Makes a value of a call's arguments. It must report copied elements to `spend`, which bounds the total work. */
 export type PickleConstructor = (args: readonly unknown[], spend: (elements: number) => void) => unknown
 
 export interface PickleOptions {
   /** Names the file in errors. */
   file: string
   constructors: ReadonlyMap<string, PickleConstructor>
-  /** The object behind a persistent id. */
+  /** Resolves a persistent id. */
   persistent: (id: unknown) => unknown
 }
 
-/** Operations and copied elements of one pickle; a checkpoint of 2,000 tensors needs about 100,000. */
+/** Limit on operations and copied elements per pickle; a checkpoint of 2,000 tensors needs about 100,000. */
 const maxWork = 2_000_000
-/** Bytes of an integer: nothing in a checkpoint is wider, and converting is quadratic. */
+/** Limit on bytes per integer: nothing in a checkpoint is wider, and conversion takes quadratic time. */
 const maxIntegerBytes = 255
 const maxNameBytes = 1024
 
@@ -48,7 +48,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 export const invalidPickle = (file: string, problem: string): MactokError =>
   new MactokError('ERR_FORMAT', `${file} is not a valid PyTorch file: ${problem}`)
 
-/** The value of the pickle that begins at `start`, and where it ends. Objects may refer to each other in circles. */
+/** Reads the pickle at `start`; returns its value and where it ends. Objects may refer to each other in circles. */
 export function unpickle(bytes: Uint8Array, options: PickleOptions, start = 0): { value: unknown; end: number } {
   return new Machine(bytes, options, start).run()
 }
@@ -91,7 +91,7 @@ class Machine {
   /** Advances by `count` bytes and returns where they begin. */
   private take(count: number): number {
     const from = this.position
-    if (count > this.bytes.byteLength - from) throw this.fail('its pickle is cut short')
+    if (count > this.bytes.byteLength - from) throw this.fail('its pickle is truncated')
     this.position += count
     return from
   }
@@ -104,7 +104,7 @@ class Machine {
 
   uint64(): number {
     const length = this.view.getBigUint64(this.take(8), true)
-    if (length > BigInt(this.bytes.byteLength)) throw this.fail('its pickle is cut short')
+    if (length > BigInt(this.bytes.byteLength)) throw this.fail('its pickle is truncated')
     return Number(length)
   }
 
@@ -118,7 +118,8 @@ class Machine {
     try {
       return utf8.decode(raw)
     } catch {
-      return Buffer.from(raw).toString('latin1') // byte strings of Python 2
+      // Byte strings of Python 2.
+      return Buffer.from(raw).toString('latin1')
     }
   }
 
@@ -133,7 +134,7 @@ class Machine {
   line(): string {
     const from = this.position
     const end = this.bytes.subarray(from, from + maxNameBytes).indexOf(0x0a)
-    if (end < 0) throw this.fail('its pickle has a name without end')
+    if (end < 0) throw this.fail('its pickle has an endless name')
     const line = this.text(end)
     this.take(1)
     return line
@@ -144,7 +145,7 @@ class Machine {
   }
 
   pop(): unknown {
-    if (this.stack.length === 0) throw this.fail('its pickle takes what it never put')
+    if (this.stack.length === 0) throw this.fail('its pickle pops an empty stack')
     return this.stack.pop()
   }
 
@@ -162,7 +163,7 @@ class Machine {
   popMark(): unknown[] {
     const items = this.stack
     const outer = this.marks.pop()
-    if (!outer) throw this.fail('its pickle takes what it never put')
+    if (!outer) throw this.fail('its pickle pops a mark that was never set')
     this.stack = outer
     return items
   }
@@ -181,7 +182,7 @@ class Machine {
   }
 
   get(index: number): void {
-    if (!this.memo.has(index)) throw this.fail(`its pickle asks for object ${index}, which it has not made yet`)
+    if (!this.memo.has(index)) throw this.fail(`its pickle refers to object ${index}, which does not exist yet`)
     this.push(this.memo.get(index))
   }
 
@@ -189,13 +190,13 @@ class Machine {
     const target = this.top()
     if (target instanceof PickleRecord) target.items ??= []
     const list = target instanceof PickleRecord ? target.items : target
-    if (!Array.isArray(list)) throw this.fail('its pickle appends to what is no list')
+    if (!Array.isArray(list)) throw this.fail('its pickle appends to something other than a list')
     for (const item of items) list.push(item)
   }
 
   add(items: unknown[]): void {
     const target = this.top()
-    if (!(target instanceof Set)) throw this.fail('its pickle adds to what is no set')
+    if (!(target instanceof Set)) throw this.fail('its pickle adds to something other than a set')
     for (const item of items) target.add(item)
   }
 
@@ -203,21 +204,23 @@ class Machine {
     const target = this.top()
     if (target instanceof PickleRecord) target.entries ??= new Map()
     const map = target instanceof PickleRecord ? target.entries : target
-    if (!(map instanceof Map) || items.length % 2 !== 0) throw this.fail('its pickle sets entries of what is no dict')
+    if (!(map instanceof Map) || items.length % 2 !== 0)
+      throw this.fail('its pickle sets entries of something other than a dict')
     for (let i = 0; i < items.length; i += 2) map.set(items[i], items[i + 1])
   }
 
   global(module: unknown, name: unknown): void {
-    if (typeof module !== 'string' || typeof name !== 'string') throw this.fail('its pickle has a name that is no text')
-    if (module.length + name.length > maxNameBytes) throw this.fail('its pickle has a name without end')
+    if (typeof module !== 'string' || typeof name !== 'string')
+      throw this.fail('its pickle has a name that is not text')
+    if (module.length + name.length > maxNameBytes) throw this.fail('its pickle has an endless name')
     this.push(new PickleGlobal(`${module}.${name}`))
   }
 
-  /** A call, which is none: a constructor of ours makes the value, or a record tells what was asked for. */
+  /** Makes the value of a call with a constructor of ours, or records the call. */
   call(args: unknown): void {
     const callee = this.pop()
     if (!(callee instanceof PickleGlobal || callee instanceof PickleRecord)) {
-      throw this.fail('its pickle calls what is no function')
+      throw this.fail('its pickle calls something other than a function')
     }
     const name = callee instanceof PickleGlobal ? callee.name : 'unknown'
     const construct = this.options.constructors.get(name)
@@ -227,7 +230,7 @@ class Machine {
   build(): void {
     const state = this.pop()
     const target = this.top()
-    // Attributes of a dict (a state dict's `_metadata`) or of a tensor say nothing about their values.
+    // Attributes of a dict (a state dict's `_metadata`) or of a tensor do not affect their values.
     if (target instanceof PickleRecord) target.state = state
   }
 
@@ -242,10 +245,11 @@ class Machine {
 
 const code = (character: string): number => character.charCodeAt(0)
 
-/** All operations of protocols 2 to 5; those of text came before. */
+/** All operations of protocols 2 to 5, without the text operations of protocols 0 and 1. */
 const operations: ReadonlyMap<number, (machine: Machine) => void> = new Map([
-  [0x80, (m) => void m.uint8()], // PROTO
-  [0x95, (m) => void m.uint64()], // FRAME
+  // PROTO and FRAME.
+  [0x80, (m) => void m.uint8()],
+  [0x95, (m) => void m.uint64()],
   [code('('), (m) => m.mark()],
   [code('0'), (m) => void m.pop()],
   [code('1'), (m) => void m.popMark()],
@@ -300,12 +304,13 @@ const operations: ReadonlyMap<number, (machine: Machine) => void> = new Map([
       m.global(m.pop(), name)
     }
   ],
-  [code('R'), (m) => m.call(m.pop())], // REDUCE
-  [0x81, (m) => m.call(m.pop())], // NEWOBJ
+  // REDUCE, NEWOBJ and NEWOBJ_EX, which takes keyword arguments as well.
+  [code('R'), (m) => m.call(m.pop())],
+  [0x81, (m) => m.call(m.pop())],
   [
     0x92,
     (m) => {
-      m.pop() // NEWOBJ_EX's arguments by name
+      m.pop()
       m.call(m.pop())
     }
   ],

@@ -1,18 +1,20 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { pathTo } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
-import { fillBytes } from '../files/files.js'
+import { readFully } from '../files/read.js'
 import { fromFormat, toFloat32, type WeightDtype } from './dtype.js'
 import { headerLength, invalidSafetensors, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js'
 
 const fill = (handle: FileHandle, bytes: Uint8Array, position: number, file: string): Promise<Uint8Array> =>
-  fillBytes(handle, bytes, position, (end) => invalidSafetensors(file, `it ends at byte ${end}: it was cut while open`))
+  readFully(handle, bytes, position, (end) =>
+    invalidSafetensors(file, `it ends at byte ${end}: it was truncated while open`)
+  )
 
-/** A new, and so aligned, buffer. */
+/** Reads into a new buffer, which is therefore aligned. */
 const readAt = (handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> =>
   fill(handle, new Uint8Array(length), position, file)
 
-/** An open safetensors file: its header in memory, its tensors read when asked for. Needs no LibTorch. */
+/** An open safetensors file: its header is in memory, its tensors are read on request. Needs no LibTorch. */
 export class SafetensorsFile {
   private constructor(
     readonly path: string,
@@ -20,7 +22,7 @@ export class SafetensorsFile {
     private readonly header: SafetensorsHeader
   ) {}
 
-  /** @throws MactokError `ERR_FORMAT` when the file breaks the format; the system's error when it cannot be read. */
+  /** @throws {MactokError} `ERR_FORMAT` when the file violates the format; the system's error when it cannot be read */
   static async open(path: string): Promise<SafetensorsFile> {
     const handle = await open(path)
     try {
@@ -48,14 +50,14 @@ export class SafetensorsFile {
     return [...this.header.tensors.keys()]
   }
 
-  /** @throws RangeError when the file has no such tensor. */
+  /** @throws {RangeError} when the file has no such tensor */
   info(name: string): TensorInfo {
     const info = this.header.tensors.get(name)
     if (!info) throw outOfRange('name', `a tensor of ${this.path}`, name)
     return info
   }
 
-  /** @throws MactokError `ERR_FORMAT` for types that MacTok has no tensors of. */
+  /** @throws {MactokError} `ERR_FORMAT` for types that MacTok does not support */
   dtype(name: string): WeightDtype {
     const { format } = this.info(name)
     const dtype = fromFormat(format)
@@ -63,13 +65,13 @@ export class SafetensorsFile {
     return dtype
   }
 
-  /** The elements in row-major order, little-endian; a fresh buffer, so that typed arrays can view it. */
+  /** Reads the elements in row-major order, little-endian, into a new buffer, which typed arrays can view. */
   bytes(name: string): Promise<Uint8Array> {
     const { offset, byteLength } = this.info(name)
     return readAt(this.handle, offset, byteLength, this.path)
   }
 
-  /** Rows [start, end) of the first dimension. */
+  /** Reads rows [start, end) of the first dimension. */
   async rows(name: string, start: number, end: number): Promise<Uint8Array> {
     const { offset, byteLength, shape } = this.info(name)
     const count = shape[0]
@@ -98,12 +100,12 @@ export class SafetensorsFile {
     await Promise.all(offsets.map(read))
   }
 
-  /** A floating-point tensor's elements as float32. */
+  /** Reads a floating-point tensor's elements as float32. */
   async float32(name: string): Promise<Float32Array> {
     return toFloat32(await this.bytes(name), this.dtype(name))
   }
 
-  /** Closes the file; harmless when repeated. */
+  /** Closes the file. Safe to call repeatedly. */
   close(): Promise<void> {
     return this.handle.close()
   }
@@ -114,8 +116,8 @@ export class SafetensorsFile {
 }
 
 /**
- * Opens a safetensors file and checks its header; tensors are read when asked for.
- * @throws MactokError `ERR_FORMAT` naming the file and the tensor that break the format
+ * Opens a safetensors file and checks its header; tensors are read on request.
+ * @throws {MactokError} `ERR_FORMAT` naming the file and the tensor that violate the format
  */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   pathTo('path', path)

@@ -1,4 +1,4 @@
-/** Between tensors by name on disk and the parameters of a native network. */
+/** Moves parameters between files and native networks. */
 
 import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
@@ -8,7 +8,7 @@ import { Mappings } from './mapping.js'
 import type { Weights } from './tensors.js'
 import { writeSafetensors } from './writer.js'
 
-/** Native tensors on the CPU with the weights' bytes, mapped from their file where that is safe; the caller disposes them. */
+/** Makes CPU tensors of weights, memory-mapped from their file where that is safe. The caller disposes them. */
 export async function toState(weights: Weights): Promise<NativeState> {
   const mappings = new Mappings(addon())
   const state: NativeState = {}
@@ -30,27 +30,49 @@ export function disposeState(state: NativeState): void {
   for (const tensor of Object.values(state)) tensor.dispose()
 }
 
-/** The number of elements of all tensors, which are disposed. */
+/** Counts the elements of all tensors, and disposes the tensors. */
 export function countElements(state: NativeState): number {
   const sizes = Object.values(state).map(({ shape }) => shape.reduce((product, length) => product * length, 1))
   disposeState(state)
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/** Loads weights into a network; every parameter must be there in its shape. */
-export async function loadWeights(
-  network: { load(state: NativeState): Promise<void> },
-  weights: Weights
-): Promise<void> {
-  const state = await toState(weights)
+/** Whatever has parameters that can be read and replaced. */
+export interface Loadable {
+  /** The parameters by name; the caller disposes the tensors. */
+  state(): NativeState
+  /** Replaces every parameter. */
+  load(state: NativeState): Promise<void>
+}
+
+export interface LoadIntoOptions {
+  /**
+   * The part of the network to load, `encoder.`: prefixed to the names in the checkpoint. The other parameters stay as
+   * they are.
+   */
+  prefix?: string
+  /** Adapts the checkpoint's tensors to the network in place, before they are loaded. */
+  fit?: (state: NativeState) => Promise<void>
+}
+
+/**
+ * Loads a checkpoint's weights into a network, or into a part of it; each of its parameters must be there in its shape.
+ */
+export async function loadInto(network: Loadable, checkpoint: Weights, options: LoadIntoOptions = {}): Promise<void> {
+  const { prefix } = options
+  const loaded = await toState(checkpoint)
+  const others = prefix === undefined ? {} : network.state()
   try {
-    await native(network.load(state))
+    await options.fit?.(loaded)
+    const renamed = Object.entries(loaded).map(([name, tensor]) => [`${prefix ?? ''}${name}`, tensor] as const)
+    await native(network.load({ ...others, ...Object.fromEntries(renamed) }))
   } finally {
-    disposeState(state)
+    disposeState(loaded)
+    disposeState(others)
   }
 }
 
-/** Writes a network's parameters, one tensor in memory at a time. */
+/** Writes a network's parameters to a safetensors file, one tensor in memory at a time. */
 export async function saveState(
   file: string,
   state: NativeState,

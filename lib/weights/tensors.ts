@@ -1,4 +1,4 @@
-/** Tensors by name, read when needed: what key maps work on. Everything is bytes in memory; no LibTorch. */
+/** Named tensors that are read on request, as key maps need them. They are bytes in memory; no LibTorch. */
 
 import { MactokError } from '../errors.js'
 import { asBytes, toFloat32, type WeightDtype } from './dtype.js'
@@ -7,9 +7,9 @@ import type { SafetensorsFile } from './reader.js'
 export interface WeightTensor {
   readonly dtype: WeightDtype
   readonly shape: readonly number[]
-  /** Row-major, little-endian. */
+  /** Reads the elements, row-major, little-endian. */
   bytes(): Promise<Uint8Array>
-  /** Where the bytes lie unchanged in a file, if they do: such a tensor may be memory-mapped. */
+  /** Where a file has these very bytes, if one does: such a tensor can be memory-mapped. */
   readonly place?: { readonly path: string; readonly offset: number }
 }
 
@@ -37,7 +37,7 @@ const mismatch = (operation: string, tensors: readonly WeightTensor[]): MactokEr
   return new MactokError('ERR_FORMAT', `Cannot ${operation} tensors of different dtypes or shapes: ${shapes}`)
 }
 
-/** Along the first dimension, as the rows of q, k and v become one matrix. */
+/** Concatenates along the first dimension, as the rows of q, k and v become one matrix. */
 export function concatenate(tensors: readonly [WeightTensor, ...WeightTensor[]]): WeightTensor {
   const [{ dtype, shape }] = tensors
   const [, ...row] = shape
@@ -49,8 +49,8 @@ export function concatenate(tensors: readonly [WeightTensor, ...WeightTensor[]])
   return { dtype, shape: [rows, ...row], bytes }
 }
 
-/** Positions [start, end) of the second dimension of a tensor [1, N, D]. */
-export function positions(tensor: WeightTensor, start: number, end: number): WeightTensor {
+/** Slices positions [start, end) of the second dimension of a tensor [1, N, D]. */
+export function slicePositions(tensor: WeightTensor, start: number, end: number): WeightTensor {
   const [, length, width] = tensor.shape as [number, number, number]
   const bytes = async () => {
     const all = await tensor.bytes()
@@ -60,7 +60,7 @@ export function positions(tensor: WeightTensor, start: number, end: number): Wei
   return { dtype: tensor.dtype, shape: [1, end - start, width], bytes }
 }
 
-/** The sum of two floating-point tensors of one shape, in float32. */
+/** Adds two floating-point tensors of one shape, in float32. */
 export function add(a: WeightTensor, b: WeightTensor): WeightTensor {
   if (`${a.shape}` !== `${b.shape}`) throw mismatch('add', [a, b])
   const bytes = async () => {

@@ -1,8 +1,8 @@
-/** Files of `torch.save`, of both formats, read without running what their pickles ask for. */
+/** Reads files of `torch.save`, of both formats, without running any code in their pickles. */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
-import { fillBytes } from '../files/files.js'
+import { readFully } from '../files/read.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { isWeightDtype } from './dtype.js'
@@ -10,21 +10,22 @@ import { invalidPickle, type PickleOptions, unpickle } from './pickle.js'
 import type { WeightTensor } from './tensors.js'
 import { elementSize, storageDtype, TorchStorage, type TorchTensor, torchConstructors } from './torch-tensor.js'
 
-/** Of the pickles in a file; a checkpoint's are a few hundred kilobytes. */
+/** Limit on the pickles of a file; a checkpoint's have a few hundred kilobytes. */
 const maxPickleBytes = 64 * 2 ** 20
 
-/** Reads into a new, and so aligned, buffer. */
+/** Reads into a new buffer, which is therefore aligned. */
 type Read = (position: number, length: number) => Promise<Uint8Array>
 
 const reader =
   (handle: FileHandle, file: string): Read =>
   (position, length) =>
-    fillBytes(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was cut while open'))
+    readFully(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was truncated while open'))
 
 const zipMagic = 0x04034b50
-const oldMagic = '119547037146038801333356' // 0x1950a86a20f9469cfc6c
+/** 0x1950a86a20f9469cfc6c */
+const legacyMagic = '119547037146038801333356'
 
-/** An open file of `torch.save`: its structure in memory, its tensors read when asked for. */
+/** An open file of `torch.save`: its structure is in memory, its tensors are read on request. */
 export class TorchFile {
   private constructor(
     readonly path: string,
@@ -34,7 +35,7 @@ export class TorchFile {
     readonly root: unknown
   ) {}
 
-  /** @throws MactokError `ERR_FORMAT` for other and for broken files; the system's error when it cannot be read. */
+  /** @throws {MactokError} `ERR_FORMAT` for other and damaged files; the system's error when it cannot be read */
   static async open(path: string): Promise<TorchFile> {
     const handle = await open(path)
     try {
@@ -42,7 +43,7 @@ export class TorchFile {
       const read = reader(handle, path)
       const first = Buffer.from(await read(0, Math.min(4, size)))
       const zip = size >= 4 && first.readUInt32LE() === zipMagic
-      return new TorchFile(path, handle, read, zip ? await readZip(path) : await readOld(path, size, read))
+      return new TorchFile(path, handle, read, zip ? await readZip(path) : await readLegacy(path, size, read))
     } catch (error) {
       await handle.close()
       throw error
@@ -50,13 +51,14 @@ export class TorchFile {
   }
 
   /**
-   * A tensor of this file; its bytes are read, and strided ones put in order, when asked for.
-   * @throws MactokError `ERR_FORMAT` for types that mactok has no tensors of
+   * A tensor of this file. Its bytes are read on request; strided elements are brought into row-major order.
+   * @throws {MactokError} `ERR_FORMAT` for types that MacTok does not support
    */
   weight(name: string, tensor: TorchTensor): WeightTensor {
     const { dtype, shape, offset, storage, contiguous, count } = tensor
-    if (!isWeightDtype(dtype))
+    if (!isWeightDtype(dtype)) {
       throw new MactokError('ERR_FORMAT', `Tensor "${name}" of ${this.path} has dtype ${dtype}`)
+    }
     const start = storage.start()
     if (start === undefined) throw invalidPickle(this.path, `the storage of tensor "${name}" is missing`)
     const size = elementSize(dtype)
@@ -68,7 +70,7 @@ export class TorchFile {
     return { dtype, shape, bytes: () => this.gather(tensor, position) }
   }
 
-  /** Row-major bytes of a strided tensor. */
+  /** Reads a strided tensor in row-major order. */
   private async gather({ dtype, shape, strides, count }: TorchTensor, position: number): Promise<Uint8Array> {
     const size = elementSize(dtype)
     const result = new Uint8Array(count * size)
@@ -90,7 +92,7 @@ export class TorchFile {
     }
   }
 
-  /** Closes the file; harmless when repeated. */
+  /** Closes the file. Safe to call repeatedly. */
   close(): Promise<void> {
     return this.handle.close()
   }
@@ -102,12 +104,12 @@ export class TorchFile {
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-/** `('storage', type, key, location, count, …)` */
-function storageId(id: unknown, file: string): { dtype: string; key: string; count: number; view: unknown } {
+/** Parses `('storage', type, key, location, count, …)`. */
+function parseStorageId(id: unknown, file: string): { dtype: string; key: string; count: number; view: unknown } {
   const [kind, type, key, , count, view] = Array.isArray(id) ? id : []
   const dtype = storageDtype(type)
   if (kind !== 'storage' || typeof key !== 'string' || !isSize(count) || dtype === undefined) {
-    throw invalidPickle(file, 'it refers to an object of an unknown kind')
+    throw invalidPickle(file, 'it refers to an object of unknown kind')
   }
   if (!Number.isSafeInteger(count * elementSize(dtype))) throw invalidPickle(file, `storage ${key} is impossibly large`)
   return { dtype, key, count, view }
@@ -122,7 +124,7 @@ async function readZip(file: string): Promise<unknown> {
   const order = byName.get('byteorder')
   if (order && order.size !== 'little'.length) throw invalidPickle(file, 'it was written on a big-endian machine')
   const persistent = (id: unknown): TorchStorage => {
-    const { dtype, key, count } = storageId(id, file)
+    const { dtype, key, count } = parseStorageId(id, file)
     const record = byName.get(`data/${key}`)
     const storage = new TorchStorage(dtype, count)
     if (!record) throw invalidPickle(file, `storage ${key} is missing`)
@@ -135,20 +137,23 @@ async function readZip(file: string): Promise<unknown> {
   return unpickle(pickle, { file, constructors: torchConstructors(file), persistent }).value
 }
 
-/** Before PyTorch 1.6: magic number, protocol, system, object and storage keys as pickles in a row; then count and bytes of each storage. */
-async function readOld(file: string, size: number, read: Read): Promise<unknown> {
+/**
+ * Reads the format before PyTorch 1.6: pickles of magic number, protocol, system, object and storage keys, then each
+ * storage's count and bytes.
+ */
+async function readLegacy(file: string, size: number, read: Read): Promise<unknown> {
   const bytes = await read(0, Math.min(size, maxPickleBytes))
   const storages = new Map<string, TorchStorage>()
   const persistent = (id: unknown): unknown => {
-    // Source code of a saved module, told for comparison: ('module', class, file, source).
+    // A saved module with its source code: ('module', class, file, source).
     if (Array.isArray(id) && id[0] === 'module') return id[1]
-    const { dtype, key, count, view } = storageId(id, file)
+    const { dtype, key, count, view } = parseStorageId(id, file)
     const root = storages.get(key) ?? new TorchStorage(dtype, count)
     storages.set(key, root)
     if (!Array.isArray(view)) return root
     const [, offset, length] = view
     if (!isSize(offset) || !isSize(length) || offset + length > root.count) {
-      throw invalidPickle(file, `a view reaches beyond storage ${key}`)
+      throw invalidPickle(file, `a view extends beyond storage ${key}`)
     }
     return new TorchStorage(root.dtype, length, { storage: root, offset })
   }
@@ -159,8 +164,10 @@ async function readOld(file: string, size: number, read: Read): Promise<unknown>
     position = end
     return value
   }
-  if (bytes[0] !== 0x80 || String(next()) !== oldMagic) throw invalidPickle(file, 'it has neither format of torch.save')
-  next() // 1001
+  if (bytes[0] !== 0x80 || String(next()) !== legacyMagic)
+    throw invalidPickle(file, 'it has neither format of torch.save')
+  // The protocol version, always 1001.
+  next()
   const system = next()
   if (system instanceof Map && system.get('little_endian') === false) {
     throw invalidPickle(file, 'it was written on a big-endian machine')
@@ -171,12 +178,12 @@ async function readOld(file: string, size: number, read: Read): Promise<unknown>
   for (const key of keys) {
     const storage = storages.get(key)
     if (!storage || storage.position !== undefined) throw invalidPickle(file, 'its list of storages is wrong')
-    if (position + 8 > size) throw invalidPickle(file, 'it is cut short')
+    if (position + 8 > size) throw invalidPickle(file, 'it is truncated')
     const head = Buffer.from(await read(position, 8))
     if (head.readBigInt64LE() !== BigInt(storage.count)) throw invalidPickle(file, `storage ${key} has another size`)
     storage.position = position + 8
     position = storage.position + storage.byteLength
-    if (position > size) throw invalidPickle(file, 'it is cut short')
+    if (position > size) throw invalidPickle(file, 'it is truncated')
   }
   return root
 }

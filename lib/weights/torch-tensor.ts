@@ -1,20 +1,52 @@
-/** PyTorch's tensors as a pickle describes them: views on storages that lie in a file. */
+/** PyTorch's tensors as pickles describe them: views of storages in a file. */
 
 import { invalidPickle, type PickleConstructor, PickleGlobal, PickleRecord } from './pickle.js'
 
-/** Bytes an element, by the names of `torch.dtype`. */
+/** Bytes per element, by the names of `torch.dtype`. */
 const elementSizes: Readonly<Record<string, number>> = {
-  ...{ float64: 8, float32: 4, float16: 2, bfloat16: 2, int64: 8, int32: 4, int16: 2, int8: 1, uint8: 1, bool: 1 },
-  ...{ uint16: 2, uint32: 4, uint64: 8, complex32: 4, complex64: 8, complex128: 16 },
-  ...{ float8_e4m3fn: 1, float8_e5m2: 1, float8_e4m3fnuz: 1, float8_e5m2fnuz: 1, float8_e8m0fnu: 1 },
-  ...{ qint8: 1, quint8: 1, qint32: 4 }
+  float64: 8,
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  float8_e4m3fn: 1,
+  float8_e5m2: 1,
+  float8_e4m3fnuz: 1,
+  float8_e5m2fnuz: 1,
+  float8_e8m0fnu: 1,
+  int64: 8,
+  int32: 4,
+  int16: 2,
+  int8: 1,
+  uint64: 8,
+  uint32: 4,
+  uint16: 2,
+  uint8: 1,
+  bool: 1,
+  complex128: 16,
+  complex64: 8,
+  complex32: 4,
+  qint32: 4,
+  qint8: 1,
+  quint8: 1
 }
 
 const storageDtypes: Readonly<Record<string, string>> = {
-  ...{ DoubleStorage: 'float64', FloatStorage: 'float32', HalfStorage: 'float16', BFloat16Storage: 'bfloat16' },
-  ...{ LongStorage: 'int64', IntStorage: 'int32', ShortStorage: 'int16', CharStorage: 'int8', ByteStorage: 'uint8' },
-  ...{ BoolStorage: 'bool', ComplexFloatStorage: 'complex64', ComplexDoubleStorage: 'complex128' },
-  ...{ QInt8Storage: 'qint8', QUInt8Storage: 'quint8', QInt32Storage: 'qint32', UntypedStorage: 'uint8' }
+  DoubleStorage: 'float64',
+  FloatStorage: 'float32',
+  HalfStorage: 'float16',
+  BFloat16Storage: 'bfloat16',
+  LongStorage: 'int64',
+  IntStorage: 'int32',
+  ShortStorage: 'int16',
+  CharStorage: 'int8',
+  ByteStorage: 'uint8',
+  BoolStorage: 'bool',
+  ComplexFloatStorage: 'complex64',
+  ComplexDoubleStorage: 'complex128',
+  QInt8Storage: 'qint8',
+  QUInt8Storage: 'quint8',
+  QInt32Storage: 'qint32',
+  UntypedStorage: 'uint8'
 }
 
 const lastPart = (name: string): string => name.slice(name.lastIndexOf('.') + 1)
@@ -28,12 +60,12 @@ export function storageDtype(type: unknown): string | undefined {
 
 export const elementSize = (dtype: string): number => elementSizes[dtype] as number
 
-/** Elements in a row in a file. */
+/** Consecutive elements in a file. */
 export class TorchStorage {
-  /** Of its first byte in the file; unknown until an old file has been read to its end. */
+  /** Offset of its first byte in the file; unknown until a file of the legacy format has been read to its end. */
   position: number | undefined
 
-  /** @param within the storage that this one is a part of, from an element on (old files) */
+  /** @param within - the storage that contains this one, from element `offset` on (legacy format) */
   constructor(
     readonly dtype: string,
     readonly count: number,
@@ -44,7 +76,7 @@ export class TorchStorage {
     return this.count * elementSize(this.dtype)
   }
 
-  /** Where its bytes begin in the file. */
+  /** Offset of its first byte in the file, for parts of other storages as well. */
   start(): number | undefined {
     if (!this.within) return this.position
     const { storage, offset } = this.within
@@ -53,12 +85,12 @@ export class TorchStorage {
   }
 }
 
-/** A strided view on a storage, checked to lie within it. */
+/** A strided view of a storage, checked to lie within it. */
 export class TorchTensor {
   constructor(
     readonly storage: TorchStorage,
     readonly dtype: string,
-    /** In elements, as the strides. */
+    /** In elements, like the strides. */
     readonly offset: number,
     readonly shape: readonly number[],
     readonly strides: readonly number[]
@@ -68,7 +100,7 @@ export class TorchTensor {
     return this.shape.reduce((product, size) => product * size, 1)
   }
 
-  /** Whether the elements lie in a row, in row-major order. */
+  /** Whether the elements are consecutive, in row-major order. */
   get contiguous(): boolean {
     let expected = 1
     for (let axis = this.shape.length - 1; axis >= 0; axis--) {
@@ -81,7 +113,7 @@ export class TorchTensor {
 }
 
 const maxRank = 64
-/** An expanded tensor repeats few elements; beyond this it is an attack on memory. */
+/** Limit on the elements of an expanded tensor, which repeats few: beyond this it is an attack on memory. */
 const maxExpanded = 2 ** 26
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
@@ -90,7 +122,7 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.length <= maxRank && value.every(isSize)
 }
 
-/** What pickles of tensors and state dicts call, as constructors of ours. `file` names the file in errors. */
+/** Our constructors for what pickles of tensors and state dicts call. `file` names the file in errors. */
 export function torchConstructors(file: string): ReadonlyMap<string, PickleConstructor> {
   const fail = (problem: string) => invalidPickle(file, problem)
 
@@ -105,7 +137,7 @@ export function torchConstructors(file: string): ReadonlyMap<string, PickleConst
     const count = shape.reduce((product, size) => product * size, 1)
     const last = shape.reduce((sum, size, axis) => sum + (size - 1) * (strides[axis] as number), offset)
     if (!Number.isSafeInteger(count) || (count > 0 && !(last < capacity))) {
-      throw fail(`a tensor [${shape}] reaches beyond its storage of ${capacity} elements`)
+      throw fail(`a tensor [${shape}] extends beyond its storage of ${capacity} elements`)
     }
     if (count > Math.max(capacity, maxExpanded)) {
       throw fail(`a tensor [${shape}] repeats the ${capacity} elements of its storage ${count} times`)
@@ -118,32 +150,32 @@ export function torchConstructors(file: string): ReadonlyMap<string, PickleConst
       spend(entries.size)
       return new Map(entries)
     }
-    if (!Array.isArray(entries)) throw fail('a dict is made of what are no entries')
+    if (!Array.isArray(entries)) throw fail('a dict is made of something other than entries')
     spend(entries.length)
     for (const entry of entries) {
-      if (!Array.isArray(entry) || entry.length !== 2) throw fail('a dict is made of what are no entries')
+      if (!Array.isArray(entry) || entry.length !== 2) throw fail('a dict is made of something other than entries')
     }
     return new Map(entries)
   }
 
   function set([items = []]: readonly unknown[], spend: (elements: number) => void): Set<unknown> {
-    if (!Array.isArray(items)) throw fail('a set is made of what is no list')
+    if (!Array.isArray(items)) throw fail('a set is made of something other than a list')
     spend(items.length)
     return new Set(items)
   }
 
-  // Nothing here changes lists and tuples, so that a copy would be the same.
-  const same: PickleConstructor = ([items = []]) => items
+  // Lists and tuples are never changed here, so they need not be copied.
+  const identity: PickleConstructor = ([items = []]) => items
   const device: PickleConstructor = ([type, index]) =>
     typeof type === 'string' && type.length <= 32 && typeof index === 'number' ? `${type}:${index}` : type
   const builtins: [string, PickleConstructor][] = [
     ['dict', map],
     ['set', set],
     ['frozenset', set],
-    ['list', same],
-    ['tuple', same]
+    ['list', identity],
+    ['tuple', identity]
   ]
-  /** A subclass of tensors, or one with attributes: the tensor itself. */
+  /** Subclasses of tensors, and tensors with attributes, become plain tensors. */
   const fromType: PickleConstructor = (args, spend) => {
     const [rebuild, , inner] = args
     const make = rebuild instanceof PickleGlobal ? tensors.get(rebuild.name) : undefined
@@ -164,7 +196,7 @@ export function torchConstructors(file: string): ReadonlyMap<string, PickleConst
   return new Map<string, PickleConstructor>([
     ...tensors,
     ['torch._tensor._rebuild_from_type_v2', fromType],
-    ['torch.Size', same],
+    ['torch.Size', identity],
     ['torch.device', device],
     ['collections.OrderedDict', map],
     ...builtins.flatMap(([name, make]): [string, PickleConstructor][] => [

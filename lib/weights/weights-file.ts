@@ -1,4 +1,4 @@
-/** Files of weights of any kind: safetensors, and checkpoints of `torch.save`. */
+/** Opens files of weights of either kind: safetensors and checkpoints of `torch.save`. */
 
 import { MactokError, outOfRange } from '../errors.js'
 import { isWeightDtype } from './dtype.js'
@@ -8,41 +8,45 @@ import { fileWeights, type Weights, type WeightTensor } from './tensors.js'
 import { TorchFile } from './torch-reader.js'
 import { TorchTensor } from './torch-tensor.js'
 
-/** What a checkpoint tells besides its tensors; values that are neither plain nor small are left out. */
+/** The plain, small values of a checkpoint besides its tensors. */
 export type CheckpointRecord = Readonly<Record<string, unknown>>
 
-export interface WeightsFile {
+export interface WeightsFile extends AsyncDisposable {
   readonly path: string
-  /** State dicts by their key in the checkpoint, `ema`; one of the name '' where the file is a state dict itself. */
+  /**
+   * State dicts by their key in the checkpoint, `ema`; under '' the file's own tensors, if it is a state dict itself.
+   */
   readonly groups: ReadonlyMap<string, Weights>
-  /** Tensors of types that mactok has none of; they are in no group. */
+  /** Tensors of types that MacTok does not support; no group has them. */
   readonly unsupported: readonly string[]
-  /** Plain entries, and those of `args` and `config` under these names. */
+  /** Plain entries of the checkpoint, including those nested in dicts such as `args` and `config`. */
   readonly record: CheckpointRecord
-  /** Of a safetensors file. */
+  /** The metadata of a safetensors file. */
   readonly metadata: Readonly<Record<string, string>>
   close(): Promise<void>
 }
 
-/** By name, because telling from the content would read a gigabyte of a wrong file for nothing. */
+/** Decides by name, because deciding by content could read a gigabyte of a wrong file for nothing. */
 export const isTorchFile = (path: string): boolean => /\.(pt|pth|ckpt|bin)$/i.test(path)
 
-/** @throws MactokError `ERR_FORMAT` for broken files and for checkpoints without tensors */
+/** @throws {MactokError} `ERR_FORMAT` for damaged files and for checkpoints without tensors */
 export async function openWeightsFile(path: string): Promise<WeightsFile> {
   if (isTorchFile(path)) return openTorchFile(path)
   const file = await readSafetensors(path)
+  const close = () => file.close()
   try {
     const { metadata } = file
     const groups = new Map([['', fileWeights(file)]])
-    return { path, groups, unsupported: [], record: {}, metadata, close: () => file.close() }
+    return { path, groups, unsupported: [], record: {}, metadata, close, [Symbol.asyncDispose]: close }
   } catch (error) {
-    await file.close()
+    await close()
     throw error
   }
 }
 
 async function openTorchFile(path: string): Promise<WeightsFile> {
   const file = await TorchFile.open(path)
+  const close = () => file.close()
   try {
     const groups = new Map<string, Weights>()
     const unsupported: string[] = []
@@ -54,10 +58,11 @@ async function openTorchFile(path: string): Promise<WeightsFile> {
         if (!isWeightDtype(dtype)) unsupported.push(`${name === '' ? key : `${name}.${key}`} (${dtype})`)
       }
     }
-    if (groups.size === 0) throw new MactokError('ERR_FORMAT', `${path} has no tensors by name`)
-    return { path, groups, unsupported, record: plainRecord(file.root), metadata: {}, close: () => file.close() }
+    if (groups.size === 0) throw new MactokError('ERR_FORMAT', `${path} has no named tensors`)
+    const record = plainRecord(file.root)
+    return { path, groups, unsupported, record, metadata: {}, close, [Symbol.asyncDispose]: close }
   } catch (error) {
-    await file.close()
+    await close()
     throw error
   }
 }
@@ -66,24 +71,24 @@ async function openTorchFile(path: string): Promise<WeightsFile> {
 const maxEntries = 50_000
 const maxGroups = 100
 
-/** The entries with a text as key of a dict, or of an object's attributes; none of an unreasonably large one. */
+/** The entries of a dict, or of an object's attributes, that have text as keys; none if there are unreasonably many. */
 function entries(value: unknown): [string, unknown][] {
   const map = value instanceof PickleRecord ? (value.state ?? value.entries) : value
   if (!(map instanceof Map) || map.size > maxEntries) return []
   return [...map].filter((entry): entry is [string, unknown] => typeof entry[0] === 'string')
 }
 
-/** The tensors of a dict by their names. */
+/** The named tensors of a dict. */
 const stateDict = (value: unknown): [string, TorchTensor][] =>
   value instanceof Map
     ? entries(value).filter((entry): entry is [string, TorchTensor] => entry[1] instanceof TorchTensor)
     : []
 
 const maxText = 1000
-/** Values looked at: objects that contain themselves would have no end. */
+/** Limit on the values visited: objects that contain themselves would never end. */
 const maxValues = 100_000
 
-/** The plain values of a dict as JSON could hold them, without what is large. Dicts within dicts are followed to `depth`. */
+/** The values of a dict that JSON could represent, without large ones. Nested dicts are followed to `depth`. */
 function plainRecord(root: unknown): Record<string, unknown> {
   let left = maxValues
   const record = (value: unknown, depth: number): Record<string, unknown> => {
@@ -107,25 +112,28 @@ function plainRecord(root: unknown): Record<string, unknown> {
   return record(root, 2)
 }
 
-/** Averaged weights first, as everywhere. */
+/** Averaged weights come first, as everywhere. */
 const preferred = ['ema', 'model_ema', 'ema_model', 'model', 'state_dict', '']
 
-/** The state dict to use: the wanted one, or the first of the usual names. Prefixes of wrappers (`module.`, `_orig_mod.`) go. */
+/**
+ * Chooses a state dict: the requested one, or the first of the usual names. Prefixes of wrappers (`module.`,
+ * `_orig_mod.`) are removed.
+ */
 export function chooseGroup(
   { path, groups }: WeightsFile,
-  wanted?: string | null
+  requested?: string | null
 ): { group: string; weights: Weights } {
   const names = [...groups.keys()]
-  const group = wanted ?? preferred.find((name) => groups.has(name)) ?? (names[0] as string)
+  const group = requested ?? preferred.find((name) => groups.has(name)) ?? (names[0] as string)
   const weights = groups.get(group)
   if (!weights) throw outOfRange('group', `one of ${names.join(', ')} of ${path}`, group)
-  return { group, weights: unwrapped(weights) }
+  return { group, weights: removePrefixes(weights) }
 }
 
-function unwrapped(weights: Weights): Weights {
+function removePrefixes(weights: Weights): Weights {
   const prefix = ['module.', '_orig_mod.'].find((each) => [...weights.keys()].every((name) => name.startsWith(each)))
   if (prefix === undefined || weights.size === 0) return weights
-  return unwrapped(
+  return removePrefixes(
     new Map([...weights].map(([name, tensor]): [string, WeightTensor] => [name.slice(prefix.length), tensor]))
   )
 }

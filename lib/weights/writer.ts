@@ -5,7 +5,9 @@ import { buildHeader } from './header.js'
 
 type Chunks = Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>
 
-/** A tensor to be written: its elements in row-major order, little-endian, at once or produced when its turn comes. */
+/**
+ * A tensor to write: its elements in row-major order, little-endian, given directly or produced when they are needed.
+ */
 export interface TensorData {
   readonly name: string
   readonly dtype: WeightDtype
@@ -13,10 +15,10 @@ export interface TensorData {
   readonly data: ArrayBufferView | (() => Promise<ArrayBufferView>) | (() => Chunks)
 }
 
-function validate(tensors: readonly TensorData[]): void {
+function checkTensors(tensors: readonly TensorData[]): void {
   const seen = new Set<string>()
   for (const { name, dtype, shape } of tensors) {
-    if (name === '__metadata__' || seen.has(name)) throw outOfRange('name', 'a name of its own for each tensor', name)
+    if (name === '__metadata__' || seen.has(name)) throw outOfRange('name', 'a unique name for each tensor', name)
     if (!isWeightDtype(dtype)) throw outOfRange(`dtype of "${name}"`, 'a dtype of safetensors', dtype)
     if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
       throw outOfRange(`shape of "${name}"`, 'non-negative integers', `[${shape}]`)
@@ -32,16 +34,16 @@ async function* chunksOf({ data }: TensorData): AsyncGenerator<ArrayBufferView> 
 }
 
 /**
- * Writes a safetensors file, one tensor in memory at a time: beside its place, synced, then renamed.
- * Same tensors and metadata, same bytes, whatever their order; the order is that of Python's `safetensors`.
- * @throws RangeError for repeated names and for data whose size is not that of dtype and shape
+ * Writes a safetensors file atomically, one tensor in memory at a time. Tensors are ordered as Python's `safetensors`
+ * orders them, so that equal tensors and metadata give equal bytes, whatever their order.
+ * @throws {RangeError} for duplicate names, and for data whose size does not match dtype and shape
  */
 export async function writeSafetensors(
   file: string,
   tensors: readonly TensorData[],
   metadata: Readonly<Record<string, string>> = {}
 ): Promise<void> {
-  validate(tensors)
+  checkTensors(tensors)
   const { bytes, ordered } = buildHeader(tensors, metadata)
   await writeAtomically(file, async (handle) => {
     await writeFully(handle, bytes)

@@ -158,7 +158,7 @@ describe('Generator', () => {
 describe('Teacher', () => {
   refuses([
     ['weights', () => Teacher.load(wrong(7), { grid: 4 }), TypeError, 'for name but received 7'],
-    ['no grid', () => Teacher.load('dinov2-small', wrong(undefined)), RangeError, 'a positive integer for grid']
+    ['no grid', () => Teacher.load('dinov2-small', wrong(undefined)), TypeError, 'a positive integer for grid']
   ])
 })
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { centreCrop, halve, longestShortSide, mirrored, randomCrop } from '../../lib/data/crop.js'
+import { centreCrop, halve, longestShortSide, mirrorPixels, randomCrop } from '../../lib/data/crop.js'
 import { decode, type Image } from '../../lib/data/decode.js'
 import { addon } from '../../lib/native/load.js'
 import { GOLDEN, Golden } from '../support/golden.js'
@@ -49,7 +49,7 @@ describe('resampling is Pillow 13.0.0 to the last bit (test/golden/data/images.p
       const window = new Uint8Array(part.windowWidth * part.windowHeight * 3)
       await addon().resample(data, width, height, { ...whole, ...part, mirror }, window)
       const expected = cut(resized, newWidth, part)
-      expect(window).toEqual(mirror ? mirrored(expected, part.windowWidth) : expected)
+      expect(window).toEqual(mirror ? mirrorPixels(expected, part.windowWidth) : expected)
     }
   })
 
@@ -61,7 +61,7 @@ describe('resampling is Pillow 13.0.0 to the last bit (test/golden/data/images.p
     })
   })
 
-  test('wrong arguments are refused', () => {
+  test('wrong arguments are rejected', () => {
     const target = {
       filter: 'box' as const,
       width: 4,
@@ -100,7 +100,7 @@ describeWith(join(DATA, 'imagenet'), 'ADM crops of ImageNet files, decoding incl
   const names = JSON.parse(readFileSync(join(folder, 'imagenet.json'), 'utf8')) as string[]
 
   // Pillow 13.0.0's crops at 64 px below each other (test/golden/data/images.py).
-  test('are Pillow’s', async () => {
+  test('agree with Pillow', async () => {
     const atlas = await decode(await readFile(join(folder, 'imagenet.png')))
     const bytes = 64 * 64 * 3
     for (const [index, name] of names.entries()) {
@@ -119,7 +119,7 @@ describe('random crops', () => {
     return into
   }
 
-  test('at full scale and in the middle are the centre crop', async () => {
+  test('at full scale in the middle equal the centre crop', async () => {
     expect(await at(0, 0.5, 0.5, false, 1)).toEqual(await crop(gradient(61, 40, 7), size))
   })
 
@@ -131,8 +131,8 @@ describe('random crops', () => {
     expect([...bottomRight.subarray(last, last + 2)].map((value) => value > 245)).toEqual([true, true])
   })
 
-  test('mirror when told', async () => {
-    expect(await at(0.3, 0.2, 0.7, true)).toEqual(mirrored(await at(0.3, 0.2, 0.7, false), size))
+  test('are mirrored on request', async () => {
+    expect(await at(0.3, 0.2, 0.7, true)).toEqual(mirrorPixels(await at(0.3, 0.2, 0.7, false), size))
   })
 
   test('are the same from an image that was halved before', async () => {

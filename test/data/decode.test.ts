@@ -19,7 +19,7 @@ describe('images are decoded as Pillow 13.0.0 decodes them (test/golden/data/ima
   })
 })
 
-describe('every format is read', () => {
+describe('every format is supported', () => {
   const image = gradient(33, 20, 90)
   const encoders: Record<string, [() => Promise<Buffer>, tolerance: number]> = {
     png: [() => toSharp(image).png().toBuffer(), 0],
@@ -55,7 +55,7 @@ describe('every format is read', () => {
     expect([...(await decode(grey)).data]).toEqual([...greys].flatMap((value) => Array(3).fill(value >> 8)))
   })
 
-  test('of an animation, the first frame', async () => {
+  test('the first frame of an animation is read', async () => {
     const frames = await Promise.all([gradient(8, 8, 200), gradient(8, 8, 10)].map(png))
     const animation = await sharp(frames, { join: { animated: true } })
       .gif()
@@ -67,7 +67,7 @@ describe('every format is read', () => {
   })
 })
 
-describe('what is no whole image is told', () => {
+describe('a file that is not a complete image is an error', () => {
   const whole = async (format: 'jpeg' | 'png' | 'webp' | 'avif' | 'tiff' | 'gif') =>
     toSharp(gradient(64, 64)).toFormat(format).toBuffer()
 
@@ -86,21 +86,21 @@ describe('what is no whole image is told', () => {
     await expect(decode(bytes.subarray(0, bytes.length * 0.6))).rejects.toMatchObject({ code: 'ERR_FORMAT' })
   })
 
-  test('bytes behind the end of a JPEG do not matter', async () => {
+  test('bytes after the end of a JPEG are ignored', async () => {
     const bytes = await whole('jpeg')
     const longer = await decode(Buffer.concat([bytes, Buffer.alloc(100, 7)]))
     expect(longer).toEqual(await decode(bytes))
   })
 })
 
-test('the fast way leaves CMYK and alpha to the exact one', async () => {
+test('fast decoding leaves CMYK and alpha to exact decoding', async () => {
   for (const file of ['cmyk.jpg', 'cmyk.tif', 'alpha.png']) {
     const bytes = readFileSync(join(folder, file))
     expect(await decodeFast(bytes, 8)).toEqual(await decode(bytes))
   }
 })
 
-test('the fast way is near the exact one', async () => {
+test('fast decoding is close to exact decoding', async () => {
   const { data, width, height } = await decodeFast(await png(gradient(300, 200, 50)), 64)
   expect([width, height]).toEqual([64, 64])
   // The middle 200 of 300 columns: red from 50/299 to 249/299 of 255.

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { centreCrop, mirrored } from '../../lib/data/crop.js'
+import { centreCrop, mirrorPixels } from '../../lib/data/crop.js'
 import {
   type EvaluationBatch,
   type EvaluationBatchOptions,
@@ -39,34 +39,34 @@ test('every image comes once, in listing order, as its centre crop', async () =>
   }
 })
 
-test('a range of them', async () => {
+test('a range of images can be selected', async () => {
   const batches = await all(memorySet(files), { start: 2, end: 6 })
   expect(batches.map(({ indices }) => [...indices])).toEqual([[2, 3, 4], [5]])
   expect(await all(memorySet(files), { start: 7 })).toEqual([])
 })
 
-test('mirrored as well, each file read once', async () => {
+test('mirrored images come along, with each file read once', async () => {
   const set = memorySet(files)
   const batches = await all(set, { flip: 'both' })
-  for (const { images, flipped } of batches) expect(flipped).toEqual(mirrored(images, 16))
+  for (const { images, flipped } of batches) expect(flipped).toEqual(mirrorPixels(images, 16))
   expect([...set.reads].sort()).toEqual([0, 1, 2, 3, 4, 5, 6])
 })
 
-test('the fast way is near the exact one', async () => {
+test('fast preprocessing is close to the exact one', async () => {
   const [exact] = await all(memorySet(files))
   const [fast] = await all(memorySet(files), { preprocess: 'fast' })
   expect(difference(exact?.images as Uint8Array, fast?.images as Uint8Array).mean).toBeLessThan(2)
 })
 
-describe('broken images', () => {
+describe('unreadable images', () => {
   const broken = () => memorySet(files.map((file, i) => ([1, 3, 4, 5].includes(i) ? file.subarray(0, 40) : file)))
 
-  test('are left out and told by name, and nothing else is lost', async () => {
+  test('are skipped and reported by name, and nothing else is lost', async () => {
     const onBroken = jest.fn()
     const batches = await all(broken(), { onBroken, flip: 'both' })
     expect(batches.map(({ indices }) => [...indices])).toEqual([[0, 2], [6]])
     expect(batches[0]?.images).toEqual(await crops([0, 2]))
-    expect(batches[0]?.flipped).toEqual(mirrored(await crops([0, 2]), 16))
+    expect(batches[0]?.flipped).toEqual(mirrorPixels(await crops([0, 2]), 16))
     expect(batches[0]?.names).toEqual(['0.png', '2.png'])
     expect(onBroken.mock.calls.map(([call]) => (call as { name: string }).name).sort()).toEqual([
       '1.png',
@@ -76,7 +76,7 @@ describe('broken images', () => {
     ])
   })
 
-  test('stop a strict run, after what came before', async () => {
+  test('fail in strict mode, after the images before them', async () => {
     const seen: number[] = []
     const run = async () => {
       for await (const { indices } of evaluationBatches(broken(), { size: 16, batch: 1, strict: true }))
@@ -87,11 +87,11 @@ describe('broken images', () => {
   })
 })
 
-test('wrong arguments are refused', () => {
+test('wrong arguments are rejected', () => {
   const start = (changes: Partial<EvaluationBatchOptions>) => () =>
     evaluationBatches(memorySet(files), { size: 16, batch: 2, ...changes })
-  expect(start({ preprocess: 'slow' as never })).toThrow("Expected 'adm' or 'fast' for preprocess but received 'slow'")
-  expect(start({ flip: true as never })).toThrow("Expected 'none' or 'both' for flip")
+  expect(start({ preprocess: 'slow' as never })).toThrow("Expected one of adm, fast for preprocess but received 'slow'")
+  expect(start({ flip: true as never })).toThrow('Expected one of none, both for flip')
   expect(start({ end: 8 })).toThrow('Expected a range within the 7 images for start and end')
   expect(start({ start: 3, end: 2 })).toThrow(RangeError)
 })

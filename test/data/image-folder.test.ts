@@ -48,7 +48,7 @@ describe('class folders', () => {
     expect(samples(set).map(({ label }) => label)).toEqual([0, 2])
   })
 
-  test('what is not among their images is told', async () => {
+  test('report the files that are not images', async () => {
     const folder = await make('mixed', ['a/1.png', 'a/notes.txt', 'a/README', 'loose.jpg', 'list.csv'])
     await symlink('nowhere', work.path('mixed/a/gone.png'))
     const { ignored, size } = await imageFolder(folder).open()
@@ -62,7 +62,7 @@ describe('class folders', () => {
     ])
   })
 
-  test('hidden files and folders are passed over', async () => {
+  test('hidden files and folders are skipped', async () => {
     const files = ['a/1.png', 'a/._1.png', '.DS_Store', '.ipynb_checkpoints/1.png', '__MACOSX/a/1.png']
     const set = await imageFolder(await make('hidden', files)).open()
     expect(set.classes).toEqual(['a'])
@@ -70,7 +70,7 @@ describe('class folders', () => {
     expect(set.ignored).toEqual([])
   })
 
-  test('links are followed, circles are not', async () => {
+  test('links are followed, except in circles', async () => {
     const folder = await make('links', ['a/1.png'])
     await make('elsewhere', ['2.png'])
     await symlink(work.path('elsewhere'), work.path('links/b'))
@@ -80,7 +80,7 @@ describe('class folders', () => {
     expect(set.ignored).toEqual([{ name: 'a/circle', reason: 'a link to a folder above it' }])
   })
 
-  test('can be taken as albums without labels', async () => {
+  test('can be read as albums without labels', async () => {
     const folder = await make('albums', ['loose.png', 'b/1.png', 'a/1.png'])
     const set = await imageFolder(folder, { labels: 'none' }).open()
     expect(set.classes).toBeNull()
@@ -99,7 +99,7 @@ test('a flat folder has no labels', async () => {
   expect(set.ignored).toEqual([{ name: 'notes.md', reason: 'not an image (.md)' }])
 })
 
-test('a tar beside class folders does not make them a data set of tars', async () => {
+test('a tar beside class folders does not make the folder a WebDataset', async () => {
   const set = await imageSource(await make('beside', ['a/1.png', 'original.tar'])).open()
   expect(set.classes).toEqual(['a'])
   expect(set.ignored).toEqual([{ name: 'original.tar', reason: 'not an image (.tar)' }])
@@ -108,7 +108,7 @@ test('a tar beside class folders does not make them a data set of tars', async (
 describe('errors', () => {
   test('of arguments', () => {
     expect(() => imageFolder(7 as never)).toThrow('Expected a folder for path but received 7')
-    expect(() => imageFolder('x', { labels: 'some' as never })).toThrow("Expected 'folders' or 'none' for labels")
+    expect(() => imageFolder('x', { labels: 'some' as never })).toThrow('Expected one of folders, none for labels')
     expect(() => imageSource('')).toThrow(TypeError)
   })
 

@@ -6,7 +6,7 @@ import { gradient, Workplace } from '../support/images.js'
 
 const work = new Workplace()
 
-test('an image survives a PNG', async () => {
+test('a PNG keeps every pixel', async () => {
   const image = gradient(31, 17, 99)
   await writePng(work.path('image.png'), image)
   expect({ ...(await decode(await readFile(work.path('image.png')))) }).toMatchObject({ width: 31, height: 17 })
@@ -37,7 +37,7 @@ test('zoom repeats pixels', async () => {
   expect([...data].filter((_, i) => i % 3 === 0)).toEqual([1, 1, 2, 2, 1, 1, 2, 2])
 })
 
-test('captions stand above the columns and leave the images alone', async () => {
+test('captions are drawn above the columns and leave the images unchanged', async () => {
   const tiles = [gradient(80, 30), gradient(80, 30, 200)]
   const plain = await grid(tiles, 2)
   const titled = await grid(tiles, 2, { captions: ['original', 'a < b & c'] })
@@ -47,7 +47,7 @@ test('captions stand above the columns and leave the images alone', async () => 
   expect(titled.data.subarray(above)).toEqual(plain.data)
 })
 
-test('wrong arguments are refused', async () => {
+test('wrong arguments are rejected', async () => {
   await expect(grid([], 1)).rejects.toThrow('Expected one or more images of one size for images')
   await expect(grid([gradient(2, 2), gradient(3, 2)], 1)).rejects.toThrow(RangeError)
   await expect(grid([gradient(2, 2)], 0)).rejects.toThrow('Expected a positive integer for columns but received 0')

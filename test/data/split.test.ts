@@ -17,7 +17,7 @@ test('the parts are disjoint, complete and in listing order', async () => {
   expect((await heldOut.read(4))[0]).toBe(numbers(heldOut)[4])
 })
 
-test('the seed decides', () => {
+test('the seed determines the parts', () => {
   const held = (seed: number) => numbers(split(set, 8, seed, addon().uniform).heldOut)
   expect(held(1)).toEqual(held(1))
   expect(held(1)).not.toEqual(held(2))

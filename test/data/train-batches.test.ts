@@ -31,7 +31,7 @@ async function take(set: ImageSet, count: number, changes: Partial<TrainBatchOpt
 const content = ({ step, images, labels, indices }: TrainBatch) => ({ step, images, labels, indices })
 
 describe('order', () => {
-  test('is a permutation an epoch, another one each', () => {
+  test('is a different permutation in every epoch', () => {
     const at = sampleOrder(addon().uniform, 1, 100)
     const epochs = [0, 1, 2].map((epoch) => Array.from({ length: 100 }, (_, i) => at(epoch * 100 + i)))
     for (const epoch of epochs) {
@@ -41,12 +41,12 @@ describe('order', () => {
     expect(epochs[0]).not.toEqual(epochs[1])
   })
 
-  test('is the argsort of the draws, equal ones by index', () => {
+  test('is the argsort of the draws, ties by index', () => {
     const draws = [0.5, 0.25, 0.999, 0.25, 0]
     expect([...permutation(() => Float32Array.from(draws), 0, 'shuffle', 0, 5)]).toEqual([4, 1, 3, 0, 2])
   })
 
-  test('shows every image once an epoch, batches reaching into the next', async () => {
+  test('shows every image once per epoch, with batches that span two epochs', async () => {
     const batches = await take(memorySet(files), 5)
     const seen = batches.flatMap(({ indices }) => [...indices])
     expect(seen.slice(0, 10).sort((a, b) => a - b)).toEqual([...Array(10).keys()])
@@ -57,25 +57,25 @@ describe('order', () => {
 })
 
 describe('batches are a function of the seed and the step', () => {
-  test('again, and with other concurrency, prefetch and cache', async () => {
+  test('whatever the concurrency, prefetch and cache', async () => {
     const batches = (await take(memorySet(files), 6)).map(content)
     expect((await take(memorySet(files), 6)).map(content)).toEqual(batches)
     const otherwise = { concurrency: 1, prefetch: 0, cacheBytes: 0 }
     expect((await take(memorySet(files), 6, otherwise)).map(content)).toEqual(batches)
   })
 
-  test('from any step on', async () => {
+  test('when started at any step', async () => {
     const batches = (await take(memorySet(files), 6)).map(content)
     expect((await take(memorySet(files), 2, { startStep: 4 })).map(content)).toEqual(batches.slice(4))
   })
 
-  test('and differ with the seed', async () => {
+  test('so they differ with the seed', async () => {
     const [a] = await take(memorySet(files), 1)
     const [b] = await take(memorySet(files), 1, { seed: 6 })
     expect(a?.images).not.toEqual(b?.images)
   })
 
-  test('also when images are handed back', async () => {
+  test('also when buffers are released and reused', async () => {
     const expected = (await take(memorySet(files), 8)).map(({ images }) => images)
     const seen = new Set<ArrayBufferLike>()
     for await (const { step, images, release } of trainBatches(memorySet(files), options())) {
@@ -105,14 +105,14 @@ test('crops are random and half of them mirrored', async () => {
   }
 })
 
-describe('decoded images', () => {
-  test('are kept', async () => {
+describe('the cache of decoded images', () => {
+  test('saves reading them again', async () => {
     const set = memorySet(files)
     await take(set, 10)
     expect([...set.reads].sort()).toEqual([...Array(10).keys()])
   })
 
-  test('up to the limit', async () => {
+  test('respects its limit', async () => {
     const set = memorySet(files)
     // Room for two to three of the ten images of 24…33 × 20 × 3 bytes.
     await take(set, 10, { cacheBytes: 5000, prefetch: 0 })
@@ -122,10 +122,10 @@ describe('decoded images', () => {
   })
 })
 
-describe('a broken image', () => {
+describe('an unreadable image', () => {
   const broken = () => memorySet([...files.slice(0, 3), Buffer.from('text'), ...files.slice(4, 7), Buffer.alloc(0)])
 
-  test('is replaced, always by the same one, and told once', async () => {
+  test('is always replaced by the same one, and reported once', async () => {
     const onBroken = jest.fn()
     const batches = (await take(broken(), 8, { onBroken })).map(content)
     expect(
@@ -143,12 +143,12 @@ describe('a broken image', () => {
     expect((await take(broken(), 2, { onBroken, startStep: 6, cacheBytes: 0 })).map(content)).toEqual(batches.slice(6))
   })
 
-  test('is an error when strict, in its turn', async () => {
+  test('is an error in strict mode, when its batch is due', async () => {
     const failing = take(broken(), 8, { strict: true })
     await expect(failing).rejects.toMatchObject({ code: 'ERR_FORMAT', message: /[37]\.png in memory: (damaged|empty)/ })
   })
 
-  test('that cannot be opened is broken, but running out of file handles is not', async () => {
+  test('is one that cannot be opened, but not because the process ran out of file handles', async () => {
     const failing = (code: string): ImageSet => ({
       ...memorySet(files),
       read: async (index) => {
@@ -162,15 +162,15 @@ describe('a broken image', () => {
     await expect(take(failing('EMFILE'), 5)).rejects.toThrow('EMFILE')
   })
 
-  test('of which there is nothing else is an error', async () => {
+  test('is an error when there are no others', async () => {
     const onBroken = () => {}
     await expect(take(memorySet([Buffer.alloc(0), Buffer.alloc(0)]), 1, { onBroken })).rejects.toThrow(
-      /all of them broken/
+      /all of them unreadable/
     )
   })
 })
 
-test('leaving the loop leaves no work behind', async () => {
+test('leaving the loop stops all work', async () => {
   const set = memorySet(files)
   await take(set, 1, { cacheBytes: 0 })
   const reads = set.reads.length
@@ -178,7 +178,7 @@ test('leaving the loop leaves no work behind', async () => {
   expect(set.reads).toHaveLength(reads)
 })
 
-test('wrong arguments are refused', () => {
+test('wrong arguments are rejected', () => {
   const start = (changes: Partial<TrainBatchOptions>) => () => trainBatches(memorySet(files), options(changes))
   expect(start({ size: 0 })).toThrow('Expected a positive integer for size but received 0')
   expect(start({ batch: 1.5 })).toThrow(RangeError)

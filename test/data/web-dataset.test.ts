@@ -29,7 +29,7 @@ async function writeTar(
 }
 
 describe('a tar', () => {
-  test('gives images and labels by name, in its order, at random', async () => {
+  test("gives names, labels and images by random access, in the tar's order", async () => {
     const large = Buffer.alloc(200_000, 'x')
     const path = await writeTar('plain.tar', [
       ['000001.png', 'one'],
@@ -53,7 +53,7 @@ describe('a tar', () => {
     await set.close()
   })
 
-  test('may hold long and foreign names', async () => {
+  test('may have long and non-ASCII names', async () => {
     const long = `${'folder/'.repeat(20)}${'n'.repeat(120)}.png`
     const path = await writeTar('names.tar', [
       [long, 'long'],
@@ -67,7 +67,7 @@ describe('a tar', () => {
     await set.close()
   })
 
-  test('samples without an image are told', async () => {
+  test('reports samples without an image', async () => {
     const path = await writeTar('lost.tar', [
       ['1.cls', '3'],
       ['2.png', 'two'],
@@ -80,7 +80,7 @@ describe('a tar', () => {
   })
 })
 
-test('several tars come as a folder or as a pattern', async () => {
+test('several tars are given as a folder or a pattern', async () => {
   for (const part of [0, 1, 2]) {
     await writeTar(`many/part-0${part}.tar`, [
       ['0.png', `part ${part}`],
@@ -126,7 +126,7 @@ describe('errors', () => {
       ['0.cls', 'cat']
     ])
     await expect(webDataset(label).open()).rejects.toThrow(
-      /0\.cls in .*label\.tar: expected a label in digits but found 'cat'/
+      /0\.cls in .*label\.tar: expected a label in digits but received 'cat'/
     )
     await expect(webDataset(work.path('absent-{0..1}.tar')).open()).rejects.toThrow(
       /absent-0\.tar cannot be opened \(ENOENT\)/

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import { configFields, parseConfig } from '../../lib/config.js'
 import { samplingSchema } from '../../lib/generator/sampling.js'
-import { generatorTrainingSchema, resolveGeneratorTraining } from '../../lib/training/generator-schema.js'
-import { resolveConfig } from '../../lib/training/presets.js'
-import { trainingSchema } from '../../lib/training/schema.js'
+import { generatorTrainingSchema, resolveGeneratorTraining } from '../../lib/training/generator/schema.js'
+import { resolveConfig } from '../../lib/training/tokenizer/presets.js'
+import { trainingSchema } from '../../lib/training/tokenizer/schema.js'
 
 const page = readFileSync(fileURLToPath(new URL('../../docs/method.md', import.meta.url)), 'utf8')
 

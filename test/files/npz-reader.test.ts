@@ -1,15 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from '@jest/globals'
 import { npzImages } from '../../lib/evaluation/image-stream.js'
-import { NpzWriter, writeNpz } from '../../lib/files/npz.js'
 import { NpzFile } from '../../lib/files/npz-reader.js'
+import { NpzWriter, writeNpz } from '../../lib/files/npz-writer.js'
 import { GOLDEN } from '../support/golden.js'
 import { Workplace } from '../support/images.js'
 
 const place = new Workplace()
 
-describe('archives of NumPy', () => {
-  test('are read compressed: statistics and images', async () => {
+describe('NumPy archives', () => {
+  test('are read compressed', async () => {
     // numpy 2.4.6, savez_compressed (test/golden/metrics.py, seed 708).
     await using file = await NpzFile.open(`${GOLDEN}statistics.npz`)
     expect(file.names().sort()).toEqual(['arr_0', 'mu', 'sigma'])
@@ -20,7 +20,7 @@ describe('archives of NumPy', () => {
     expect(await file.describe('arr_0')).toEqual({ dtype: '|u1', shape: [2, 4, 5, 3] })
   })
 
-  test('give images batch by batch, from any one on', async () => {
+  test('give images batch by batch, from any position on', async () => {
     const path = place.path('images.npz')
     const writer = await NpzWriter.create(path, 5, 2, 3)
     const image = (i: number) => Uint8Array.from({ length: 18 }, (_, j) => 18 * i + j)
@@ -49,7 +49,7 @@ describe('archives of NumPy', () => {
     expect([...(await file.numbers('arr_1')).data]).toEqual([0, 1, 2, 3, 4])
   })
 
-  test('are written as they are read', async () => {
+  test('can be read as they were written', async () => {
     const path = place.path('written.npz')
     const floats = Float32Array.of(1.5, -2, 3, 4)
     await writeNpz(path, {
@@ -67,7 +67,7 @@ describe('archives of NumPy', () => {
     else expect(String(unzip.stdout).trim()).toBe('None')
   })
 
-  test('that are none, or lack an array, are refused by name', async () => {
+  test('that are invalid, or lack an array, are rejected by name', async () => {
     const text = await place.write('text.npz', 'nothing')
     await expect(NpzFile.open(text)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
     await using file = await NpzFile.open(`${GOLDEN}statistics.npz`)

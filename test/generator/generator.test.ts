@@ -19,7 +19,7 @@ describe('a generator', () => {
     expect(await other.latents.data()).toEqual(await one.latents.data())
   })
 
-  test('draws class and noise by the number of the sample', async () => {
+  test("draws class and noise from the sample's number", async () => {
     using generator = await Generator.create(config, { device })
     const all = await generator.sample({ count: 20, steps: 1, seed: 1 })
     const part = await generator.sample({ count: 5, steps: 1, seed: 1, firstIndex: 10 })
@@ -30,7 +30,7 @@ describe('a generator', () => {
     ])
   })
 
-  test('goes step by step, with previews, and stops when told', async () => {
+  test('yields steps with previews, and aborts on the signal', async () => {
     using generator = await Generator.create(config, { device })
     const times: number[] = []
     for await (const { time, step, steps, preview } of generator.steps({ steps: 4, sampler: 'euler' })) {
@@ -50,7 +50,7 @@ describe('a generator', () => {
     await expect(aborted).rejects.toMatchObject({ code: 'ERR_ABORTED' })
   })
 
-  test('is awaited, or looped over and then awaited, with the same result', async () => {
+  test('gives the same samples awaited, or looped over and then awaited', async () => {
     using generator = await Generator.create(config, { device, seed: 1 })
     using tokenizer = await Tokenizer.create('tiny-32', { device })
     const options = { count: 2, steps: 3, seed: 9, tokenizer }
@@ -78,7 +78,7 @@ describe('a generator', () => {
     await expect(sampling[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
   })
 
-  test('left early, it rejects whoever awaits it', async () => {
+  test('rejects when its loop was left early', async () => {
     using generator = await Generator.create(config, { device })
     const sampling = generator.sample({ steps: 5 })
     for await (const { step } of sampling) if (step === 2) break
@@ -94,7 +94,7 @@ describe('a generator', () => {
     expect(last).toBe(true)
   })
 
-  test('decodes with its tokenizer alone, unless forced', async () => {
+  test('decodes only with its own tokenizer, unless forced', async () => {
     using generator = await Generator.create(config, { device })
     using tokenizer = await Tokenizer.create('tiny-32', { device })
     const { images } = await generator.sample({ count: 2, steps: 1, tokenizer })
@@ -114,11 +114,11 @@ describe('a generator', () => {
       { device }
     )
     await expect(generator.sample({ steps: 1, tokenizer: small })).rejects.toThrow(
-      /makes latents \[32,16\], the tokenizer decodes \[4,32\]/
+      /makes latents \[32,16\], but the tokenizer decodes \[4,32\]/
     )
   })
 
-  test('refuses wrong options by name', async () => {
+  test('rejects wrong options by name', async () => {
     using generator = await Generator.create(config, { device })
     await expect(generator.sample({ classes: 3 })).rejects.toThrow(/labels from 0 to 2 for classes but received 3/)
     await expect(generator.sample({ classes: 'cat' })).rejects.toThrow(/no class names/)

@@ -17,7 +17,7 @@ const networks: [string, Partial<NativeGeneratorConfig>][] = [
 describe.each(networks)('%s', (name, config) => {
   const golden = new Golden(name)
 
-  test('predicts what the original does', async () => {
+  test('agrees with the original', async () => {
     const generator = await goldenGenerator(golden, config)
     const [x, t, y] = ['x', 't', 'y'].map((key) => tensor(golden.get(key))) as [never, never, never]
     const output = await floats(await generator.predict(x, t, y, 'fp32'))
@@ -30,7 +30,7 @@ describe.each(networks)('%s', (name, config) => {
     expect(relativeError(positions, golden.floats('w.pos_embed'))).toBeLessThan(1e-6)
   })
 
-  test('recomputes blocks to the same gradients', async () => {
+  test('gives the same gradients with checkpointing', async () => {
     const gradients = async (checkpointing: boolean) => {
       const generator = await goldenGenerator(golden, { ...config, checkpointing })
       const ema = await native().createGenerator({ ...base, ...config }, device, 0)
@@ -47,8 +47,18 @@ describe.each(networks)('%s', (name, config) => {
 })
 
 const base: NativeGeneratorConfig = {
-  ...{ model: 'sit', latentShape: [12, 8], patchSize: 1, width: 48, depth: 3, heads: 4, mlpRatio: 4, classes: 10 },
-  ...{ learnSigma: false, qkNorm: false, shift: true, checkpointing: false }
+  model: 'sit',
+  latentShape: [12, 8],
+  patchSize: 1,
+  width: 48,
+  depth: 3,
+  heads: 4,
+  mlpRatio: 4,
+  classes: 10,
+  learnSigma: false,
+  qkNorm: false,
+  shift: true,
+  checkpointing: false
 }
 
 const training = {
@@ -65,7 +75,7 @@ const training = {
 
 const guided = networks.filter(([name]) => new Golden(name).tensors.has('cfg_output'))
 
-test.each(guided)("%s: guidance of the first three channels is the original's", async (name, config) => {
+test.each(guided)('%s: guidance of the first three channels agrees with the original', async (name, config) => {
   const golden = new Golden(name)
   const generator = await goldenGenerator(golden, config)
   const [x, t] = [golden.get('cfg_x'), golden.get('cfg_t')]

@@ -26,7 +26,7 @@ beforeAll(async () => {
   mixture = await goldenMixture(golden)
 })
 
-describe("dopri5 with one step size for the batch is torchdiffeq's", () => {
+describe('dopri5 with one step size per batch agrees with torchdiffeq', () => {
   test.each(['loose', 'middle', 'tight'])('%s tolerances', async (name) => {
     const [rtol, atol] = golden.floats(`tolerances.${name}`) as unknown as [number, number]
     const { latents, progress } = await sample(mixture, everything(64), {
@@ -38,10 +38,10 @@ describe("dopri5 with one step size for the batch is torchdiffeq's", () => {
   })
 })
 
-describe('dopri5 with a step size of its own for each sample', () => {
+describe('dopri5 with one step size per sample', () => {
   const config = { method: 'dopri5', control: 'sample', rtol: 1e-5, atol: 1e-6 } as const
 
-  test('has errors in proportion to the tolerance', async () => {
+  test('has errors proportional to the tolerance', async () => {
     const error = async (rtol: number) => {
       const precise = { ...config, rtol, atol: rtol / 10, state: 'float64' } as const
       const { latents } = await sample(mixture, everything(64), {
@@ -55,12 +55,12 @@ describe('dopri5 with a step size of its own for each sample', () => {
     expect(await error(1e-4)).toBeGreaterThan(1e-3)
   })
 
-  test('computes no sample that has arrived', async () => {
+  test('does not evaluate finished samples', async () => {
     const { progress } = await sample(mixture, everything(64), { config, start: tensor(golden.get('start')) })
     expect(progress.samples).toBeLessThan(progress.field * 64)
   })
 
-  test('a sample alone takes the steps that it takes in a batch', async () => {
+  test('takes the same steps for a sample alone and in a batch', async () => {
     const start = golden.floats('start')
     const { latents } = await sample(mixture, everything(64), { config, start: tensor(golden.get('start')) })
     const one = native().tensor(start.slice(10, 12), 'float32', [1, 1, 2], device)
@@ -124,7 +124,7 @@ function moments(latents: Float32Array): number[] {
 
 const furthest = (latents: Float32Array) => absoluteError(moments(latents), truth())
 
-describe("moments of the samples tend to the mixture's", () => {
+describe("moments of the samples converge to the mixture's", () => {
   const count = 20_000
   const sampled = async (config: Partial<NativeSamplerConfig>) =>
     furthest((await sample(mixture, everything(count), { config: { seed: 5, ...config } })).latents)
@@ -159,7 +159,7 @@ describe('guidance', () => {
   const start = tensor(golden.get('start'))
   const classes = labels(new Array(64).fill(0))
 
-  test('computes the null branch inside its interval alone, in one call with the other', async () => {
+  test('evaluates the unconditional branch only inside its interval, in one call with the conditional one', async () => {
     const { progress } = await sample(mixture, classes, {
       config: { steps: 10 },
       guidance: { scale: 2, low: 0.25, high: 0.65 },
@@ -174,7 +174,7 @@ describe('guidance', () => {
     expect(progress.guiding).toBe(0)
   })
 
-  test('with a step size for each sample counts the samples whose time is inside', async () => {
+  test('with one step size per sample counts the samples whose time is inside', async () => {
     const { progress } = await sample(mixture, classes, {
       config: { method: 'dopri5', control: 'sample' },
       guidance: { scale: 2, low: 0.4, high: 0.6 },
@@ -184,7 +184,7 @@ describe('guidance', () => {
     expect(progress.guiding).toBeLessThan(progress.samples)
   })
 
-  test('goes from the weaker prediction through the better one', async () => {
+  test('extrapolates from the weaker prediction through the better one', async () => {
     const velocity = async (label: number) => {
       const { latents } = await sample(mixture, labels(new Array(64).fill(label)), { config: { steps: 1 }, start })
       return latents
@@ -195,7 +195,7 @@ describe('guidance', () => {
     expect(absoluteError(latents, expected)).toBeLessThan(1e-5)
   })
 
-  test('by a weaker model compares at the same class', async () => {
+  test('by a weaker model uses the same class', async () => {
     const weak = await goldenMixture(golden)
     const state = weak.state()
     await weak.load({ ...state, deviations: native().tensor(Float32Array.of(1, 1, 1), 'float32', [3], device) })
@@ -213,7 +213,7 @@ describe('guidance', () => {
   })
 })
 
-describe('samples depend on (seed, index) alone', () => {
+describe('samples depend on (seed, index) only', () => {
   const generate = async (classes: number[], firstIndex: number, config: Partial<NativeSamplerConfig> = {}) => {
     const generator = await native().createGenerator(generatorConfig(), device, 4)
     const state = generator.state()
@@ -258,7 +258,7 @@ test('a shift below 1 spends more steps on noise', async () => {
   expect(absoluteError(times, [0.075 / 0.825, 0.15 / 0.65, 0.225 / 0.475, 1])).toBeLessThan(1e-9)
 })
 
-test('previews point to clean latents', async () => {
+test('previews predict clean latents', async () => {
   const { latents } = await sample(mixture, labels([0]), { config: { steps: 50 } })
   const sampler = await native().createSampler(
     mixture,

@@ -113,7 +113,7 @@ describe('a flow step', () => {
     }
   )
 
-  test('learns: the loss falls below that of predicting nothing', async () => {
+  test('lowers the loss below that of predicting zero', async () => {
     const trainer = await create()
     const data = batch(4, 16)
     await run(trainer, 0, 1, [data])

@@ -32,7 +32,7 @@ describe('losses at given noise and times', () => {
   })
 })
 
-describe('what a solver sees', () => {
+describe('what a solver evaluates', () => {
   test.each(named('score.'))('%s', async (key) => {
     const [, kind, ...time] = key.split('.') as [string, string]
     const { score } = await native().flowField(
@@ -90,7 +90,7 @@ describe('end points of the SDE with given noise', () => {
   })
 })
 
-test('a network of the other direction of time is asked at 1 − t and its velocity negated', async () => {
+test('a network with the opposite direction of time is evaluated at 1 − t and its velocity negated', async () => {
   const at = async (time: NativeFlowConfig['time'], t: number) => {
     const { velocity } = await native().flowField(
       ...([generator, flowConfig({ time }), diffusionConfig(), get('z'), get('y'), t] as const)

@@ -73,7 +73,7 @@ describe.each(generators)('%s', (name, layout, options, expected) => {
   const golden = new Golden(name)
   const out = () => path.join(folder, name)
 
-  test('becomes a generator with the original outputs', async () => {
+  test('becomes a generator with the same outputs', async () => {
     const imported = await importWeights(await checkpoint(golden, `${name}-in`), { out: out(), ...options })
     expect(imported).toMatchObject({ kind: 'generator', layout, group: '', ignored: [], filled: [] })
     using generator = await Generator.load(out(), { device })
@@ -81,7 +81,7 @@ describe.each(generators)('%s', (name, layout, options, expected) => {
     expect(relativeError(await predict(generator, golden), golden.floats('output'))).toBeLessThan(1e-5)
   })
 
-  test('goes back with the same names, shapes and values', async () => {
+  test('is exported with the same names, shapes and values', async () => {
     const file = path.join(folder, `${name}-out.safetensors`)
     const exported = await exportWeights(out(), { layout, out: file })
     const [was, is] = [await contents(path.join(folder, `${name}-in.safetensors`)), await contents(file)]
@@ -103,7 +103,7 @@ describe.each(generators)('%s', (name, layout, options, expected) => {
   })
 })
 
-test("what REPA's training adds is named, and kept on demand", async () => {
+test("what REPA's training adds is reported, and kept on request", async () => {
   const golden = new Golden('sit_2d')
   const source = await checkpoint(golden, 'repa', projectors)
   const dropped = await importWeights(source, { out: path.join(folder, 'repa-a'), heads: 4 })
@@ -121,7 +121,7 @@ test("what REPA's training adds is named, and kept on demand", async () => {
   expect(Object.keys(await contents(file))).not.toContain('projectors.0.0.weight')
 })
 
-test('an imported network of the other direction of time gives the velocity at 1 − t, turned round', async () => {
+test('an imported network with the opposite direction of time gives the negated velocity at 1 − t', async () => {
   const golden = new Golden('sit_1d')
   const out = path.join(folder, 'sit_1d')
   using generator = await Generator.load(out, { device })
@@ -164,7 +164,7 @@ describe('checkpoints of torch.save', () => {
     expect(written.pos_embed?.bytes.every((byte) => byte === 0)).toBe(true)
   })
 
-  test("REPA's: time and path the other way, and the first version's blocks in a row", async () => {
+  test("REPA's: time and path the other way, and the first version's blocks renumbered", async () => {
     const out = path.join(folder, 'pt-repa')
     const imported = await importWeights(place('repa'), { out, heads: 2 })
     expect(imported).toMatchObject({ layout: 'repa', group: 'ema', ignored: ['projectors.0.0.weight'] })
@@ -186,7 +186,7 @@ describe('checkpoints of torch.save', () => {
   })
 })
 
-test('guidance intervals are mirrored with time', async () => {
+test('guidance intervals are mirrored with the direction of time', async () => {
   const golden = new Golden('sit_1d')
   const source = await checkpoint(golden, 'interval')
   const guidance = { scale: 2.5, low: 0, high: 0.75 }
@@ -247,7 +247,7 @@ describe('tokenizers', () => {
     expect(relativeError(await images.data(), golden.floats('reconstruction'))).toBeLessThan(1e-5)
   })
 
-  test.each(cases)('%s goes back with the same names, shapes and values', async (name) => {
+  test.each(cases)('%s is exported with the same names, shapes and values', async (name) => {
     const source = path.join(folder, `${name}-in.safetensors`)
     const was = await contents(source)
     const file = path.join(folder, `${name}-out.safetensors`)
@@ -269,8 +269,8 @@ describe('tokenizers', () => {
   })
 })
 
-describe('wrong use', () => {
-  test('missing tensors and other shapes are named', async () => {
+describe('wrong arguments', () => {
+  test('missing tensors and wrong shapes are named', async () => {
     const weights = new Golden('sit_1d').under('w.') as Values
     const { 'blocks.1.mlp.fc1.bias': _, ...lacking } = weights
     const out = path.join(folder, 'wrong')
@@ -280,7 +280,7 @@ describe('wrong use', () => {
     const table = { dtype: 'float32', shape: [48], data: new Float32Array(48) }
     await expect(
       importWeights(await write('other', { ...weights, 'blocks.1.attn.qkv.bias': table }), { out, heads: 4 })
-    ).rejects.toThrow('"blocks.1.attn.qkv.bias" of shape [48] where [144] was expected')
+    ).rejects.toThrow('"blocks.1.attn.qkv.bias" of shape [48], expected [144]')
     await expect(importWeights(await write('headless', weights), { out })).rejects.toThrow(
       'The number of heads for width 48 is unknown'
     )
@@ -289,7 +289,7 @@ describe('wrong use', () => {
     )
   })
 
-  test('options', async () => {
+  test('wrong options are rejected', async () => {
     const source = await checkpoint(new Golden('sit_1d'), 'options')
     await expect(importWeights(source, {} as never)).rejects.toThrow(TypeError)
     await expect(importWeights(source, { name: 'a', out: 'b' })).rejects.toThrow(TypeError)
@@ -307,7 +307,7 @@ describe('wrong use', () => {
     ).rejects.toMatchObject({ code: 'ERR_FORMAT' })
   })
 
-  test('a folder says where it came from', async () => {
+  test('a folder records the origin of its weights', async () => {
     const config = JSON.parse(await readFile(path.join(folder, 'sit_2d', 'config.json'), 'utf8'))
     expect(config.origin).toMatchObject({ layout: 'sit', group: '' })
   })

@@ -37,9 +37,9 @@ const batchOf = (k: number, indices: number[]) => Float32Array.from(indices.flat
 /** Encodes what is missing, up to `shards` shards, in batches. */
 async function encode(changes: Partial<LatentPlan> = {}, { shards = 99, batch = 2 } = {}) {
   const writer = await openLatentWriter(folder, { ...plan, ...changes })
-  const missing = writer.missing()
+  const missing = writer.missingShards()
   for (const range of missing.slice(0, shards)) {
-    const shard = writer.shard(range)
+    const shard = writer.startShard(range)
     for (let i = range.first; i < range.end; ) {
       if (i === broken) {
         shard.skip(i++, 'truncated')
@@ -103,7 +103,7 @@ describe('writing', () => {
     expect(await file.bytes('labels')).toEqual(asBytes(BigInt64Array.of(0n, 1n)))
   })
 
-  test('the manifest has the names of the rows, and what was skipped and why', async () => {
+  test('lists names, skipped samples and reasons in the manifest', async () => {
     const { manifest } = await all()
     expect(JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8'))).toEqual(manifest)
     expect(manifest).toMatchObject({ format_version: 1, complete: true, count: 6, classes: ['c0', 'c1'] })
@@ -118,10 +118,10 @@ describe('writing', () => {
     expect(manifest.shards[1]?.sha256).toBe((await checksums())['latents_rank00_shard001.safetensors'])
   })
 
-  test('a shard of broken images alone is empty', async () => {
+  test('gives an empty shard where all images are unreadable', async () => {
     const writer = await openLatentWriter(folder, { ...plan, shardSize: 1 })
-    for (const range of writer.missing()) {
-      const one = writer.shard(range)
+    for (const range of writer.missingShards()) {
+      const one = writer.startShard(range)
       if (range.first === broken) one.skip(broken, 'truncated')
       else one.add({ indices: [range.first], latents: values(0, range.first), latentsFlip: values(1, range.first) })
       await one.commit()
@@ -171,7 +171,7 @@ describe('writing', () => {
     }
   )
 
-  test('the same plan gives the same files, whatever the batches', async () => {
+  test('gives the same files for the same plan, whatever the batches', async () => {
     await all({}, { batch: 1 })
     const first = await checksums()
     await rm(folder, { recursive: true })
@@ -179,7 +179,7 @@ describe('writing', () => {
     expect(await checksums()).toEqual(first)
   })
 
-  test('float16 is stored as float16', async () => {
+  test('stores float16 as float16', async () => {
     await all({ dtype: 'float16' })
     await using latents = await openLatents(folder)
     expect(latents.dtype).toBe('float16')
@@ -189,10 +189,10 @@ describe('writing', () => {
     })
   })
 
-  test('without mirrored images', async () => {
+  test('stores no mirrored latents when told not to', async () => {
     const writer = await openLatentWriter(folder, { ...plan, flips: false, shardSize: 7 })
-    for (const range of writer.missing()) {
-      const one = writer.shard(range)
+    for (const range of writer.missingShards()) {
+      const one = writer.startShard(range)
       one.add({ indices: [0, 1, 2, 3, 4, 5, 6], latents: batchOf(0, [0, 1, 2, 3, 4, 5, 6]) })
       await one.commit()
     }
@@ -204,7 +204,7 @@ describe('writing', () => {
 })
 
 describe('an interrupted encode', () => {
-  test('goes on at the first missing shard and ends the same', async () => {
+  test('resumes at the first missing shard with the same result', async () => {
     await all()
     const uninterrupted = await checksums()
     await rm(folder, { recursive: true })
@@ -215,7 +215,7 @@ describe('an interrupted encode', () => {
     expect(await checksums()).toEqual(uninterrupted)
   })
 
-  test('has nothing to do when everything is there', async () => {
+  test('has nothing to do when all shards are complete', async () => {
     await all()
     const before = await checksums()
     const { missing, writer } = await encode()
@@ -224,7 +224,7 @@ describe('an interrupted encode', () => {
     expect(await checksums()).toEqual(before)
   })
 
-  test('writes a shard again that was damaged or is gone', async () => {
+  test('rewrites a damaged or missing shard', async () => {
     await all()
     const before = await checksums()
     const bytes = await readFile(shard(0))
@@ -244,15 +244,15 @@ describe('an interrupted encode', () => {
     expect((await readdir(folder)).filter((file) => file.startsWith('.'))).toEqual([])
   })
 
-  test('cannot be read, and says so', async () => {
+  test('cannot be read, and the error says why', async () => {
     await encode({}, { shards: 1 })
     await expect(openLatents(folder)).rejects.toThrow(`${folder} is incomplete (1 shards so far)`)
   })
 
-  test('does not mix with another encoding: what differs is named', async () => {
+  test('does not resume another encoding, and names the differences', async () => {
     await encode({}, { shards: 1 })
     await expect(openLatentWriter(folder, { ...plan, shardSize: 2, dtype: 'float16' })).rejects.toThrow(
-      'holds latents of another encoding: dtype "float32" instead of "float16", shard_size 3 instead of 2.'
+      'holds latents encoded differently: dtype "float32" instead of "float16", shard_size 3 instead of 2.'
     )
     await expect(openLatentWriter(folder, { ...plan, settings: { preprocess: 'fast' } })).rejects.toThrow(
       'preprocess undefined instead of "fast"'
@@ -262,7 +262,7 @@ describe('an interrupted encode', () => {
 
   test("does not write into another program's folder", async () => {
     await writeSafetensors(path.join(folder, 'model.safetensors'), [])
-    await expect(openLatentWriter(folder, plan)).rejects.toThrow('has model.safetensors, which readers would take')
+    await expect(openLatentWriter(folder, plan)).rejects.toThrow('has model.safetensors, which readers would mistake')
   })
 })
 
@@ -280,10 +280,10 @@ describe('wrong arguments', () => {
     await expect(openLatentWriter(folder, { ...plan, ...changes })).rejects.toThrow(` for ${name} but received`)
   })
 
-  test('of a shard', async () => {
+  test('of a shard are rejected', async () => {
     const writer = await openLatentWriter(folder, plan)
-    const [range] = writer.missing()
-    const one = writer.shard(range as never)
+    const [range] = writer.missingShards()
+    const one = writer.startShard(range as never)
     const both = { latents: values(0, 0), latentsFlip: values(1, 0) }
     expect(() => one.add({ indices: [1], ...both })).toThrow(
       'Expected sample 0 next, before 3 for indices but received 1'
@@ -295,19 +295,19 @@ describe('wrong arguments', () => {
     await expect(writer.finish()).rejects.toThrow('3 missing')
   })
 
-  test('nothing but broken images', async () => {
+  test('a folder without any readable image is an error', async () => {
     const writer = await openLatentWriter(folder, { ...plan, names: ['a'], labels: [0] })
-    for (const range of writer.missing()) {
-      const one = writer.shard(range)
+    for (const range of writer.missingShards()) {
+      const one = writer.startShard(range)
       one.skip(0, 'empty')
       await one.commit()
     }
-    await expect(writer.finish()).rejects.toThrow('got no samples: all were skipped')
+    await expect(writer.finish()).rejects.toThrow('has no samples: all were skipped')
   })
 })
 
 describe('reading', () => {
-  test('any rows in any order, across shards', async () => {
+  test('reads any rows in any order, across shards', async () => {
     await all()
     await using latents = await openLatents(folder)
     expect(latents).toMatchObject({ count: 6, sampleShape: [3, 4], dtype: 'float32', moments: false, flips: true })
@@ -322,7 +322,7 @@ describe('reading', () => {
     await expect(latents.rows([0.5])).rejects.toThrow(RangeError)
   })
 
-  test('log-variances, where they are stored', async () => {
+  test('reads log-variances if they are stored', async () => {
     await all({ moments: true })
     await using latents = await openLatents(folder)
     expect(latents.moments).toBe(true)
@@ -342,7 +342,7 @@ describe('reading', () => {
     ])
   }
 
-  test('two-dimensional shards of others: statistics are computed', async () => {
+  test('computes the statistics of two-dimensional shards of other projects', async () => {
     await foreign('latents_rank00_shard000.safetensors', [2, 2, 1, 2], 0, [7n, 1n])
     await foreign('latents_rank00_shard001.safetensors', [1, 2, 1, 2], 100, [3n])
     await using latents = await openLatents(folder)
@@ -360,7 +360,7 @@ describe('reading', () => {
     expect(Array.from(statistics.std)).toEqual(std.map((value) => expect.closeTo(value, 4)))
   })
 
-  test('a thousand shards are in order', async () => {
+  test('sorts a thousand shards by number', async () => {
     for (const index of ['0999', '1000', '101'])
       await foreign(`latents_rank00_shard${index}.safetensors`, [1, 1, 1], Number(index), [0n])
     await using latents = await openLatents(folder)
@@ -387,7 +387,7 @@ describe('reading', () => {
     [
       'an additional shard',
       () => foreign('latents_rank00_shard009.safetensors', [1, 3, 4], 0, [0n]),
-      'has 7 samples, its manifest tells of 6'
+      'has 7 samples, but its manifest lists 6'
     ],
     [
       'a cut shard',

@@ -3,15 +3,15 @@ import fc from 'fast-check'
 import { LatentStatistics } from '../../lib/latents/index.js'
 import { ChannelAccumulator } from '../../lib/latents/statistics.js'
 
-describe('one object for both directions', () => {
-  test('tokens: channels are the last axis', () => {
+describe('normalising and denormalising', () => {
+  test('tokens have channels on the last axis', () => {
     const statistics = new LatentStatistics([1, 2], [2, 4], [2, 2])
     expect(statistics.shape).toEqual([1, 1, 2])
     expect(Array.from(statistics.normalise(Float32Array.of(1, 2, 3, 6)))).toEqual([0, 0, 1, 1])
     expect(Array.from(statistics.denormalise(Float32Array.of(0, 0, 1, 1)))).toEqual([1, 2, 3, 6])
   })
 
-  test('images: channels are the first axis of a sample', () => {
+  test('two-dimensional latents have channels on the first axis of a sample', () => {
     const statistics = new LatentStatistics([1, 2], [2, 4], [2, 1, 2])
     expect(statistics.shape).toEqual([1, 2, 1, 1])
     expect(Array.from(statistics.normalise(Float32Array.of(1, 3, 2, 6, 5, 7, -2, 10)))).toEqual([
@@ -19,19 +19,19 @@ describe('one object for both directions', () => {
     ])
   })
 
-  test('scalar: one mean and deviation for all', () => {
+  test('scalar statistics use one mean and deviation for all channels', () => {
     const statistics = new LatentStatistics([1], [2], [2, 2])
     expect(statistics.shape).toEqual([1, 1, 1])
     expect(Array.from(statistics.normalise(Float32Array.of(1, 3, 5, -1)))).toEqual([0, 1, 2, -1])
   })
 
-  test('a channel that never changes is only centred', () => {
+  test('a constant channel is only centred', () => {
     const statistics = new LatentStatistics([3, 0], [0, 1], [1, 2])
     expect(Array.from(statistics.normalise(Float32Array.of(3, 5)))).toEqual([0, 5])
     expect(Array.from(statistics.denormalise(Float32Array.of(0, 5)))).toEqual([3, 5])
   })
 
-  test('there and back again', () => {
+  test('are inverse to each other', () => {
     const number = fc.float({ min: -100, max: 100, noNaN: true })
     const deviation = fc.float({ min: Math.fround(0.01), max: 100, noNaN: true })
     const three = <T>(arbitrary: fc.Arbitrary<T>) => fc.array(arbitrary, { minLength: 3, maxLength: 3 })
@@ -55,7 +55,7 @@ describe('one object for both directions', () => {
     expect(LatentStatistics.fromJSON(JSON.parse(JSON.stringify(statistics)))).toEqual(statistics)
   })
 
-  test('wrong arguments', () => {
+  test('reject wrong arguments', () => {
     expect(() => new LatentStatistics([1, 2, 3], [1, 2, 3], [2, 2])).toThrow(
       'Expected 1 or 2 values for mean but received 3'
     )
@@ -73,7 +73,7 @@ describe('one object for both directions', () => {
 describe('accumulating', () => {
   const sample = (offset: number) => Float32Array.of(offset, 1, offset + 2, 1)
 
-  test('in parts gives what it gives at once', () => {
+  test('in parts gives the same as at once', () => {
     const whole = new ChannelAccumulator([2, 2])
     const parts = [new ChannelAccumulator([2, 2]), new ChannelAccumulator([2, 2])]
     for (let i = 0; i < 10; i++) {
@@ -96,7 +96,7 @@ describe('accumulating', () => {
     expect(sums.result()).toMatchObject({ mean: [1e6], std: [0.0625] })
   })
 
-  test('nothing added and nothing merged', () => {
+  test('of nothing gives zeros', () => {
     const sums = new ChannelAccumulator([1, 1])
     sums.merge({ count: 0, mean: [0], squares: [0], variances: [0] })
     expect(sums.result()).toMatchObject({ count: 0, mean: [0], std: [0] })

@@ -9,7 +9,7 @@ import { Inception } from '../../lib/evaluation/inception.js'
 import type { NativeInception } from '../../lib/native/addon.js'
 import { tensor as facade } from '../../lib/tensor/tensor.js'
 import { openInception } from '../../lib/weights/inception.js'
-import { loadWeights, toState } from '../../lib/weights/state.js'
+import { loadInto, toState } from '../../lib/weights/state.js'
 import { absoluteError, Golden, relativeError } from '../support/golden.js'
 import { device, floats, native, tensor } from '../support/native.js'
 import { DATA, describeWith, WEIGHTS } from '../support/paths.js'
@@ -24,7 +24,7 @@ describeWith(folder, "FID's Inception agrees with pytorch-fid", () => {
     const checkpoint = await openInception(folder)
     expect(checkpoint.classes).toBe(0)
     inception = await native().createInception(0, device)
-    await loadWeights(inception, checkpoint.weights)
+    await loadInto(inception, checkpoint.weights)
     await checkpoint.close()
   })
   afterAll(() => inception.dispose())

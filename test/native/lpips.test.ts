@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { NativePerceptual } from '../../lib/native/addon.js'
 import { openLpips } from '../../lib/weights/lpips.js'
-import { loadWeights } from '../../lib/weights/state.js'
+import { loadInto } from '../../lib/weights/state.js'
 import { absoluteError, Golden, relativeError } from '../support/golden.js'
 import { device, floats, native, tensor } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
@@ -19,7 +19,7 @@ describe.each(['vgg', 'alex'] as const)('LPIPS (%s)', (network) => {
       const checkpoint = await openLpips(folder)
       expect(checkpoint.network).toBe(network)
       lpips = await native().createPerceptual(network, device)
-      await loadWeights(lpips, checkpoint.weights)
+      await loadInto(lpips, checkpoint.weights)
       await checkpoint.close()
     })
     afterAll(() => lpips.dispose())

@@ -25,7 +25,13 @@ describe('samples as images', () => {
   test('are written one by one, as a grid and as an archive, and are the same in all', async () => {
     const [folder, grid, npz] = ['samples', 'grids/all.png', 'all.npz'].map((name) => place.path(name))
     const result = await sampleImages(generator, tokenizer, {
-      ...{ folder, grid, npz, count: 5, classes: [2, 0], steps: 2, batch: 2 }
+      folder,
+      grid,
+      npz,
+      count: 5,
+      classes: [2, 0],
+      steps: 2,
+      batch: 2
     } as Parameters<typeof sampleImages>[2])
     expect(result).toEqual({ images: 5, interrupted: false, labels: { 0: 2, 2: 3 } })
     expect(readdirSync(folder as string)).toEqual(Array.from({ length: 5 }, (_, i) => `00000${i}.png`))
@@ -61,7 +67,7 @@ describe('samples as images', () => {
     for (const [i, [, image]] of late.entries()) expect(distance(image, all[i + 4]?.[1] ?? [])).toBeLessThanOrEqual(1)
   })
 
-  test('leave no archive when stopped', async () => {
+  test('leave no archive when aborted', async () => {
     const npz = place.path('stopped.npz')
     const signal = AbortSignal.abort()
     const result = await sampleImages(generator, tokenizer, { npz, count: 4, signal })
@@ -69,7 +75,7 @@ describe('samples as images', () => {
     expect(existsSync(npz) || existsSync(`${npz}.tmp`)).toBe(false)
   })
 
-  test('need a place to go', async () => {
+  test('require something to write to', async () => {
     await expect(sampleImages(generator, tokenizer, {})).rejects.toThrow(/a folder, a grid or an npz file/)
   })
 })

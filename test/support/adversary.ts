@@ -13,12 +13,21 @@ const off = { probability: 0, color: false, translation: 0, cutout: 0 }
 
 /** Adversarial training without augmentation, consistency and LeCAM; and with all of the method's. */
 export const plain: NativeAdversarialConfig = {
-  ...{ loss: 'hinge', adaptive: false, augment: off, strong: off, consistency: 0, lecam: 0, lecamDecay: 0.999 }
+  loss: 'hinge',
+  adaptive: false,
+  augment: off,
+  strong: off,
+  consistency: 0,
+  lecam: 0,
+  lecamDecay: 0.999
 }
 const augment = { probability: 0.5, color: true, translation: 0.125, cutout: 0.2 }
 export const full: NativeAdversarialConfig = {
   ...plain,
-  ...{ augment, strong: { ...augment, probability: 1, cutout: 0.5 }, consistency: 4, lecam: 1e-3 }
+  augment,
+  strong: { ...augment, probability: 1, cutout: 0.5 },
+  consistency: 4,
+  lecam: 1e-3
 }
 
 /** Replaces the values whose names `select` accepts by draws of the given deviation. */

@@ -15,11 +15,16 @@ export async function twoClassShards(
   const values = noise.map((value, i) => scale * (0.5 * value + (Math.floor(i / size) % 2 ? 3 : -2)))
   const writer = await openLatentWriter(folder, {
     names: labels.map((label, i) => `${label ? 'right' : 'left'}/${i}.png`),
-    ...{ labels, classes: ['left', 'right'], shape: [tokens, channels] as const, dtype: 'float32' as const },
-    ...{ moments: false, shardSize, tokenizer }
+    labels,
+    classes: ['left', 'right'],
+    shape: [tokens, channels] as const,
+    dtype: 'float32' as const,
+    moments: false,
+    shardSize,
+    tokenizer
   })
-  for (const range of writer.missing()) {
-    const shard = writer.shard(range)
+  for (const range of writer.missingShards()) {
+    const shard = writer.startShard(range)
     const latents = values.slice(range.first * size, range.end * size)
     const indices = Array.from({ length: range.end - range.first }, (_, i) => range.first + i)
     shard.add({ indices, latents, latentsFlip: latents.map((value) => -value) })

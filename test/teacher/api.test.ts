@@ -36,10 +36,10 @@ describe('Teacher', () => {
 
   test.each<[string, () => Promise<unknown>, typeof Error, RegExp]>([
     ['a grid of 0', () => Teacher.load(folder, { grid: 0 }), RangeError, /a positive integer for grid but received 0/],
-    ['no grid', () => Teacher.load(folder, {} as Anything), RangeError, /grid/],
+    ['no grid', () => Teacher.load(folder, {} as Anything), TypeError, /a positive integer for grid/],
     ['a patch of 0', () => Teacher.load(folder, { grid: 4, patchSize: 0 }), RangeError, /patchSize/],
     ['an unknown device', () => Teacher.load(folder, { grid: 4, device: 'tpu' }), TypeError, /device/],
-    ['images that are no tensor', () => teacher.features([] as Anything), TypeError, /images/],
+    ['images that are not a tensor', () => teacher.features([] as Anything), TypeError, /images/],
     [
       'images of another dtype',
       () => teacher.features(tensor(new Int8Array(768), [1, 16, 16, 3]) as Anything),
@@ -52,14 +52,14 @@ describe('Teacher', () => {
       RangeError,
       /precision/
     ],
-    ['a similarity grid of 1.5', () => teacher.similarity(images(), { grid: 1.5 }), TypeError, /grid/]
+    ['a similarity grid of 1.5', () => teacher.similarity(images(), { grid: 1.5 }), RangeError, /grid/]
   ])('refuses %s', async (_, call, type, message) => {
     const error = await call().catch((thrown: Error) => thrown)
     expect(error).toBeInstanceOf(type)
     expect((error as Error).message).toMatch(message)
   })
 
-  test('weights that are not there are an ERR_FORMAT that tells what to do', async () => {
+  test('missing weights are an ERR_FORMAT that says how to get them', async () => {
     await expect(Teacher.load(join(folder, 'nowhere'), { grid: 4 })).rejects.toMatchObject({
       name: 'MactokError',
       code: 'ERR_FORMAT'
@@ -67,7 +67,7 @@ describe('Teacher', () => {
     await expect(Teacher.load('no-such-name', { grid: 4 })).rejects.toMatchObject({ name: 'MactokError' })
   })
 
-  test('is refused after dispose(), which may be called twice', async () => {
+  test('is unusable after dispose(), which may be called twice', async () => {
     const other = await Teacher.load(folder, { grid: 4, device })
     other.dispose()
     other.dispose()

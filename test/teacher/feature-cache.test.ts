@@ -40,13 +40,18 @@ describeWith(weights, "a teacher's features on disk", () => {
   const open = async (changes: Partial<FeatureCacheOptions> = {}) => {
     const set = await imageFolder(photos).open()
     const cache = await FeatureCache.open({
-      ...{ folder: workplace.path('cache'), set, teacher, size, flip: true, precision: 'fp32' },
+      folder: workplace.path('cache'),
+      set,
+      teacher,
+      size,
+      flip: true,
+      precision: 'fp32',
       ...changes
     })
     return { set, cache: cache as FeatureCache }
   }
 
-  test('are those that it finds in the same images, mirrored or not, to float16', async () => {
+  test('equal those computed from the same images, mirrored or not, in float16', async () => {
     const { set, cache } = await open()
     const batches = trainBatches(set, { size, batch: 8, seed: 3, uniform: addon().uniform, minScale: 1 })
     const { value: batch } = await batches.next()
@@ -73,7 +78,7 @@ describeWith(weights, "a teacher's features on disk", () => {
     await set.close()
   })
 
-  test('are computed once: what is complete stays, what is missing or half written is made anew', async () => {
+  test('are computed once: complete shards stay, missing and unfinished ones are computed again', async () => {
     const folder = workplace.path('again')
     const { cache } = await open({ folder })
     await cache[Symbol.asyncDispose]()
@@ -91,7 +96,7 @@ describeWith(weights, "a teacher's features on disk", () => {
     expect(readdirSync(place).filter((name) => name.endsWith('.safetensors'))).toHaveLength(1)
   })
 
-  test('of other settings lie elsewhere; those of other images are refused', async () => {
+  test('of other settings have their own folder; those of other images are refused', async () => {
     const folder = workplace.path('others')
     for (const changes of [{}, { flip: false }, { size: 8 }]) {
       await (await open({ folder, ...changes })).cache[Symbol.asyncDispose]()
@@ -106,7 +111,7 @@ describeWith(weights, "a teacher's features on disk", () => {
     await cache[Symbol.asyncDispose]()
   })
 
-  test('need square images', async () => {
+  test('require square images', async () => {
     await draw('wide.png', 9, 30, 20)
     try {
       await expect(open({ folder: workplace.path('wide') })).rejects.toThrow('Expected square ones for images')
@@ -115,11 +120,14 @@ describeWith(weights, "a teacher's features on disk", () => {
     }
   })
 
-  test('train with the losses that the teacher itself gives', async () => {
+  test('give training the same losses as the teacher itself', async () => {
     const vit = { width: 16, depth: 2, heads: 2, layerScale: 1 }
     const settings: TrainingConfigInput = {
       tokenizer: { imageSize: size, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-      ...{ batch: 4, microBatch: 2, steps: 6, precision: 'fp32' },
+      batch: 4,
+      microBatch: 2,
+      steps: 6,
+      precision: 'fp32',
       align: { hidden: 8 },
       // Semantic masks rank similarities, where rounding may turn two of them round.
       masking: { semantic: 0 },
@@ -147,7 +155,7 @@ describeWith(weights, "a teacher's features on disk", () => {
 })
 
 describe('teacher.cache', () => {
-  test('is refused where training crops at random', () => {
+  test('is rejected where training crops at random', () => {
     expect(() => trainTokenizer({ preset: 'tiny-64', teacher: { cache: 'auto' } })).toThrow(
       'teacher.cache: expected null where training crops at random (data.minScale below 1); data.minScale is 0.8'
     )

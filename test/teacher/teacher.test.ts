@@ -20,7 +20,7 @@ describe('the teacher agrees with timm and PyTorch', () => {
     expect(relativeError(await floats(patches), golden.floats('patches'))).toBeLessThan(1e-5)
   })
 
-  test('takes float images in [-1, 1] as well', async () => {
+  test('accepts float images in [-1, 1] as well', async () => {
     const { data, shape } = golden.get('images')
     const [batch, height, width] = shape as [number, number, number]
     const planes = new Float32Array(data.length)

@@ -15,7 +15,7 @@ describe('a tensor', () => {
     expect(Array.from(await t.data())).toEqual([1, 2, 3, 4, 5, 6])
   })
 
-  test('without a shape has one dimension', () => {
+  test('has one dimension without a shape', () => {
     expect(tensor(Uint8Array.of(1, 2, 3)).shape).toEqual([3])
   })
 
@@ -29,14 +29,14 @@ describe('a tensor', () => {
     expect(Array.from(await half.toFloat32())).toEqual([1.5, -2])
   })
 
-  test('is a copy: the array may change afterwards', async () => {
+  test('copies its array, which may change afterwards', async () => {
     const data = Float32Array.of(1, 2)
     using t = tensor(data, [2], { device })
     data.fill(9)
     expect(Array.from(await t.data())).toEqual([1, 2])
   })
 
-  test('shares its elements with slices and other shapes, which outlive it', async () => {
+  test('shares its elements with slices and reshapes, which outlive it', async () => {
     const t = tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2], { device })
     const [rows, flat] = [t.slice(1, 3), t.reshape([6])]
     t.dispose()
@@ -45,7 +45,7 @@ describe('a tensor', () => {
     expect(Array.from(await flat.data())).toEqual([1, 2, 3, 4, 5, 6])
   })
 
-  test('joins others along the first dimension', async () => {
+  test('is concatenated along the first dimension', async () => {
     using joined = await concatenate([numbers(1, 2), numbers(3)])
     expect(Array.from(await joined.data())).toEqual([1, 2, 3])
   })
@@ -91,9 +91,9 @@ describe('a tensor', () => {
       /a product of 2, the number of elements for shape/
     ],
     ['a negative shape', () => tensor(new Float32Array(2), [-1, -2]), TypeError, /non-negative integers for shape/],
-    ['a shape that is no array', () => tensor(new Float32Array(2), 2 as Anything), TypeError, /shape/],
+    ['a shape that is not an array', () => tensor(new Float32Array(2), 2 as Anything), TypeError, /shape/],
     [
-      'a device that is no name',
+      'a device that is not a name',
       () => tensor(new Float32Array(2), [2], { device: 0 as Anything }),
       TypeError,
       /device/
@@ -120,7 +120,7 @@ describe('a tensor', () => {
 
   test.each<[string, () => Promise<unknown>, RegExp]>([
     ['an unknown dtype', () => numbers(1).to({ dtype: 'int4' as Anything }), /dtype/],
-    ['a device that is no name', () => numbers(1).to({ device: 1 as Anything }), /device/],
+    ['a device that is not a name', () => numbers(1).to({ device: 1 as Anything }), /device/],
     ['an unknown device', () => numbers(1).to({ device: 'npu' }), /device/],
     ['nothing to join', () => concatenate([]), /a non-empty array of tensors for tensors/]
   ])('refuses %s', async (_, call, message) => {
@@ -128,14 +128,14 @@ describe('a tensor', () => {
     await expect(call()).rejects.toBeInstanceOf(TypeError)
   })
 
-  test('refuses to join what does not fit, with LibTorch saying why', async () => {
+  test("rejects concatenating mismatched shapes with LibTorch's reason", async () => {
     const [a, b] = [tensor(new Float32Array(2), [1, 2]), tensor(new Float32Array(3), [1, 3])]
     await expect(concatenate([a, b])).rejects.toMatchObject({ name: 'MactokError', code: 'ERR_LIBTORCH' })
   })
 })
 
 describe('scope', () => {
-  test('disposes what was made in it, except its result', () => {
+  test('disposes tensors created in it, except its result', () => {
     const made: Tensor[] = []
     const kept = scope(() => {
       made.push(numbers(1), numbers(2))
@@ -168,14 +168,14 @@ describe('scope', () => {
     expect(made.at(-1)?.disposed).toBe(true)
   })
 
-  test('leaves tensors of other callers alone', async () => {
+  test("leaves other callers' tensors alone", async () => {
     const own = numbers(1)
     await Promise.all([scope(async () => void numbers(2)), Promise.resolve()])
     expect(own.disposed).toBe(false)
   })
 })
 
-test('memory() falls back to where it was', () => {
+test('memory() returns to where it was', () => {
   const before = memory()
   scope(() => {
     for (let i = 0; i < 10; i++) numbers(1, 2, 3)

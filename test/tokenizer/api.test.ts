@@ -42,7 +42,7 @@ describe('a tokenizer', () => {
     expect((await decoded.data()).every(Number.isFinite)).toBe(true)
   })
 
-  test('takes uint8 and float images alike', async () => {
+  test('accepts uint8 and float images alike', async () => {
     const bytes = await images.data()
     const planes = Float32Array.from(bytes, (_, i) => {
       const [image, rest] = [Math.floor(i / 768), i % 768]
@@ -53,7 +53,7 @@ describe('a tokenizer', () => {
     expect(relativeError(actual, expected)).toBeLessThan(1e-5)
   })
 
-  test('samples by (seed, sample index): parts of a batch draw as the whole does', async () => {
+  test('samples by (seed, sample index), so that parts of a batch equal the whole', async () => {
     const whole = await (await tokenizer.encode(images, { sample: true, seed: 3, firstIndex: 10 })).data()
     const second = await (await tokenizer.encode(images.slice(1, 2), { sample: true, seed: 3, firstIndex: 11 })).data()
     expect(relativeError(second, whole.slice(12))).toBeLessThan(1e-5)
@@ -61,14 +61,14 @@ describe('a tokenizer', () => {
     expect(await (await tokenizer.encode(images)).data()).not.toEqual(whole)
   })
 
-  test('is a function of its seed', async () => {
+  test('has weights that depend only on the seed', async () => {
     const latents = async (seed: number) =>
       (await (await Tokenizer.create(tiny, { device, seed })).encode(images)).data()
     expect(await latents(7)).toEqual(await (await tokenizer.encode(images)).data())
     expect(await latents(8)).not.toEqual(await latents(7))
   })
 
-  test('comes back from its folder as it was saved', async () => {
+  test('loads as it was saved', async () => {
     await tokenizer.save(folder)
     const loaded = await Tokenizer.load(folder, { device })
     expect(loaded.config).toEqual(tokenizer.config)
@@ -86,7 +86,7 @@ describe('a tokenizer', () => {
 
   test.each<[string, (t: Anything) => Promise<unknown>, typeof Error, RegExp]>([
     [
-      'images that are no tensor',
+      'images that are not a tensor',
       (t) => t.encode(new Uint8Array(768)),
       TypeError,
       /^Expected a uint8 tensor \[B, H, W, 3\].* for images but received/
@@ -123,23 +123,23 @@ describe('a tokenizer', () => {
       RangeError,
       /\[2, 16\] for mask/
     ],
-    ['a mask that is no tensor', (t) => t.encode(images, { mask: [true] }), TypeError, /mask/],
+    ['a mask that is not a tensor', (t) => t.encode(images, { mask: [true] }), TypeError, /mask/],
     ['the precision of a posterior', (t) => t.posterior(images, { precision: 1 }), RangeError, /precision/],
-    ['latents that are no tensor', (t) => t.decode([1, 2]), TypeError, /\[B, 4, 3\] for latents/],
+    ['latents that are not a tensor', (t) => t.decode([1, 2]), TypeError, /\[B, 4, 3\] for latents/],
     [
       'latents of another shape',
       (t) => t.decode(tensor(new Float32Array(24), [2, 12])),
       RangeError,
       /shape \[B, 4, 3\] for latents but received '\[2,12\]'/
     ],
-    ['a folder that is no path', (t) => t.save(3), TypeError, /a path for folder but received 3/]
+    ['a folder that is not a path', (t) => t.save(3), TypeError, /a path for folder but received 3/]
   ])('refuses %s', async (_, call, type, message) => {
     const error = await call(tokenizer).catch((thrown: Error) => thrown)
     expect(error).toBeInstanceOf(type)
     expect((error as Error).message).toMatch(message)
   })
 
-  test('is refused after dispose(), which may be called twice', async () => {
+  test('is unusable after dispose(), which may be called twice', async () => {
     const other = await Tokenizer.create(tiny, { device })
     other.dispose()
     other.dispose()
@@ -195,7 +195,7 @@ describe('creating and loading', () => {
     ['an empty range', () => Tokenizer.create({ ...tiny, logvarRange: [2, 1] }), RangeError, /tokenizer\.logvarRange/],
     ['a negative seed', () => Tokenizer.create(tiny, { seed: -1 }), RangeError, /a non-negative integer for seed/],
     ['an unknown device', () => Tokenizer.create(tiny, { device: 'gpu' }), TypeError, /device/],
-    ['a folder that is no path', () => Tokenizer.load(5 as Anything), TypeError, /a path for folder/]
+    ['a folder that is not a path', () => Tokenizer.load(5 as Anything), TypeError, /a path for folder/]
   ])('refuses %s', async (_, call, type, message) => {
     const error = await call().catch((thrown: Error) => thrown)
     expect(error).toBeInstanceOf(type)

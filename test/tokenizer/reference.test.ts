@@ -75,7 +75,7 @@ describe('the KL tokenizer agrees with the reference code', () => {
     expect(relativeError([kl as number], [((expected[0] as number) + (expected[1] as number)) / 2])).toBeLessThan(1e-5)
   })
 
-  test('samples are mean + exp(logvar / 2) · ε, with ε of (seed, sample index)', async () => {
+  test('samples are mean + exp(logvar / 2) · ε, with ε determined by (seed, sample index)', async () => {
     const x = tensor(golden.get('x'))
     const latents = await floats(
       await tokenizer.encode(x, null, { precision: 'fp32', sample: true, seed: 5, firstIndex: 40 })

@@ -107,7 +107,7 @@ describe.each([
     ])
   ]
 ])('the names of %s', (_, weights) => {
-  test('are recognised and become those of timm', () => {
+  test("are recognised and mapped to timm's", () => {
     expect(detectDinov2(weights.keys())).toBe('huggingface')
     expect([...mapDinov2(weights).keys()].sort()).toEqual([...timmNames].sort())
   })
@@ -119,7 +119,7 @@ describe.each([
     expect(await values(mapped, 'blocks.0.attn.qkv.bias')).toEqual([0, 1, 10, 11, 20, 21])
   })
 
-  test('without registers nothing happens to the positions', async () => {
+  test('without registers the positions stay as they are', async () => {
     const mapped = mapDinov2(weights)
     expect(await values(mapped, 'cls_token')).toEqual([100, 101])
     expect(mapped.get('pos_embed')?.shape).toEqual([1, 5, 2])
@@ -235,9 +235,9 @@ test('DINO v1 on the hub has the names of a plain ViT', () => {
 })
 
 describe('other checkpoints', () => {
-  test('are not taken for DINOv2', () => {
+  test('are not mistaken for DINOv2', () => {
     expect(detectDinov2(['encoder.model.cls_token', 'quant_conv.weight'])).toBeUndefined()
-    expect(() => mapDinov2(new Map([['x', counting([1])]]))).toThrow('Not a DINOv2 checkpoint; it begins with x')
+    expect(() => mapDinov2(new Map([['x', counting([1])]]))).toThrow('Not a DINOv2 checkpoint; its first tensors are x')
   })
 
   test('tensors that DINOv2 does not have are named', () => {
@@ -247,7 +247,7 @@ describe('other checkpoints', () => {
     )
   })
 
-  test('what shapes cannot tell must be told', () => {
+  test('settings that shapes do not determine must be given', () => {
     expect(() => dinov2Config(mapDinov2(huggingFace()))).toThrow('The number of heads for width 2 is unknown')
     expect(() => dinov2Config(new Map())).toThrow('The DINOv2 checkpoint lacks "patch_embed.proj.weight"')
   })

@@ -135,7 +135,7 @@ describe('pulling weights', () => {
     expect(record.files['model.safetensors']).toEqual({ size: model.length, etag: sha256 })
   })
 
-  test('fetches nothing again that is there in the same version', async () => {
+  test('downloads nothing that is up to date', async () => {
     await pullWeights(repo, fast)
     log = []
     await pullWeights(repo, fast)
@@ -145,21 +145,21 @@ describe('pulling weights', () => {
     expect(gets()).toHaveLength(1)
   })
 
-  test('tells its progress', async () => {
+  test('reports progress', async () => {
     const seen: DownloadProgress[] = []
     await pullWeights(repo, { ...fast, files, onProgress: (progress) => seen.push({ ...progress }) })
     expect(seen.at(-1)).toEqual({ file: 'model.safetensors', received: model.length, size: model.length })
     expect(seen.map(({ received }) => received)).toEqual(seen.map(({ received }) => received).sort((a, b) => a - b))
   })
 
-  test('continues by range after a cut connection', async () => {
+  test('resumes by range after a lost connection', async () => {
     storage = [cutAfter(50_000), cutAfter(70_000), whole]
     await pullWeights(repo, { ...fast, files })
     expect(gets().map(({ range }) => range)).toEqual([undefined, 'bytes=50000-', 'bytes=120000-'])
     expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
   })
 
-  test('continues what an earlier call left', async () => {
+  test('resumes what an earlier call left unfinished', async () => {
     storage = [cutAfter(90_000), status(503)]
     await expect(pullWeights(repo, { ...fast, files })).rejects.toMatchObject({ code: 'ERR_DOWNLOAD' })
     expect((await readdir(folder())).filter((name) => !name.endsWith('.part'))).toEqual([])
@@ -170,51 +170,51 @@ describe('pulling weights', () => {
     expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
   })
 
-  test('starts anew where the server ignores ranges', async () => {
+  test('starts over when the server ignores ranges', async () => {
     storage = [cutAfter(50_000), ignoringRanges]
     await pullWeights(repo, { ...fast, files })
     expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
   })
 
-  test('starts anew when the server has nothing after the part', async () => {
+  test('starts over when the server has nothing beyond the part', async () => {
     storage = [cutAfter(50_000), status(416), whole]
     await pullWeights(repo, { ...fast, files })
     expect(gets().map(({ range }) => range)).toEqual([undefined, 'bytes=50000-', undefined])
     expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
   })
 
-  test('gives up after tries without progress, and says why', async () => {
+  test('gives up after attempts without progress, and says why', async () => {
     storage = [status(503)]
-    const message = 'failed 3 times in a row, last by: '
+    const message = 'failed 3 times in a row, last with: '
     await expect(pullWeights(repo, { ...fast, files })).rejects.toThrow(message)
     expect(gets()).toHaveLength(3)
   })
 
-  test('throws away what has the wrong checksum', async () => {
+  test('deletes a file with the wrong checksum', async () => {
     linked['x-linked-etag'] = `"${'0'.repeat(64)}"`
     const pulling = pullWeights(repo, { ...fast, files })
     await expect(pulling).rejects.toThrow(
-      `has the sha256 checksum ${sha256} instead of ${'0'.repeat(64)}; it was thrown away`
+      `has the sha256 checksum ${sha256} instead of ${'0'.repeat(64)}; it was deleted`
     )
     await expect(pulling).rejects.toMatchObject({ code: 'ERR_DOWNLOAD' })
     expect(await readdir(folder())).toEqual([])
   })
 
-  test('throws away what has the wrong size', async () => {
+  test('deletes a file of the wrong size', async () => {
     linked = { 'x-linked-etag': '"v1"', 'x-linked-size': `${model.length - 10}` }
     await expect(pullWeights(repo, { ...fast, files })).rejects.toThrow(
       `has ${model.length} bytes instead of ${model.length - 10}`
     )
   })
 
-  test('says which file is missing, at once', async () => {
+  test('reports a missing file at once', async () => {
     const pulling = pullWeights(repo, { ...fast, files: ['missing.bin'] })
     const message = `${origin(hub)}/${repo}/resolve/main/missing.bin answered 404 (Entry not found): check the names`
     await expect(pulling).rejects.toThrow(message)
     expect(log).toHaveLength(1)
   })
 
-  test('does without config.json where there is none', async () => {
+  test('works without config.json where there is none', async () => {
     hubHandler = ({ url }, response) => {
       if (url?.endsWith('config.json')) return status(404)({} as IncomingMessage, response)
       response.writeHead(200, { 'content-length': model.length, etag: `"${sha256}"` })
@@ -228,7 +228,7 @@ describe('pulling weights', () => {
     await expect(pullWeights(repo, fast)).rejects.toThrow('it does not exist, or is private or gated; set HF_TOKEN')
   })
 
-  test('sends the token to the hub alone', async () => {
+  test('sends the token only to the hub', async () => {
     process.env.HF_TOKEN = 'secret'
     await pullWeights(repo, { ...fast, files })
     const tokens = new Map(log.map(({ url, authorization }) => [url, authorization]))
@@ -236,7 +236,7 @@ describe('pulling weights', () => {
     expect(tokens.get('/blobs/1')).toBeUndefined()
   })
 
-  test('stops on abort and keeps the part', async () => {
+  test('stops on abort and keeps the partial file', async () => {
     storage = [
       (_, response) => {
         response.writeHead(200, { 'content-length': model.length })
@@ -250,7 +250,7 @@ describe('pulling weights', () => {
     expect((await readdir(folder())).filter((name) => name.endsWith('.part'))).toHaveLength(1)
   })
 
-  test('a server that redirects in circles', async () => {
+  test('refuses a server that redirects in circles', async () => {
     hubHandler = ({ url }, response) => {
       response.writeHead(302, { location: url })
       response.end()

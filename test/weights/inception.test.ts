@@ -13,7 +13,7 @@ const named = (name: string, shape = [1]): [string, WeightTensor] => [
 const last = named('Mixed_7c.branch3x3dbl_3b.bn.running_var')
 
 describe("the weights of FID's Inception", () => {
-  test('lose counters and the bias; the classifier tells the classes', () => {
+  test('lose counters and the bias; the classifier determines the classes', () => {
     const whole = new Map([
       last,
       named('Mixed_7c.branch3x3dbl_3b.bn.num_batches_tracked'),
@@ -26,18 +26,20 @@ describe("the weights of FID's Inception", () => {
     expect(mapInception(new Map([last])).classes).toBe(0)
   })
 
-  test("that are another network's are refused", () => {
+  test('of another network are rejected', () => {
     expect(() => mapInception(new Map([named('conv1.weight')]))).toThrow(
-      "Not the weights of FID's Inception-v3; they begin with conv1.weight"
+      "Not the weights of FID's Inception-v3; their first tensors are conv1.weight"
     )
     const torchvision = new Map([last, named('AuxLogits.fc.weight')])
     expect(() => mapInception(torchvision)).toThrow('Not the weights')
   })
 
-  test('are imported, and opened from there', async () => {
+  test('are imported, and opened from the import', async () => {
     const file = place.path('pt_inception.safetensors')
     const tensors = ['fc.weight', 'fc.bias', last[0]].map((name) => ({
-      ...{ name, dtype: 'float32' as const, shape: name === 'fc.weight' ? [4, 1] : [1] },
+      name,
+      dtype: 'float32' as const,
+      shape: name === 'fc.weight' ? [4, 1] : [1],
       data: new Float32Array(name === 'fc.weight' ? 4 : 1)
     }))
     await writeSafetensors(file, tensors)
@@ -52,7 +54,7 @@ describe("the weights of FID's Inception", () => {
     await opened.close()
   })
 
-  test('that are not there: where they are to be had', async () => {
+  test('that are missing: the error says how to get them', async () => {
     await expect(openInception(place.path('nowhere'))).rejects.toThrow('mactok weights import pt_inception-2015-12-05')
   })
 })

@@ -42,14 +42,16 @@ describe.each(['vgg', 'alex'] as const)('LPIPS weights (%s)', (network) => {
     expect(mapLpips(whole).weights).toEqual(weights)
   })
 
-  test('may lie in two files of one folder', async () => {
+  test('may be split over two files of one folder', async () => {
     const folder = workplace.path(network)
     await mkdir(folder, { recursive: true })
     const write = (file: string, tensors: [string, WeightTensor][]) =>
       writeSafetensors(
         `${folder}/${file}`,
         tensors.map(([name, { shape }]) => ({
-          ...{ name, dtype: 'float32' as const, shape: [...shape] },
+          name,
+          dtype: 'float32' as const,
+          shape: [...shape],
           data: new Float32Array(shape.reduce((product, size) => product * size, 1))
         }))
       )
@@ -62,9 +64,9 @@ describe.each(['vgg', 'alex'] as const)('LPIPS weights (%s)', (network) => {
   })
 })
 
-test('other weights are refused by name', () => {
+test('other weights are rejected by name', () => {
   expect(() => mapLpips(new Map([named('blocks.0.norm1.weight')]))).toThrow(
-    'Not the weights of LPIPS (VGG-16 or AlexNet); they begin with blocks.0.norm1.weight'
+    'Not the weights of LPIPS (VGG-16 or AlexNet); their first tensors are blocks.0.norm1.weight'
   )
   expect(() => mapLpips(new Map(torchvision('vgg')))).toThrow('The LPIPS weights lack "lin0.model.1.weight"')
   expect(() => mapLpips(new Map([...torchvision('vgg'), ...heads, named('features.3.weight')]))).toThrow(

@@ -69,7 +69,7 @@ describe('writing', () => {
     expect(await read.rows('a.x', 2, 2)).toHaveLength(0)
   })
 
-  test('takes tensors in pieces, made when their turn comes', async () => {
+  test('accepts tensors in pieces, produced on demand', async () => {
     const file = path.join(folder, 'pieces.safetensors')
     const pieces = () => [float32(1), float32(2, 3)]
     await writeSafetensors(file, [
@@ -116,13 +116,13 @@ describe('reading', () => {
     expect(Array.from(await read.float32('f'))).toEqual([0, 0])
   })
 
-  test('lists types that MacTok has no tensors of', async () => {
+  test('lists types that MacTok does not support', async () => {
     await using read = await readSafetensors(await fileOf({ a: entry('F8_E4M3', [3], [0, 3]) }, 3))
     expect(read.info('a').format).toBe('F8_E4M3')
     expect(() => read.dtype('a')).toThrow('Tensor "a" of')
   })
 
-  test('tells which tensor or rows are not there', async () => {
+  test('names the missing tensor or rows', async () => {
     await using read = await readSafetensors(await fileOf({ a: entry('U8', [2], [0, 2]) }, 2))
     expect(() => read.info('b')).toThrow(RangeError)
     await expect(read.rows('a', 1, 3)).rejects.toThrow('a range within the 2 rows of "a"')
@@ -174,11 +174,11 @@ describe('reading', () => {
     await expect(readSafetensors(file)).rejects.toThrow(message)
   })
 
-  test('says so when the file is cut while it is open', async () => {
+  test('reports a file that is truncated while it is open', async () => {
     const file = await fileOf({ a: entry('U8', [100], [0, 100]) }, 100, 'cut.safetensors')
     await using read = await readSafetensors(file)
     await writeFile(file, 'short')
-    await expect(read.bytes('a')).rejects.toThrow('it was cut while open')
+    await expect(read.bytes('a')).rejects.toThrow('it was truncated while open')
   })
 })
 
@@ -299,7 +299,7 @@ describe('conversions', () => {
     expect(Array.from(new Uint16Array(fromFloat32(Float32Array.from(values), 'bfloat16').buffer))).toEqual(brains)
   })
 
-  test.each(['float16', 'bfloat16'] as const)('every %s survives the way through float32', (dtype) => {
+  test.each(['float16', 'bfloat16'] as const)('every %s survives the round trip through float32', (dtype) => {
     const all = Uint16Array.from({ length: 65536 }, (_, bits) => bits)
     const floats = toFloat32(asBytes(all), dtype)
     const back = new Uint16Array(fromFloat32(floats, dtype).buffer)

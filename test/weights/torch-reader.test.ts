@@ -49,19 +49,20 @@ describe('files of torch.save', () => {
     await file.close()
   })
 
-  test.each(files)('%s: what stands beside the tensors', async (name) => {
+  test.each(files)('%s: plain values beside the tensors', async (name) => {
     const file = await openWeightsFile(golden(name))
     expect([...file.groups.keys()]).toEqual(['ema', 'model'])
     expect(file.unsupported).toEqual(['complex.freqs (complex64)'])
     expect(file.record).toEqual({
       args: { model: 'SiT-XL/2', image_size: 256, cfg: null, sizes: [1, 2] },
       size: [2, 3],
-      ...{ device: 'cpu', steps: 1234 }
+      device: 'cpu',
+      steps: 1234
     })
     await file.close()
   })
 
-  test('prefixes of wrappers go, groups can be chosen', async () => {
+  test('prefixes of wrappers are removed, groups can be chosen', async () => {
     const file = await openWeightsFile(golden('zip4.pt'))
     const { weights } = chooseGroup(file, 'model')
     expect(weights.has('matrix')).toBe(true)
@@ -127,44 +128,41 @@ const tensor = (shape: Buffer, strides: Buffer) =>
   ])
 
 describe('hostile files', () => {
-  test('a call of os.system stays a record: nothing runs', async () => {
+  test('a call of os.system becomes a record: nothing runs', async () => {
     const victim = path.join(folder, 'ran')
     const pickle = Buffer.concat([ascii('cos\nsystem\n'), text(`touch ${victim}`), ascii('\x85R.')])
-    await reject(pickle, 'has no tensors by name')()
+    await reject(pickle, 'has no named tensors')()
     expect(existsSync(victim)).toBe(false)
   })
 
-  test('so does what builtins would do', async () => {
+  test('so do calls of builtins', async () => {
     for (const name of ['eval', 'exec', 'getattr', '__import__']) {
-      await reject(
-        Buffer.concat([ascii(`cbuiltins\n${name}\n`), text('1'), ascii('\x85R.')]),
-        'has no tensors by name'
-      )()
+      await reject(Buffer.concat([ascii(`cbuiltins\n${name}\n`), text('1'), ascii('\x85R.')]), 'has no named tensors')()
     }
   })
 
-  test('objects that contain themselves', reject(ascii(']q\x00h\x00a.'), 'has no tensors by name'))
+  test('objects that contain themselves', reject(ascii(']q\x00h\x00a.'), 'has no named tensors'))
   test(
     'a dict that contains itself as arguments',
-    reject(Buffer.concat([ascii('}q\x00'), text('args'), ascii('h\x00s.')]), 'has no tensors by name')
+    reject(Buffer.concat([ascii('}q\x00'), text('args'), ascii('h\x00s.')]), 'has no named tensors')
   )
   test(
     'a list that contains itself as arguments',
-    reject(Buffer.concat([ascii('}'), text('args'), ascii(']q\x00h\x00as.')]), 'has no tensors by name')
+    reject(Buffer.concat([ascii('}'), text('args'), ascii(']q\x00h\x00as.')]), 'has no named tensors')
   )
-  test('a text longer than the file', reject(ascii('X\xff\xff\xff\x7f.'), 'its pickle is cut short'))
+  test('a text longer than the file', reject(ascii('X\xff\xff\xff\x7f.'), 'its pickle is truncated'))
   test(
     'a text of 2^63 bytes',
-    reject(Buffer.concat([Buffer.from([0x8d]), Buffer.alloc(8, 0x7f)]), 'its pickle is cut short')
+    reject(Buffer.concat([Buffer.from([0x8d]), Buffer.alloc(8, 0x7f)]), 'its pickle is truncated')
   )
   test('an integer of a million digits', reject(ascii('\x8b\x00\x00\x10\x00'), 'an integer of 1048576 bytes'))
-  test('objects that were never made', reject(ascii('j\xff\xff\xff\xff.'), 'asks for object 4294967295'))
-  test('an empty stack', reject(ascii('0.'), 'takes what it never put'))
-  test('marks that were never set', reject(ascii('t.'), 'takes what it never put'))
+  test('objects that were never made', reject(ascii('j\xff\xff\xff\xff.'), 'refers to object 4294967295'))
+  test('an empty stack', reject(ascii('0.'), 'pops an empty stack'))
+  test('marks that were never set', reject(ascii('t.'), 'pops a mark that was never set'))
   test('a pickle without end', reject(ascii('}}}}'), 'is not a valid PyTorch file'))
   test('text operations of protocol 0', reject(ascii("S'x'\n."), 'the unknown operation 0x53'))
   test('extension codes', reject(ascii('\x82\x01.'), 'an extension code'))
-  test('a name of a megabyte', reject(Buffer.concat([ascii('c'), Buffer.alloc(2 ** 20, 97)]), 'a name without end'))
+  test('a name of a megabyte', reject(Buffer.concat([ascii('c'), Buffer.alloc(2 ** 20, 97)]), 'an endless name'))
 
   test('ten million objects are refused before they are made', async () => {
     await reject(Buffer.concat([Buffer.alloc(10_000_000, '}'), ascii('.')]), 'more than 2000000 operations')()
@@ -198,7 +196,7 @@ describe('hostile files', () => {
 
   test(
     'tensors beyond their storage',
-    reject(tensor(ascii('K\x05\x85'), ascii('K\x01\x85')), 'reaches beyond its storage')
+    reject(tensor(ascii('K\x05\x85'), ascii('K\x01\x85')), 'extends beyond its storage')
   )
   test(
     'tensors that repeat four elements a billion times',

@@ -1,6 +1,7 @@
-import { prefetched } from '../../data/prefetch.js'
+import { prefetch } from '../../data/prefetch.js'
 import { sampleOrder } from '../../data/shuffle.js'
 import type { LatentShards, LatentStatistics } from '../../latents/index.js'
+import { samplePosterior } from '../../latents/posterior.js'
 import { addon } from '../../native/load.js'
 
 export interface LatentBatch {
@@ -31,15 +32,13 @@ export function latentBatches(
   const size = shards.sampleShape.reduce((product, length) => product * length, 1)
   const mirrors = flip && shards.flips
 
-  return prefetched(startStep, Infinity, { prefetch: 2, concurrency: 1 }, async (step) => {
+  return prefetch(startStep, Infinity, { prefetch: 2, concurrency: 1 }, async (step) => {
     const indices = Array.from({ length: batch }, (_, row) => indexAt(step * batch + row))
     const flips = mirrors ? Array.from(uniform(seed, 'flip', step, 0, batch, 1), (draw) => draw < 0.5) : false
     const { latents, logvar, labels } = await shards.rows(indices, { flip: flips })
     if (logvar) {
       const noise = normal(seed, 'posterior', step, 0, batch, size)
-      for (let i = 0; i < latents.length; i++) {
-        latents[i] = (latents[i] as number) + Math.exp((logvar[i] as number) / 2) * (noise[i] as number)
-      }
+      samplePosterior(latents, logvar, noise)
     }
     return { latents: statistics ? statistics.normalise(latents) : latents, labels: BigInt64Array.from(labels, BigInt) }
   })

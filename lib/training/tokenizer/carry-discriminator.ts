@@ -1,33 +1,38 @@
-import { access } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { exists } from '../../files/stat.js'
 import type { NativeState, NativeTokenizerTrainer } from '../../native/addon.js'
-import { native } from '../../native/errors.js'
 import { findTokenizer } from '../../tokenizer/folder.js'
-import { fileWeights, readSafetensors } from '../../weights/index.js'
-import { disposeState, toState } from '../../weights/state.js'
+import { readSafetensors } from '../../weights/reader.js'
+import { disposeState, type Loadable, loadInto } from '../../weights/state.js'
+import { fileWeights } from '../../weights/tensors.js'
 
 const groups = ['discriminator', 'discriminator_optimizer']
 
-/** Gives a trainer the discriminator of another run, with its optimiser and averages, where both have one. */
+/** Loads the discriminator of another run, with its optimiser and averages, into a trainer where both have one. */
 export async function carryDiscriminator(trainer: NativeTokenizerTrainer, folder: string): Promise<void> {
   const place = dirname((await findTokenizer(folder)).weights)
+  const files = groups.map((group) => join(place, `${group}.safetensors`))
   const state = trainer.state()
-  const loaded: Record<string, NativeState> = { ...state }
-  try {
-    for (const group of groups) {
-      const path = join(place, `${group}.safetensors`)
-      if (!state[group] || !(await isThere(path))) return
-      await using file = await readSafetensors(path)
-      loaded[group] = await toState(fileWeights(file))
-    }
-    await native(trainer.load(loaded))
-  } finally {
-    for (const tensors of [...Object.values(state), ...Object.values(loaded)]) disposeState(tensors)
+  for (const tensors of Object.values(state)) disposeState(tensors)
+  const complete = await Promise.all(files.map(exists))
+  if (complete.includes(false) || groups.some((group) => !state[group])) return
+  for (const [i, group] of groups.entries()) {
+    await using file = await readSafetensors(files[i] as string)
+    await loadInto(groupOf(trainer, group), fileWeights(file))
   }
 }
 
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false
-  )
+/** One group of a trainer's state, loadable without changing the others. */
+function groupOf(trainer: NativeTokenizerTrainer, group: string): Loadable {
+  return {
+    state: () => trainer.state()[group] ?? {},
+    load: async (tensors: NativeState) => {
+      const others = trainer.state()
+      try {
+        await trainer.load({ ...others, [group]: tensors })
+      } finally {
+        for (const state of Object.values(others)) disposeState(state)
+      }
+    }
+  }
+}

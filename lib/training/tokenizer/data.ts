@@ -1,8 +1,8 @@
 import { evaluationBatches } from '../../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../../data/image-set.js'
-import { subset } from '../../data/image-set.js'
 import type { Broken } from '../../data/reader.js'
 import { split } from '../../data/split.js'
+import { spread } from '../../data/spread.js'
 import { type TrainBatch, trainBatches } from '../../data/train-batches.js'
 import { ProbeFeatures } from '../../evaluation/probe.js'
 import {
@@ -83,12 +83,7 @@ export class TrainingData implements AsyncDisposable {
 
   /** The held-out images of an evaluation, spread over the listing, so that those of a sorted folder are not all of one class. */
   get evaluated(): ImageSet {
-    const set = this.#heldOut as ImageSet
-    const count = Math.min(set.size, this.#request.config.evaluation.images)
-    return subset(
-      set,
-      Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
-    )
+    return spread(this.#heldOut as ImageSet, this.#request.config.evaluation.images)
   }
 
   /** Batches from a step on, without end. */

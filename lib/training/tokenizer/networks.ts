@@ -4,10 +4,11 @@ import { MactokError, outOfRange } from '../../errors.js'
 import type { NativeDiscriminator, NativePerceptual } from '../../native/addon.js'
 import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
+import { openDinov2 } from '../../weights/dinov2.js'
 import { fitDinov2 } from '../../weights/fit.js'
-import { locateWeights, openDinov2 } from '../../weights/index.js'
-import { loadPerceptual } from '../../weights/lpips.js'
-import { disposeState, toState } from '../../weights/state.js'
+import { locateWeights } from '../../weights/locate.js'
+import { loadPerceptual } from '../../weights/perceptual.js'
+import { loadInto } from '../../weights/state.js'
 import type { TrainingConfig } from './schema.js'
 
 /** DINO v1 is the method's; DINOv2 stands in for it. */
@@ -41,34 +42,23 @@ export async function loadDiscriminator(
   device: string,
   seed: number
 ): Promise<NativeDiscriminator> {
-  const checkpoint = await openDinov2(weights)
-  try {
-    const { config } = checkpoint
-    const { patchSize } = config
-    if (inputSize % patchSize !== 0) {
-      throw outOfRange('discriminator.inputSize', `a multiple of ${patchSize}, the patch of ${weights}`, inputSize)
-    }
-    if (config.vit.depth <= Math.max(...levels)) {
-      throw outOfRange('discriminator.weights', 'a ViT of 12 blocks or more', `${weights} of ${config.vit.depth}`)
-    }
-    // The method's code runs DINO v1, which has no LayerScale, with GELU's tanh approximation.
-    const vit =
-      config.vit.layerScale === null ? { ...config.vit, mlp: 'gelu_tanh' as const, normEps: 1e-6 } : config.vit
-    const network = await native(
-      addon().createDiscriminator({ vit, patchSize, inputSize, levels, kernel }, device, seed)
-    )
-    const backbone = await toState(checkpoint.weights)
-    await fitDinov2(backbone, config, { grid: inputSize / patchSize, patchSize })
-    const state = network.state()
-    for (const [name, tensor] of Object.entries(backbone)) {
-      state[`backbone.${name}`]?.dispose()
-      state[`backbone.${name}`] = tensor
-    }
-    await native(network.load(state)).finally(() => disposeState(state))
-    return network
-  } finally {
-    await checkpoint.close()
+  await using checkpoint = await openDinov2(weights)
+  const { config } = checkpoint
+  const { patchSize } = config
+  if (inputSize % patchSize !== 0) {
+    throw outOfRange('discriminator.inputSize', `a multiple of ${patchSize}, the patch of ${weights}`, inputSize)
   }
+  if (config.vit.depth <= Math.max(...levels)) {
+    throw outOfRange('discriminator.weights', 'a ViT of 12 blocks or more', `${weights} of ${config.vit.depth}`)
+  }
+  // The method's code runs DINO v1, which has no LayerScale, with GELU's tanh approximation.
+  const vit = config.vit.layerScale === null ? { ...config.vit, mlp: 'gelu_tanh' as const, normEps: 1e-6 } : config.vit
+  const network = await native(addon().createDiscriminator({ vit, patchSize, inputSize, levels, kernel }, device, seed))
+  await loadInto(network, checkpoint.weights, {
+    prefix: 'backbone.',
+    fit: (state) => fitDinov2(state, config, { grid: inputSize / patchSize, patchSize })
+  })
+  return network
 }
 
 /** The networks of a run, freed together. */

@@ -11,7 +11,7 @@ import { reconstructionGrid } from '../../pipeline/reconstruct.js'
 import type { MetricsRecord } from '../../runs/metrics.js'
 import { FeatureCache } from '../../teacher/feature-cache.js'
 import type { Teacher } from '../../teacher/teacher.js'
-import { writeModelConfig } from '../../tokenizer/folder.js'
+import { writeTokenizerConfig } from '../../tokenizer/folder.js'
 import { Tokenizer } from '../../tokenizer/tokenizer.js'
 import type { Emitter } from '../emitter.js'
 import type { Metrics } from '../loop.js'
@@ -146,7 +146,7 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
   }
 
   saveConfig(folder: string): Promise<void> {
-    return writeModelConfig(folder, this.settled.tokenizer)
+    return writeTokenizerConfig(folder, this.settled.tokenizer)
   }
 }
 

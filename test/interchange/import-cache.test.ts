@@ -5,14 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { importWeights } from '../../lib/interchange/import.js'
 import { tokenizerSchema } from '../../lib/tokenizer/schema.js'
-import {
-  cacheFolder,
-  findWeights,
-  locateWeights,
-  openDinov2,
-  readSafetensors,
-  writeSafetensors
-} from '../../lib/weights/index.js'
+import { findWeights, openDinov2, readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
 
 const environment = { ...process.env }
@@ -20,7 +13,7 @@ let folder: string
 let cache: string
 
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(os.tmpdir(), 'mactok-named-'))
+  folder = await mkdtemp(path.join(os.tmpdir(), 'mactok-import-cache-'))
   cache = path.join(folder, 'cache')
   process.env = { ...environment, MACTOK_CACHE: cache, MACTOK_WEIGHTS: path.join(folder, 'own') }
 })
@@ -31,55 +24,7 @@ afterEach(async () => {
 
 const empty = (place: string) => writeSafetensors(path.join(place, 'model.safetensors'), [])
 
-describe('finding weights', () => {
-  test('prefers MACTOK_WEIGHTS, then what was imported, then what was pulled', async () => {
-    const places = [
-      path.join(cache, 'weights/facebook/dinov2-small'),
-      path.join(cache, 'weights/dinov2-small'),
-      path.join(folder, 'own/dinov2-small')
-    ]
-    for (const place of places) {
-      await empty(place)
-      expect(await findWeights('dinov2-small')).toBe(place)
-    }
-    expect(await locateWeights('facebook/dinov2-small')).toBe(places[0])
-  })
-
-  test('takes a path to a folder or to a file', async () => {
-    const place = path.join(folder, 'somewhere')
-    await empty(place)
-    expect(await findWeights(place)).toBe(place)
-    expect(await findWeights(path.join(place, 'model.safetensors'))).toBe(path.join(place, 'model.safetensors'))
-  })
-
-  test('tells where it looked and what to do', async () => {
-    const finding = findWeights('dinov2-small')
-    await expect(finding).rejects.toMatchObject({ name: 'MactokError', code: 'ERR_FORMAT' })
-    await expect(finding).rejects.toThrow(
-      [
-        'The weights dinov2-small were not found. Looked in',
-        `  ${path.join(folder, 'own/dinov2-small')}`,
-        `  ${path.join(cache, 'weights/dinov2-small')}`,
-        `  ${path.join(cache, 'weights/facebook/dinov2-small')}`,
-        'Get them by `mactok weights pull facebook/dinov2-small`, or set MACTOK_WEIGHTS to a folder that has dinov2-small/model.safetensors.'
-      ].join('\n')
-    )
-    expect(await locateWeights('dinov2-small')).toBeUndefined()
-  })
-
-  test.each(['../x', '', 'a/b/c', 'a b'])('refuses the name %j', async (name) => {
-    const wrong = findWeights(name)
-    if (name === '../x') await expect(wrong).rejects.toThrow('were not found')
-    else await expect(wrong).rejects.toThrow(RangeError)
-  })
-
-  test('the cache is where the environment says', () => {
-    expect(cacheFolder({ MACTOK_CACHE: '/a/b' })).toBe('/a/b')
-    expect(cacheFolder({ XDG_CACHE_HOME: '/x' })).toBe(path.join('/x', 'mactok'))
-  })
-})
-
-describe('importing', () => {
+describe('importing into the cache', () => {
   const golden = fileURLToPath(new URL('../golden', import.meta.url))
 
   /** A golden file's weights as their own checkpoint. */
@@ -119,13 +64,13 @@ describe('importing', () => {
     expect(await findWeights('mine')).toBe(imported.folder)
   })
 
-  test('what the shapes do not tell must be told', async () => {
+  test('settings that shapes do not determine must be given', async () => {
     await expect(importWeights(await checkpoint('tokenizer_kl'), { name: 'x' })).rejects.toThrow(
       'The number of heads for width 32 is unknown'
     )
   })
 
-  test('other files are refused', async () => {
+  test('other files are rejected', async () => {
     await empty(folder)
     await expect(importWeights(folder, { name: 'x' })).rejects.toThrow(
       "is neither a DINOv2, nor FID's Inception, nor a continuous_tokenizer"
@@ -133,7 +78,7 @@ describe('importing', () => {
     await expect(importWeights(folder, { name: '../x' })).rejects.toThrow(RangeError)
   })
 
-  test('a broken config.json is named', async () => {
+  test('an invalid config.json is named', async () => {
     await empty(folder)
     await writeFile(path.join(folder, 'config.json'), '{')
     await expect(importWeights(folder, { name: 'x' })).rejects.toThrow(

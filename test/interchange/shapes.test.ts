@@ -42,7 +42,7 @@ const tokenizers: TokenizerConfigInput[] = [
   { ...plain, bottleneck: 'softvq', softvq, encoder: { ...vit, layerScale: null }, decoder: { ...vit, cls: true } }
 ]
 
-describe('shapes told by a configuration', () => {
+describe('shapes derived from a configuration', () => {
   test.each(networks)('of a generator are those of the network: %j', async (config) => {
     const complete = generator(config)
     const network = await native().createGenerator(nativeGeneratorConfig(complete), device, 0)

@@ -79,7 +79,7 @@ describe('tokenizers of continuous_tokenizer', () => {
     })
   })
 
-  test('MAETok with RoPE: positions stay in the encoder alone, index buffers go', async () => {
+  test('MAETok with RoPE: positions stay only in the encoder, index buffers are dropped', async () => {
     const { weights, config, ignored } = mapContinuousTokenizer(await weightsOf('tokenizer_maetok'), {
       heads: { encoder: 2, decoder: 2 }
     })
@@ -95,7 +95,7 @@ describe('tokenizers of continuous_tokenizer', () => {
     })
   })
 
-  test('an encoder that never saw masks gets a mask token of zeros', async () => {
+  test('an encoder trained without masks gets a mask token of zeros', async () => {
     const { weights } = mapContinuousTokenizer(await weightsOf('tokenizer_kl'), { heads: { encoder: 2, decoder: 2 } })
     const token = weights.get('encoder.mask_token')
     expect(token?.shape).toEqual([1, 1, 32])
@@ -114,7 +114,7 @@ describe('tokenizers of continuous_tokenizer', () => {
     }
   })
 
-  test('parts that only its training uses are left out', () => {
+  test('parts that only its training uses are dropped', () => {
     expect(continuousTokenizerName('repa_model.blocks.0.attn.qkv.weight')).toBeUndefined()
     expect(continuousTokenizerName('projection.0.weight')).toBeUndefined()
     expect(continuousTokenizerName('quantize.codebook_used')).toBeUndefined()

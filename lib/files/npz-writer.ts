@@ -5,7 +5,7 @@ import { crc32 } from './crc32.js'
 const localHeader = 0x04034b50
 const centralHeader = 0x02014b50
 
-/** The header of a NumPy file, version 1.0: magic, length, and the description padded to 64 bytes. */
+/** Builds the header of a NumPy file, version 1.0: magic, length, and the description padded to 64 bytes. */
 function npyHeader(dtype: string, shape: readonly number[]): Buffer {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`
   const text = `{'descr': '${dtype}', 'fortran_order': False, 'shape': ${tuple}, }`
@@ -23,7 +23,7 @@ interface Entry {
   size: number
 }
 
-/** The fields of both zip headers, with sizes of 64 bits in the extra field: an array may pass 4 GiB. */
+/** Builds either zip header of an entry, with 64-bit sizes in the extra field, because an array may exceed 4 GiB. */
 function zipHeader({ name, offset, crc, size }: Entry, central: boolean): Buffer {
   const extra = Buffer.alloc(central ? 28 : 20)
   extra.writeUInt16LE(1, 0)
@@ -62,13 +62,13 @@ function zipEnd(entries: number, start: number, size: number): Buffer {
   return end
 }
 
-/** Arrays that `writeNpz` takes, and what NumPy calls their elements. */
+/** The arrays that `writeNpz` takes. */
 export type NpzData = Float64Array | Float32Array | Int32Array
 
 const dtypeOf = (data: NpzData): string =>
   data instanceof Float64Array ? '<f8' : data instanceof Float32Array ? '<f4' : '<i4'
 
-/** Writes `numpy.savez(file, **arrays)`: complete, or not at all. */
+/** Writes what `numpy.savez(file, **arrays)` would, atomically. */
 export async function writeNpz(
   file: string,
   arrays: Readonly<Record<string, { shape: readonly number[]; data: NpzData }>>
@@ -93,8 +93,8 @@ export async function writeNpz(
 }
 
 /**
- * Writes `numpy.savez(file, images, labels)` image by image, as ADM's evaluator reads it: `arr_0` uint8 [N, H, W, 3] and
- * `arr_1` int64 [N]. It is complete, or not there at all.
+ * Writes what `numpy.savez(file, images, labels)` would, image by image, as ADM's evaluator reads it: `arr_0` uint8
+ * [N, H, W, 3] and `arr_1` int64 [N]. The file appears only when it is complete.
  */
 export class NpzWriter {
   readonly #file: string
@@ -132,7 +132,7 @@ export class NpzWriter {
   /** @throws {Error} when not all images were added */
   async finish(): Promise<void> {
     const [count] = this.#shape
-    if (this.#count !== count) throw new Error(`Expected ${count} images in ${this.#file} but there are ${this.#count}`)
+    if (this.#count !== count) throw new Error(`Expected ${count} images in ${this.#file} but received ${this.#count}`)
     const header = npyHeader('<i8', [count])
     const labels = Buffer.concat([header, Buffer.from(this.#labels.buffer)])
     const first = zipHeader(this.#entry, false)
@@ -144,13 +144,13 @@ export class NpzWriter {
     for (const bytes of [local, labels, directory, zipEnd(2, start, directory.length)]) {
       await writeFully(this.#handle, bytes)
     }
-    // The checksum is known only now.
+    // Only now is the checksum known.
     await this.#handle.write(first, 0, first.length, 0)
     await this.#handle.close()
     await rename(`${this.#file}.tmp`, this.#file)
   }
 
-  /** Removes what was written so far. */
+  /** Deletes the unfinished file. */
   async discard(): Promise<void> {
     await this.#handle.close()
     await rm(`${this.#file}.tmp`, { force: true })

@@ -1,0 +1,34 @@
+import { type FileHandle, readFile } from 'node:fs/promises'
+import { MactokError } from '../errors.js'
+
+/**
+ * Fills a buffer from a position of a file, however many system calls that takes.
+ * @param truncated - makes the error to throw when the file ends too early, given the byte at which it ends
+ */
+export async function readFully(
+  handle: FileHandle,
+  bytes: Uint8Array,
+  position: number,
+  truncated: (end: number) => Error
+): Promise<Uint8Array> {
+  for (let done = 0; done < bytes.length; ) {
+    // One read of the system takes at most 2 GiB.
+    const { bytesRead } = await handle.read(bytes, done, Math.min(bytes.length - done, 1 << 30), position + done)
+    if (bytesRead === 0) throw truncated(position + done)
+    done += bytesRead
+  }
+  return bytes
+}
+
+/**
+ * Reads a JSON file; an empty object when there is none.
+ * @throws {MactokError} `ERR_FORMAT` when it is not JSON
+ */
+export async function readJson(file: string): Promise<Record<string, unknown>> {
+  const text = await readFile(file, 'utf8').catch(() => '{}')
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
+  }
+}
