@@ -82,7 +82,7 @@ export function evaluationBatches(
         if (!image) return null
         if (whole && image.width !== image.height) {
           const { name } = set.sample(first + row)
-          throw outOfRange('images', 'square ones', `${name} of ${image.width} × ${image.height}`)
+          throw outOfRange('images', 'square images', `${name} of ${image.width} × ${image.height}`)
         }
         await centreCrop(image, size, images.subarray(row * pixels, (row + 1) * pixels))
         return { hash: image.hash }

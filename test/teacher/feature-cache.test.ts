@@ -114,7 +114,7 @@ describeWith(weights, "a teacher's features on disk", () => {
   test('require square images', async () => {
     await draw('wide.png', 9, 30, 20)
     try {
-      await expect(open({ folder: workplace.path('wide') })).rejects.toThrow('Expected square ones for images')
+      await expect(open({ folder: workplace.path('wide') })).rejects.toThrow('Expected square images for images')
     } finally {
       rmSync(join(photos, 'wide.png'))
     }
