@@ -2,14 +2,6 @@
 
 namespace mactok {
 
-Weighting parse_weighting(const std::string& name) {
-  if (name == "none") return Weighting::none;
-  if (name == "velocity") return Weighting::velocity;
-  TORCH_CHECK_VALUE(name == "likelihood",
-                    "weighting: expected none, velocity or likelihood but received ", name);
-  return Weighting::likelihood;
-}
-
 at::Tensor noisy(PathKind path, const at::Tensor& data, const at::Tensor& noise,
                  const at::Tensor& times) {
   const auto c = coefficients_like(path, times, data);
@@ -32,7 +24,7 @@ at::Tensor flow_loss(const FlowOptions& flow, Weighting weighting, const at::Ten
   const auto error =
       flow.prediction == Prediction::noise ? output - noise : output * c.sigma + noise;
   auto loss = error.square();
-  // How the score enters the velocity: sigma·(ratio·sigma − d_sigma).
+  // The score enters the velocity with the factor sigma·(ratio·sigma − d_sigma).
   const auto part = c.ratio * c.sigma - c.d_sigma;
   if (weighting == Weighting::velocity) loss = part.square() * loss;
   if (weighting == Weighting::likelihood) loss = part / c.sigma * loss;
