@@ -5,7 +5,7 @@
 #include <string>
 
 #include "flow/sampler.h"
-#include "train/flow_step.h"
+#include "losses/flow.h"
 
 namespace mactok {
 

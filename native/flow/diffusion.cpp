@@ -57,7 +57,8 @@ at::Tensor sde_drift(const Estimate& estimate, const Diffusion& diffusion) {
 
 Interval sde_interval(const FlowOptions& flow, const DiffusionOptions& options) {
   auto [start, end] = sampling_interval(flow);
-  // SBDM's diffusion is infinite at pure noise, and the score of a constant one at pure data.
+  // SBDM's diffusion is infinite at pure noise; the score is at pure data, where only a constant
+  // diffusion does not vanish.
   if (options.form == DiffusionForm::sbdm && flow.path != PathKind::vp) start = 1e-3;
   if (options.form == DiffusionForm::constant) end = std::min(end, 1 - 1e-3);
   if (options.last_step != LastStep::none) end = 1 - options.last_step_size;

@@ -1,5 +1,7 @@
 #include "losses/flow.h"
 
+#include "runtime/profiler.h"
+
 namespace mactok {
 
 at::Tensor noisy(PathKind path, const at::Tensor& data, const at::Tensor& noise,
@@ -34,6 +36,22 @@ at::Tensor flow_loss(const FlowOptions& flow, Weighting weighting, const at::Ten
 at::Tensor direction_loss(const at::Tensor& velocity, const at::Tensor& target) {
   const int64_t channels = velocity.dim() == 3 ? -1 : 1;
   return (1 - at::cosine_similarity(velocity, target, channels)).flatten(1).mean(1);
+}
+
+FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const FlowLossOptions& loss,
+                       const FlowBatch& batch, const at::Tensor& noise, const at::Tensor& times) {
+  const auto& [latents, labels] = batch;
+  Phase phase("network");
+  const auto x = noisy(flow.path, latents, noise, times);
+  const auto output = predict(model, flow, x, times, labels);
+  phase.next("losses");
+  FlowLosses losses;
+  losses.flow = flow_loss(flow, loss.weighting, output, latents, noise, times);
+  if (loss.direction_weight > 0) {
+    const auto velocity = interpret(flow, output, x, times).velocity;
+    losses.direction = direction_loss(velocity, target_velocity(flow.path, latents, noise, times));
+  }
+  return losses;
 }
 
 }  // namespace mactok

@@ -31,4 +31,24 @@ at::Tensor flow_loss(const FlowOptions& flow, Weighting weighting, const at::Ten
  */
 at::Tensor direction_loss(const at::Tensor& velocity, const at::Tensor& target);
 
+struct FlowLossOptions {
+  Weighting weighting;
+  /** Weight of the cosine loss; 0: none. */
+  double direction_weight;
+};
+
+/** Normalised latents float32 [b, L, Z] or [b, C, H, W] with their classes int64 [b]. */
+struct FlowBatch {
+  at::Tensor latents, labels;
+};
+
+/** The losses of each sample, float32 [B]; `direction` is undefined without a weight. */
+struct FlowLosses {
+  at::Tensor flow, direction;
+};
+
+/** The losses of a batch for given noise, of the latents' shape, and times [B]. */
+FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const FlowLossOptions& loss,
+                       const FlowBatch& batch, const at::Tensor& noise, const at::Tensor& times);
+
 }  // namespace mactok

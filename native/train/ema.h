@@ -12,7 +12,7 @@ struct EmaOptions {
   bool warmup;
 };
 
-/** Exponential moving average of parameters; the device counts updates and skips them. */
+/** Exponential moving average of parameters, updated without waiting for the device. */
 class Ema {
  public:
   Ema(EmaOptions options, std::vector<at::Tensor> parameters, std::vector<at::Tensor> averages);

@@ -27,22 +27,6 @@ std::vector<FlowPart> make_parts(const std::vector<FlowBatch>& micro_batches) {
 
 }  // namespace
 
-FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const FlowLossOptions& loss,
-                       const FlowBatch& batch, const at::Tensor& noise, const at::Tensor& times) {
-  const auto& [latents, labels] = batch;
-  Phase phase("network");
-  const auto x = noisy(flow.path, latents, noise, times);
-  const auto output = predict(model, flow, x, times, labels);
-  phase.next("losses");
-  FlowLosses losses;
-  losses.flow = flow_loss(flow, loss.weighting, output, latents, noise, times);
-  if (loss.direction_weight > 0) {
-    const auto velocity = interpret(flow, output, x, times).velocity;
-    losses.direction = direction_loss(velocity, target_velocity(flow.path, latents, noise, times));
-  }
-  return losses;
-}
-
 FlowStep::FlowStep(std::shared_ptr<Denoiser> model, std::shared_ptr<Denoiser> ema,
                    FlowStepOptions options)
     : TrainingStep(options.training, trained_networks(model, std::move(ema))),

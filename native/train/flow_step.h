@@ -13,12 +13,6 @@
 
 namespace mactok {
 
-struct FlowLossOptions {
-  Weighting weighting;
-  /** Weight of the cosine loss; 0: none. */
-  double direction_weight;
-};
-
 struct FlowStepOptions {
   TrainingOptions training;
   FlowOptions flow;
@@ -27,20 +21,6 @@ struct FlowStepOptions {
   /** Fraction of the samples that are trained without their class. */
   double label_dropout;
 };
-
-/** Normalised latents float32 [b, L, Z] or [b, C, H, W] with their classes int64 [b]. */
-struct FlowBatch {
-  at::Tensor latents, labels;
-};
-
-/** The losses of each sample, float32 [B]; `direction` is undefined without a weight. */
-struct FlowLosses {
-  at::Tensor flow, direction;
-};
-
-/** The losses of a batch for given noise, of the latents' shape, and times [B]. */
-FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const FlowLossOptions& loss,
-                       const FlowBatch& batch, const at::Tensor& noise, const at::Tensor& times);
 
 /** What the micro-batches of a flow step share. */
 struct FlowShared {

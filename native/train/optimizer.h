@@ -17,7 +17,8 @@ struct OptimizerOptions {
 };
 
 /**
- * AdamW by LibTorch's fused kernel, with clipping at a global gradient norm.
+ * AdamW with decoupled weight decay by LibTorch's fused kernel, and clipping at a global gradient
+ * norm.
  *
  * A step with a non-finite gradient norm changes nothing. The device decides that, so that the host
  * never waits.
