@@ -1,5 +1,6 @@
 #include "bindings/adversarial.h"
 
+#include "bindings/choice.h"
 #include "bindings/convert.h"
 #include "bindings/module.h"
 #include "bindings/promise.h"
@@ -74,11 +75,10 @@ Napi::Value lecam(const Napi::CallbackInfo& info) {
 }  // namespace
 
 AdversarialLoss adversarial_loss(const Napi::Value& value, const std::string& name) {
-  const auto text = convert::string(value, name);
-  if (text == "hinge") return AdversarialLoss::hinge;
-  if (text == "vanilla") return AdversarialLoss::vanilla;
-  if (text == "non-saturating") return AdversarialLoss::non_saturating;
-  convert::invalid(value.Env(), name, "hinge, vanilla or non-saturating");
+  return choice<AdversarialLoss>(value, name,
+                                 {{"hinge", AdversarialLoss::hinge},
+                                  {"vanilla", AdversarialLoss::vanilla},
+                                  {"non-saturating", AdversarialLoss::non_saturating}});
 }
 
 DiffAugmentOptions augment_options(const Napi::Value& value, const std::string& name) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "bindings/choice.h"
+
 namespace mactok::convert {
 namespace {
 
@@ -82,11 +84,9 @@ std::vector<int64_t> shape(const Napi::Value& value, const std::string& name) {
 }
 
 Precision precision(const Napi::Value& value, const std::string& name) {
-  const auto text = string(value, name);
-  if (text == "fp32") return Precision::fp32;
-  if (text == "tf32") return Precision::tf32;
-  if (text == "bf16") return Precision::bf16;
-  invalid(value.Env(), name, "fp32, tf32 or bf16");
+  return choice<Precision>(
+      value, name,
+      {{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}});
 }
 
 Napi::Array from_shape(Napi::Env env, at::IntArrayRef shape) {

@@ -2,6 +2,7 @@
 
 #include "bindings/adversarial.h"
 #include "bindings/tensor.h"
+#include "nn/network_images.h"
 #include "runtime/cuda_library.h"
 #include "runtime/device.h"
 

@@ -1,5 +1,6 @@
 #include "bindings/flow.h"
 
+#include "bindings/choice.h"
 #include "bindings/convert.h"
 #include "bindings/generator.h"
 #include "bindings/promise.h"
@@ -70,29 +71,49 @@ Napi::Value field(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
+PathKind path_kind(const Napi::Value& value, const std::string& name) {
+  return choice<PathKind>(
+      value, name, {{"linear", PathKind::linear}, {"gvp", PathKind::gvp}, {"vp", PathKind::vp}});
+}
+
 FlowOptions flow_options(const Napi::Value& value, const std::string& name) {
   const auto config = convert::object(value, name);
-  const auto text = [&](const char* key) {
-    return convert::string(config.Get(key), name + "." + key);
-  };
-  return {.path = parse_path(text("path")),
-          .prediction = parse_prediction(text("prediction")),
-          .data_at_zero = text("time") == "data_at_0"};
+  return {.path = path_kind(config.Get("path"), name + ".path"),
+          .prediction = choice<Prediction>(config.Get("prediction"), name + ".prediction",
+                                           {{"velocity", Prediction::velocity},
+                                            {"noise", Prediction::noise},
+                                            {"score", Prediction::score}}),
+          .time = choice<TimeDirection>(config.Get("time"), name + ".time",
+                                        {{"data_at_1", TimeDirection::data_at_one},
+                                         {"data_at_0", TimeDirection::data_at_zero}})};
 }
 
 FlowLossOptions flow_loss_options(const Napi::Value& value, const std::string& name) {
   const auto config = convert::object(value, name);
-  return {
-      .weighting = parse_weighting(convert::string(config.Get("weighting"), name + ".weighting")),
-      .direction_weight = convert::number(config.Get("direction"), name + ".direction")};
+  return {.weighting = choice<Weighting>(config.Get("weighting"), name + ".weighting",
+                                         {{"none", Weighting::none},
+                                          {"velocity", Weighting::velocity},
+                                          {"likelihood", Weighting::likelihood}}),
+          .direction_weight = convert::number(config.Get("direction"), name + ".direction")};
 }
 
 DiffusionOptions diffusion_options(const Napi::Value& value, const std::string& name) {
   const auto config = convert::object(value, name);
   const auto field = [&name](const char* key) { return name + "." + key; };
-  return {.form = convert::string(config.Get("form"), field("form")),
+  return {.form = choice<DiffusionForm>(
+              config.Get("form"), field("form"),
+              {{"constant", DiffusionForm::constant},
+               {"sbdm", DiffusionForm::sbdm},
+               {"sigma", DiffusionForm::sigma},
+               {"linear", DiffusionForm::linear},
+               {"decreasing", DiffusionForm::decreasing},
+               {"increasing-decreasing", DiffusionForm::increasing_decreasing}}),
           .norm = convert::number(config.Get("norm"), field("norm")),
-          .last_step = convert::string(config.Get("lastStep"), field("lastStep")),
+          .last_step = choice<LastStep>(config.Get("lastStep"), field("lastStep"),
+                                        {{"mean", LastStep::mean},
+                                         {"tweedie", LastStep::tweedie},
+                                         {"euler", LastStep::euler},
+                                         {"none", LastStep::none}}),
           .last_step_size = convert::number(config.Get("lastStepSize"), field("lastStepSize"))};
 }
 

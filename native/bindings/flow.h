@@ -5,9 +5,12 @@
 #include <string>
 
 #include "flow/sampler.h"
-#include "train/flow_step.h"
+#include "losses/flow.h"
 
 namespace mactok {
+
+/** linear, gvp or vp. */
+PathKind path_kind(const Napi::Value& value, const std::string& name);
 
 /** NativeFlowConfig, NativeFlowLoss, NativeDiffusion and NativeGuidance in lib/native/addon.ts. */
 FlowOptions flow_options(const Napi::Value& value, const std::string& name);
@@ -15,10 +18,10 @@ FlowLossOptions flow_loss_options(const Napi::Value& value, const std::string& n
 DiffusionOptions diffusion_options(const Napi::Value& value, const std::string& name);
 Guidance guidance_options(const Napi::Value& value, const std::string& name);
 
-/** Labels int64 [batch]; a TypeError names the parameter otherwise. */
+/** Labels int64 [batch]. Throws a TypeError that names the parameter otherwise. */
 at::Tensor class_labels(const Napi::Value& value, const std::string& name, int64_t batch);
 
-/** flowLosses and flowField: what training and sampling compute, at given noise and times. */
+/** flowLosses and flowField: what training and sampling compute at given noise and times. */
 void define_flow_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

@@ -1,5 +1,6 @@
 #include "bindings/flow_trainer.h"
 
+#include "bindings/choice.h"
 #include "bindings/convert.h"
 #include "bindings/flow.h"
 #include "bindings/promise.h"
@@ -15,22 +16,21 @@ FlowStepOptions step_options(const Napi::Value& value) {
     return convert::number(object.Get(key), key);
   };
   return {
-      .seed = convert::index(config.Get("seed"), "seed"),
-      .precision = convert::precision(config.Get("precision"), "precision"),
-      .graphs = convert::boolean(config.Get("graphs"), "graphs"),
+      .training = training_options(config),
       .flow = flow_options(config.Get("flow"), "flow"),
       .loss = flow_loss_options(config.Get("loss"), "loss"),
-      .timesteps = {.lognormal = convert::string(timesteps.Get("kind"), "kind") == "lognormal",
+      .timesteps = {.distribution =
+                        choice<TimeDistribution>(timesteps.Get("kind"), "timesteps.kind",
+                                                 {{"uniform", TimeDistribution::uniform},
+                                                  {"lognormal", TimeDistribution::lognormal}}),
                     .mean = number(timesteps, "mean"),
                     .deviation = number(timesteps, "deviation"),
                     .shift = number(timesteps, "shift")},
       .label_dropout = number(config, "labelDropout"),
-      .optimizer = optimizer_options(config.Get("optimizer"), "optimizer"),
-      .ema = ema_options(config.Get("ema"), "ema"),
   };
 }
 
-std::vector<FlowBatch> batches(const Napi::Value& value, const std::string& name) {
+std::vector<FlowBatch> to_batches(const Napi::Value& value, const std::string& name) {
   const auto list = convert::array(value, name);
   if (list.Length() == 0) convert::invalid(value.Env(), name, "at least one micro-batch");
   std::vector<FlowBatch> result;
@@ -49,11 +49,12 @@ Napi::Value create(const Napi::CallbackInfo& info) {
     const auto ema = GeneratorHandle::unwrap(info[1], "ema");
     const auto options = step_options(info[2]);
     const auto device = module_device(*generator);
-    const auto start = assignment(named_parameters(*ema), named_parameters(*generator), "ema");
+    const auto copy_weights =
+        assignment(named_parameters(*ema), named_parameters(*generator), "ema");
     return run(
         info.Env(), device,
         [=] {
-          start();
+          copy_weights();
           return FlowTrainerHandle::Trainer{
               generator, ema, std::make_shared<FlowStep>(generator, ema, options), device};
         },
@@ -70,19 +71,20 @@ void FlowTrainerHandle::define(Napi::Env env, Napi::Object exports) {
 
 Napi::Value FlowTrainerHandle::step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto parts = batches(info[0], "microBatches");
+    const auto batches = to_batches(info[0], "microBatches");
     const auto options = convert::object(info[1], "options");
     const auto index = convert::index(options.Get("step"), "step");
     const double lr = convert::number(options.Get("lr"), "lr");
-    return run_step(info.Env(), [=](FlowStep& step) { step.step(parts, index, lr); });
+    return run_step(info.Env(), [=](FlowStep& step) { step.step(batches, index, lr); });
   });
 }
 
 Napi::Value FlowTrainerHandle::gradients(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto parts = batches(info[0], "microBatches");
+    const auto batches = to_batches(info[0], "microBatches");
     const auto index = convert::index(info[1], "step");
-    return run_gradients(info.Env(), [=](FlowStep& step) { return step.gradients(parts, index); });
+    return run_gradients(info.Env(),
+                         [=](FlowStep& step) { return step.gradients(batches, index); });
   });
 }
 

@@ -1,5 +1,6 @@
 #include "bindings/generator.h"
 
+#include "bindings/choice.h"
 #include "bindings/flow.h"
 #include "bindings/tensor.h"
 #include "flow/mixture.h"
@@ -28,9 +29,10 @@ using Build = std::function<std::shared_ptr<DiffusionTransformer>()>;
 Build builder(const Napi::Value& value) {
   const auto config = convert::object(value, "config");
   const auto transformer = transformer_options(config);
-  const auto model = convert::string(config.Get("model"), "model");
-  if (model == "sit") return [transformer] { return std::make_shared<Sit>(transformer); };
-  if (model != "lightning-dit") convert::invalid(value.Env(), "model", "sit or lightning-dit");
+  enum class Model { sit, lightning_dit };
+  const auto model = choice<Model>(config.Get("model"), "model",
+                                   {{"sit", Model::sit}, {"lightning-dit", Model::lightning_dit}});
+  if (model == Model::sit) return [transformer] { return std::make_shared<Sit>(transformer); };
   const LightningDitOptions options{.transformer = transformer,
                                     .qk_norm = convert::boolean(config.Get("qkNorm"), "qkNorm"),
                                     .shift = convert::boolean(config.Get("shift"), "shift")};
@@ -65,7 +67,7 @@ Napi::Value create_mixture(const Napi::CallbackInfo& info) {
         .latent_shape = convert::shape(config.Get("latentShape"), "latentShape"),
         .classes = convert::integer(config.Get("classes"), "classes"),
         .components = convert::integer(config.Get("components"), "components"),
-        .path = parse_path(convert::string(config.Get("path"), "path"))};
+        .path = path_kind(config.Get("path"), "path")};
     const auto device = parse_device(convert::string(info[1], "device"));
     return run(
         info.Env(), device,

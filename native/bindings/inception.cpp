@@ -1,6 +1,8 @@
 #include "bindings/inception.h"
 
+#include "bindings/choice.h"
 #include "bindings/tensor.h"
+#include "nn/network_images.h"
 #include "runtime/device.h"
 
 namespace mactok {
@@ -24,10 +26,9 @@ Napi::Value create(const Napi::CallbackInfo& info) {
 }
 
 InceptionInput input_kind(const Napi::Value& value, const std::string& name) {
-  const auto text = convert::string(value, name);
-  if (text == "pytorch") return InceptionInput::pytorch;
-  if (text == "tensorflow") return InceptionInput::tensorflow;
-  convert::invalid(value.Env(), name, "pytorch or tensorflow");
+  return choice<InceptionInput>(
+      value, name,
+      {{"pytorch", InceptionInput::pytorch}, {"tensorflow", InceptionInput::tensorflow}});
 }
 
 }  // namespace

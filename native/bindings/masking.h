@@ -6,6 +6,7 @@
 
 namespace mactok {
 
+/** NativeMaskConfig in lib/native/addon.ts. */
 MaskOptions mask_options(const Napi::Value& value, const std::string& name);
 
 /** imageMask of lib/native/addon.ts. */

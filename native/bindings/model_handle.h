@@ -13,8 +13,9 @@
 namespace mactok {
 
 /**
- * What the JavaScript handles of all networks share: `device`, `state`, `load` and `dispose` (NativeModule in
- * lib/native/addon.ts). `Self` names itself by `kClass` and what it holds by `kWhat`.
+ * What the JavaScript handles of all networks share: `device`, `state`, `load` and `dispose`
+ * (NativeModule in lib/native/addon.ts). `Self::kClass` is the handle's name,
+ * `Self::kWhat` the network's.
  */
 template <typename Self, typename Model>
 class ModelHandle : public Napi::ObjectWrap<Self> {
@@ -28,7 +29,10 @@ class ModelHandle : public Napi::ObjectWrap<Self> {
         .New({Napi::External<Pointer>::New(env, &shared)});
   }
 
-  /** The network behind an argument; a TypeError names the parameter when it is none or is disposed. */
+  /**
+   * The network of an argument. Throws a TypeError that names the parameter where it is another
+   * value or disposed.
+   */
   static Pointer unwrap(const Napi::Value& value, const std::string& name) {
     if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(
                                  Environment::of(value.Env()).constructor(Self::kClass))) {

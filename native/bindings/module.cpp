@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "bindings/choice.h"
 #include "bindings/convert.h"
 #include "bindings/environment.h"
 #include "bindings/tensor.h"
@@ -61,18 +62,6 @@ at::Device module_device(const torch::nn::Module& module) {
   return module.parameters().at(0).device();
 }
 
-namespace {
-
-Mlp mlp_kind(const Napi::Value& value, const std::string& name) {
-  const auto text = convert::string(value, name);
-  if (text == "gelu") return Mlp::gelu;
-  if (text == "gelu_tanh") return Mlp::gelu_tanh;
-  if (text == "swiglu") return Mlp::swiglu;
-  convert::invalid(value.Env(), name, "gelu, gelu_tanh or swiglu");
-}
-
-}  // namespace
-
 VitOptions vit_options(const Napi::Value& value, const std::string& name, int64_t patch,
                        int64_t grid) {
   const auto config = convert::object(value, name);
@@ -81,7 +70,6 @@ VitOptions vit_options(const Napi::Value& value, const std::string& name, int64_
     return convert::count(config.Get(key), field(key), 1);
   };
   const auto number = [&](const char* key) { return convert::number(config.Get(key), field(key)); };
-  const auto text = [&](const char* key) { return convert::string(config.Get(key), field(key)); };
   const auto layer_scale = config.Get("layerScale");
   return {
       .grid = grid,
@@ -90,12 +78,15 @@ VitOptions vit_options(const Napi::Value& value, const std::string& name, int64_
       .depth = count("depth"),
       .heads = count("heads"),
       .mlp_ratio = number("mlpRatio"),
-      .mlp = mlp_kind(config.Get("mlp"), field("mlp")),
+      .mlp = choice<Mlp>(
+          config.Get("mlp"), field("mlp"),
+          {{"gelu", Mlp::gelu}, {"gelu_tanh", Mlp::gelu_tanh}, {"swiglu", Mlp::swiglu}}),
       .layer_scale = !layer_scale.IsNull(),
       .layer_scale_init = layer_scale.IsNull() ? 1.0 : number("layerScale"),
       .cls = convert::boolean(config.Get("cls"), field("cls")),
       .registers = convert::count(config.Get("registers"), field("registers"), 0),
-      .positions = text("positions") == "rope" ? Positions::rope : Positions::learned,
+      .positions = choice<Positions>(config.Get("positions"), field("positions"),
+                                     {{"learned", Positions::learned}, {"rope", Positions::rope}}),
       .rope_theta = number("ropeTheta"),
       .norm_eps = number("normEps"),
   };

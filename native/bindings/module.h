@@ -7,7 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "train/tokenizer_step.h"
+#include "models/vit.h"
+#include "nn/named_tensors.h"
 
 namespace mactok {
 

@@ -1,6 +1,8 @@
 #include "bindings/perceptual.h"
 
+#include "bindings/choice.h"
 #include "bindings/tensor.h"
+#include "nn/network_images.h"
 #include "runtime/device.h"
 
 namespace mactok {
@@ -8,7 +10,8 @@ namespace {
 
 Napi::Value create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto network = convert::string(info[0], "network");
+    const auto network = choice<LpipsNetwork>(
+        info[0], "network", {{"vgg", LpipsNetwork::vgg}, {"alex", LpipsNetwork::alex}});
     const auto device = parse_device(convert::string(info[1], "device"));
     return run(
         info.Env(), device,

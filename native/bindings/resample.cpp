@@ -3,7 +3,7 @@
 #include "bindings/convert.h"
 #include "bindings/promise.h"
 #include "bindings/tensor.h"
-#include "nn/resample.h"
+#include "nn/positions.h"
 
 namespace mactok {
 namespace {

@@ -1,5 +1,6 @@
 #include "bindings/sampler.h"
 
+#include "bindings/choice.h"
 #include "bindings/convert.h"
 #include "bindings/flow.h"
 #include "bindings/generator.h"
@@ -16,12 +17,20 @@ using Running = SamplerHandle::Running;
 
 SamplerOptions sampler_options(const Napi::Object& config) {
   const auto number = [&](const char* key) { return convert::number(config.Get(key), key); };
-  return {.method = convert::string(config.Get("method"), "method"),
+  return {.method = choice<SamplerMethod>(config.Get("method"), "method",
+                                          {{"euler", SamplerMethod::euler},
+                                           {"heun", SamplerMethod::heun},
+                                           {"midpoint", SamplerMethod::midpoint},
+                                           {"dopri5", SamplerMethod::dopri5},
+                                           {"euler-maruyama", SamplerMethod::euler_maruyama},
+                                           {"sde-heun", SamplerMethod::sde_heun}}),
           .steps = convert::integer(config.Get("steps"), "steps"),
           .shift = number("shift"),
           .rtol = number("rtol"),
           .atol = number("atol"),
-          .per_sample = convert::string(config.Get("control"), "control") == "sample",
+          .control =
+              choice<StepControl>(config.Get("control"), "control",
+                                  {{"sample", StepControl::sample}, {"batch", StepControl::batch}}),
           .diffusion = diffusion_options(config.Get("diffusion"), "diffusion")};
 }
 
@@ -94,9 +103,9 @@ struct Progress {
   Evaluations evaluations;
 };
 
-/** What `read` makes of the sampler, as a tensor float32. */
-Napi::Value tensor_of(Napi::Env env, const Running& running,
-                      const at::Tensor& (Sampler::*read)() const) {
+/** Resolves to a tensor of the sampler, in float32. */
+Napi::Value read_tensor(Napi::Env env, const Running& running,
+                        const at::Tensor& (Sampler::*read)() const) {
   return run(
       env, running.device,
       [sampler = running.sampler, read] { return ((*sampler).*read)().to(at::kFloat); },
@@ -153,11 +162,11 @@ Napi::Value SamplerHandle::step(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SamplerHandle::latents(const Napi::CallbackInfo& info) {
-  return tensor_of(info.Env(), alive(info.Env()), &Sampler::latents);
+  return read_tensor(info.Env(), alive(info.Env()), &Sampler::latents);
 }
 
 Napi::Value SamplerHandle::preview(const Napi::CallbackInfo& info) {
-  return tensor_of(info.Env(), alive(info.Env()), &Sampler::preview);
+  return read_tensor(info.Env(), alive(info.Env()), &Sampler::preview);
 }
 
 void SamplerHandle::dispose(const Napi::CallbackInfo&) { running_.reset(); }

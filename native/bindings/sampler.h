@@ -9,12 +9,12 @@
 
 namespace mactok {
 
-/** NativeSampler in lib/native/addon.ts: latents under way from noise to data. */
+/** NativeSampler in lib/native/addon.ts: integrates latents from noise to data. */
 class SamplerHandle : public Napi::ObjectWrap<SamplerHandle> {
  public:
   static constexpr const char* kClass = "Sampler";
 
-  /** The sampler is touched on the engine's thread alone. */
+  /** Only the engine's thread uses the sampler. */
   struct Running {
     std::shared_ptr<Sampler> sampler;
     Precision precision;

@@ -1,6 +1,7 @@
 #include "bindings/teacher.h"
 
 #include "bindings/tensor.h"
+#include "nn/network_images.h"
 #include "runtime/device.h"
 
 namespace mactok {

@@ -1,6 +1,8 @@
 #include "bindings/tokenizer.h"
 
+#include "bindings/choice.h"
 #include "bindings/tensor.h"
+#include "nn/network_images.h"
 #include "runtime/device.h"
 #include "runtime/random.h"
 
@@ -31,7 +33,9 @@ TokenizerOptions tokenizer_options(const Napi::Value& value) {
       .patch = patch,
       .tokens = count("latentTokens"),
       .channels = count("latentChannels"),
-      .bottleneck = convert::string(config.Get("bottleneck"), "bottleneck"),
+      .bottleneck = choice<Bottleneck>(
+          config.Get("bottleneck"), "bottleneck",
+          {{"kl", Bottleneck::kl}, {"ae", Bottleneck::ae}, {"softvq", Bottleneck::softvq}}),
       .logvar_min = convert::number(range.Get(0U), "logvarRange"),
       .logvar_max = convert::number(range.Get(1U), "logvarRange"),
       .softvq = softvq_options(config.Get("softvq")),
@@ -61,8 +65,8 @@ Napi::Value create(const Napi::CallbackInfo& info) {
   });
 }
 
-/** ε of the posterior; row i is sample `first_index + i`. */
-at::Tensor sample(const Posterior& posterior, uint64_t seed, uint64_t first_index) {
+/** Draws from the posterior; row i is sample `first_index + i`. */
+at::Tensor draw_latents(const Posterior& posterior, uint64_t seed, uint64_t first_index) {
   if (!posterior.logvar.defined()) return posterior.mean;
   const auto& mean = posterior.mean;  // [B, L, Z]
   const auto noise =
@@ -89,7 +93,7 @@ Napi::Value TokenizerHandle::encode(const Napi::CallbackInfo& info) {
     const auto mask = TensorHandle::unwrap_optional(info[1], "mask");
     const auto options = convert::object(info[2], "options");
     const auto precision = convert::precision(options.Get("precision"), "precision");
-    const auto drawn = convert::boolean(options.Get("sample"), "sample");
+    const auto sample = convert::boolean(options.Get("sample"), "sample");
     const auto seed = convert::index(options.Get("seed"), "seed");
     const auto first_index = convert::index(options.Get("firstIndex"), "firstIndex");
     return run(
@@ -99,7 +103,7 @@ Napi::Value TokenizerHandle::encode(const Napi::CallbackInfo& info) {
           const auto posterior =
               model->encode(to_network_images(images, device),
                             mask.defined() ? mask.to(device, at::kBool) : at::Tensor());
-          return drawn ? sample(posterior, seed, first_index) : posterior.mean;
+          return sample ? draw_latents(posterior, seed, first_index) : posterior.mean;
         },
         [](Napi::Env env, const at::Tensor& latents) { return TensorHandle::wrap(env, latents); });
   });

@@ -15,10 +15,14 @@ OptimizerOptions optimizer_options(const Napi::Value& value, const std::string& 
           .clip_norm = number("clipNorm")};
 }
 
-EmaOptions ema_options(const Napi::Value& value, const std::string& name) {
-  const auto ema = convert::object(value, name);
-  return {.decay = convert::number(ema.Get("decay"), name + ".decay"),
-          .warmup = convert::boolean(ema.Get("warmup"), name + ".warmup")};
+TrainingOptions training_options(const Napi::Object& config) {
+  const auto ema = convert::object(config.Get("ema"), "ema");
+  return {.seed = convert::index(config.Get("seed"), "seed"),
+          .precision = convert::precision(config.Get("precision"), "precision"),
+          .graphs = convert::boolean(config.Get("graphs"), "graphs"),
+          .optimizer = optimizer_options(config.Get("optimizer"), "optimizer"),
+          .ema = {.decay = convert::number(ema.Get("decay"), "ema.decay"),
+                  .warmup = convert::boolean(ema.Get("warmup"), "ema.warmup")}};
 }
 
 }  // namespace mactok

@@ -13,17 +13,19 @@
 #include "bindings/module.h"
 #include "bindings/promise.h"
 #include "runtime/cpu_memory.h"
+#include "train/training_step.h"
 
 namespace mactok {
 
 /**
- * What the JavaScript handles of all trainers share: the network in training under the name `Self::kNetwork`, `ema`, `metrics`,
- * `state`, `load` and `dispose`. `Self` has `step` and `gradients`, and names itself by `kClass`.
+ * What the JavaScript handles of all trainers share: the network in training under the name
+ * `Self::kNetwork`, `ema`, `metrics`, `state`, `load` and `dispose`. `Self` has `step` and
+ * `gradients`, and `kClass` is its name.
  */
 template <typename Self, typename NetworkHandle, typename Step>
 class TrainerHandle : public Napi::ObjectWrap<Self> {
  public:
-  /** What the handle holds: the step and the two networks that it writes. */
+  /** The step, and the two networks that it writes. */
   struct Trainer {
     typename NetworkHandle::Pointer network, ema;
     std::shared_ptr<Step> step;
@@ -70,7 +72,7 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
     }
     return result;
   }
-  /** Groups that hold nothing may be left out. */
+  /** Loads a checkpoint's groups; empty ones may be absent. */
   Napi::Value load(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const auto& trainer = alive(info.Env());
@@ -88,7 +90,7 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
           to_undefined);
     });
   }
-  /** The memory is free once the engine has done what was queued. */
+  /** Frees the memory once the engine has run what is queued. */
   void dispose(const Napi::CallbackInfo& info) {
     bytes_.clear();
     if (!trainer_) return;
@@ -122,14 +124,14 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
     return *trainer_;
   }
 
-  /** Runs `train` with the step on the engine. */
+  /** Runs `train(step)` on the engine. */
   template <typename Train>
   Napi::Value run_step(Napi::Env env, Train train) {
     const auto& trainer = alive(env);
     return run(env, trainer.device, [step = trainer.step, train] { train(*step); }, to_undefined);
   }
 
-  /** Runs `compute` with the step on the engine, and returns the gradients that it gives by name. */
+  /** Runs `compute(step)` on the engine; resolves to the gradients by name. */
   template <typename Compute>
   Napi::Value run_gradients(Napi::Env env, Compute compute) {
     const auto& trainer = alive(env);
@@ -145,8 +147,10 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
   std::vector<std::unique_ptr<ModelBytes>> bytes_;
 };
 
-/** NativeTrainerConfig['optimizer'] and ['ema'] in lib/native/addon.ts. */
+/** NativeTrainerConfig['optimizer'] in lib/native/addon.ts. */
 OptimizerOptions optimizer_options(const Napi::Value& value, const std::string& name);
-EmaOptions ema_options(const Napi::Value& value, const std::string& name);
+
+/** What NativeTrainerConfig and NativeFlowTrainerConfig share. */
+TrainingOptions training_options(const Napi::Object& config);
 
 }  // namespace mactok

@@ -17,7 +17,7 @@ constexpr std::array<std::array<double, 6>, 6> kStages{{
     {9017. / 3168, -355. / 33, 46732. / 5247, 49. / 176, -5103. / 18656},
     {35. / 384, 0, 500. / 1113, 125. / 192, -2187. / 6784, 11. / 84},
 }};
-/** Order 5 less order 4 (Shampine's variant, as torchdiffeq). */
+/** Order 5 minus order 4 (Shampine's variant, as torchdiffeq). */
 constexpr std::array<double, 7> kError{35. / 384 - 1951. / 21600,
                                        0,
                                        500. / 1113 - 22642. / 50085,
@@ -25,16 +25,16 @@ constexpr std::array<double, 7> kError{35. / 384 - 1951. / 21600,
                                        -2187. / 6784 + 12231. / 42400,
                                        11. / 84 - 649. / 6300,
                                        -1. / 60};
-/** Shampine's coefficients of the middle of a step. */
+/** Shampine's coefficients for the middle of a step. */
 constexpr std::array<double, 7> kMiddle{
     6025192743. / 30085553152 / 2,     0,
     51252292925. / 65400821598 / 2,    -2691868925. / 45128329728 / 2,
     187940372067. / 1594534317056 / 2, -1776094331. / 19743644256 / 2,
     11237099. / 235043384 / 2};
 
-constexpr double kSmallest = 1e-12;
+constexpr double kMinStepSize = 1e-12;
 
-/** Σ weights[i]·slopes[i]·h over the slopes there are; h broadcasts. */
+/** Σ weights[i]·slopes[i]·h over the given slopes; h broadcasts. */
 template <size_t N>
 at::Tensor combine(const std::array<double, N>& weights, const std::vector<at::Tensor>& slopes,
                    const at::Tensor& h) {
@@ -45,7 +45,10 @@ at::Tensor combine(const std::array<double, N>& weights, const std::vector<at::T
   return h * sum;
 }
 
-/** The polynomial of degree 4 through both ends of a step (with their slopes) and its middle, at a part of it. */
+/**
+ * The polynomial of degree 4 through both ends of a step (with their slopes) and its middle,
+ * evaluated at a fraction `part` of the step.
+ */
 at::Tensor interpolate(const at::Tensor& from, const at::Tensor& to, const at::Tensor& middle,
                        const at::Tensor& h_slope_from, const at::Tensor& h_slope_to, double part) {
   const auto a = 2 * (h_slope_to - h_slope_from) - 8 * (to + from) + 16 * middle;
@@ -54,7 +57,7 @@ at::Tensor interpolate(const at::Tensor& from, const at::Tensor& to, const at::T
   return from + part * (h_slope_from + part * (c + part * (b + part * a)));
 }
 
-/** The next step's size, as a part of this one's. */
+/** The ratio of the next step size to this one. */
 double growth(double error) {
   if (error == 0) return 10;
   if (!std::isfinite(error)) return .2;
@@ -68,7 +71,7 @@ Dopri5::Dopri5(const SamplerOptions& options, Field field, at::Tensor start)
     : Sampler(std::move(field), std::move(start)),
       rtol_(options.rtol),
       atol_(options.atol),
-      per_sample_(options.per_sample),
+      per_sample_(options.control == StepControl::sample),
       lands_(per_sample_ || field_.flow().prediction != Prediction::velocity) {
   const auto interval = sampling_interval(field_.flow());
   end_ = interval.end;
@@ -91,7 +94,7 @@ std::vector<double> Dopri5::norms(const at::Tensor& value, const at::Tensor& sca
 }
 
 /** Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I, II.4. */
-void Dopri5::first_step_size() {
+void Dopri5::choose_first_step_sizes() {
   slope_ = begin(times_[0]).velocity;
   const auto scale = tolerance(x_.abs());
   const auto size = norms(x_, scale), speed = norms(slope_, scale);
@@ -110,7 +113,7 @@ void Dopri5::first_step_size() {
   }
 }
 
-std::vector<int64_t> Dopri5::active() const {
+std::vector<int64_t> Dopri5::active_rows() const {
   std::vector<int64_t> rows;
   for (size_t i = 0; per_sample_ && i < times_.size(); ++i) {
     if (times_[i] < end_) rows.push_back(static_cast<int64_t>(i));
@@ -134,8 +137,8 @@ Dopri5::Trial Dopri5::attempt(const at::Tensor& x, const at::Tensor& slope,
 }
 
 void Dopri5::step() {
-  if (!slope_.defined()) return first_step_size();
-  const auto rows = active();
+  if (!slope_.defined()) return choose_first_step_sizes();
+  const auto rows = active_rows();
   const auto pick = [&](const at::Tensor& all) {
     return rows.empty() ? all : all.index_select(0, index_like(rows, all));
   };
@@ -144,7 +147,7 @@ void Dopri5::step() {
   std::vector<double> times, sizes;
   for (size_t i = 0; i < count; ++i) {
     const double t = times_[owner(i)], h = sizes_[owner(i)];
-    if (!(h > kSmallest)) throw std::runtime_error("dopri5: the step size fell below 1e-12");
+    if (!(h > kMinStepSize)) throw std::runtime_error("dopri5: the step size fell below 1e-12");
     times.push_back(t);
     sizes.push_back(lands_ ? std::min(h, end_ - t) : h);
   }
@@ -153,13 +156,14 @@ void Dopri5::step() {
   const auto trial = attempt(x, slope, times, sizes, rows);
   const auto errors = norms(trial.error, tolerance(at::max(x.abs(), trial.x.abs())));
 
-  std::vector<int64_t> accepted, kept;  // positions among the active, and their rows
+  // Positions among the active samples, and their rows.
+  std::vector<int64_t> accepted, accepted_rows;
   for (size_t i = 0; i < count; ++i) {
     if (errors[i] <= 1) {
       const double next = times[i] + sizes[i];
       times_[owner(i)] = lands_ && sizes[i] == end_ - times[i] ? end_ : next;
       accepted.push_back(static_cast<int64_t>(i));
-      kept.push_back(static_cast<int64_t>(owner(i)));
+      accepted_rows.push_back(static_cast<int64_t>(owner(i)));
     }
     sizes_[owner(i)] = sizes[i] * growth(errors[i]);
   }
@@ -175,7 +179,7 @@ void Dopri5::step() {
       x_ = interpolate(x, trial.x, middle, h * slope, h * slope_, (end_ - times[0]) / h);
     }
   } else {
-    const auto from = index_like(accepted, x_), to = index_like(kept, x_);
+    const auto from = index_like(accepted, x_), to = index_like(accepted_rows, x_);
     x_ = x_.index_copy(0, to, trial.x.index_select(0, from));
     slope_ = slope_.index_copy(0, to, trial.slopes.back().index_select(0, from));
   }

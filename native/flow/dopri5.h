@@ -9,9 +9,10 @@ namespace mactok {
 /**
  * Dormand and Prince's method of order 5(4) with torchdiffeq's step-size control.
  *
- * One step size for the batch: the root mean square of the error over all samples decides, and (for a predicted velocity) the last
- * step passes the end and is interpolated there, so that end point and number of evaluations are torchdiffeq's. One a sample: each is
- * controlled alone and lands on the end; those that have arrived are no longer computed.
+ * With one step size per batch, the root mean square of the error over all samples controls it, and
+ * (for a predicted velocity) the last step passes the end and is interpolated there, so that the
+ * end point and the number of evaluations agree with torchdiffeq. With one per sample, each sample
+ * is controlled independently and lands on the end; finished samples are no longer evaluated.
  */
 class Dopri5 : public Sampler {
  public:
@@ -24,22 +25,29 @@ class Dopri5 : public Sampler {
  private:
   struct Trial {
     at::Tensor x, error;
-    std::vector<at::Tensor> slopes;  // seven
+    /** The velocities of the seven stages. */
+    std::vector<at::Tensor> slopes;
   };
 
-  void first_step_size();
+  /** Evaluates the velocity at the start and chooses the first step sizes. */
+  void choose_first_step_sizes();
   Trial attempt(const at::Tensor& x, const at::Tensor& slope, const std::vector<double>& times,
                 const std::vector<double>& sizes, const std::vector<int64_t>& rows);
-  /** The root mean square of value/scale: of the whole batch, or of each row. */
+  /** The root mean square of value/scale, of the whole batch or of each row. */
   std::vector<double> norms(const at::Tensor& value, const at::Tensor& scale) const;
   at::Tensor tolerance(const at::Tensor& magnitude) const { return atol_ + rtol_ * magnitude; }
-  std::vector<int64_t> active() const;
+  /** The rows that have not reached the end; empty where the batch shares a step size. */
+  std::vector<int64_t> active_rows() const;
 
   double rtol_, atol_;
-  bool per_sample_, lands_;
+  bool per_sample_;
+  /** Whether the last step ends at `end_` instead of being interpolated there. */
+  bool lands_;
   double end_;
-  std::vector<double> times_, sizes_;  // one, or one a sample
-  at::Tensor slope_;                   // the velocity at the state
+  /** One, or one per sample. */
+  std::vector<double> times_, sizes_;
+  /** The velocity at the state. */
+  at::Tensor slope_;
 };
 
 }  // namespace mactok

@@ -46,24 +46,25 @@ at::Tensor Field::output(const at::Tensor& x, const at::Tensor& times, const at:
   const auto pick = [&](const at::Tensor& all) {
     return all_rows ? all : all.index_select(0, rows);
   };
-  at::Tensor good, worse;
+  at::Tensor good, weak;
   if (guidance_.weak) {
     good = predict(*model_, flow_, x, times, labels);
-    worse = predict(*guidance_.weak, flow_, pick(x), pick(times), pick(labels));
+    weak = predict(*guidance_.weak, flow_, pick(x), pick(times), pick(labels));
   } else {
     const auto none = at::full_like(pick(labels), model_->classes());
     const auto both = predict(*model_, flow_, at::cat({x, pick(x)}), at::cat({times, pick(times)}),
                               at::cat({labels, none}));
     const auto parts = both.split_with_sizes({x.size(0), none.size(0)});
-    good = parts[0], worse = parts[1];
+    good = parts[0], weak = parts[1];
   }
-  const auto guided_rows = guide(pick(good), worse);
+  const auto guided_rows = guide(pick(good), weak);
   return all_rows ? guided_rows : good.index_copy(0, rows, guided_rows);
 }
 
-at::Tensor Field::guide(const at::Tensor& good, const at::Tensor& worse) const {
-  const auto guided = worse + guidance_.scale * (good - worse);
-  const int64_t axis = good.dim() == 3 ? 2 : 1;  // the channels' of [B, L, Z] and [B, C, H, W]
+at::Tensor Field::guide(const at::Tensor& good, const at::Tensor& weak) const {
+  const auto guided = weak + guidance_.scale * (good - weak);
+  // The channels' axis of [B, L, Z] and [B, C, H, W].
+  const int64_t axis = good.dim() == 3 ? 2 : 1;
   const int64_t channels = guidance_.channels;
   if (channels == 0 || channels >= good.size(axis)) return guided;
   const auto rest = good.narrow(axis, channels, good.size(axis) - channels);

@@ -10,25 +10,29 @@
 
 namespace mactok {
 
-/** Guidance away from a worse prediction: worse + scale·(good − worse). */
+/** Guidance away from a weaker prediction: weak + scale·(good − weak). */
 struct Guidance {
-  double scale;  ///< 1: none
-  double low,
-      high;  ///< at times in [low, high] only, in our direction; elsewhere nothing worse is computed
-  int64_t
-      channels;  ///< only the first of them are guided (published scales of SiT and LightningDiT: 3); 0: all
-  std::shared_ptr<const Denoiser>
-      weak;  ///< what is worse: this model (autoguidance); null: the same one without its class
+  /** 1: none. */
+  double scale;
+  /** Guidance applies at times in [low, high], in our direction. */
+  double low, high;
+  /** How many of the first channels are guided (published SiT and LightningDiT: 3); 0: all. */
+  int64_t channels;
+  /** The weaker model (autoguidance); null: the same model without its class. */
+  std::shared_ptr<const Denoiser> weak;
 };
 
-/** How often networks were asked. */
+/** How many evaluations a solver has made. */
 struct Evaluations {
-  int64_t field = 0;    ///< calls of the field: what solvers call function evaluations
-  int64_t samples = 0;  ///< rows of these calls
-  int64_t guiding = 0;  ///< rows that were computed for guidance besides
+  /** Calls of the field, which solvers call function evaluations. */
+  int64_t field = 0;
+  /** Rows of these calls. */
+  int64_t samples = 0;
+  /** Additional rows that guidance computed. */
+  int64_t guiding = 0;
 };
 
-/** The guided flow of a network for given classes, as solvers see it. */
+/** The guided velocity field of a network for given classes, which solvers integrate. */
 class Field {
  public:
   /** labels: int64 [B]. */
@@ -36,8 +40,8 @@ class Field {
         Guidance guidance);
 
   /**
-   * At x [n, …], rows `rows` of the batch (empty: all), and one time for all or one a row. Networks compute in float32; the result has
-   * x's dtype.
+   * The field at x [n, …], which are rows `rows` of the batch (empty: all), and at one time for all
+   * or one per row. Networks compute in float32; the result has x's dtype.
    */
   Estimate operator()(const at::Tensor& x, const std::vector<double>& times,
                       const std::vector<int64_t>& rows = {});
@@ -48,7 +52,7 @@ class Field {
  private:
   at::Tensor output(const at::Tensor& x, const at::Tensor& times, const at::Tensor& labels,
                     const std::vector<int64_t>& guided);
-  at::Tensor guide(const at::Tensor& good, const at::Tensor& worse) const;
+  at::Tensor guide(const at::Tensor& good, const at::Tensor& weak) const;
 
   std::shared_ptr<const Denoiser> model_;
   FlowOptions flow_;
@@ -57,8 +61,10 @@ class Field {
   Evaluations evaluations_;
 };
 
-/** Host numbers as a double vector on x's device. */
+/** Numbers of the host as a float64 vector on x's device. */
 at::Tensor vector_like(const std::vector<double>& values, const at::Tensor& x);
+
+/** The same as an int64 vector. */
 at::Tensor index_like(const std::vector<int64_t>& values, const at::Tensor& x);
 
 }  // namespace mactok

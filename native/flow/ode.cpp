@@ -22,9 +22,9 @@ FixedStepOde::FixedStepOde(const SamplerOptions& options, Field field, at::Tenso
 void FixedStepOde::step() {
   const double t = times_[index_], h = times_[index_ + 1] - t;
   auto velocity = begin(t).velocity;
-  if (method_ == "heun") {
+  if (method_ == SamplerMethod::heun) {
     velocity = .5 * (velocity + field_(x_ + h * velocity, {t + h}).velocity);
-  } else if (method_ == "midpoint") {
+  } else if (method_ == SamplerMethod::midpoint) {
     velocity = field_(x_ + .5 * h * velocity, {t + .5 * h}).velocity;
   }
   x_ = x_ + h * velocity;

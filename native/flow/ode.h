@@ -1,13 +1,12 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "flow/sampler.h"
 
 namespace mactok {
 
-/** Euler (one evaluation a step), Heun and midpoint (two), on a grid of times that may be shifted. */
+/** Euler (one evaluation per step), Heun and midpoint (two), on a grid of times. */
 class FixedStepOde : public Sampler {
  public:
   FixedStepOde(const SamplerOptions& options, Field field, at::Tensor start);
@@ -17,12 +16,12 @@ class FixedStepOde : public Sampler {
   void step() override;
 
  private:
-  std::string method_;
+  SamplerMethod method_;
   std::vector<double> times_;
   size_t index_ = 0;
 };
 
-/** steps + 1 times from start to end, evenly spaced, then shifted. */
+/** steps + 1 times from start to end, evenly spaced, then shifted (see TimestepOptions). */
 std::vector<double> time_grid(const Interval& interval, int64_t steps, double shift);
 
 }  // namespace mactok

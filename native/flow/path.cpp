@@ -39,13 +39,6 @@ Coefficients vp(const at::Tensor& t) {
 
 }  // namespace
 
-PathKind parse_path(const std::string& name) {
-  if (name == "linear") return PathKind::linear;
-  if (name == "gvp") return PathKind::gvp;
-  TORCH_CHECK_VALUE(name == "vp", "path: expected linear, gvp or vp but received ", name);
-  return PathKind::vp;
-}
-
 Coefficients coefficients(PathKind path, const at::Tensor& t) {
   const auto precise = t.to(at::kDouble);
   switch (path) {

@@ -2,17 +2,9 @@
 
 namespace mactok {
 
-Prediction parse_prediction(const std::string& name) {
-  if (name == "velocity") return Prediction::velocity;
-  if (name == "noise") return Prediction::noise;
-  TORCH_CHECK_VALUE(name == "score", "prediction: expected velocity, noise or score but received ",
-                    name);
-  return Prediction::score;
-}
-
 at::Tensor predict(const Denoiser& model, const FlowOptions& flow, const at::Tensor& x,
                    const at::Tensor& times, const at::Tensor& labels) {
-  if (!flow.data_at_zero) return model.forward(x, times, labels);
+  if (flow.time == TimeDirection::data_at_one) return model.forward(x, times, labels);
   const auto output = model.forward(x, 1 - times, labels);
   return flow.prediction == Prediction::velocity ? -output : output;
 }

@@ -10,7 +10,7 @@
 
 namespace mactok {
 
-/** A denoiser whose evaluations are recorded, for each shape, and replayed; without gradients. */
+/** A denoiser whose evaluations are recorded once per shape and replayed, without gradients. */
 class ReplayedDenoiser final : public Denoiser {
  public:
   ReplayedDenoiser(std::shared_ptr<const Denoiser> model, at::Device device);
@@ -22,8 +22,14 @@ class ReplayedDenoiser final : public Denoiser {
   void set_checkpointing(bool) override {}
 
  private:
+  struct Arguments {
+    at::Tensor latents, times, labels;
+
+    std::vector<at::Tensor*> tensors() { return {&latents, &times, &labels}; }
+  };
+
   std::shared_ptr<const Denoiser> model_;
-  mutable Replay evaluate_;
+  mutable Replay<Arguments> evaluate_;
 };
 
 }  // namespace mactok

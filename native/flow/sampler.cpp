@@ -17,19 +17,16 @@ Estimate Sampler::begin(double t) {
 
 std::unique_ptr<Sampler> make_sampler(const SamplerOptions& options, Field field, at::Tensor start,
                                       Increments increments) {
-  const auto& method = options.method;
-  if (method == "dopri5") {
-    return std::make_unique<Dopri5>(options, std::move(field), std::move(start));
+  switch (options.method) {
+    case SamplerMethod::dopri5:
+      return std::make_unique<Dopri5>(options, std::move(field), std::move(start));
+    case SamplerMethod::euler_maruyama:
+    case SamplerMethod::sde_heun:
+      return std::make_unique<SdeSampler>(options, std::move(field), std::move(start),
+                                          std::move(increments));
+    default:
+      return std::make_unique<FixedStepOde>(options, std::move(field), std::move(start));
   }
-  if (method == "euler-maruyama" || method == "sde-heun") {
-    return std::make_unique<SdeSampler>(options, std::move(field), std::move(start),
-                                        std::move(increments));
-  }
-  TORCH_CHECK_VALUE(method == "euler" || method == "heun" || method == "midpoint",
-                    "sampler: expected euler, heun, midpoint, dopri5, euler-maruyama or sde-heun "
-                    "but received ",
-                    method);
-  return std::make_unique<FixedStepOde>(options, std::move(field), std::move(start));
 }
 
 }  // namespace mactok

@@ -5,47 +5,54 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "flow/diffusion.h"
 #include "flow/field.h"
 
 namespace mactok {
 
+/** Solvers of ODEs, and of SDEs: euler_maruyama and sde_heun. */
+enum class SamplerMethod { euler, heun, midpoint, dopri5, euler_maruyama, sde_heun };
+
+/** Whether each sample has its own adaptive step sizes, or the batch shares one, as torchdiffeq. */
+enum class StepControl { sample, batch };
+
 struct SamplerOptions {
-  std::string method;  ///< ODE: euler, heun, midpoint, dopri5; SDE: euler-maruyama, sde-heun
-  int64_t steps;       ///< of fixed-step methods; the last one of an SDE is its `last_step`
-  double shift;        ///< of fixed steps' times; see TimestepOptions
-  double rtol, atol;   ///< dopri5
-  bool
-      per_sample;  ///< dopri5: each sample has its own steps; else one step size for the batch, as torchdiffeq
+  SamplerMethod method;
+  /** Of fixed-step methods; the last one of an SDE is its `last_step`. */
+  int64_t steps;
+  /** Of fixed steps' times; see TimestepOptions. */
+  double shift;
+  /** Tolerances of dopri5. */
+  double rtol, atol;
+  /** Of dopri5. */
+  StepControl control;
   DiffusionOptions diffusion;
 };
 
-/** Standard normals [B, …] of an SDE's step. */
+/** Standard normals [B, …] for a step of an SDE. */
 using Increments = std::function<at::Tensor(int64_t step)>;
 
-/** Takes noise to data, a step at a time. */
+/** Integrates from noise to data, one step per call. */
 class Sampler {
  public:
-  /** start: [B, …] at t = 0; its dtype (float32 or float64) is the state's. */
+  /** start: [B, …] at t = 0; the state keeps its dtype (float32 or float64). */
   Sampler(Field field, at::Tensor start);
   virtual ~Sampler() = default;
 
   virtual bool done() const = 0;
-  /** The time that (the slowest sample of) the state has reached. */
+  /** The time reached, of the slowest sample. */
   virtual double time() const = 0;
   /** One step, or one attempt at an adaptive one. */
   virtual void step() = 0;
 
   const at::Tensor& latents() const { return x_; }
-  /** The clean latents that the last step's start pointed to. */
+  /** The clean latents that the start of the last step implies. */
   const at::Tensor& preview() const { return preview_; }
   const Evaluations& evaluations() const { return field_.evaluations(); }
 
  protected:
-  /** The field at x at one time; where a step begins, it also gives the preview. */
+  /** The field at the start of a step; also updates the preview. */
   Estimate begin(double t);
 
   Field field_;

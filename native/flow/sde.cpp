@@ -9,13 +9,10 @@ namespace mactok {
 SdeSampler::SdeSampler(const SamplerOptions& options, Field field, at::Tensor start,
                        Increments increments)
     : Sampler(std::move(field), std::move(start)),
-      heun_(options.method == "sde-heun"),
+      heun_(options.method == SamplerMethod::sde_heun),
       diffusion_(options.diffusion),
       increments_(std::move(increments)) {
-  const auto& last = diffusion_.last_step;
-  TORCH_CHECK_VALUE(last == "mean" || last == "tweedie" || last == "euler" || last == "none",
-                    "lastStep: expected mean, tweedie, euler or none but received ", last);
-  const bool extra = last != "none";
+  const bool extra = diffusion_.last_step != LastStep::none;
   TORCH_CHECK_VALUE(options.steps > (extra ? 1 : 0), "steps: expected at least ", extra ? 2 : 1,
                     " but received ", options.steps);
   times_ = time_grid(sde_interval(field_.flow(), diffusion_), options.steps - (extra ? 1 : 0),
@@ -33,7 +30,7 @@ at::Tensor SdeSampler::drift(const Estimate& estimate, double t) const {
 
 void SdeSampler::step() {
   const double t = times_[index_];
-  if (index_ + 1 == times_.size()) return last_step(t);
+  if (index_ + 1 == times_.size()) return take_last_step(t);
   const double h = times_[index_ + 1] - t;
   const double amount = diffusion(diffusion_, field_.flow().path, t).amount;
   const auto noise =
@@ -49,14 +46,15 @@ void SdeSampler::step() {
   ++index_;
 }
 
-void SdeSampler::last_step(double t) {
+void SdeSampler::take_last_step(double t) {
   const auto estimate = begin(t);
   const double size = diffusion_.last_step_size;
-  if (diffusion_.last_step == "mean") {
+  if (diffusion_.last_step == LastStep::mean) {
     x_ = x_ + size * drift(estimate, t);
-  } else if (diffusion_.last_step == "euler") {
+  } else if (diffusion_.last_step == LastStep::euler) {
     x_ = x_ + size * estimate.velocity;
-  } else {  // Tweedie's formula: what is left without the noise
+  } else {
+    // Tweedie's formula: the data's mean given x.
     const auto c = coefficients_like(field_.flow().path, vector_like({t}, x_), x_);
     x_ = (x_ - c.sigma * estimate.noise) / c.alpha;
   }

@@ -6,7 +6,10 @@
 
 namespace mactok {
 
-/** Euler–Maruyama, or Heun with the noise added before its two evaluations; then SiT's last step without noise. */
+/**
+ * Euler–Maruyama, or Heun with the noise added before its two evaluations; then SiT's last step,
+ * without noise.
+ */
 class SdeSampler : public Sampler {
  public:
   SdeSampler(const SamplerOptions& options, Field field, at::Tensor start, Increments increments);
@@ -17,7 +20,7 @@ class SdeSampler : public Sampler {
 
  private:
   at::Tensor drift(const Estimate& estimate, double t) const;
-  void last_step(double t);
+  void take_last_step(double t);
 
   bool heun_;
   DiffusionOptions diffusion_;

@@ -7,7 +7,7 @@
 namespace mactok {
 namespace {
 
-/** x over its length along the last dimension, in float32. */
+/** x scaled to unit length along the last dimension, in float32. */
 at::Tensor unit(const at::Tensor& x) {
   const auto y = x.to(at::kFloat);
   return y / at::linalg_vector_norm(y, 2, {-1}, /*keepdim=*/true).clamp_min(1e-12);
@@ -43,12 +43,12 @@ AlignmentHeads::AlignmentHeads(const AlignmentOptions& options) {
 
 at::Tensor AlignmentHeads::local_cosine(const at::Tensor& latents,
                                         const at::Tensor& patches) const {
-  TORCH_CHECK(local_, "local alignment is switched off");
+  TORCH_CHECK(local_, "local alignment is off");
   const int64_t tokens = latents.size(1), count = patches.size(1);
   auto result = local_->forward(latents).to(at::kFloat);  // [B, L, D]
   auto target = unit(patches);                            // [B, N, D]
   if (count % tokens == 0) {
-    // Σ over the r patches of a latent: cosine is linear in the unit target, so nothing needs repeating.
+    // The cosine is linear in the unit target: summing a latent's targets replaces repeating it.
     target = target.unflatten(1, {tokens, -1}).sum(2);  // [B, L, D]
   } else {
     result = at::upsample_linear1d(result.transpose(1, 2), {count}, false).transpose(1, 2);
@@ -57,7 +57,7 @@ at::Tensor AlignmentHeads::local_cosine(const at::Tensor& latents,
 }
 
 at::Tensor AlignmentHeads::global_cosine(const at::Tensor& latents, const at::Tensor& cls) const {
-  TORCH_CHECK(global_, "global alignment is switched off");
+  TORCH_CHECK(global_, "global alignment is off");
   const auto result = global_->forward(latents.mean(1));  // [B, D]
   return (unit(result) * unit(cls)).sum(-1).mean();
 }
@@ -70,6 +70,15 @@ void initialize(AlignmentHeads& heads, uint64_t seed) {
       init::uniform(linear->bias, seed, child.key() + ".bias", bound);
     }
   }
+}
+
+std::shared_ptr<AlignmentHeads> make_alignment_heads(const AlignmentOptions& options, uint64_t seed,
+                                                     at::Device device) {
+  if (!options.local && !options.global) return nullptr;
+  auto heads = std::make_shared<AlignmentHeads>(options);
+  initialize(*heads, seed);
+  heads->to(device);
+  return heads;
 }
 
 }  // namespace mactok

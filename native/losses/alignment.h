@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "nn/linear.h"
@@ -13,11 +12,15 @@ namespace mactok {
 
 struct AlignmentOptions {
   bool local, global;
-  bool shared;  ///< one head for both
+  /** Whether local and global alignment use the same head. */
+  bool shared;
   int64_t hidden, channels, teacher_width;
 };
 
-/** Linear, SiLU, Linear, SiLU, Linear from latent channels to the teacher's width; parameters `0.*`, `2.*`, `4.*`. */
+/**
+ * Linear, SiLU, Linear, SiLU, Linear from latent channels to the teacher's width; parameters `0.*`,
+ * `2.*`, `4.*`.
+ */
 class AlignmentHead : public torch::nn::Module {
  public:
   explicit AlignmentHead(const AlignmentOptions& options);
@@ -29,25 +32,36 @@ class AlignmentHead : public torch::nn::Module {
   std::vector<std::shared_ptr<Linear>> layers_;
 };
 
-/** Pulls latents towards a frozen teacher's features. Parameters `local.*` and `global.*`, or `shared.*`. */
+/**
+ * Aligns latents with a frozen teacher's features. Parameters `local.*` and `global.*`, or
+ * `shared.*`.
+ */
 class AlignmentHeads : public torch::nn::Module {
  public:
   explicit AlignmentHeads(const AlignmentOptions& options);
 
   /**
-   * Mean cosine, a float32 scalar, of each patch [B, N, D] with the head's result for its latent, of [B, L, Z]: latent i is held
-   * against patches [i·N/L, (i + 1)·N/L). Where L does not divide N the results are interpolated linearly along the tokens.
+   * Mean cosine similarity, a float32 scalar, of each patch [B, N, D] and the head's output for its
+   * latent, of [B, L, Z]: latent i is compared with patches [i·N/L, (i + 1)·N/L). Where L does not
+   * divide N, the outputs are interpolated linearly along the tokens.
    */
   at::Tensor local_cosine(const at::Tensor& latents, const at::Tensor& patches) const;
 
-  /** Mean cosine, a float32 scalar, of the teacher's cls [B, D] with the head's result for the mean latent. */
+  /**
+   * Mean cosine similarity, a float32 scalar, of the teacher's cls [B, D] and the head's output for
+   * the mean latent.
+   */
   at::Tensor global_cosine(const at::Tensor& latents, const at::Tensor& cls) const;
 
  private:
   std::shared_ptr<AlignmentHead> local_, global_;
 };
 
-/** Weights and biases U(±1/√inputs), as the reference's nn.Linear; named `alignment.` + the parameter's name. */
+/** Weights and biases U(±1/√inputs), as torch's nn.Linear; streams `init/alignment.NAME`. */
 void initialize(AlignmentHeads& heads, uint64_t seed);
+
+/** Initialised heads on `device`; null where neither local nor global alignment is on. */
+std::shared_ptr<AlignmentHeads> make_alignment_heads(const AlignmentOptions& options, uint64_t seed,
+                                                     at::Device device);
 
 }  // namespace mactok

@@ -1,14 +1,8 @@
 #include "losses/flow.h"
 
-namespace mactok {
+#include "runtime/profiler.h"
 
-Weighting parse_weighting(const std::string& name) {
-  if (name == "none") return Weighting::none;
-  if (name == "velocity") return Weighting::velocity;
-  TORCH_CHECK_VALUE(name == "likelihood",
-                    "weighting: expected none, velocity or likelihood but received ", name);
-  return Weighting::likelihood;
-}
+namespace mactok {
 
 at::Tensor noisy(PathKind path, const at::Tensor& data, const at::Tensor& noise,
                  const at::Tensor& times) {
@@ -32,7 +26,7 @@ at::Tensor flow_loss(const FlowOptions& flow, Weighting weighting, const at::Ten
   const auto error =
       flow.prediction == Prediction::noise ? output - noise : output * c.sigma + noise;
   auto loss = error.square();
-  // How the score enters the velocity: sigma·(ratio·sigma − d_sigma).
+  // The score enters the velocity with the factor sigma·(ratio·sigma − d_sigma).
   const auto part = c.ratio * c.sigma - c.d_sigma;
   if (weighting == Weighting::velocity) loss = part.square() * loss;
   if (weighting == Weighting::likelihood) loss = part / c.sigma * loss;
@@ -42,6 +36,22 @@ at::Tensor flow_loss(const FlowOptions& flow, Weighting weighting, const at::Ten
 at::Tensor direction_loss(const at::Tensor& velocity, const at::Tensor& target) {
   const int64_t channels = velocity.dim() == 3 ? -1 : 1;
   return (1 - at::cosine_similarity(velocity, target, channels)).flatten(1).mean(1);
+}
+
+FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const FlowLossOptions& loss,
+                       const FlowBatch& batch, const at::Tensor& noise, const at::Tensor& times) {
+  const auto& [latents, labels] = batch;
+  Phase phase("network");
+  const auto x = noisy(flow.path, latents, noise, times);
+  const auto output = predict(model, flow, x, times, labels);
+  phase.next("losses");
+  FlowLosses losses;
+  losses.flow = flow_loss(flow, loss.weighting, output, latents, noise, times);
+  if (loss.direction_weight > 0) {
+    const auto velocity = interpret(flow, output, x, times).velocity;
+    losses.direction = direction_loss(velocity, target_velocity(flow.path, latents, noise, times));
+  }
+  return losses;
 }
 
 }  // namespace mactok

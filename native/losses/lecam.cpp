@@ -16,13 +16,13 @@ void Lecam::begin() {
 
 void Lecam::update(const at::Tensor& real, const at::Tensor& fake, double share) {
   const at::NoGradGuard no_grad;
-  // From where the step began, so that micro-batches add up to one update with the mean of the whole batch.
+  // Relative to the start of the step, so that micro-batches add up to an update by the batch mean.
   real_.add_((real.mean() - real_before_) * ((1 - decay_) * share));
   fake_.add_((fake.mean() - fake_before_) * ((1 - decay_) * share));
 }
 
 at::Tensor Lecam::loss(const at::Tensor& real, const at::Tensor& fake) const {
-  // Copies: the averages move on before the backward pass.
+  // Copies, because the averages change before the backward pass.
   return at::relu(real - fake_.clone()).square().mean() +
          at::relu(real_.clone() - fake).square().mean();
 }

@@ -9,26 +9,32 @@
 namespace mactok {
 
 /**
- * LeCAM (Tseng et al. 2021): pulls the discriminator's logits towards moving averages of the other side's. The averages are on the
- * device and begin at 0; a step updates them before its term is computed.
+ * LeCAM (Tseng et al. 2021): regularises the logits of images and reconstructions towards moving
+ * averages of each other. The averages stay on the device and start at 0; a step updates them
+ * before it computes its term.
  */
 class Lecam {
  public:
   Lecam(double decay, at::Device device);
 
-  /** Starts a step: what micro-batches add counts from here. */
+  /** Starts a step, to which micro-batches add. */
   void begin();
 
-  /** Moves the averages towards the mean logits of a micro-batch that is `share` of the step's batch. */
+  /**
+   * Moves the averages towards the mean logits of a micro-batch that is `share` of the step's
+   * batch.
+   */
   void update(const at::Tensor& real, const at::Tensor& fake, double share);
 
-  /** mean relu(real − average of fake)² + mean relu(average of real − fake)², a float32 scalar. */
+  /**
+   * mean relu(real − average of fake)² + mean relu(average of real − fake)², a float32 scalar.
+   */
   at::Tensor loss(const at::Tensor& real, const at::Tensor& fake) const;
 
-  /** Where `skipped` (float scalar) is 1 the averages are again what they were at `begin`. */
+  /** Where `skipped` (float scalar) is 1, restores the averages as they were at `begin`. */
   void finish(const at::Tensor& skipped);
 
-  /** Live: `real` and `fake`, float32 scalars. */
+  /** `real` and `fake`, float32 scalars; the tensors are the live ones. */
   std::vector<std::pair<std::string, at::Tensor>> state() const;
 
  private:

@@ -2,12 +2,13 @@
 
 #include "runtime/torch.h"
 
-#include <string_view>
-
 namespace mactok {
 
-/** Mean over all elements of (pred − target)² ("mse") or |pred − target| ("l1"), a float32 scalar; both [B, 3, H, W]. */
-at::Tensor reconstruction_loss(const at::Tensor& pred, const at::Tensor& target,
-                               std::string_view kind);
+/** Mean over all elements of (pred − target)² or |pred − target|. */
+enum class ReconstructionLoss { mse, l1 };
+
+/** The loss of pred and target, both [B, 3, H, W]; a float32 scalar. */
+at::Tensor reconstruction_loss(ReconstructionLoss kind, const at::Tensor& pred,
+                               const at::Tensor& target);
 
 }  // namespace mactok

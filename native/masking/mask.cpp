@@ -2,16 +2,15 @@
 
 namespace mactok {
 
-Draws draw_mask(const MaskOptions& options, const random::Samples& samples, int64_t tokens,
-                bool semantic) {
-  // One for each sample [B, 1], or one for all [1, 1].
-  const auto draw = [&](const char* stream) {
-    return options.per_batch ? samples.shared_uniform(stream, 1) : samples.uniform(stream, 1);
+MaskDraws draw_mask(const MaskOptions& options, const random::Samples& samples, int64_t tokens,
+                    bool semantic) {
+  const auto draw_units = [&](const char* stream) {
+    return options.per == MaskUnit::batch ? samples.shared_uniform(stream, 1)
+                                          : samples.uniform(stream, 1);
   };
-  Draws draws{{"mask/ratio", draw("mask/ratio")},
-              {"mask/random", samples.uniform("mask/random", tokens)}};
-  if (semantic) draws.emplace("mask/semantic", draw("mask/semantic"));
-  return draws;
+  return {.ratio = draw_units("mask/ratio"),
+          .random = samples.uniform("mask/random", tokens),
+          .semantic = semantic ? draw_units("mask/semantic") : at::Tensor()};
 }
 
 at::Tensor rank_mask(const at::Tensor& scores, const at::Tensor& counts) {
@@ -21,14 +20,14 @@ at::Tensor rank_mask(const at::Tensor& scores, const at::Tensor& counts) {
 }
 
 at::Tensor image_mask(const MaskOptions& options, const at::Tensor& semantic_scores,
-                      const Draws& draws) {
-  auto scores = draws.at("mask/random");  // [B, N]
-  const auto unit = draws.at("mask/ratio").to(at::kDouble);
+                      const MaskDraws& draws) {
+  auto scores = draws.random;  // [B, N]
+  const auto unit = draws.ratio.to(at::kDouble);
   const auto ratios = (unit * (options.max_ratio - options.min_ratio) + options.min_ratio)
                           .clamp(0, options.max_ratio);
   const auto counts = (ratios * static_cast<double>(scores.size(1))).ceil().to(at::kLong);
   if (semantic_scores.defined()) {
-    const auto semantic = draws.at("mask/semantic").to(at::kDouble) < options.semantic;
+    const auto semantic = draws.semantic.to(at::kDouble) < options.semantic;
     scores = at::where(semantic, semantic_scores.to(scores.options()), scores);
   }
   return rank_mask(scores, counts);

@@ -7,7 +7,7 @@
 
 namespace mactok {
 
-/** What a flow needs of a network: a prediction about noisy latents at a time, for a class. */
+/** A network that predicts a flow's velocity, noise or score from noisy latents, time and class. */
 class Denoiser : public torch::nn::Module {
  public:
   /**
@@ -20,10 +20,13 @@ class Denoiser : public torch::nn::Module {
   /** [L, Z] or [C, H, W]. */
   virtual const std::vector<int64_t>& latent_shape() const = 0;
 
-  /** The number of classes, and so the label that stands for none. */
+  /** The number of classes, which is also the label for none. */
   virtual int64_t classes() const = 0;
 
-  /** Recompute each block in the backward pass instead of keeping its activations. Same gradients. */
+  /**
+   * Recompute each block in the backward pass instead of keeping its activations. The gradients are
+   * the same.
+   */
   virtual void set_checkpointing(bool enabled) = 0;
 };
 

@@ -18,12 +18,13 @@ DiffusionTransformer::DiffusionTransformer(const DiffusionTransformerOptions& op
               "latentShape: expected [L, Z] or [C, H, W] but received ", shape.size(), " sizes");
   if (on_grid()) {
     TORCH_CHECK(shape[1] == shape[2] && shape[1] % options.patch == 0,
-                "latentShape: expected a square grid of whole patches of ", options.patch,
+                "latentShape: expected a square grid divisible by patches of ", options.patch,
                 " but received ", shape[1], " by ", shape[2]);
     patch_embedder_ =
         register_module("x_embedder", std::make_shared<PatchEmbed>(options.patch, width, shape[0]));
   } else {
-    TORCH_CHECK(options.patch == 1, "patchSize: expected 1 on tokens but received ", options.patch);
+    TORCH_CHECK(options.patch == 1, "patchSize: expected 1 for tokens but received ",
+                options.patch);
     token_embedder_ = register_module("x_embedder", std::make_shared<Linear>(shape[1], width));
   }
   t_embedder_ = register_module("t_embedder", std::make_shared<TimestepEmbedder>(width));
@@ -82,7 +83,8 @@ void initialize(DiffusionTransformer& model, uint64_t seed) {
     } else if (key.starts_with("t_embedder.") || key.starts_with("y_embedder.")) {
       init::normal(parameter, seed, name, .02);
     } else if (parameter.dim() == 1) {
-      init::constant(parameter, 1);  // a norm's weight
+      // A norm's weight.
+      init::constant(parameter, 1);
     } else {
       const auto outputs = static_cast<double>(parameter.size(0));
       const auto inputs = static_cast<double>(parameter.numel()) / outputs;

@@ -6,7 +6,7 @@ DinoV2::DinoV2(const VitOptions& options)
     : Vit(options, /*learned_positions=*/true),
       patch_embed_(register_module("patch_embed",
                                    std::make_shared<PatchEmbed>(options.patch, options.width))) {
-  TORCH_CHECK(options.cls, "DINOv2 has a cls token");
+  TORCH_CHECK(options.cls, "DINOv2: expected a cls token");
 }
 
 at::Tensor DinoV2::tokens(const at::Tensor& images) const {

@@ -11,25 +11,33 @@
 
 namespace mactok {
 
-/** What a frozen ViT says of images; float32. */
+/** Features of images, float32. */
 struct Features {
-  at::Tensor cls;      ///< [B, D]
-  at::Tensor patches;  ///< [B, N, D], row by row
+  /** [B, D]. */
+  at::Tensor cls;
+  /** [B, N, D], row by row. */
+  at::Tensor patches;
 };
 
 /**
- * DINOv2 with timm's parameter names (`vit_*_patch14[_reg4]_dinov2`): tokens `cls`, registers, patches. With registers neither they
- * nor `cls` have a position (timm's no_embed_class; the published position of `cls` is added to the token when weights are read).
+ * DINOv2 with timm's parameter names (`vit_*_patch14[_reg4]_dinov2`): tokens `cls`, registers,
+ * patches. With registers, neither they nor `cls` have a position (timm's no_embed_class; loading
+ * weights adds the published position of `cls` to the token).
  */
 class DinoV2 : public Vit {
  public:
   /** options.cls must be set. */
   explicit DinoV2(const VitOptions& options);
 
-  /** images: float [B, 3, grid·patch, grid·patch], normalised by ImageNet's mean and deviation. After the final norm. */
+  /**
+   * Features after the final norm. images: float [B, 3, grid·patch, grid·patch], normalised by
+   * ImageNet's mean and deviation.
+   */
   Features forward(const at::Tensor& images) const;
 
-  /** Features before block 0 and after each block of `after` (ascending), without the final norm. */
+  /**
+   * Features before block 0 and after each block of `after` (ascending), without the final norm.
+   */
   std::vector<Features> intermediate(const at::Tensor& images,
                                      const std::vector<int64_t>& after) const;
 

@@ -45,7 +45,7 @@ at::Tensor Discriminator::prepare(const at::Tensor& images, const at::Tensor& cr
   const int64_t side = options_.backbone.grid * options_.backbone.patch;
   const int64_t height = x.size(2), width = x.size(3);
   if (height == side && width == side) return x;
-  // Area resize is the mean over each target pixel's window.
+  // Area resizing is the mean over each target pixel's window.
   const auto resized = height > side
                            ? at::adaptive_avg_pool2d(x, {side, side})
                            : at::upsample_bicubic2d(x, {side, side}, /*align_corners=*/false);

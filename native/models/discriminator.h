@@ -14,12 +14,18 @@
 namespace mactok {
 
 struct DiscriminatorOptions {
-  VitOptions backbone;          ///< DINO v1 or DINOv2; grid·patch is the side of its input
-  std::vector<int64_t> levels;  ///< features before block 0 and after these blocks, ascending
-  int64_t kernel;               ///< of the residual convolution
+  /** DINO v1 or DINOv2; grid·patch is the side of its input. */
+  VitOptions backbone;
+  /** Features are taken before block 0 and after these blocks, ascending. */
+  std::vector<int64_t> levels;
+  /** Of the residual convolution. */
+  int64_t kernel;
 };
 
-/** Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, N, D] -> float32 [B, N, D]. */
+/**
+ * Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, N, D] -> float32
+ * [B, N, D].
+ */
 class DiscriminatorBlock : public torch::nn::Module {
  public:
   DiscriminatorBlock(int64_t width, int64_t kernel);
@@ -30,7 +36,10 @@ class DiscriminatorBlock : public torch::nn::Module {
   std::shared_ptr<BatchNorm> norm_;
 };
 
-/** block(1), (block(kernel)(x) + x)/√2, spectral convolution to one channel; parameters `0.*`, `1.fn.*`, `2.*`. */
+/**
+ * block(1), (block(kernel)(x) + x)/√2, spectral convolution to one channel; parameters `0.*`,
+ * `1.fn.*`, `2.*`.
+ */
 class DiscriminatorHead : public torch::nn::Module {
  public:
   DiscriminatorHead(int64_t width, int64_t kernel);
@@ -44,25 +53,27 @@ class DiscriminatorHead : public torch::nn::Module {
 };
 
 /**
- * Tells images from reconstructions by the features of a frozen DINO (StyleGAN-T's idea, in the form of VAR and SoftVQ; method.md
- * §5). Parameters `backbone.*` (frozen, timm's names) and `heads.i.*` (the reference's names).
+ * Discriminates images from reconstructions by the features of a frozen DINO (from StyleGAN-T, as
+ * VAR and SoftVQ use it; method.md §5). Parameters `backbone.*` (frozen, timm's names) and
+ * `heads.i.*` (the reference's names).
  */
 class Discriminator : public torch::nn::Module {
  public:
   explicit Discriminator(const DiscriminatorOptions& options);
 
   /**
-   * Images [B, 3, H, W] in [-1, 1] as the backbone takes them, [B, 3, side, side], normalised: smaller ones by bicubic interpolation,
-   * larger ones as `crop` [1, 3], uniform in [0, 1), says: a coin, below ½ for a crop and else for area resize, and its top and left.
+   * Resizes images [B, 3, H, W] in [-1, 1] to [B, 3, side, side] and normalises them for the
+   * backbone. Smaller images are interpolated bicubically; larger ones are cropped or area-resized
+   * by `crop` [1, 3], uniform in [0, 1): a coin (below ½: crop), and the crop's top and left.
    */
   at::Tensor prepare(const at::Tensor& images, const at::Tensor& crop) const;
 
-  /** Patch features plus `cls` of each level, float32 [B, N, D] each; of prepared images. */
+  /** The patches' features plus `cls` at each level, float32 [B, N, D] each, of prepared images. */
   std::vector<at::Tensor> features(const at::Tensor& prepared) const;
 
   /**
-   * Logits of all levels, float32 [B, levels·N], of one group of images. In training mode a call makes its own batch statistics and
-   * one power iteration.
+   * Logits of all levels, float32 [B, levels·N]. In training mode each call computes its own batch
+   * statistics and one power iteration.
    */
   at::Tensor logits(const std::vector<at::Tensor>& features);
 
@@ -70,10 +81,10 @@ class Discriminator : public torch::nn::Module {
     return logits(features(prepare(images, crop)));
   }
 
-  /** Whether gradients reach the heads; the backbone never has any. */
+  /** Sets whether gradients reach the heads' parameters; the backbone's never have any. */
   void set_trained(bool trained);
 
-  /** Calls of `logits` so far. */
+  /** How often `logits` was called. */
   int64_t calls() const { return calls_; }
 
  private:
@@ -83,7 +94,10 @@ class Discriminator : public torch::nn::Module {
   int64_t calls_ = 0;
 };
 
-/** Heads: convolutions U(±1/√inputs) as torch's, norms 1 and 0, singular vectors random unit ones; names prefixed `discriminator.`. */
+/**
+ * Initialises the heads: convolutions U(±1/√inputs) as torch's, norms 1 and 0, random unit singular
+ * vectors; streams `init/discriminator.NAME`.
+ */
 void initialize(Discriminator& discriminator, uint64_t seed);
 
 }  // namespace mactok

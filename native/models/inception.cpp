@@ -7,7 +7,9 @@ namespace {
 
 constexpr int64_t kSide = 299;
 constexpr double kEps = 1e-3;
-/** The block whose first branch sFID looks at (TensorFlow's `mixed_6`), and how many of its channels. */
+/**
+ * The block whose first branch sFID uses (TensorFlow's `mixed_6`), and how many of its channels.
+ */
 constexpr size_t kSpatialBlock = 6;
 constexpr int64_t kSpatialChannels = 7;
 
@@ -16,7 +18,7 @@ using Branch = Mixed::Branch;
 using Pool = Mixed::Pool;
 
 Conv conv(std::string name, int64_t outputs) { return {std::move(name), outputs}; }
-/** Square, keeping the size. */
+/** A square kernel that keeps the size. */
 Conv square(std::string name, int64_t outputs, int64_t side) {
   return {std::move(name), outputs, {side, side}, {side / 2, side / 2}};
 }
@@ -95,7 +97,10 @@ at::Tensor pooled(const at::Tensor& x, Pool pool) {
   }
 }
 
-/** Along one dimension, TensorFlow 1's bilinear resize: position i samples i · length / side, unaligned and without half pixels. */
+/**
+ * TensorFlow 1's bilinear resize along one dimension: position i samples i · length / side, without
+ * aligned corners or half-pixel centres.
+ */
 at::Tensor tensorflow_resize(const at::Tensor& x, int64_t dim) {
   const auto length = x.size(dim);
   // In float32, as TensorFlow computes it.
@@ -140,7 +145,7 @@ ConvNorm::ConvNorm(int64_t inputs, const Options& options) : options_(options) {
 }
 
 at::Tensor ConvNorm::forward(const at::Tensor& x) const {
-  // The norm goes into the convolution: far fewer weights than activations.
+  // Folds the norm into the convolution, which has far fewer weights than activations.
   const auto scale = gain_ * (variance_ + kEps).rsqrt();
   const auto weight = weight_ * scale.view({-1, 1, 1, 1});
   return at::conv2d(x, weight, shift_ - mean_ * scale, options_.stride, options_.padding).relu_();

@@ -10,7 +10,10 @@
 
 namespace mactok {
 
-/** A convolution without bias, its batch norm by running statistics (eps 1e-3) and ReLU: `conv.weight`, `bn.*`. */
+/**
+ * A convolution without bias, batch norm by running statistics (eps 1e-3) and ReLU: `conv.weight`,
+ * `bn.*`.
+ */
 class ConvNorm : public torch::nn::Module {
  public:
   struct Options {
@@ -26,22 +29,25 @@ class ConvNorm : public torch::nn::Module {
 
  private:
   Options options_;
-  at::Tensor weight_;                          // [outputs, inputs, kh, kw]
-  at::Tensor gain_, shift_, mean_, variance_;  // of the norm, [outputs]
+  /** [outputs, inputs, kh, kw]. */
+  at::Tensor weight_;
+  /** Of the norm, [outputs]. */
+  at::Tensor gain_, shift_, mean_, variance_;
 };
 
-/** Branches over one input, their results side by side. */
+/** Branches over one input; concatenates their outputs. */
 class Mixed : public torch::nn::Module {
  public:
   enum class Pool { none, average, maximum, halve };
   struct Branch {
     Pool pool;
     std::vector<ConvNorm::Options> chain;
-    std::vector<ConvNorm::Options> fork;  // convolutions of the chain's result, side by side
+    /** Parallel convolutions of the chain's output, which are concatenated. */
+    std::vector<ConvNorm::Options> fork;
   };
   Mixed(int64_t inputs, const std::vector<Branch>& branches);
 
-  /** first: set to what the first branch gives, unless null. */
+  /** first: unless null, receives the first branch's output. */
   at::Tensor forward(const at::Tensor& x, at::Tensor* first = nullptr) const;
   int64_t outputs() const { return outputs_; }
 
@@ -54,21 +60,26 @@ class Mixed : public torch::nn::Module {
   int64_t outputs_ = 0;
 };
 
-/** How an image becomes 299 × 299: pytorch-fid's bilinear resize, or that of TensorFlow 1 in ADM's evaluator. Neither has antialias. */
+/**
+ * How images are resized to 299 × 299: bilinearly as pytorch-fid, or as TensorFlow 1 in ADM's
+ * evaluator. Neither antialiases.
+ */
 enum class InceptionInput { pytorch, tensorflow };
 
 /**
- * The Inception-v3 of FID (TensorFlow's graph of 2015-12-05), with pytorch-fid's parameter names and its deviations from
- * torchvision's: average pooling does not count padding, the last block pools by maximum. Frozen.
+ * The Inception-v3 of FID (TensorFlow's graph of 2015-12-05), with pytorch-fid's parameter names
+ * and deviations from torchvision's: average pooling does not count padding, and the last block
+ * pools by maximum. Frozen.
  */
 class Inception : public torch::nn::Module {
  public:
   struct Output {
-    at::Tensor pool;  // float32 [B, 2048]
-    at::Tensor
-        spatial;  // float32 [B, 17·17·7]: ADM's `mixed_6/conv`, its first 7 channels, in [h, w, c] order
-    at::Tensor
-        probabilities;  // float32 [B, classes], of the logits without bias as in ADM; undefined without `fc`
+    /** float32 [B, 2048]. */
+    at::Tensor pool;
+    /** The first 7 channels of ADM's `mixed_6/conv` in [h, w, c] order, float32 [B, 17·17·7]. */
+    at::Tensor spatial;
+    /** Of logits without bias, as in ADM, float32 [B, classes]; undefined without `fc`. */
+    at::Tensor probabilities;
   };
 
   /** classes: rows of `fc.weight`; 0: no classifier. */

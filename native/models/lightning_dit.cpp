@@ -21,40 +21,42 @@ at::Tensor SwiGlu::forward(const at::Tensor& x) const {
   return w3_->forward(at::silu(halves[0]) * halves[1]);
 }
 
-LightningDitBlock::LightningDitBlock(const LightningDitOptions& options) : shift_(options.shift) {
+LightningDitBlock::LightningDitBlock(const LightningDitOptions& options) {
   const int64_t width = options.transformer.width;
-  // Cut off, as the original's int(), here and for SwiGLU's two thirds.
+  // Truncated, as the original's int(), here and for SwiGLU's two thirds.
   const auto mlp = static_cast<int64_t>(static_cast<double>(width) * options.transformer.mlp_ratio);
   norm1_ = register_module("norm1", std::make_shared<RmsNorm>(width, kNormEps));
   attn_ = register_module(
       "attn", std::make_shared<Attention>(width, options.transformer.heads, options.qk_norm));
   norm2_ = register_module("norm2", std::make_shared<RmsNorm>(width, kNormEps));
   mlp_ = register_module("mlp", std::make_shared<SwiGlu>(width, 2 * mlp / 3));
-  modulation_ =
-      register_module("adaLN_modulation", std::make_shared<Modulation>(width, shift_ ? 6 : 4));
+  modulation_ = register_module(
+      "adaLN_modulation",
+      std::make_shared<Modulation>(
+          width, ModulationOptions{.branches = 2, .shift = options.shift, .gate = true}));
 }
 
 at::Tensor LightningDitBlock::forward(const at::Tensor& x, const at::Tensor& condition,
                                       const at::Tensor& rotation) const {
-  auto parts = modulation_->forward(condition);  // shift, scale, gate; twice
-  if (!shift_) {
-    parts.insert(parts.begin(), at::Tensor());
-    parts.insert(parts.begin() + 3, at::Tensor());
-  }
+  const auto branches = modulation_->forward(condition);
+  const auto &for_attention = branches[0], &for_mlp = branches[1];
   const auto attended =
-      attn_->forward(modulate(norm1_->forward(x), parts[0], parts[1]), x.size(1), rotation);
-  const auto y = gated(x, parts[2], attended);
-  return gated(y, parts[5], mlp_->forward(modulate(norm2_->forward(y), parts[3], parts[4])));
+      attn_->forward(modulate(norm1_->forward(x), for_attention), x.size(1), rotation);
+  const auto y = gated(x, for_attention.gate, attended);
+  return gated(y, for_mlp.gate, mlp_->forward(modulate(norm2_->forward(y), for_mlp)));
 }
 
 LightningDitFinalLayer::LightningDitFinalLayer(int64_t width, int64_t outputs)
     : norm_final_(register_module("norm_final", std::make_shared<RmsNorm>(width, kNormEps))),
       linear_(register_module("linear", std::make_shared<Linear>(width, outputs))),
-      modulation_(register_module("adaLN_modulation", std::make_shared<Modulation>(width, 2))) {}
+      modulation_(register_module(
+          "adaLN_modulation",
+          std::make_shared<Modulation>(
+              width, ModulationOptions{.branches = 1, .shift = true, .gate = false}))) {}
 
 at::Tensor LightningDitFinalLayer::forward(const at::Tensor& x, const at::Tensor& condition) const {
-  const auto parts = modulation_->forward(condition);  // shift, scale
-  return linear_->forward(modulate(norm_final_->forward(x), parts[0], parts[1]));
+  const auto modulation = modulation_->forward(condition)[0];
+  return linear_->forward(modulate(norm_final_->forward(x), modulation));
 }
 
 LightningDit::LightningDit(const LightningDitOptions& options)

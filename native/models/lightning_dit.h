@@ -15,8 +15,8 @@ namespace mactok {
 struct LightningDitOptions {
   DiffusionTransformerOptions transformer;
   bool qk_norm;
-  bool
-      shift;  ///< false: adaLN without shifts, 4 instead of 6 modulations (LightningDiT's `wo_shift`)
+  /** false: adaLN without shifts in the blocks (LightningDiT's `wo_shift`). */
+  bool shift;
 };
 
 /** w3(silu(a) ⊙ b) with a, b the halves of w12(x). */
@@ -40,14 +40,13 @@ class LightningDitBlock : public torch::nn::Module {
                      const at::Tensor& rotation) const;
 
  private:
-  bool shift_;
   std::shared_ptr<RmsNorm> norm1_, norm2_;
   std::shared_ptr<Attention> attn_;
   std::shared_ptr<SwiGlu> mlp_;
   std::shared_ptr<Modulation> modulation_;
 };
 
-/** RMS norm, modulation (always with a shift) and the linear layer to the prediction. */
+/** RMS norm, modulation (always with a shift) and the linear layer that predicts. */
 class LightningDitFinalLayer : public torch::nn::Module {
  public:
   LightningDitFinalLayer(int64_t width, int64_t outputs);
@@ -62,8 +61,8 @@ class LightningDitFinalLayer : public torch::nn::Module {
 };
 
 /**
- * LightningDiT (Yao et al. 2025; hustvl/LightningDiT with RMSNorm, SwiGLU and RoPE): fixed sin/cos positions and rotary ones, 2-D on
- * a grid, 1-D over tokens.
+ * LightningDiT (Yao et al. 2025; hustvl/LightningDiT with RMSNorm, SwiGLU and RoPE): fixed sin/cos
+ * and rotary positions, 2-D on a grid, 1-D over tokens.
  */
 class LightningDit : public DiffusionTransformer {
  public:
@@ -75,8 +74,8 @@ class LightningDit : public DiffusionTransformer {
  private:
   std::vector<std::shared_ptr<LightningDitBlock>> blocks_;
   std::shared_ptr<LightningDitFinalLayer> final_layer_;
-  mutable at::Tensor
-      rotation_;  // no buffer: those are part of a checkpoint; follows the latents' device
+  /** Follows the latents' device. Not a buffer, which would be part of a checkpoint. */
+  mutable at::Tensor rotation_;
 };
 
 }  // namespace mactok

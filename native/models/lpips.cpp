@@ -7,7 +7,7 @@
 namespace mactok {
 namespace {
 
-/** A slice of torchvision's network: its pooling, then layers by their index in `features`. */
+/** A slice of torchvision's network: its pooling, then its layers by their index in `features`. */
 struct SliceTable {
   int64_t pool;
   std::vector<std::pair<int64_t, ConvRelu::Options>> layers;
@@ -31,7 +31,7 @@ std::vector<SliceTable> alex() {
           {0, {{10, conv3(256, 256)}}}};
 }
 
-/** The package's normalisation of the input, which is not ImageNet's to the last digit. */
+/** The package's input normalisation, which differs slightly from ImageNet's. */
 at::Tensor scale(const at::Tensor& images) {
   const auto shift = constant({-.030, -.088, -.188}, images.options()).view({3, 1, 1});
   const auto deviation = constant({.458, .448, .450}, images.options()).view({3, 1, 1});
@@ -40,13 +40,16 @@ at::Tensor scale(const at::Tensor& images) {
 
 constexpr double kEps = 1e-10;
 
-/** Each position's features over their length, in float32. The gradient of a length of 0 is 0 here, not NaN as in the package. */
+/**
+ * Each position's features scaled to unit length, in float32. The gradient at length 0 is 0 here,
+ * not NaN as in the package.
+ */
 at::Tensor unit(const at::Tensor& features) {
   const auto x = features.to(at::kFloat);
   return x / (at::linalg_vector_norm(x, 2, {1}, /*keepdim=*/true) + kEps);
 }
 
-/** Of features [B, C, h, w], at each position: [B, h·w]. Gradients reach x alone. */
+/** The distance of features [B, C, h, w] at each position, [B, h·w]. Gradients reach x only. */
 at::Tensor distance_at_positions(const at::Tensor& x, const at::Tensor& y,
                                  const at::Tensor& weight) {
   if (kernels::serve(x)) return kernels::unit_distance(x, y, weight, kEps);
@@ -68,11 +71,9 @@ at::Tensor ConvRelu::forward(const at::Tensor& x) const {
   return at::conv2d(x, weight_, bias_, options_.stride, options_.padding).relu_();
 }
 
-Lpips::Lpips(const std::string& network) {
-  TORCH_CHECK(network == "vgg" || network == "alex", "lpips: expected vgg or alex but received ",
-              network);
+Lpips::Lpips(LpipsNetwork network) {
   const auto net = register_module("net", std::make_shared<torch::nn::Module>());
-  for (const auto& table : network == "vgg" ? vgg() : alex()) {
+  for (const auto& table : network == LpipsNetwork::vgg ? vgg() : alex()) {
     const auto number = slices_.size();
     Slice slice{.pool = table.pool, .layers = {}, .weight = {}};
     const auto layers = net->register_module("slice" + std::to_string(number + 1),
@@ -108,11 +109,11 @@ at::Tensor Lpips::forward(const at::Tensor& x, const at::Tensor& y) const {
     const at::NoGradGuard no_grad;
     targets = features(y);
   }
-  const auto found = features(x);
+  const auto levels = features(x);
   at::Tensor distance;
   for (size_t i = 0; i < slices_.size(); ++i) {
     const auto level =
-        distance_at_positions(found[i], targets[i], slices_[i].weight).mean(1);  // [B]
+        distance_at_positions(levels[i], targets[i], slices_[i].weight).mean(1);  // [B]
     distance = distance.defined() ? distance + level : level;
   }
   return distance;

@@ -4,12 +4,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace mactok {
 
-/** A convolution followed by ReLU. Weights lie channels last, as the convolution wants them. */
+/** A convolution followed by ReLU; weights are stored channels last, which convolutions prefer. */
 class ConvRelu : public torch::nn::Module {
  public:
   struct Options {
@@ -24,23 +23,30 @@ class ConvRelu : public torch::nn::Module {
   at::Tensor weight_, bias_;
 };
 
+/** The network whose features LPIPS compares: VGG-16 or AlexNet. */
+enum class LpipsNetwork { vgg, alex };
+
 /**
- * LPIPS v0.1 (Zhang et al. 2018), the learned distance of images, with the parameter names of the `lpips` package:
- * `net.slice1.0.weight`, …, `lin4.model.1.weight`. Frozen.
+ * LPIPS v0.1 (Zhang et al. 2018), a learned distance between images, with the parameter names of
+ * the `lpips` package: `net.slice1.0.weight`, …, `lin4.model.1.weight`. Frozen.
  */
 class Lpips : public torch::nn::Module {
  public:
-  /** network: "vgg" (VGG-16) or "alex" (AlexNet). */
-  explicit Lpips(const std::string& network);
+  explicit Lpips(LpipsNetwork network);
 
-  /** The distance of each pair of images, float32 [B]; x, y: [B, 3, H, W] in [-1, 1]. Gradients reach x alone. */
+  /**
+   * The distance of each pair of images, float32 [B]; x, y: [B, 3, H, W] in [-1, 1]. Gradients
+   * reach x only.
+   */
   at::Tensor forward(const at::Tensor& x, const at::Tensor& y) const;
 
  private:
   struct Slice {
-    int64_t pool;  // side of the max pooling (stride 2) before it; 0: none
+    /** Side of the max pooling (stride 2) before it; 0: none. */
+    int64_t pool;
     std::vector<std::shared_ptr<ConvRelu>> layers;
-    at::Tensor weight;  // of its channels in the distance, [1, C, 1, 1]
+    /** Of its channels in the distance, [1, C, 1, 1]. */
+    at::Tensor weight;
   };
 
   std::vector<at::Tensor> features(const at::Tensor& images) const;

@@ -12,7 +12,7 @@
 
 namespace mactok {
 
-/** Pre-norm attention and MLP whose norms, shifts and gates come from time and class (adaLN-Zero). */
+/** Pre-norm attention and MLP, modulated by time and class (adaLN-Zero). */
 class SitBlock : public torch::nn::Module {
  public:
   SitBlock(int64_t width, int64_t heads, int64_t mlp_hidden);
@@ -26,7 +26,7 @@ class SitBlock : public torch::nn::Module {
   std::shared_ptr<Modulation> modulation_;
 };
 
-/** Norm, modulation and the linear layer to the prediction. */
+/** Norm, modulation and the linear layer that predicts. */
 class SitFinalLayer : public torch::nn::Module {
  public:
   SitFinalLayer(int64_t width, int64_t outputs);
@@ -39,7 +39,10 @@ class SitFinalLayer : public torch::nn::Module {
   std::shared_ptr<Modulation> modulation_;
 };
 
-/** The scalable interpolant transformer (Ma et al. 2024), on tokens as in continuous_tokenizer and on grids as in willisma/SiT. */
+/**
+ * The scalable interpolant transformer (Ma et al. 2024), on tokens as in continuous_tokenizer and
+ * on grids as in willisma/SiT.
+ */
 class Sit : public DiffusionTransformer {
  public:
   explicit Sit(const DiffusionTransformerOptions& options);

@@ -8,21 +8,21 @@
 
 namespace mactok {
 
-/** A frozen DINOv2 that takes images as the tokenizer does. Its passes record no gradients. */
+/** A frozen DINOv2 that takes the tokenizer's images. Its passes record no gradients. */
 class Teacher : public DinoV2 {
  public:
   explicit Teacher(const VitOptions& options);
 
   /**
-   * images: float [B, 3, H, W] in [-1, 1]. They are normalised by ImageNet's mean and deviation, then resized to grid·patch a side
-   * (bicubic without antialias), as REPA does.
+   * images: float [B, 3, H, W] in [-1, 1]. They are normalised by ImageNet's mean and deviation,
+   * then resized to grid·patch pixels per side (bicubic without antialias), as REPA does.
    */
   Features features(const at::Tensor& images) const;
 };
 
 /**
- * Cosine similarity of `cls` with each patch, float32 [B, grid²], row by row; where the teacher's grid differs, the similarities are
- * resized bilinearly (without antialias, pixel centres at .5).
+ * Cosine similarity of `cls` and each patch, float32 [B, grid²], row by row. Where the teacher's
+ * grid differs, the similarities are resized bilinearly (without antialias, pixel centres at .5).
  */
 at::Tensor semantic_scores(const Features& features, int64_t grid);
 

@@ -41,16 +41,15 @@ at::Tensor Decoder::forward(const at::Tensor& latents) const {
 }
 
 Tokenizer::Tokenizer(const TokenizerOptions& options) : options_(options) {
-  const bool softvq = options.bottleneck == "softvq";
-  TORCH_CHECK(softvq || options.bottleneck == "kl" || options.bottleneck == "ae",
-              "bottleneck: expected kl, ae or softvq but received ", options.bottleneck);
-  TORCH_CHECK(softvq == options.softvq.has_value(), "softvq: expected with that bottleneck alone");
+  const bool softvq = options.bottleneck == Bottleneck::softvq;
+  TORCH_CHECK(softvq == options.softvq.has_value(),
+              "softvq: expected with bottleneck softvq, and with no other");
   for (const VitOptions* vit : {&options.encoder, &options.decoder}) {
     TORCH_CHECK(vit->patch == options.patch && vit->grid * vit->patch == options.image,
-                "tokenizer: a grid of ", vit->grid, " patches of ", vit->patch,
-                " pixels does not make the image of ", options.image, " pixels");
+                "tokenizer: expected patches that cover ", options.image, " pixels but received ",
+                vit->grid, " of ", vit->patch);
   }
-  const int64_t moments = options.bottleneck == "kl" ? 2 : 1;
+  const int64_t moments = options.bottleneck == Bottleneck::kl ? 2 : 1;
   encoder_ = register_module("encoder", std::make_shared<Encoder>(options.encoder, options.tokens));
   to_posterior_ = register_module(
       "to_posterior", std::make_shared<Linear>(options.encoder.width, moments * options.channels));
@@ -74,11 +73,11 @@ Tokenizer::Tokenizer(const TokenizerOptions& options) : options_(options) {
 
 Posterior Tokenizer::encode(const at::Tensor& images, const at::Tensor& mask) const {
   const auto tokens = encoder_->forward(images, mask);  // [B, L, D]
-  // In float32 even under autocast: latents and KL must not be rounded to bfloat16.
+  // In float32 even under autocast, which would round latents and KL to bfloat16.
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const auto moments = to_posterior_->forward(tokens);  // [B, L, 2Z or Z]
   if (quantize_) return {.mean = quantize_->forward(moments), .logvar = {}};
-  if (options_.bottleneck == "ae") return {.mean = moments, .logvar = {}};
+  if (options_.bottleneck == Bottleneck::ae) return {.mean = moments, .logvar = {}};
   const auto parts = moments.chunk(2, -1);
   return {.mean = parts[0], .logvar = parts[1].clamp(options_.logvar_min, options_.logvar_max)};
 }

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "models/vit.h"
 #include "nn/linear.h"
@@ -14,32 +13,49 @@
 
 namespace mactok {
 
+/** What becomes of the encoder's output. */
+enum class Bottleneck {
+  /** A Gaussian posterior. */
+  kl,
+  /** The latents themselves. */
+  ae,
+  /** Mixtures of codes, see SoftQuantizer. */
+  softvq,
+};
+
 struct TokenizerOptions {
-  int64_t image, patch;      ///< pixels a side of the image and of a patch
-  int64_t tokens, channels;  ///< L, Z
-  std::string
-      bottleneck;  ///< "kl": a Gaussian posterior; "ae": latents as they are; "softvq": mixed from codes
+  /** Sides of the image and of a patch, in pixels. */
+  int64_t image, patch;
+  /** L, Z. */
+  int64_t tokens, channels;
+  Bottleneck bottleneck;
   double logvar_min, logvar_max;
-  std::optional<SoftQuantizerOptions> softvq;  ///< of a "softvq" bottleneck
-  VitOptions encoder, decoder;                 ///< their grid and patch are the image's
-  bool prune;  ///< compute only the needed tokens in the last blocks
+  /** Given for a softvq bottleneck only. */
+  std::optional<SoftQuantizerOptions> softvq;
+  /** Their grid and patch are the image's. */
+  VitOptions encoder, decoder;
+  /** Compute only the needed tokens in the last blocks. */
+  bool prune;
   bool checkpointing;
 };
 
-/** Gaussian over latents, float32 [B, L, Z] each; without "kl" `logvar` is undefined. */
+/** Gaussian over latents, float32 [B, L, Z] each; `logvar` is undefined without a kl bottleneck. */
 struct Posterior {
   at::Tensor mean, logvar;
 };
 
 /**
- * Latent tokens look at the patches of an image. Tokens: latents, `cls`, registers, patches. Its patches always have learned
- * positions (DINOv2's, to begin with); RoPE comes on top, as in MAETok.
+ * Latent tokens attend to the patches of an image. Tokens: latents, `cls`, registers, patches. The
+ * patches always have learned positions (initially DINOv2's); RoPE adds to them, as in MAETok.
  */
 class Encoder : public Vit {
  public:
   Encoder(const VitOptions& options, int64_t tokens);
 
-  /** images: [B, 3, H, W] in [-1, 1]; mask: bool [B, N], true = replaced by the mask token, or undefined -> float32 [B, L, D]. */
+  /**
+   * images: [B, 3, H, W] in [-1, 1]; mask: bool [B, N], true where the mask token replaces a patch,
+   * or undefined -> float32 [B, L, D].
+   */
   at::Tensor forward(const at::Tensor& images, const at::Tensor& mask) const;
 
  private:
@@ -48,8 +64,8 @@ class Encoder : public Vit {
 };
 
 /**
- * Copies of one token, told apart by their positions, look at the latents. Tokens: patches, `cls`, registers, latents. RoPE replaces
- * the learned positions.
+ * Copies of one token, which differ by their positions, attend to the latents. Tokens: patches,
+ * `cls`, registers, latents. RoPE replaces the learned positions.
  */
 class Decoder : public Vit {
  public:
@@ -77,19 +93,20 @@ class Tokenizer : public torch::nn::Module {
 
   const TokenizerOptions& options() const { return options_; }
 
-  /** The weight of the layer that makes pixels. */
+  /** The weight of the layer that predicts pixels. */
   const at::Tensor& last_layer() const { return to_pixels_->weight; }
 
  private:
   TokenizerOptions options_;
   std::shared_ptr<Encoder> encoder_;
   std::shared_ptr<Linear> to_posterior_, from_latents_;
-  std::shared_ptr<SoftQuantizer> quantize_;  // softvq
+  /** Null without a softvq bottleneck. */
+  std::shared_ptr<SoftQuantizer> quantize_;
   std::shared_ptr<Decoder> decoder_;
   std::shared_ptr<Linear> to_pixels_;
 };
 
-/** Initial values of all parameters, a function of the seed and their names alone (see Vit's). */
+/** Initialises all parameters as functions of the seed and their names alone (see Vit's). */
 void initialize(Tokenizer& tokenizer, uint64_t seed);
 
 }  // namespace mactok

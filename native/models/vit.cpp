@@ -21,14 +21,14 @@ Vit::Vit(const VitOptions& options, bool learned_positions) : options_(options) 
   }
   if (options.positions == Positions::rope) {
     TORCH_CHECK(width % (4 * options.heads) == 0,
-                "rope: expected a multiple of 4 channels a head but received ", width,
+                "rope: expected a multiple of 4 channels per head but received ", width,
                 " channels in ", options.heads, " heads");
     rope_freqs_ = register_parameter("rope_freqs", at::empty({2, options.depth, width / 2}));
   }
   const BlockOptions block{
       .width = width,
       .heads = options.heads,
-      // timm cuts off; ratios read from a checkpoint are quotients, whose product may fall short by a rounding.
+      // timm truncates, but a ratio inferred from a checkpoint may fall short by a rounding.
       .mlp_hidden = std::llround(static_cast<double>(width) * options.mlp_ratio),
       .mlp = options.mlp,
       .layer_scale = options.layer_scale,
@@ -84,8 +84,9 @@ at::Tensor Vit::run_block(size_t index, const at::Tensor& x, int64_t first_patch
   const auto freqs = rope_freqs_;
   const auto run = [=, heads = options_.heads, grid = options_.grid](const at::Tensor& x) {
     if (!freqs.defined()) return block->forward(x, keep);
-    const auto own = freqs.select(1, static_cast<int64_t>(index));
-    return block->forward(x, keep, rope::rotation(own, heads, grid, first_patch, x.size(1)));
+    const auto block_freqs = freqs.select(1, static_cast<int64_t>(index));
+    return block->forward(x, keep,
+                          rope::rotation(block_freqs, heads, grid, first_patch, x.size(1)));
   };
   if (!checkpointing_ || !at::GradMode::is_enabled()) return run(x);
 
@@ -114,7 +115,8 @@ void initialize(Vit& vit, const std::string& prefix, uint64_t seed) {
     } else if (key.ends_with(".bias")) {
       init::constant(parameter, 0);
     } else if (parameter.dim() == 1) {
-      init::constant(parameter, 1);  // a norm's weight
+      // A norm's weight.
+      init::constant(parameter, 1);
     } else {
       init::normal(parameter, seed, name, .02);
     }

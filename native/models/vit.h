@@ -14,16 +14,20 @@
 namespace mactok {
 
 enum class Positions {
-  learned,  ///< learned absolute positions on the patches (and on `cls`, unless there are registers)
-  rope,  ///< mixed rotary positions on the patches; MAETok's encoder keeps the learned ones beside them
+  /** Learned absolute positions of the patches (and of `cls`, unless there are registers). */
+  learned,
+  /** Mixed rotary positions of the patches; MAETok's encoder also keeps the learned ones. */
+  rope,
 };
 
 struct VitOptions {
-  int64_t grid;   ///< patches a side
-  int64_t patch;  ///< pixels a side of a patch
+  /** Patches per side. */
+  int64_t grid;
+  /** Side of a patch in pixels. */
+  int64_t patch;
   int64_t width, depth, heads;
-  double
-      mlp_ratio;  ///< fc1's width over the token width (5.33334 for DINOv2-g, as timm counts SwiGLU)
+  /** fc1's width over the token width (5.33334 for DINOv2-g, as timm counts SwiGLU). */
+  double mlp_ratio;
   Mlp mlp;
   bool layer_scale;
   double layer_scale_init;
@@ -35,9 +39,10 @@ struct VitOptions {
 };
 
 /**
- * What every vision transformer here shares, with timm's parameter names: `cls_token` [1, 1, D], `reg_token` [1, R, D],
- * `pos_embed` [1, N, D] (one more, the first, where `cls` has a position), `rope_freqs` [2, depth, D/2], `blocks.i.*` and `norm.*`.
- * It prescribes no order of the tokens: the models that derive from it put theirs together.
+ * What all vision transformers here share, with timm's parameter names: `cls_token` [1, 1, D],
+ * `reg_token` [1, R, D], `pos_embed` [1, N, D] (with one more at the front where `cls` has a
+ * position), `rope_freqs` [2, depth, D/2], `blocks.i.*` and `norm.*`. Derived models choose the
+ * order of the tokens.
  */
 class Vit : public torch::nn::Module {
  public:
@@ -52,14 +57,19 @@ class Vit : public torch::nn::Module {
   /** P, the number of prefix tokens: `cls` and registers. */
   int64_t prefix() const { return (options_.cls ? 1 : 0) + options_.registers; }
 
-  /** Compute only the tokens that are asked for in the last block. Same numbers, less work. */
+  /** Compute only the requested tokens in the last block. The results are the same. */
   void set_pruning(bool enabled) { pruning_ = enabled; }
 
-  /** Recompute each block in the backward pass instead of keeping its activations. Same gradients. */
+  /**
+   * Recompute each block in the backward pass instead of keeping its activations. The gradients are
+   * the same.
+   */
   void set_checkpointing(bool enabled) { checkpointing_ = enabled; }
 
  protected:
-  /** `cls` (with its position) and the registers: [batch, P, D], a view without copies; P may be 0. */
+  /**
+   * `cls` (with its position) and the registers, [batch, P, D]; expanded, not copied. P may be 0.
+   */
   at::Tensor prefix_tokens(int64_t batch) const;
 
   /** Adds the learned positions, if any: x [B or 1, N, D]. */
@@ -71,7 +81,10 @@ class Vit : public torch::nn::Module {
    */
   at::Tensor transform(at::Tensor x, int64_t first_patch, int64_t keep) const;
 
-  /** Tokens [B, T, D] as they enter block 0 and as they leave each block of `after` (ascending); no norm, no block past the last. */
+  /**
+   * Tokens [B, T, D] before block 0 and after each block of `after` (ascending), without the norm.
+   * Later blocks are not computed.
+   */
   std::vector<at::Tensor> hidden_states(at::Tensor x, int64_t first_patch,
                                         const std::vector<int64_t>& after) const;
 
@@ -87,9 +100,10 @@ class Vit : public torch::nn::Module {
 };
 
 /**
- * Initial values of every parameter of `vit` (its descendants' included), named `prefix` + its own name:
- * linear layers, tokens and positions N(0, .02²), biases 0, norms 1 and 0, LayerScale its configured value, the patch embedding
- * U(±1/√(3p²)) and `cls` and registers N(0, 1e-6²) as timm's ViT, RoPE by rope::initial_frequencies.
+ * Initialises every parameter of `vit` by the name `prefix` + its own: linear layers, tokens and
+ * positions N(0, .02²), biases 0, norms 1 and 0, LayerScale its configured value, the patch
+ * embedding U(±1/√(3p²)) and `cls` and registers N(0, 1e-6²) as timm's ViT, RoPE by
+ * rope::initial_frequencies.
  */
 void initialize(Vit& vit, const std::string& prefix, uint64_t seed);
 

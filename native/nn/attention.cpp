@@ -10,12 +10,15 @@
 namespace mactok {
 namespace {
 
-/** Whether gradients will be taken, now or when a checkpoint runs again. */
-bool trains(const at::Tensor& x) {
+/** Whether a backward pass follows, now or when a checkpoint runs again. */
+bool needs_backward(const at::Tensor& x) {
   return (at::GradMode::is_enabled() && x.requires_grad()) || in_checkpoint();
 }
 
-/** [B, T, parts·width] -> `parts` views [B, heads, T, d]. One unbind, in place, so that its gradient is one stack and no more. */
+/**
+ * [B, T, parts·width] -> `parts` views [B, heads, T, d], by one unbind, so that the gradient is a
+ * single stack.
+ */
 std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t heads) {
   auto split = x.unflatten(-1, {parts, heads, -1}).unbind(2);  // [B, T, heads, d] each
   for (auto& part : split) part = part.transpose(1, 2);
@@ -23,12 +26,12 @@ std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t 
 }
 
 /**
- * softmax(q·kᵀ/√d)·v, [B, heads, keep, d]. Where it trains on a CPU in bfloat16 two batched products, because the backward pass of
- * LibTorch's fused kernel alone takes two to six times as long as these with theirs (docs/benchmarks.md); the softmax still sums in
- * float32.
+ * softmax(q·kᵀ/√d)·v, [B, heads, keep, d]. On a CPU in bfloat16 with a backward pass it is two
+ * batched products: the backward pass of LibTorch's fused kernel takes two to six times as long as
+ * both of theirs (docs/benchmarks.md). The softmax still sums in float32.
  */
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  if (!q.device().is_cpu() || q.scalar_type() != at::kBFloat16 || !trains(q)) {
+  if (!q.device().is_cpu() || q.scalar_type() != at::kBFloat16 || !needs_backward(q)) {
     return at::scaled_dot_product_attention(q, k, v);
   }
   const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
@@ -42,8 +45,8 @@ Attention::Attention(int64_t width, int64_t heads, bool qk_norm)
       heads_(heads),
       qkv_(register_module("qkv", std::make_shared<Linear>(width, 3 * width))),
       proj_(register_module("proj", std::make_shared<Linear>(width, width))) {
-  TORCH_CHECK(width % heads == 0, "attention: width ", width, " is no multiple of ", heads,
-              " heads");
+  TORCH_CHECK(width % heads == 0, "attention: expected a multiple of ", heads,
+              " heads as width but received ", width);
   if (qk_norm) {
     q_norm_ = register_module("q_norm", std::make_shared<RmsNorm>(width / heads, 1e-6));
     k_norm_ = register_module("k_norm", std::make_shared<RmsNorm>(width / heads, 1e-6));
@@ -59,7 +62,7 @@ at::Tensor Attention::forward(const at::Tensor& x, int64_t keep, const at::Tenso
     kv = qkv_->forward_part(x, width_, 2 * width_);
     qkv = qkv_->forward_part(x.narrow(1, 0, keep), 0, width_);
   }
-  if (trains(qkv) && kernels::serve(x) && !q_norm_ && !rotation.defined()) {
+  if (needs_backward(qkv) && kernels::serve(x) && !q_norm_ && !rotation.defined()) {
     return proj_->forward(all ? kernels::attention(qkv, heads_)
                               : kernels::attention(qkv, kv, heads_));
   }

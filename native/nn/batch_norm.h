@@ -4,12 +4,18 @@
 
 namespace mactok {
 
-/** Batch norm over batch and length, always in float32: `weight`, `bias`, buffers `running_mean`, `running_var` (momentum .1). */
+/**
+ * Batch norm over batch and length, always in float32: `weight`, `bias`, buffers `running_mean`,
+ * `running_var` (momentum .1).
+ */
 class BatchNorm : public torch::nn::Module {
  public:
   BatchNorm(int64_t channels, double eps);
 
-  /** [..., C] -> float32 [..., C]; by this call's statistics in training mode, else by the running ones. */
+  /**
+   * [..., C] -> float32 [..., C], by the batch's statistics in training mode, else by the running
+   * ones.
+   */
   at::Tensor forward(const at::Tensor& x);
 
   at::Tensor weight, bias, running_mean, running_var;

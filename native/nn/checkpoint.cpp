@@ -1,6 +1,7 @@
 #include "nn/checkpoint.h"
 
 #include <ATen/autocast_mode.h>
+#include <c10/util/ScopeExit.h>
 
 #include <utility>
 
@@ -12,38 +13,24 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/** What the backward pass needs besides tensors; travels in the context as a capsule. */
+/** What the backward pass needs besides tensors; the context keeps it as a capsule. */
 struct Segment : torch::CustomClassHolder {
   std::function<at::Tensor(const at::Tensor&)> f;
   Precision precision;
 };
 
-/** Autocast keeps cast weights for reuse. Those cast without gradient mode must not be reused with it, so none are kept here. */
-class NoAutocastCache {
- public:
-  NoAutocastCache() : was_(at::autocast::is_autocast_cache_enabled()) {
-    at::autocast::set_autocast_cache_enabled(false);
-  }
-  ~NoAutocastCache() { at::autocast::set_autocast_cache_enabled(was_); }
-  NoAutocastCache(const NoAutocastCache&) = delete;
-  NoAutocastCache& operator=(const NoAutocastCache&) = delete;
+thread_local bool in_first_pass = false;
 
- private:
-  bool was_;
-};
-
-thread_local bool first_pass = false;
-
-class FirstPass {
- public:
-  FirstPass() : was_(std::exchange(first_pass, true)) {}
-  ~FirstPass() { first_pass = was_; }
-  FirstPass(const FirstPass&) = delete;
-  FirstPass& operator=(const FirstPass&) = delete;
-
- private:
-  bool was_;
-};
+/**
+ * Disables autocast's cache of cast weights until it is destroyed: weights cast without gradient
+ * mode must not be reused with it.
+ */
+auto disable_autocast_cache() {
+  const bool was_enabled = at::autocast::is_autocast_cache_enabled();
+  at::autocast::set_autocast_cache_enabled(false);
+  return c10::make_scope_exit(
+      [was_enabled] { at::autocast::set_autocast_cache_enabled(was_enabled); });
+}
 
 struct Checkpoint : torch::autograd::Function<Checkpoint> {
   static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Segment>& segment,
@@ -52,8 +39,9 @@ struct Checkpoint : torch::autograd::Function<Checkpoint> {
     saved.insert(saved.end(), parameters.begin(), parameters.end());
     context->save_for_backward(std::move(saved));
     context->saved_data["segment"] = c10::IValue::make_capsule(segment);
-    const NoAutocastCache no_cache;
-    const FirstPass first;
+    const auto cache_guard = disable_autocast_cache();
+    const auto pass_guard = c10::make_scope_exit(
+        [was_in = std::exchange(in_first_pass, true)] { in_first_pass = was_in; });
     return segment->f(x);
   }
 
@@ -65,17 +53,20 @@ struct Checkpoint : torch::autograd::Function<Checkpoint> {
 
     const at::AutoGradMode with_gradients(true);
     const Autocast autocast(inputs[0].device().type(), segment->precision);
-    const NoAutocastCache no_cache;
+    const auto cache_guard = disable_autocast_cache();
     const auto output = segment->f(inputs[0]);
 
     variable_list wanted;
     for (const auto& input : inputs) {
       if (input.requires_grad()) wanted.push_back(input);
     }
-    const auto found = torch::autograd::grad({output}, wanted, {gradients[0]}, false, false, true);
-    variable_list result(1);  // the segment has no gradient
+    const auto computed =
+        torch::autograd::grad({output}, wanted, {gradients[0]}, /*retain_graph=*/false,
+                              /*create_graph=*/false, /*allow_unused=*/true);
+    // The segment itself has no gradient.
+    variable_list result(1);
     for (size_t i = 0, next = 0; i < inputs.size(); ++i) {
-      result.push_back(inputs[i].requires_grad() ? found[next++] : at::Tensor());
+      result.push_back(inputs[i].requires_grad() ? computed[next++] : at::Tensor());
     }
     return result;
   }
@@ -83,14 +74,14 @@ struct Checkpoint : torch::autograd::Function<Checkpoint> {
 
 }  // namespace
 
-bool in_checkpoint() { return first_pass; }
+bool in_checkpoint() { return in_first_pass; }
 
 at::Tensor checkpoint(std::function<at::Tensor(const at::Tensor&)> f, const at::Tensor& x,
                       const std::vector<at::Tensor>& parameters) {
   auto segment = c10::make_intrusive<Segment>();
   segment->f = std::move(f);
   segment->precision = Autocast::current(x.device().type());
-  // A list: autograd does not look into a vector.
+  // A TensorList, because autograd does not unpack a vector.
   return Checkpoint::apply(segment, x, at::TensorList(parameters));
 }
 

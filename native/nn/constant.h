@@ -6,7 +6,10 @@
 
 namespace mactok {
 
-/** A few values as a vector, made on the device: a copy from the host would make a CUDA device wait, and could not be recorded. */
+/**
+ * A vector of a few values, created on the device: a copy from the host would synchronise a CUDA
+ * device and could not be recorded in a graph.
+ */
 at::Tensor constant(std::initializer_list<double> values, const at::TensorOptions& options);
 
 }  // namespace mactok

@@ -6,8 +6,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/** Has a value and its gradient already. */
-struct Known : torch::autograd::Function<Known> {
+/** A function whose value and gradient are already known. */
+struct Precomputed : torch::autograd::Function<Precomputed> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& /*x*/,
                             const at::Tensor& value, const at::Tensor& gradient) {
     context->save_for_backward({gradient});
@@ -27,7 +27,7 @@ at::Tensor early_gradient(const std::function<at::Tensor(const at::Tensor&)>& f,
   const auto leaf = x.detach().requires_grad_();
   const auto value = f(leaf);
   const auto gradient = torch::autograd::grad({value}, {leaf})[0];
-  return Known::apply(x, value.detach(), gradient);
+  return Precomputed::apply(x, value.detach(), gradient);
 }
 
 }  // namespace mactok

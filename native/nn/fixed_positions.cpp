@@ -13,11 +13,11 @@ at::Tensor columns(int64_t grid) { return at::arange(grid).repeat({grid}); }
 at::Tensor rows(int64_t grid) { return at::arange(grid).repeat_interleave(grid); }
 
 at::Tensor sines_then_cosines(const at::Tensor& positions, int64_t width) {
-  const auto turned = angles(positions, width, 10000);
-  return at::cat({turned.sin(), turned.cos()}, 1);
+  const auto phases = angles(positions, width, 10000);
+  return at::cat({phases.sin(), phases.cos()}, 1);
 }
 
-at::Tensor turns(const at::Tensor& angles) {
+at::Tensor to_rotations(const at::Tensor& angles) {
   const auto rounded = angles.to(at::kFloat);
   return at::polar(at::ones_like(rounded), rounded).unsqueeze(0);
 }
@@ -26,8 +26,8 @@ at::Tensor turns(const at::Tensor& angles) {
 
 at::Tensor sincos_1d(int64_t tokens, int64_t width) {
   TORCH_CHECK(width % 2 == 0, "positions: expected an even width but received ", width);
-  const auto turned = angles(at::arange(tokens), width, 10000);  // [T, D/2]
-  return at::stack({turned.sin(), turned.cos()}, 2).flatten(1).unsqueeze(0).to(at::kFloat);
+  const auto phases = angles(at::arange(tokens), width, 10000);  // [T, D/2]
+  return at::stack({phases.sin(), phases.cos()}, 2).flatten(1).unsqueeze(0).to(at::kFloat);
 }
 
 at::Tensor sincos_2d(int64_t grid, int64_t width) {
@@ -38,15 +38,15 @@ at::Tensor sincos_2d(int64_t grid, int64_t width) {
 }
 
 at::Tensor rotary_1d(int64_t tokens, int64_t head_width, double theta) {
-  return turns(angles(at::arange(tokens), head_width, theta));
+  return to_rotations(angles(at::arange(tokens), head_width, theta));
 }
 
 at::Tensor rotary_2d(int64_t grid, int64_t head_width, double theta) {
-  TORCH_CHECK(head_width % 4 == 0, "rope: expected a multiple of 4 channels a head but received ",
+  TORCH_CHECK(head_width % 4 == 0, "rope: expected a multiple of 4 channels per head but received ",
               head_width);
   const auto y = angles(rows(grid), head_width / 2, theta);
   const auto x = angles(columns(grid), head_width / 2, theta);
-  return turns(at::cat({y, x}, 1));
+  return to_rotations(at::cat({y, x}, 1));
 }
 
 }  // namespace mactok::positions

@@ -4,7 +4,10 @@
 
 namespace mactok {
 
-/** From [-1, 1] to ImageNet's normalisation, (x/2 + 1/2 − mean) / deviation: what DINO and DINOv2 take. [B, 3, H, W]. */
+/**
+ * Images [B, 3, H, W] in [-1, 1] normalised by ImageNet's statistics, (x/2 + 1/2 − mean) /
+ * deviation, as DINO and DINOv2 take them.
+ */
 at::Tensor imagenet_normalize(const at::Tensor& images);
 
 }  // namespace mactok

@@ -5,12 +5,18 @@
 #include <cstdint>
 #include <string>
 
-/** Initial values of parameters: each is a function of (seed, parameter name) alone, by the random stream `init/<name>`. */
+/**
+ * Initial values of parameters. Each is a function of (seed, parameter name) alone, by the random
+ * stream `init/<name>`.
+ */
 namespace mactok::init {
 
 void constant(const at::Tensor& parameter, double value);
 
-/** N(0, deviation²). timm's `trunc_normal_(std=.02)` is this as well: it cuts at ±2, a hundred deviations out. */
+/**
+ * N(0, deviation²). timm's `trunc_normal_(std=.02)` is the same: it truncates at ±2, a hundred
+ * deviations.
+ */
 void normal(const at::Tensor& parameter, uint64_t seed, const std::string& name, double deviation);
 
 /** U(−bound, bound). */

@@ -12,7 +12,7 @@ class LayerNorm : public torch::nn::Module {
   /** [..., width] -> float32 [..., width]. */
   at::Tensor forward(const at::Tensor& x) const;
 
-  /** The same in the dtype that the next matrix product takes: rounded in the same pass on a CPU. */
+  /** The same in the dtype of the next matrix product; a CPU rounds in the same pass. */
   at::Tensor for_product(const at::Tensor& x) const;
 
   at::Tensor weight, bias;

@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** The end of a residual branch: a learned factor `gamma` [width] for each channel, or none. */
+/** A learned factor `gamma` [width] for each channel of a residual branch, or none. */
 class LayerScale : public torch::nn::Module {
  public:
   /** Without `enabled` there is no parameter and `residual` is a plain sum. */

@@ -9,16 +9,17 @@
 namespace mactok {
 namespace {
 
-/** Rows from which a convolution is the faster product, forth and back. */
-constexpr int64_t kFewest = 256;
+/** Rows from which a convolution is the faster product, forward and backward. */
+constexpr int64_t kMinRows = 256;
 
 bool autocasts(const at::Tensor& x) { return at::autocast::is_autocast_enabled(x.device().type()); }
 
-bool trains(const at::Tensor& x, const at::Tensor& weight) {
+/** Whether autograd records the product. */
+bool records_gradient(const at::Tensor& x, const at::Tensor& weight) {
   return at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad());
 }
 
-/** Whether MKL is at its best here: it leaves other vendors' CPUs without AVX-512. */
+/** Whether MKL is at its best: it does not use AVX-512 on other vendors' CPUs. */
 bool suits_mkl() {
 #if defined(__x86_64__)
   return __builtin_cpu_is("intel");
@@ -28,16 +29,16 @@ bool suits_mkl() {
 }
 
 /**
- * Whether a product goes to oneDNN as a convolution of one pixel. LibTorch gives products of float32 to MKL, which on AMD's CPUs has half
- * the rate that oneDNN reaches there (docs/benchmarks.md).
+ * Whether a product goes to oneDNN as a 1×1 convolution. LibTorch passes float32 products to MKL,
+ * which on AMD's CPUs reaches half of oneDNN's rate (docs/benchmarks.md).
  */
 bool suits_convolution(const at::Tensor& x) {
   static const bool never = !at::hasMKLDNN() || suits_mkl();
   return !never && x.is_cpu() && x.scalar_type() == at::kFloat && !autocasts(x) &&
-         x.numel() >= kFewest * x.size(-1);
+         x.numel() >= kMinRows * x.size(-1);
 }
 
-/** cast: the weight in autocast's dtype if that is at hand. */
+/** cast: the weight in autocast's dtype, if it was kept. */
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                    const std::optional<at::Tensor>& cast) {
   if (autocasts(x) && kernels::serve(x)) return kernels::linear(x, weight, bias, cast);
@@ -45,7 +46,7 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tens
     const auto kernel = weight.unsqueeze(-1).unsqueeze(-1);  // [O, I, 1, 1]
     return from_pixels(at::conv2d(to_pixels(x), kernel, bias), x);
   }
-  // A strided input would take LibTorch's slower path, which rounds differently depending on whether the weights train.
+  // LibTorch's slower path for strided inputs rounds differently where the weights train.
   return at::linear(x.contiguous(), cast ? *cast : weight, bias);
 }
 
@@ -60,8 +61,8 @@ Linear::Linear(int64_t inputs, int64_t outputs)
       bias(register_parameter("bias", at::empty({outputs}))) {}
 
 std::optional<at::Tensor> Linear::cast(const at::Tensor& x) const {
-  // Elsewhere autocast casts a weight that trains, for its gradient, and keeps the result itself.
-  if (!autocasts(x) || (trains(x, weight) && !kernels::serve(x))) return std::nullopt;
+  // Elsewhere autocast casts and caches a weight that trains, so that it gets a gradient.
+  if (!autocasts(x) || (records_gradient(x, weight) && !kernels::serve(x))) return std::nullopt;
   const auto dtype = at::autocast::get_autocast_dtype(x.device().type());
   const auto version = weight._version();
   if (!cast_.defined() || cast_.scalar_type() != dtype || cast_.device() != weight.device() ||

@@ -6,10 +6,13 @@
 
 namespace mactok {
 
-/** x·weightᵀ + bias: [..., I], [O, I], [O] -> [..., O], by whatever multiplies fastest here. */
+/** x·weightᵀ + bias: [..., I], [O, I], [O] -> [..., O], by the fastest implementation here. */
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
-/** y = x·Wᵀ + b with `weight` [outputs, inputs] and `bias` [outputs], both left empty: `initialize` or loading fills them. */
+/**
+ * y = x·Wᵀ + b with `weight` [outputs, inputs] and `bias` [outputs], uninitialised: `initialize` or
+ * loading fills them.
+ */
 class Linear : public torch::nn::Module {
  public:
   Linear(int64_t inputs, int64_t outputs);
@@ -17,13 +20,16 @@ class Linear : public torch::nn::Module {
   /** [..., inputs] -> [..., outputs]. */
   at::Tensor forward(const at::Tensor& x) const;
 
-  /** Outputs [begin, begin + count) alone: [..., inputs] -> [..., count]. */
+  /** Only outputs [begin, begin + count): [..., inputs] -> [..., count]. */
   at::Tensor forward_part(const at::Tensor& x, int64_t begin, int64_t count) const;
 
   at::Tensor weight, bias;
 
  private:
-  /** The weight as autocast wants it, kept from call to call until the weight is written to; none where it is not needed. */
+  /**
+   * The weight in autocast's dtype, cached until the weight is written to; none where it is not
+   * needed.
+   */
   std::optional<at::Tensor> cast(const at::Tensor& x) const;
 
   mutable at::Tensor cast_;

@@ -6,7 +6,7 @@
 namespace mactok {
 namespace {
 
-/** [..., hidden] -> [..., hidden], half as many for SwiGLU. */
+/** [..., hidden] -> [..., hidden], or [..., hidden / 2] for SwiGLU. */
 at::Tensor activate(const at::Tensor& x, Mlp kind) {
   if (kind != Mlp::swiglu) {
     if (kernels::serve(x)) return kernels::gelu(x, kind == Mlp::gelu_tanh);

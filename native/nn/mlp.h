@@ -9,12 +9,20 @@
 namespace mactok {
 
 enum class Mlp {
-  gelu,       ///< fc2(gelu(fc1(x))), exact GELU
-  gelu_tanh,  ///< the same with GELU's tanh approximation (DiT, SiT)
-  swiglu,  ///< fc2(silu(a) ⊙ b) with a, b the halves of fc1(x): timm's SwiGLUPacked, DINOv2-g's w12 and w3
+  /** fc2(gelu(fc1(x))), exact GELU. */
+  gelu,
+  /** The same with GELU's tanh approximation (DiT, SiT). */
+  gelu_tanh,
+  /**
+   * fc2(silu(a) ⊙ b) with a, b the halves of fc1(x): timm's SwiGLUPacked, DINOv2-g's w12 and w3.
+   */
+  swiglu,
 };
 
-/** The MLP of a transformer block. `hidden` is fc1's width, so SwiGLU's inner width is half of it (as in timm). */
+/**
+ * The MLP of a transformer block. `hidden` is fc1's width, so SwiGLU's inner width is half of it,
+ * as in timm.
+ */
 class MlpLayer : public torch::nn::Module {
  public:
   MlpLayer(int64_t width, int64_t hidden, Mlp kind);

@@ -6,14 +6,24 @@
 
 namespace mactok {
 
-Modulation::Modulation(int64_t width, int64_t parts)
-    : parts_(parts),
-      linear_(register_module("1", std::make_shared<Linear>(width, parts * width))) {}
+Modulation::Modulation(int64_t width, const ModulationOptions& options)
+    : options_(options),
+      vectors_(options.branches * (1 + (options.shift ? 1 : 0) + (options.gate ? 1 : 0))),
+      linear_(register_module("1", std::make_shared<Linear>(width, vectors_ * width))) {}
 
-std::vector<at::Tensor> Modulation::forward(const at::Tensor& condition) const {
+std::vector<BranchModulation> Modulation::forward(const at::Tensor& condition) const {
   auto all = linear_->forward(at::silu(condition)).unsqueeze(1);
-  if (kernels::serve(all)) all = all.to(at::kFloat);  // our kernels want it, and once is cheaper
-  return all.chunk(parts_, -1);
+  // Our kernels take float32, and one conversion is cheaper than one per vector.
+  if (kernels::serve(all)) all = all.to(at::kFloat);
+  const auto vectors = all.chunk(vectors_, -1);
+  auto next = vectors.begin();
+  std::vector<BranchModulation> result(static_cast<size_t>(options_.branches));
+  for (auto& branch : result) {
+    if (options_.shift) branch.shift = *next++;
+    branch.scale = *next++;
+    if (options_.gate) branch.gate = *next++;
+  }
+  return result;
 }
 
 at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch) {
@@ -24,17 +34,17 @@ at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& 
   return x + gate * branch;
 }
 
-at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
+at::Tensor modulated_norm(const at::Tensor& x, const BranchModulation& by) {
   constexpr double kEps = 1e-6;
   if (kernels::serve(x) && x.scalar_type() == at::kFloat) {
-    return kernels::layer_norm(x, scale.to(at::kFloat) + 1, shift.to(at::kFloat), kEps);
+    return kernels::layer_norm(x, by.scale.to(at::kFloat) + 1, by.shift.to(at::kFloat), kEps);
   }
-  return modulate(at::layer_norm(x.to(at::kFloat), {x.size(-1)}, {}, {}, kEps), shift, scale);
+  return modulate(at::layer_norm(x.to(at::kFloat), {x.size(-1)}, {}, {}, kEps), by);
 }
 
-at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
-  const auto scaled = x * (1 + scale);
-  return shift.defined() ? scaled + shift : scaled;
+at::Tensor modulate(const at::Tensor& x, const BranchModulation& by) {
+  const auto scaled = x * (1 + by.scale);
+  return by.shift.defined() ? scaled + by.shift : scaled;
 }
 
 }  // namespace mactok

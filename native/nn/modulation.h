@@ -9,26 +9,44 @@
 
 namespace mactok {
 
-/** adaLN's network: SiLU, then a linear layer from the condition to `parts` vectors; its one child is `1`, as in DiT's Sequential. */
+/** Which vectors adaLN computes for each of a block's branches; a scale always. */
+struct ModulationOptions {
+  int64_t branches;
+  bool shift, gate;
+};
+
+/** What modulates one branch, [B, 1, D] each; a vector that was not requested is undefined. */
+struct BranchModulation {
+  at::Tensor shift, scale, gate;
+};
+
+/**
+ * adaLN's network: SiLU, then a linear layer from the condition to the vectors of each branch in
+ * turn (shift, scale, gate). Its one child is `1`, as in DiT's Sequential.
+ */
 class Modulation : public torch::nn::Module {
  public:
-  Modulation(int64_t width, int64_t parts);
+  Modulation(int64_t width, const ModulationOptions& options);
 
-  /** condition: [B, width] -> `parts` tensors [B, 1, width], ready to broadcast over tokens. */
-  std::vector<at::Tensor> forward(const at::Tensor& condition) const;
+  /** condition: [B, width] -> one modulation per branch. */
+  std::vector<BranchModulation> forward(const at::Tensor& condition) const;
 
  private:
-  int64_t parts_;
+  ModulationOptions options_;
+  int64_t vectors_;
   std::shared_ptr<Linear> linear_;
 };
 
 /** x + gate ⊙ branch, float32. x, branch: [B, T, D]; gate: [B, 1, D]. */
 at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch);
 
-/** Layer norm of x without weights, in float32, then modulated; in bfloat16 where a product of that follows. */
-at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale);
+/**
+ * Layer norm of x without weights, in float32, then `modulate`. The result has the dtype of the
+ * next matrix product where our kernels compute it.
+ */
+at::Tensor modulated_norm(const at::Tensor& x, const BranchModulation& by);
 
-/** x·(1 + scale) + shift; an undefined shift counts as 0. x: [B, T, D]; shift, scale: [B, 1, D]. */
-at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale);
+/** x·(1 + scale) + shift; an undefined shift counts as 0. x: [B, T, D]. */
+at::Tensor modulate(const at::Tensor& x, const BranchModulation& by);
 
 }  // namespace mactok

@@ -4,7 +4,10 @@
 
 namespace mactok {
 
-/** A p×p convolution of stride p, `proj.weight` [width, channels, p, p] and `proj.bias` [width], computed as one matrix product. */
+/**
+ * A p×p convolution of stride p, `proj.weight` [width, channels, p, p] and `proj.bias` [width],
+ * computed as one matrix product.
+ */
 class PatchEmbed : public torch::nn::Module {
  public:
   PatchEmbed(int64_t patch, int64_t width, int64_t channels = 3);
@@ -15,7 +18,10 @@ class PatchEmbed : public torch::nn::Module {
   at::Tensor weight, bias;
 };
 
-/** The inverse layout of a decoder's pixels: [B, g·g, p·p·C] (row, column, channel inside a patch) -> [B, C, g·p, g·p]. */
+/**
+ * Patches of pixels as images: [B, g·g, p·p·C] (row, column, channel inside a patch) ->
+ * [B, C, g·p, g·p].
+ */
 at::Tensor unpatchify(const at::Tensor& patches, int64_t grid, int64_t patch);
 
 }  // namespace mactok

@@ -32,9 +32,9 @@ at::Tensor initial_frequencies(uint64_t seed, const std::string& name, int64_t d
   const auto angle = random::uniform(seed, "init/" + name, 0, 0, depth, heads)
                          .mul_(2 * std::numbers::pi)
                          .unsqueeze(-1);  // [depth, heads, 1]
-  const auto turned = angle + std::numbers::pi / 2;
-  const auto x = at::cat({magnitude * angle.cos(), magnitude * turned.cos()}, -1);
-  const auto y = at::cat({magnitude * angle.sin(), magnitude * turned.sin()}, -1);
+  const auto orthogonal = angle + std::numbers::pi / 2;
+  const auto x = at::cat({magnitude * angle.cos(), magnitude * orthogonal.cos()}, -1);
+  const auto y = at::cat({magnitude * angle.sin(), magnitude * orthogonal.sin()}, -1);
   return at::stack({x, y}).flatten(2);  // [2, depth, heads·d/2]
 }
 

@@ -20,7 +20,7 @@ at::Tensor SoftQuantizer::forward(const at::Tensor& x) const {
   const auto flat = runs.reshape({books, -1, channels});                          // [K, B·L/K, Z]
   const auto tokens = options_.normalise ? directions(flat) : flat;
   const auto codes = options_.normalise ? directions(embedding) : embedding;
-  // Codes learn from being mixed, not from being compared.
+  // Codes get gradients from the average, not from the similarity.
   const auto similarity = at::bmm(tokens, codes.detach().transpose(1, 2));
   const auto mixed = at::bmm(at::softmax(similarity / options_.temperature, -1), codes);
   return mixed.view(runs.sizes()).transpose(0, 1).reshape(x.sizes());

@@ -7,13 +7,20 @@
 namespace mactok {
 
 struct SoftQuantizerOptions {
-  int64_t codebooks;      ///< K; the tokens come in K runs of L/K, one codebook a run
-  int64_t codebook_size;  ///< codes in each
-  double temperature;     ///< of the softmax over codes
-  bool normalise;         ///< compare and mix directions: tokens and codes at length 1
+  /** K: each of K runs of L/K tokens has its own codebook. */
+  int64_t codebooks;
+  /** Codes in each. */
+  int64_t codebook_size;
+  /** Of the softmax over codes. */
+  double temperature;
+  /** Scale tokens and codes to unit length. */
+  bool normalise;
 };
 
-/** SoftVQ (Chen et al. 2024): every token becomes the average of its codebook's codes, weighted by a softmax of its similarity. */
+/**
+ * SoftVQ (Chen et al. 2024): replaces each token by the average of its codebook's codes, weighted
+ * by a softmax of their similarity.
+ */
 class SoftQuantizer : public torch::nn::Module {
  public:
   SoftQuantizer(const SoftQuantizerOptions& options, int64_t channels);
@@ -21,7 +28,8 @@ class SoftQuantizer : public torch::nn::Module {
   /** x: float32 [B, L, Z] -> float32 [B, L, Z]. */
   at::Tensor forward(const at::Tensor& x) const;
 
-  at::Tensor embedding;  ///< [K, codebook_size, Z]
+  /** [K, codebook_size, Z]. */
+  at::Tensor embedding;
 
  private:
   SoftQuantizerOptions options_;

@@ -13,7 +13,10 @@ using torch::autograd::variable_list;
 
 at::Tensor unit(const at::Tensor& x) { return x / x.norm().clamp_min(1e-12); }
 
-/** matrix [O, M] ÷ σ, σ = uᵀ·matrix·v: (G − ⟨G, matrix/σ⟩·u·vᵀ) ÷ σ is its gradient in three passes, where autograd takes nine. */
+/**
+ * matrix [O, M] ÷ σ, σ = uᵀ·matrix·v. The gradient is (G − ⟨G, matrix/σ⟩·u·vᵀ) ÷ σ in three passes,
+ * where autograd takes nine.
+ */
 struct Normalized : torch::autograd::Function<Normalized> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& matrix, const at::Tensor& u,
                             const at::Tensor& v) {
@@ -33,8 +36,8 @@ struct Normalized : torch::autograd::Function<Normalized> {
 };
 
 /**
- * The `kernel` tokens around each token of a circle: [B, N, C] -> [B, N, kernel·C]. One node, because the gradient of each slice would
- * be a tensor of its own.
+ * The `kernel` tokens around each token, with circular padding: [B, N, C] -> [B, N, kernel·C]. One
+ * node, because each slice would allocate its own gradient.
  */
 struct Windows : torch::autograd::Function<Windows> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, int64_t kernel) {
@@ -51,7 +54,7 @@ struct Windows : torch::autograd::Function<Windows> {
     const int64_t kernel = context->saved_data["kernel"].toInt(), margin = kernel / 2;
     const auto shifted = gradients[0].chunk(kernel, 2);
     const int64_t tokens = shifted[0].size(1);
-    // [B, N + 2·margin, C], in float32: of bfloat16 the sum would lose digits.
+    // [B, N + 2·margin, C], in float32: bfloat16 would lose digits of the sum.
     auto padded = at::constant_pad_nd(shifted[0].to(at::kFloat), {0, 0, 0, 2 * margin});
     for (int64_t k = 1; k < kernel; ++k) padded.narrow(1, k, tokens).add_(shifted[k]);
     auto dx = padded.narrow(1, margin, tokens).contiguous();
@@ -61,14 +64,16 @@ struct Windows : torch::autograd::Function<Windows> {
   }
 };
 
-/** In the type that products take, so that windows are as small as they can be. */
-at::Tensor cast(const at::Tensor& x) {
+/** In the dtype of products, so that windows take the least memory. */
+at::Tensor cast_for_product(const at::Tensor& x) {
   const bool narrow = Autocast::current(x.device().type()) == Precision::bf16;
   return narrow ? x.to(at::kBFloat16) : x;
 }
 
-/** Of [A·B]: [B·A]. */
-at::Tensor swapped(const at::Tensor& x, int64_t first) { return x.view({first, -1}).t().flatten(); }
+/** Transposes a flattened matrix: [A·B] -> [B·A]. */
+at::Tensor transpose_flat(const at::Tensor& x, int64_t first) {
+  return x.view({first, -1}).t().flatten();
+}
 
 }  // namespace
 
@@ -85,24 +90,25 @@ at::Tensor SpectralConv1d::normalized_matrix() {
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const int64_t inputs = weight_orig.size(1), kernel = weight_orig.size(2);
   const auto matrix = weight_orig.transpose(1, 2).flatten(1);  // [O, k·I]
-  // New tensors, not the buffers: the gradient of an earlier call still needs the values that it was made with.
-  auto u = weight_u, v = swapped(weight_v, inputs);
+  // New tensors, not the buffers, whose values an earlier call's gradient still needs.
+  auto u = weight_u, v = transpose_flat(weight_v, inputs);
   if (is_training()) {
     const at::NoGradGuard no_grad;
     v = unit(matrix.t().mv(u));
     u = unit(matrix.mv(v));
     weight_u.copy_(u);
-    weight_v.copy_(swapped(v, kernel));
+    weight_v.copy_(transpose_flat(v, kernel));
   }
   return Normalized::apply(matrix, u, v);
 }
 
 at::Tensor SpectralConv1d::forward(const at::Tensor& x) {
   const int64_t kernel = weight_orig.size(2), tokens = x.size(1);
-  TORCH_CHECK(tokens >= kernel / 2, "spectral convolution: a kernel of ", kernel, " on ", tokens,
-              " tokens");
-  // As one product of windows: oneDNN's own convolution takes up to twice as long in bfloat16.
-  return linear(kernel == 1 ? x : Windows::apply(cast(x), kernel), normalized_matrix(), bias);
+  TORCH_CHECK(tokens >= kernel / 2, "spectral convolution: expected at least ", kernel / 2,
+              " tokens but received ", tokens);
+  // One product of windows: oneDNN's convolution takes up to twice as long in bfloat16.
+  return linear(kernel == 1 ? x : Windows::apply(cast_for_product(x), kernel), normalized_matrix(),
+                bias);
 }
 
 }  // namespace mactok

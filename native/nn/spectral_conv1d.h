@@ -5,9 +5,10 @@
 namespace mactok {
 
 /**
- * A 1-D convolution whose weight is divided by its largest singular value, estimated by power iteration, with circular padding that
- * keeps the length. Names, buffers and numbers are those of `torch.nn.utils.spectral_norm`: `weight_orig` [O, I, k], `bias` [O],
- * buffers `weight_u` [O] and `weight_v` [I·k]. Each call in training mode makes one iteration.
+ * A 1-D convolution with circular padding, whose weight is divided by its largest singular value,
+ * estimated by power iteration. Names, buffers and numbers are those of
+ * `torch.nn.utils.spectral_norm`: `weight_orig` [O, I, k], `bias` [O], buffers `weight_u` [O] and
+ * `weight_v` [I·k]. Each call in training mode makes one iteration.
  */
 class SpectralConv1d : public torch::nn::Module {
  public:
@@ -20,7 +21,7 @@ class SpectralConv1d : public torch::nn::Module {
   at::Tensor weight_orig, bias, weight_u, weight_v;
 
  private:
-  /** [O, k·I]: the inputs of one place in the window after those of another. */
+  /** [O, k·I]: the inputs of each place in the window in turn. */
   at::Tensor normalized_matrix();
 };
 

@@ -8,7 +8,10 @@
 
 namespace mactok {
 
-/** Times as vectors: 256 cosines and sines of falling frequency, then Linear, SiLU, Linear (`mlp.0`, `mlp.2`), as in DiT. */
+/**
+ * Embeds times as DiT: 256 cosines and sines of falling frequency, then Linear, SiLU, Linear
+ * (`mlp.0`, `mlp.2`).
+ */
 class TimestepEmbedder : public torch::nn::Module {
  public:
   explicit TimestepEmbedder(int64_t width);

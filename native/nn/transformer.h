@@ -18,7 +18,10 @@ struct BlockOptions {
   double norm_eps;
 };
 
-/** The first `count` tokens of x [B, T, width]; x itself, not a view, when that is all: a view's gradient costs a copy. */
+/**
+ * The first `count` tokens of x [B, T, width]. x itself where that is all of them: a view's
+ * gradient costs a copy.
+ */
 at::Tensor leading_tokens(const at::Tensor& x, int64_t count);
 
 /** A pre-norm transformer block with timm's parameter names: norm1, attn, ls1, norm2, mlp, ls2. */
@@ -26,7 +29,9 @@ class Block : public torch::nn::Module {
  public:
   explicit Block(const BlockOptions& options);
 
-  /** x: [B, T, width] -> its first `keep` tokens [B, keep, width]; the others only serve as keys and values. */
+  /**
+   * x: [B, T, width] -> its first `keep` tokens [B, keep, width]; the others are keys and values.
+   */
   at::Tensor forward(const at::Tensor& x, int64_t keep, const at::Tensor& rotation = {}) const;
 
  private:

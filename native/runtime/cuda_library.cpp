@@ -60,10 +60,10 @@ at::Tensor upload(const at::Tensor& tensor, at::Device device) {
   return result;
 }
 
-std::map<std::string, at::Tensor> upload(std::map<std::string, at::Tensor> tensors,
-                                         at::Device device) {
-  for (auto& [name, tensor] : tensors) tensor = upload(tensor, device);
-  return tensors;
+void upload_all(const std::vector<at::Tensor*>& tensors, at::Device device) {
+  for (auto* tensor : tensors) {
+    if (tensor->defined()) *tensor = upload(*tensor, device);
+  }
 }
 
 CudaGraph::CudaGraph(const CudaInterface& cuda, at::Device device) : cuda_(cuda) {

@@ -2,10 +2,9 @@
 
 #include "runtime/torch.h"
 
-#include <map>
 #include <memory>
 #include <optional>
-#include <string>
+#include <vector>
 
 #include "cuda/interface.h"
 
@@ -20,9 +19,8 @@ std::optional<CudaMemory> device_memory(at::Device device);
  */
 at::Tensor upload(const at::Tensor& tensor, at::Device device);
 
-/** The same of each. */
-std::map<std::string, at::Tensor> upload(std::map<std::string, at::Tensor> tensors,
-                                         at::Device device);
+/** Replaces each defined tensor by `upload` of it. */
+void upload_all(const std::vector<at::Tensor*>& tensors, at::Device device);
 
 /** A CUDA graph, and the stream on which it is recorded. */
 class CudaGraph {

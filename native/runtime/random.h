@@ -3,8 +3,6 @@
 #include "runtime/torch.h"
 
 #include <cstdint>
-#include <map>
-#include <string>
 #include <string_view>
 
 /**
@@ -45,10 +43,3 @@ struct Samples {
 };
 
 }  // namespace mactok::random
-
-namespace mactok {
-
-/** Draws by stream name, on the device that uses them. */
-using Draws = std::map<std::string, at::Tensor>;
-
-}  // namespace mactok

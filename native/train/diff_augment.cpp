@@ -3,12 +3,13 @@
 namespace mactok {
 namespace {
 
-/** An integer in [0, count) from each uniform draw; int64 [B, 1]. */
+/** An integer in [0, count) for each uniform draw; int64 [B, 1]. */
 at::Tensor integers(const at::Tensor& uniform, int64_t count) {
   return (uniform * static_cast<double>(count)).to(at::kLong).clamp_max(count - 1).view({-1, 1});
 }
 
-int64_t part_of(int64_t size, double ratio) {
+/** `ratio` of a side in whole pixels, rounded to the nearest. */
+int64_t pixels_of(int64_t size, double ratio) {
   return static_cast<int64_t>(static_cast<double>(size) * ratio + .5);
 }
 
@@ -24,9 +25,9 @@ at::Tensor recolor(const at::Tensor& images, const at::Tensor& strengths) {
   return (x - mean) * (strength(2) + .5) + mean;
 }
 
-/** Pixel i of dimension `dim` (2 or 3) becomes what pixel i + shift was, 0 outside. uniform: [B]. */
+/** Moves pixel i + shift of dimension `dim` (2 or 3) to i, with 0 from outside. uniform: [B]. */
 at::Tensor shift(const at::Tensor& images, int64_t dim, const at::Tensor& uniform, double ratio) {
-  const int64_t size = images.size(dim), most = part_of(size, ratio);
+  const int64_t size = images.size(dim), most = pixels_of(size, ratio);
   const auto shifts = integers(uniform, 2 * most + 1) - most;                    // [B, 1]
   const auto source = at::arange(size, shifts.options()).unsqueeze(0) + shifts;  // [B, size]
   const auto inside = source.ge(0).logical_and_(source.lt(size)).to(images.scalar_type());
@@ -37,9 +38,9 @@ at::Tensor shift(const at::Tensor& images, int64_t dim, const at::Tensor& unifor
   return images.gather(dim, index) * along(inside);
 }
 
-/** Rows (or columns) that the square covers, bool [B, size]. */
+/** Which rows (or columns) the square covers, bool [B, size]. */
 at::Tensor covered(const at::Tensor& uniform, int64_t size, double ratio) {
-  const int64_t side = part_of(size, ratio);
+  const int64_t side = pixels_of(size, ratio);
   const auto first = integers(uniform, size + 1 - side % 2) - side / 2;  // [B, 1]
   const auto position = at::arange(size, first.options()).unsqueeze(0);
   return position.ge(first).logical_and_(position.lt(first + side));
@@ -58,7 +59,7 @@ at::Tensor cut_out(const at::Tensor& images, const at::Tensor& strengths, double
 at::Tensor diff_augment(const at::Tensor& images, const DiffAugmentOptions& options,
                         const DiffAugmentDraws& draws) {
   const auto& strengths = draws.strengths;
-  // The host does not know the coins, so that all steps are the same work.
+  // Chosen on the device: the host does the same work in every step, which can then be replayed.
   const auto by_coin = [&](int64_t i, const at::Tensor& augmented, const at::Tensor& plain) {
     if (options.probability >= 1) return augmented;
     return at::where(draws.coins.select(1, i).to(at::kDouble) < options.probability, augmented,

@@ -2,25 +2,36 @@
 
 #include "runtime/torch.h"
 
-/** DiffAugment (Zhao et al. 2020): what the discriminator sees is augmented, and gradients pass. */
+/**
+ * DiffAugment (Zhao et al. 2020): differentiable augmentation of what the discriminator sees.
+ */
 namespace mactok {
 
 struct DiffAugmentOptions {
-  double probability;  ///< of each policy, by one coin for the whole batch
-  bool color;          ///< brightness, saturation, contrast
-  double translation;  ///< largest shift as a part of the side; 0: none
-  double cutout;       ///< side of the grey square as a part of the image's; 0: none
+  /** Of each policy, by one coin flip for the whole batch. */
+  double probability;
+  /** Brightness, saturation and contrast. */
+  bool color;
+  /** Largest shift as a fraction of the side; 0: none. */
+  double translation;
+  /** Side of the grey square as a fraction of the image's; 0: none. */
+  double cutout;
 };
 
-/** What a call draws: uniforms in [0, 1), float32. */
+/** Uniforms in [0, 1), float32. */
 struct DiffAugmentDraws {
-  /** [B, 7]: brightness, saturation, contrast, shift down and right, cutout's row and column. */
+  /**
+   * [B, 7]: brightness, saturation, contrast, shift down and right, row and column of the cutout.
+   */
   at::Tensor strengths;
-  /** [1, 3], of the whole batch: whether colour, translation and cutout act. */
+  /** [1, 3], for the whole batch: whether colour, translation and cutout apply. */
   at::Tensor coins;
 };
 
-/** images: [B, 3, H, W] -> the same shape. Brightness ±½, saturation × [0, 2), contrast × [½, 1½); what is shifted in or cut out is 0. */
+/**
+ * images: [B, 3, H, W] -> the same shape. Brightness ±½, saturation × [0, 2), contrast × [½, 1½);
+ * pixels that are shifted in or cut out are 0.
+ */
 at::Tensor diff_augment(const at::Tensor& images, const DiffAugmentOptions& options,
                         const DiffAugmentDraws& draws);
 

@@ -3,21 +3,25 @@
 namespace mactok {
 namespace {
 
-bool of_heads(const std::string& name) { return name.rfind("heads.", 0) == 0; }
-
 template <typename Items>
-NamedTensors heads_of(const Items& items) {
+NamedTensors select_heads(const Items& items) {
   NamedTensors result;
   for (const auto& item : items) {
-    if (of_heads(item.key())) result.emplace_back(item.key(), item.value());
+    if (item.key().starts_with("heads.")) result.emplace_back(item.key(), item.value());
   }
   return result;
 }
 
-std::string stream_of(const std::string& call) { return "discriminator/" + call; }
+ViewDraws draw_view(const random::Samples& samples, const std::string& view) {
+  const auto stream = "discriminator/" + view;
+  return {.augment = {.strengths = samples.uniform(stream + "/strengths", 7),
+                      .coins = samples.shared_uniform(stream + "/coins", 3)},
+          .crop = samples.shared_uniform(stream + "/crop", 3)};
+}
 
-/** Part i of `count` equal parts of every level. */
-std::vector<at::Tensor> group(const std::vector<at::Tensor>& features, int64_t i, int64_t count) {
+/** Part i of `count` equal parts of the batch, at every level. */
+std::vector<at::Tensor> select_view(const std::vector<at::Tensor>& features, int64_t i,
+                                    int64_t count) {
   std::vector<at::Tensor> result;
   for (const auto& level : features) {
     const int64_t size = level.size(0) / count;
@@ -28,37 +32,42 @@ std::vector<at::Tensor> group(const std::vector<at::Tensor>& features, int64_t i
 
 }  // namespace
 
+std::vector<at::Tensor*> DiscriminatorDraws::tensors() {
+  std::vector<at::Tensor*> result;
+  for (auto* view : {&generator, &real, &fake, &strong_real, &strong_fake}) {
+    result.insert(result.end(), {&view->augment.strengths, &view->augment.coins, &view->crop});
+  }
+  return result;
+}
+
 DiscriminatorStep::DiscriminatorStep(std::shared_ptr<Discriminator> discriminator,
                                      DiscriminatorStepOptions options)
     : options_(std::move(options)),
       discriminator_(std::move(discriminator)),
-      parameters_(heads_of(discriminator_->named_parameters())),
-      buffers_(heads_of(discriminator_->named_buffers())),
+      parameters_(select_heads(discriminator_->named_parameters())),
+      buffers_(select_heads(discriminator_->named_buffers())),
       optimizer_(options_.optimizer, parameters_),
       lecam_(options_.lecam_decay, parameters_.at(0).second.device()) {
   discriminator_->train();
   discriminator_->set_trained(false);
 }
 
-Draws DiscriminatorStep::draw(const random::Samples& samples) const {
-  std::vector<std::string> calls{"generator", "real", "fake"};
-  if (options_.consistency_weight > 0) calls.insert(calls.end(), {"strong/real", "strong/fake"});
-  Draws draws;
-  for (const auto& call : calls) {
-    const auto stream = stream_of(call);
-    draws.emplace(stream + "/coins", samples.shared_uniform(stream + "/coins", 3));
-    draws.emplace(stream + "/strengths", samples.uniform(stream + "/strengths", 7));
-    draws.emplace(stream + "/crop", samples.shared_uniform(stream + "/crop", 3));
+DiscriminatorDraws DiscriminatorStep::draw(const random::Samples& samples) const {
+  DiscriminatorDraws draws{.generator = draw_view(samples, "generator"),
+                           .real = draw_view(samples, "real"),
+                           .fake = draw_view(samples, "fake"),
+                           .strong_real = {},
+                           .strong_fake = {}};
+  if (options_.consistency_weight > 0) {
+    draws.strong_real = draw_view(samples, "strong/real");
+    draws.strong_fake = draw_view(samples, "strong/fake");
   }
   return draws;
 }
 
 at::Tensor DiscriminatorStep::prepare(const at::Tensor& images, const DiffAugmentOptions& augment,
-                                      const std::string& call, const Draws& draws) const {
-  const auto stream = stream_of(call);
-  const auto augmented =
-      diff_augment(images, augment, {draws.at(stream + "/strengths"), draws.at(stream + "/coins")});
-  return discriminator_->prepare(augmented, draws.at(stream + "/crop"));
+                                      const ViewDraws& draws) const {
+  return discriminator_->prepare(diff_augment(images, augment, draws.augment), draws.crop);
 }
 
 void DiscriminatorStep::begin() {
@@ -69,31 +78,35 @@ void DiscriminatorStep::begin() {
   broken_ = at::zeros_like(lecam_.state().at(0).second);
 }
 
-at::Tensor DiscriminatorStep::judge(const at::Tensor& reconstructions, const Draws& draws) {
-  const auto prepared = prepare(reconstructions, options_.augment, "generator", draws);
-  return generator_loss(options_.loss, discriminator_->logits(discriminator_->features(prepared)));
+at::Tensor DiscriminatorStep::generator_loss(const at::Tensor& reconstructions,
+                                             const DiscriminatorDraws& draws) {
+  const auto prepared = prepare(reconstructions, options_.augment, draws.generator);
+  return mactok::generator_loss(options_.loss,
+                                discriminator_->logits(discriminator_->features(prepared)));
 }
 
 void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& reconstructions,
-                                 const at::Tensor& weight, const Draws& draws, double share,
-                                 Meter& meter) {
+                                 const at::Tensor& weight, const DiscriminatorDraws& draws,
+                                 double share, Meter& meter) {
   const bool consistent = options_.consistency_weight > 0;
   std::vector<at::Tensor> features;
   {
-    // Nothing before the heads is trained here, so one pass without gradients serves all groups.
+    // Only the heads train, so all views share one pass through the backbone without gradients.
     const at::NoGradGuard no_grad;
-    std::vector<at::Tensor> groups{prepare(images, options_.augment, "real", draws),
-                                   prepare(reconstructions, options_.augment, "fake", draws)};
+    std::vector<at::Tensor> views{prepare(images, options_.augment, draws.real),
+                                  prepare(reconstructions, options_.augment, draws.fake)};
     if (consistent) {
-      groups.push_back(prepare(images, options_.strong, "strong/real", draws));
-      groups.push_back(prepare(reconstructions, options_.strong, "strong/fake", draws));
+      views.push_back(prepare(images, options_.strong, draws.strong_real));
+      views.push_back(prepare(reconstructions, options_.strong, draws.strong_fake));
     }
-    features = discriminator_->features(at::cat(groups));
+    features = discriminator_->features(at::cat(views));
   }
 
   discriminator_->set_trained(true);
-  const int64_t groups = consistent ? 4 : 2;
-  const auto logits = [&](int64_t i) { return discriminator_->logits(group(features, i, groups)); };
+  const int64_t views = consistent ? 4 : 2;
+  const auto logits = [&](int64_t i) {
+    return discriminator_->logits(select_view(features, i, views));
+  };
   const auto real = logits(0), fake = logits(1);
   const auto adversarial = discriminator_loss(options_.loss, real, fake);
   auto total = weight * adversarial;

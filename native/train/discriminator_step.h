@@ -10,6 +10,7 @@
 #include "losses/adversarial.h"
 #include "losses/lecam.h"
 #include "models/discriminator.h"
+#include "nn/named_tensors.h"
 #include "runtime/random.h"
 #include "train/diff_augment.h"
 #include "train/meter.h"
@@ -19,19 +20,39 @@ namespace mactok {
 
 struct DiscriminatorStepOptions {
   AdversarialLoss loss;
-  bool adaptive;  // VQGAN's adaptive weight on the generator's term
-  DiffAugmentOptions augment,
-      strong;                 // of what is judged, and of the view that consistency asks about
-  double consistency_weight;  // 0: no strong view is made
+  /** Whether VQGAN's adaptive weight scales the generator's term. */
+  bool adaptive;
+  /** Augmentation of what the discriminator sees. */
+  DiffAugmentOptions augment;
+  /** Augmentation of the view whose logits consistency compares. */
+  DiffAugmentOptions strong;
+  /** 0: the strong view is not computed. */
+  double consistency_weight;
   double lecam_weight, lecam_decay;
   OptimizerOptions optimizer;
 };
 
+/** What one view of a micro-batch draws: an augmentation, and a crop to the backbone's size. */
+struct ViewDraws {
+  DiffAugmentDraws augment;
+  /** [1, 3], see Discriminator::prepare. */
+  at::Tensor crop;
+};
+
+/** The views of a micro-batch; the strong ones are undefined without a consistency weight. */
+struct DiscriminatorDraws {
+  ViewDraws generator, real, fake, strong_real, strong_fake;
+
+  std::vector<at::Tensor*> tensors();
+};
+
 /**
- * Trains a discriminator beside its generator (method.md §5). A step is `begin`, then `judge` for each micro-batch of the generator,
- * then `backward` for each, `update`, and `finish`.
+ * Trains a discriminator beside its generator (method.md §5). A step is `begin`, then
+ * `generator_loss` for each of the generator's micro-batches, then `backward` for each, `update`
+ * and `finish`.
  *
- * Gradients never cross: `judge` sees heads without gradients, `backward` takes reconstructions that are detached.
+ * Gradients never cross: `generator_loss` sees heads without gradients, and `backward` takes
+ * detached reconstructions.
  */
 class DiscriminatorStep {
  public:
@@ -41,43 +62,53 @@ class DiscriminatorStep {
 
   void begin();
 
-  /** What `judge` and `backward` draw, on the host: streams `discriminator/<call>/coins`, `…/strengths` and `…/crop`. */
-  Draws draw(const random::Samples& samples) const;
+  /**
+   * What `generator_loss` and `backward` draw, on the host: streams `discriminator/<view>/coins`,
+   * `…/strengths` and `…/crop`.
+   */
+  DiscriminatorDraws draw(const random::Samples& samples) const;
 
-  /** The generator's loss of reconstructions [B, 3, H, W], a scalar. */
-  at::Tensor judge(const at::Tensor& reconstructions, const Draws& draws);
+  /** The generator's loss, a scalar, for reconstructions [B, 3, H, W]. */
+  at::Tensor generator_loss(const at::Tensor& reconstructions, const DiscriminatorDraws& draws);
 
   /**
-   * Adds the gradients of the discriminator's loss × share; `weight` (the adversarial one, a float scalar) multiplies all but
-   * consistency.
+   * Adds the gradients of the discriminator's loss × share. `weight` (the adversarial one, a float
+   * scalar) multiplies all terms but consistency.
    */
   void backward(const at::Tensor& images, const at::Tensor& reconstructions,
-                const at::Tensor& weight, const Draws& draws, double share, Meter& meter);
+                const at::Tensor& weight, const DiscriminatorDraws& draws, double share,
+                Meter& meter);
 
   /** One optimiser step. Returns `skipped`, a float scalar, as AdamW does. */
   at::Tensor update(const at::Tensor& lr, Meter& meter);
 
-  /** Where `skipped` is 1, batch statistics and power iterations since `begin` are undone. */
+  /** Where `skipped` is 1, undoes batch statistics and power iterations since `begin`. */
   void finish(const at::Tensor& skipped);
 
   /** Drops gradients and undoes everything since `begin`. */
   void abandon();
 
-  /** Groups of a checkpoint: `discriminator` (heads, their buffers, LeCAM's averages) and `discriminator_optimizer`. Live. */
+  /**
+   * Groups of a checkpoint: `discriminator` (heads, their buffers, LeCAM's averages) and
+   * `discriminator_optimizer`. The tensors are the live ones, not copies.
+   */
   std::map<std::string, NamedTensors> state() const;
 
  private:
+  /** Augmented images as the backbone takes them. */
   at::Tensor prepare(const at::Tensor& images, const DiffAugmentOptions& augment,
-                     const std::string& call, const Draws& draws) const;
+                     const ViewDraws& draws) const;
 
   DiscriminatorStepOptions options_;
   std::shared_ptr<Discriminator> discriminator_;
-  NamedTensors parameters_, buffers_;  // of the heads
+  /** Of the heads; the backbone is frozen. */
+  NamedTensors parameters_, buffers_;
   AdamW optimizer_;
   Lecam lecam_;
   std::vector<at::Tensor> buffers_before_;
   int64_t calls_before_ = 0;
-  at::Tensor broken_;  // float scalar: whether a loss of this step was not finite
+  /** Whether a loss of this step was not finite, a float scalar. */
+  at::Tensor broken_;
 };
 
 }  // namespace mactok

@@ -8,18 +8,21 @@ namespace mactok {
 
 struct EmaOptions {
   double decay;
-  bool warmup;  // decay min(decay, (1 + n) / (10 + n)), n = updates before this one
+  /** Decay min(decay, (1 + n) / (10 + n)) with n updates before this one. */
+  bool warmup;
 };
 
-/** Exponential moving average of parameters, counted and masked on the device. */
+/** Exponential moving average of parameters, updated without waiting for the device. */
 class Ema {
  public:
   Ema(EmaOptions options, std::vector<at::Tensor> parameters, std::vector<at::Tensor> averages);
 
-  /** averages += (1 − decay)·(parameters − averages), unless `skipped` (float scalar, 0 or 1) is 1. */
+  /**
+   * averages += (1 − decay)·(parameters − averages), unless `skipped` (float scalar, 0 or 1) is 1.
+   */
   void update(const at::Tensor& skipped);
 
-  /** n, the number of updates so far: a float64 scalar tensor, part of the checkpoint. */
+  /** The number of updates so far, a float64 scalar tensor, which checkpoints contain. */
   const at::Tensor& updates() const { return updates_; }
 
  private:

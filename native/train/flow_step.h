@@ -3,61 +3,49 @@
 #include "runtime/torch.h"
 
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "flow/timesteps.h"
 #include "losses/flow.h"
 #include "models/denoiser.h"
-#include "runtime/autocast.h"
-#include "runtime/replay.h"
-#include "train/ema.h"
-#include "train/meter.h"
-#include "train/optimizer.h"
+#include "train/training_step.h"
 
 namespace mactok {
 
-struct FlowLossOptions {
-  Weighting weighting;
-  double direction_weight;  ///< of the cosine loss; 0: none
-};
-
 struct FlowStepOptions {
-  uint64_t seed;
-  Precision precision;
-  bool graphs;  // replay steps as CUDA graphs; see Replay
+  TrainingOptions training;
   FlowOptions flow;
   FlowLossOptions loss;
   TimestepOptions timesteps;
-  double label_dropout;  ///< part of the samples that are trained without their class
-  OptimizerOptions optimizer;
-  EmaOptions ema;
+  /** Fraction of the samples that are trained without their class. */
+  double label_dropout;
 };
 
-/** Normalised latents float32 [b, L, Z] or [b, C, H, W] with their classes int64 [b]. */
-struct FlowBatch {
-  at::Tensor latents, labels;
+/** What the micro-batches of a flow step share. */
+struct FlowShared {
+  at::Tensor lr;
+
+  std::vector<at::Tensor*> tensors() { return {&lr}; }
 };
 
-/** The losses of a batch, one a sample, given its noise and times: flow and, where it has a weight, direction. */
-struct FlowLosses {
-  at::Tensor flow, direction;  // float32 [B]; direction undefined without a weight
+/** A micro-batch with its draws. */
+struct FlowPart {
+  FlowBatch batch;
+  at::Tensor noise, times;
+  /** Uniform in [0, 1), [b]: labels are dropped below `label_dropout`. */
+  at::Tensor label_draws;
+
+  int64_t size() const { return batch.latents.size(0); }
+  std::vector<at::Tensor*> tensors() {
+    return {&batch.latents, &batch.labels, &noise, &times, &label_draws};
+  }
 };
 
-FlowLosses flow_losses(const Denoiser& model, const FlowOptions& flow, const FlowLossOptions& loss,
-                       const FlowBatch& batch, const at::Tensor& noise, const at::Tensor& times);
-
-/**
- * Trains a denoiser by flow matching (method: SiT, LightningDiT): noise, time and label drop of a sample depend on (seed, step,
- * position in the global batch) alone, so that accumulation and resuming change nothing. The host never waits for the device.
- */
-class FlowStep {
+/** Trains a denoiser by flow matching (SiT, LightningDiT). Metrics: total, flow, direction. */
+class FlowStep : public TrainingStep<FlowShared, FlowPart> {
  public:
   FlowStep(std::shared_ptr<Denoiser> model, std::shared_ptr<Denoiser> ema, FlowStepOptions options);
-  FlowStep(const FlowStep&) = delete;
-  FlowStep& operator=(const FlowStep&) = delete;
 
   /** One update; micro-batches hold consecutive samples of the global batch. */
   void step(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr);
@@ -65,31 +53,14 @@ class FlowStep {
   /** The gradients of that step by name, without an update. */
   NamedTensors gradients(const std::vector<FlowBatch>& micro_batches, uint64_t step);
 
-  /**
-   * See Meter: total, flow, direction, gradNorm; `skippedInARow` is the number of steps up to now that changed nothing because
-   * something was not finite.
-   */
-  std::map<std::string, double> metrics();
-
-  /** Groups of a checkpoint: model, ema, optimizer. Live tensors. */
-  std::map<std::string, NamedTensors> state() const;
-
  private:
-  /** The rate; then latents, labels and draws of each micro-batch. On the device. */
-  Inputs prepare(const std::vector<FlowBatch>& micro_batches, uint64_t step, double lr) const;
-  /** Whether a loss was not finite, a float scalar. */
-  at::Tensor backward(const Inputs& inputs, Meter& meter);
-  at::Tensor loss(const std::map<std::string, at::Tensor>& part, double share, Meter& meter) const;
-  Outputs update(const Inputs& inputs);
+  void draw(const FlowShared& shared, const random::Samples& samples,
+            FlowPart& part) const override;
+  at::Tensor loss(const FlowShared& shared, const FlowPart& part, double share,
+                  Meter& meter) override;
 
   FlowStepOptions options_;
-  std::shared_ptr<Denoiser> model_, ema_model_;
-  NamedTensors parameters_;  // what is trained: not the fixed positions
-  AdamW optimizer_;
-  Ema ema_;
-  Meter meter_;
-  at::Tensor skipped_in_row_;  // float scalar
-  Replay update_;
+  std::shared_ptr<Denoiser> model_;
 };
 
 }  // namespace mactok

@@ -6,28 +6,33 @@
 
 namespace mactok {
 
-/** What a linear probe is fitted on and judged by: features float [n, D], labels int64 [n] below `classes`. */
+/** Training or validation data: features float [n, D], labels int64 [n] below `classes`. */
 struct ProbeData {
   at::Tensor features, labels;
 };
 
 struct ProbeOptions {
   int64_t classes;
-  double l2;           ///< weight of ½‖W‖² beside the mean cross-entropy; the biases are free
-  int64_t iterations;  ///< the most that L-BFGS makes
+  /** Weight of ½‖W‖² relative to the mean cross-entropy; biases are not penalised. */
+  double l2;
+  /** Most iterations of L-BFGS. */
+  int64_t iterations;
 };
 
 struct Probe {
-  at::Tensor weight, bias;  // float64 [classes, D] and [classes], of standardised features
-  at::Tensor mean,
-      deviation;  // float64 [D], of the training features; deviation 1 where a feature is constant
-  double loss;    // at the end, penalty included
+  /** float64 [classes, D] and [classes], of standardised features. */
+  at::Tensor weight, bias;
+  /** float64 [D], of the training features; the deviation of a constant feature is 1. */
+  at::Tensor mean, deviation;
+  /** At the end, including the penalty. */
+  double loss;
   double train_accuracy, validation_accuracy;
 };
 
 /**
- * Multinomial logistic regression on standardised features, in float64 and from zero weights by L-BFGS with a strong Wolfe line
- * search: the objective is strictly convex in W, so that the result does not depend on the way to it.
+ * Multinomial logistic regression on standardised features, in float64 and from zero weights, by
+ * L-BFGS with a strong Wolfe line search. The objective is strictly convex in W, so the result does
+ * not depend on the optimiser.
  */
 Probe fit_probe(const ProbeData& train, const ProbeData& validation, const ProbeOptions& options);
 

@@ -7,29 +7,36 @@
 
 namespace mactok {
 
-/** Sums of scalar metrics that stay on the device until somebody reads them. */
+/** Sums of scalar metrics, which stay on the device until they are read. */
 class Meter {
  public:
   Meter() = default;
 
-  /** One that has seen what `sums` of another one tell. */
+  /** A meter with the sums of another one. */
   explicit Meter(std::map<std::string, at::Tensor> sums) : sums_(std::move(sums)) {}
 
-  /** Adds `value` with `weight`; over a step a metric's weights sum to 1. Values that are not finite are counted instead. */
+  /**
+   * Adds to a mean; over a step a metric's weights sum to 1. Values that are not finite are counted
+   * instead.
+   */
   void add(const std::string& name, const at::Tensor& value, double weight = 1.0);
 
-  /** Adds to a metric of which the sum is wanted, not the mean. */
+  /** Adds to a sum. */
   void count(const std::string& name, const at::Tensor& value);
 
   /** Adds a step's metrics. */
   void add_step(const Meter& step);
 
-  /** By name, float64: of a mean [3], the weighted values, their weights, how many were not finite; of a count a scalar. */
+  /**
+   * By name, float64: for a mean [3], the sum of weighted values, the sum of weights, and how many
+   * were not finite; for a count a scalar.
+   */
   const std::map<std::string, at::Tensor>& sums() const { return sums_; }
 
   /**
-   * Means of what was added since the last call, sums of what was counted, and `steps`, then starts anew. A metric that was not finite
-   * also has `nonFinite.NAME`, how often; its mean is that of the others (NaN where there are none). Waits for the device.
+   * Means, counts and the number of `steps` since the last call. `nonFinite.NAME` is how often a
+   * metric was not finite; its mean is over the other values (NaN where there are none). Waits for
+   * the device.
    */
   std::map<std::string, double> read();
 

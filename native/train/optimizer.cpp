@@ -8,13 +8,9 @@
 namespace mactok {
 namespace {
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-/** Linear and convolution weights decay; biases, norms, LayerScale, tokens and positions do not. */
-bool decays(const std::string& name, const at::Tensor& parameter) {
-  return parameter.dim() >= 2 && (ends_with(name, ".weight") || ends_with(name, ".weight_orig"));
+/** Linear and convolution weights; not biases, norms, LayerScale, tokens and positions. */
+bool has_weight_decay(const std::string& name, const at::Tensor& parameter) {
+  return parameter.dim() >= 2 && (name.ends_with(".weight") || name.ends_with(".weight_orig"));
 }
 
 }  // namespace
@@ -26,7 +22,7 @@ AdamW::AdamW(OptimizerOptions options, NamedTensors parameters)
   groups_[1].weight_decay = 0.0;
   NamedTensors squares;
   for (const auto& [name, parameter] : parameters_) {
-    auto& group = groups_[decays(name, parameter) ? 0 : 1];
+    auto& group = groups_[has_weight_decay(name, parameter) ? 0 : 1];
     const auto plain = parameter.detach();
     group.parameters.push_back(plain);
     group.exp_avg.push_back(at::zeros_like(plain));
@@ -45,14 +41,14 @@ AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
   std::vector<at::Tensor> all;
   for (const auto& [name, parameter] : parameters_) {
     auto gradient = parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter);
-    gradients[decays(name, parameter) ? 0 : 1].push_back(gradient);
+    gradients[has_weight_decay(name, parameter) ? 0 : 1].push_back(gradient);
     all.push_back(gradient);
   }
 
   const auto norm = kernels::norm(all);
   auto skipped = norm.isfinite().logical_not().to(at::kFloat);
   if (broken.defined()) skipped = at::max(skipped, broken);
-  // AdamW divides by it in the pass that reads the gradients anyway.
+  // The fused kernel divides by it as it reads the gradients.
   const auto excess = options_.clip_norm > 0
                           ? std::optional(((norm + 1e-6) / options_.clip_norm).clamp_min(1.0))
                           : std::nullopt;
@@ -70,9 +66,11 @@ AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
     if (lr.is_cpu()) {
       update(*lr.data_ptr<double>());
     } else {
-      update(lr.to(at::kFloat));  // CUDA's kernel reads it on the device
+      // CUDA's kernel reads it on the device.
+      update(lr.to(at::kFloat));
     }
-    count_writes(group.parameters);  // the fused operation does not
+    // The fused operation does not count its writes.
+    count_writes(group.parameters);
   }
   return {norm, skipped};
 }

@@ -2,43 +2,50 @@
 
 #include "runtime/torch.h"
 
-#include <string>
-#include <utility>
 #include <vector>
+
+#include "nn/named_tensors.h"
 
 namespace mactok {
 
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
-
 struct OptimizerOptions {
   double beta1, beta2, eps;
-  double weight_decay;  // on matrices (linear and convolution weights) only
-  double clip_norm;     // global gradient norm; 0 leaves gradients alone
+  /** Of matrices (linear and convolution weights) only. */
+  double weight_decay;
+  /** The global gradient norm to clip at; 0: none. */
+  double clip_norm;
 };
 
 /**
- * AdamW with decoupled weight decay by LibTorch's fused kernel, and clipping at a global norm.
+ * AdamW with decoupled weight decay by LibTorch's fused kernel, and clipping at a global gradient
+ * norm.
  *
- * A step with a non-finite gradient norm changes nothing; that is decided on the device, so that the host never waits.
+ * A step with a non-finite gradient norm changes nothing. The device decides that, so that the host
+ * never waits.
  */
 class AdamW {
  public:
   AdamW(OptimizerOptions options, NamedTensors parameters);
 
   struct Outcome {
-    at::Tensor norm;  // global gradient norm before clipping, float scalar
-    at::Tensor
-        skipped;  // float scalar: 1 when the norm was not finite or the step was `broken`, else 0
+    /** Global gradient norm before clipping, float scalar. */
+    at::Tensor norm;
+    /** Float scalar: 1 if the norm was not finite or the step was `broken`, else 0. */
+    at::Tensor skipped;
   };
 
   /**
-   * Uses and keeps the parameters' `.grad`; parameters without one count as zero gradient. lr: float64 scalar on their device.
-   * broken: float scalar, 1 to skip this step in any case (its loss was not finite); undefined: no.
+   * Reads the parameters' `.grad`, where a missing one counts as zero, and keeps it. lr: float64
+   * scalar on their device. broken: float scalar, 1 if a loss was not finite, which skips the step;
+   * undefined counts as 0.
    */
   Outcome step(const at::Tensor& lr, const at::Tensor& broken = {});
   void zero_grad();
 
-  /** exp_avg.NAME, exp_avg_sq.NAME and step: the state of a checkpoint, live. */
+  /**
+   * exp_avg.NAME, exp_avg_sq.NAME and step for a checkpoint; the tensors are the live ones, not
+   * copies.
+   */
   NamedTensors state() const;
 
  private:

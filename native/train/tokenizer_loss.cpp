@@ -1,10 +1,9 @@
-#include "train/generator_loss.h"
+#include "train/tokenizer_loss.h"
 
 #include <optional>
 
 #include "losses/adversarial.h"
 #include "losses/kl.h"
-#include "losses/reconstruction.h"
 #include "nn/early_gradient.h"
 #include "runtime/profiler.h"
 
@@ -16,62 +15,79 @@ at::Tensor psnr(const at::Tensor& prediction, const at::Tensor& images) {
   return (10.0 * (4.0 / error.clamp_min(1e-10)).log10()).mean();
 }
 
-/** Features [B, 1 + N, D] that were computed before, in float32. */
-Features split_features(const at::Tensor& known, const at::Tensor& images) {
-  TORCH_CHECK(known.dim() == 3 && known.size(0) == images.size(0) && known.size(1) > 1,
-              "features: expected [", images.size(0), ", 1 + N, D] but received ", known.sizes());
-  const auto moved = known.to(images.device(), at::kFloat);
+/** Splits precomputed features [B, 1 + N, D]; float32. */
+Features split_features(const at::Tensor& features, const at::Tensor& images) {
+  TORCH_CHECK(features.dim() == 3 && features.size(0) == images.size(0) && features.size(1) > 1,
+              "features: expected [", images.size(0), ", 1 + N, D] but received ",
+              features.sizes());
+  const auto moved = features.to(images.device(), at::kFloat);
   return {.cls = moved.select(1, 0), .patches = moved.narrow(1, 1, moved.size(1) - 1)};
 }
 
 }  // namespace
 
-GeneratorLoss::GeneratorLoss(GeneratorNetworks networks, GeneratorLossOptions options)
-    : networks_(std::move(networks)), options_(std::move(options)) {
+std::vector<at::Tensor*> TokenizerDraws::tensors() {
+  auto result = mask.tensors();
+  result.push_back(&posterior);
+  const auto views = discriminator.tensors();
+  result.insert(result.end(), views.begin(), views.end());
+  return result;
+}
+
+std::vector<at::Tensor*> TokenizerPart::tensors() {
+  auto result = draws.tensors();
+  result.insert(result.end(), {&images, &features});
+  return result;
+}
+
+TokenizerLoss::TokenizerLoss(TokenizerNetworks networks, TokenizerLossOptions options)
+    : networks_(std::move(networks)), options_(options) {
   if (networks_.heads && !networks_.teacher)
     throw std::invalid_argument("Alignment needs a teacher");
 }
 
-bool GeneratorLoss::semantic() const {
-  return networks_.teacher && options_.masking.target == "image" && options_.masking.semantic > 0;
+bool TokenizerLoss::has_semantic_masks() const {
+  const auto& masking = options_.masking;
+  return networks_.teacher && masking.target == MaskTarget::image && masking.semantic > 0;
 }
 
-Draws GeneratorLoss::draw(const random::Samples& samples, bool judged) const {
+TokenizerDraws TokenizerLoss::draw(const random::Samples& samples, bool adversarial) const {
   const auto& shape = networks_.tokenizer->options();
-  const auto& target = options_.masking.target;
-  Draws draws;
-  if (target == "image") {
+  const auto& masking = options_.masking;
+  TokenizerDraws draws;
+  if (masking.target == MaskTarget::image) {
     const int64_t grid = shape.image / shape.patch;
-    draws.merge(draw_mask(options_.masking, samples, grid * grid, semantic()));
-  } else if (target == "latent") {
-    draws.merge(draw_mask(options_.masking, samples, shape.tokens, /*semantic=*/false));
+    draws.mask = draw_mask(masking, samples, grid * grid, has_semantic_masks());
+  } else if (masking.target == MaskTarget::latent) {
+    draws.mask = draw_mask(masking, samples, shape.tokens, /*semantic=*/false);
   }
-  if (shape.bottleneck == "kl") {
-    draws.emplace("posterior", samples.normal("posterior", shape.tokens * shape.channels));
+  if (shape.bottleneck == Bottleneck::kl) {
+    draws.posterior = samples.normal("posterior", shape.tokens * shape.channels);
   }
-  if (judged) draws.merge(networks_.discriminator->draw(samples));
+  if (adversarial) draws.discriminator = networks_.discriminator->draw(samples);
   return draws;
 }
 
-GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at::Tensor& known,
-                                             const LossWeights& weights, const Draws& draws,
-                                             double share, Meter& meter) const {
+TokenizerLoss::Result TokenizerLoss::forward(const at::Tensor& images, const TokenizerPart& part,
+                                             const LossWeights<at::Tensor>& weights, double share,
+                                             Meter& meter) const {
   Phase phase("teacher");
   const auto& [tokenizer, teacher, heads, perceptual_network, discriminator] = networks_;
   const auto& masking = options_.masking;
 
   std::optional<Features> features;
-  if (teacher && (heads || semantic())) {
-    features = known.defined() ? split_features(known, images) : teacher->features(images);
+  if (teacher && (heads || has_semantic_masks())) {
+    features =
+        part.features.defined() ? split_features(part.features, images) : teacher->features(images);
   }
 
   at::Tensor hidden;  // bool [B, N]
-  if (masking.target == "image") {
+  if (masking.target == MaskTarget::image) {
     phase.next("masks");
     const auto& shape = tokenizer->options();
-    hidden = image_mask(
-        masking, semantic() ? semantic_scores(*features, shape.image / shape.patch) : at::Tensor(),
-        draws);
+    const auto scores =
+        has_semantic_masks() ? semantic_scores(*features, shape.image / shape.patch) : at::Tensor();
+    hidden = image_mask(masking, scores, part.draws.mask);
     meter.add("maskRatio", hidden.to(at::kFloat).mean(), share);
   }
 
@@ -85,14 +101,14 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
   auto latents = posterior.mean;
   auto kl = at::zeros({}, latents.options().dtype(at::kFloat));
   if (posterior.logvar.defined()) {
-    const auto noise = draws.at("posterior").view_as(latents);
+    const auto noise = part.draws.posterior.view_as(latents);
     latents = posterior.mean + (0.5 * posterior.logvar).exp() * noise;
     kl = kl_divergence(posterior).mean();
   }
 
   auto decoded = latents;
-  if (masking.target == "latent") {
-    const auto dropped = image_mask(masking, {}, draws);  // [B, L]
+  if (masking.target == MaskTarget::latent) {
+    const auto dropped = image_mask(masking, {}, part.draws.mask);  // [B, L]
     decoded = latents.masked_fill(dropped.unsqueeze(-1), 0.0);
     meter.add("maskRatio", dropped.to(at::kFloat).mean(), share);
   }
@@ -100,10 +116,10 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
   const auto prediction = tokenizer->decode(decoded).to(at::kFloat);  // [B, 3, H, W]
 
   phase.next("losses");
-  const auto reconstruction = reconstruction_loss(prediction, images, options_.reconstruction);
+  const auto reconstruction = reconstruction_loss(options_.reconstruction, prediction, images);
   auto total = weights.reconstruction * reconstruction + weights.kl * kl;
   if (heads) {
-    const auto& aligned = options_.align_on_mean ? posterior.mean : latents;
+    const auto& aligned = options_.align_on == AlignedLatents::mean ? posterior.mean : latents;
     if (options_.alignment.local) {
       const auto cosine = heads->local_cosine(aligned, features->patches);
       total = total - weights.alignment * cosine;
@@ -116,13 +132,14 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
     }
   }
 
-  auto seen = weights.reconstruction * reconstruction;  // what the adaptive weight is held against
+  // The adaptive weight compares the adversarial term's gradient with that of these terms.
+  auto pixel_terms = weights.reconstruction * reconstruction;
   if (weights.perceptual.defined()) {
     TORCH_CHECK(perceptual_network, "the perceptual term needs LPIPS");
     const auto perceptual = early_gradient(
         [&](const at::Tensor& x) { return perceptual_network->forward(x, images).mean(); },
         prediction);
-    seen = seen + weights.perceptual * perceptual;
+    pixel_terms = pixel_terms + weights.perceptual * perceptual;
     total = total + weights.perceptual * perceptual;
     meter.add("perceptual", perceptual, share);
   }
@@ -130,12 +147,15 @@ GeneratorLoss::Result GeneratorLoss::forward(const at::Tensor& images, const at:
     TORCH_CHECK(discriminator, "the adversarial term needs a discriminator");
     phase.next("discriminator");
     const auto adversarial = early_gradient(
-        [&](const at::Tensor& x) { return discriminator->judge(x, draws); }, prediction);
+        [&](const at::Tensor& x) {
+          return discriminator->generator_loss(x, part.draws.discriminator);
+        },
+        prediction);
     phase.next("losses");
     meter.add("adversarial", adversarial, share);
     auto term = weights.adversarial * adversarial;
     if (discriminator->options().adaptive) {
-      const auto weight = adaptive_weight(seen, adversarial, tokenizer->last_layer());
+      const auto weight = adaptive_weight(pixel_terms, adversarial, tokenizer->last_layer());
       term = weight * term;
       meter.add("adaptiveWeight", weight, share);
     }

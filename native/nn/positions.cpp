@@ -1,4 +1,4 @@
-#include "nn/resample.h"
+#include "nn/positions.h"
 
 namespace mactok {
 namespace {

@@ -1,0 +1,260 @@
+#pragma once
+
+#include "runtime/torch.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nn/named_tensors.h"
+#include "runtime/autocast.h"
+#include "runtime/cuda_library.h"
+#include "runtime/profiler.h"
+#include "runtime/random.h"
+#include "runtime/replay.h"
+#include "train/ema.h"
+#include "train/meter.h"
+#include "train/optimizer.h"
+
+namespace mactok {
+
+struct TrainingOptions {
+  uint64_t seed;
+  Precision precision;
+  /** Replay steps as CUDA graphs, see Replay. */
+  bool graphs;
+  OptimizerOptions optimizer;
+  EmaOptions ema;
+};
+
+/** What a step trains, and what else it writes. */
+struct TrainedNetworks {
+  std::shared_ptr<torch::nn::Module> model;
+  /** The model's exponential moving average: the same parameters. */
+  std::shared_ptr<torch::nn::Module> ema;
+  /** Whether the model's parameter of that name is trained and averaged. */
+  std::function<bool(const std::string&)> is_trained;
+  /** Parameters of other networks that are trained but not averaged. */
+  NamedTensors others;
+  /** What else a step writes in place and others read. */
+  std::vector<at::Tensor> written;
+
+  /** The trained parameters of `model` or `ema`. */
+  NamedTensors select_trained(const torch::nn::Module& network) const;
+  /** All parameters that the optimiser trains. */
+  NamedTensors all_trained() const;
+  /** Everything that a step writes in place and that is read between steps. */
+  std::vector<at::Tensor> all_written() const;
+};
+
+/** The tensors of one step, on the device: what its micro-batches share, and what each one has. */
+template <typename Shared, typename Part>
+struct StepInputs {
+  Shared shared;
+  std::vector<Part> parts;
+
+  std::vector<at::Tensor*> tensors() {
+    auto result = shared.tensors();
+    for (auto& part : parts) {
+      const auto more = part.tensors();
+      result.insert(result.end(), more.begin(), more.end());
+    }
+    return result;
+  }
+};
+
+/**
+ * One optimiser step over micro-batches, for any network: the backward passes, AdamW, EMA and
+ * metrics. Derived classes supply the inputs and the loss.
+ *
+ * Every random draw is a function of (seed, step, position in the global batch), and micro-batches
+ * hold consecutive positions, so neither accumulation nor resuming changes anything. Draws are made
+ * on the host before the device's work, which is the same in every step and can be replayed; the
+ * host never waits for the device.
+ *
+ * `Shared` has `lr`, a float64 scalar; `Part` has `size()`, its number of samples; both have
+ * `tensors()`, as Replay requires.
+ */
+template <typename Shared, typename Part>
+class TrainingStep {
+ public:
+  virtual ~TrainingStep() = default;
+  TrainingStep(const TrainingStep&) = delete;
+  TrainingStep& operator=(const TrainingStep&) = delete;
+
+  /**
+   * Means and counts since the last call, see Meter. `skippedInARow` is the number of steps up to
+   * now that changed nothing because something was not finite.
+   */
+  virtual std::map<std::string, double> metrics();
+
+  /** Groups of a checkpoint: model, ema, optimizer. The tensors are the live ones, not copies. */
+  virtual std::map<std::string, NamedTensors> state() const;
+
+ protected:
+  using Inputs = StepInputs<Shared, Part>;
+
+  TrainingStep(TrainingOptions options, TrainedNetworks networks);
+
+  /** Draws what the parts need and runs one update. */
+  void run(uint64_t step, Shared shared, std::vector<Part> parts);
+
+  /** The gradients of that step by name, without an update. */
+  NamedTensors compute_gradients(uint64_t step, Shared shared, std::vector<Part> parts);
+
+  const TrainingOptions& options() const { return options_; }
+  at::Device device() const { return device_; }
+
+ private:
+  /** Adds to a part what its samples draw, on the host. */
+  virtual void draw(const Shared& shared, const random::Samples& samples, Part& part) const = 0;
+  /** Called before the losses of a step. */
+  virtual void begin(const Inputs& /*inputs*/) {}
+  /** The loss of a part that is `share` of the step's batch; a scalar with gradient. */
+  virtual at::Tensor loss(const Shared& shared, const Part& part, double share, Meter& meter) = 0;
+  /** Called after the update; returns whether the step is skipped, as AdamW does. */
+  virtual at::Tensor finish(const Inputs& /*inputs*/, const at::Tensor& skipped, Meter& /*meter*/) {
+    return skipped;
+  }
+  /** Undoes what `begin` and `loss` changed where no update follows. */
+  virtual void discard(const Inputs& /*inputs*/) {}
+
+  /** Parts with their draws, on the device; they hold consecutive samples of the global batch. */
+  Inputs prepare(uint64_t step, Shared shared, std::vector<Part> parts) const;
+  /** Whether a loss was not finite, a float scalar. */
+  at::Tensor backward(const Inputs& inputs, Meter& meter);
+  Outputs update(const Inputs& inputs);
+
+  TrainingOptions options_;
+  TrainedNetworks networks_;
+  at::Device device_;
+  NamedTensors parameters_;
+  AdamW optimizer_;
+  Ema ema_;
+  Meter meter_;
+  /** Float scalar. */
+  at::Tensor skipped_in_row_;
+  Replay<Inputs> update_;
+};
+
+template <typename Shared, typename Part>
+TrainingStep<Shared, Part>::TrainingStep(TrainingOptions options, TrainedNetworks networks)
+    : options_(options),
+      networks_(std::move(networks)),
+      device_(networks_.ema->parameters().at(0).device()),
+      parameters_(networks_.all_trained()),
+      optimizer_(options_.optimizer, parameters_),
+      ema_(options_.ema, detach_all(networks_.select_trained(*networks_.model)),
+           detach_all(networks_.select_trained(*networks_.ema))),
+      skipped_in_row_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))),
+      update_(device_, options_.graphs, networks_.all_written(),
+              [this](const Inputs& inputs) { return update(inputs); }) {
+  for (auto& parameter : networks_.model->parameters()) parameter.set_requires_grad(false);
+  for (auto& [name, parameter] : parameters_) parameter.set_requires_grad(true);
+  for (auto& parameter : networks_.ema->parameters()) parameter.set_requires_grad(false);
+}
+
+template <typename Shared, typename Part>
+StepInputs<Shared, Part> TrainingStep<Shared, Part>::prepare(uint64_t step, Shared shared,
+                                                             std::vector<Part> parts) const {
+  random::Samples samples{.seed = options_.seed, .step = step, .first_index = 0, .count = 0};
+  for (auto& part : parts) {
+    samples.count = part.size();
+    draw(shared, samples, part);
+    samples.first_index += static_cast<uint64_t>(samples.count);
+  }
+  Inputs inputs{.shared = std::move(shared), .parts = std::move(parts)};
+  upload_all(inputs.tensors(), device_);
+  return inputs;
+}
+
+template <typename Shared, typename Part>
+at::Tensor TrainingStep<Shared, Part>::backward(const Inputs& inputs, Meter& meter) {
+  const at::AutoGradMode with_gradients(true);
+  const Autocast autocast(device_.type(), options_.precision);
+  begin(inputs);
+  int64_t batch = 0;
+  for (const auto& part : inputs.parts) batch += part.size();
+  auto broken = at::zeros_like(skipped_in_row_);
+  try {
+    for (const auto& part : inputs.parts) {
+      const double share = static_cast<double>(part.size()) / static_cast<double>(batch);
+      const auto total = loss(inputs.shared, part, share, meter);
+      const Phase phase("backward");
+      (total * share).backward();
+      broken = at::max(broken, total.detach().isfinite().logical_not().to(at::kFloat));
+    }
+  } catch (...) {
+    // A failed step leaves no gradients behind.
+    optimizer_.zero_grad();
+    discard(inputs);
+    throw;
+  }
+  return broken;
+}
+
+template <typename Shared, typename Part>
+Outputs TrainingStep<Shared, Part>::update(const Inputs& inputs) {
+  Meter meter;
+  // Also covers what no phase within it claims.
+  Phase phase("inputs");
+  const auto broken = backward(inputs, meter);
+  phase.next("optimiser");
+  const auto outcome = optimizer_.step(inputs.shared.lr, broken);
+  optimizer_.zero_grad();
+  phase.next("EMA");
+  ema_.update(outcome.skipped);
+  phase.next("metrics");
+  const auto skipped = finish(inputs, outcome.skipped, meter);
+  skipped_in_row_.add_(1).mul_(skipped);
+  meter.add("gradNorm", outcome.norm);
+  meter.count("skipped", outcome.skipped);
+  return meter.sums();
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::run(uint64_t step, Shared shared, std::vector<Part> parts) {
+  const StepSpan span(step);
+  Phase phase("inputs");
+  const auto sums = update_(prepare(step, std::move(shared), std::move(parts)));
+  phase.next("metrics");
+  meter_.add_step(Meter(sums));
+}
+
+template <typename Shared, typename Part>
+NamedTensors TrainingStep<Shared, Part>::compute_gradients(uint64_t step, Shared shared,
+                                                           std::vector<Part> parts) {
+  const auto inputs = prepare(step, std::move(shared), std::move(parts));
+  Meter unread;
+  backward(inputs, unread);
+  discard(inputs);
+  NamedTensors result;
+  for (const auto& [name, parameter] : parameters_) {
+    const auto& gradient = parameter.grad();
+    result.emplace_back(name, gradient.defined() ? gradient.clone() : at::zeros_like(parameter));
+  }
+  optimizer_.zero_grad();
+  return result;
+}
+
+template <typename Shared, typename Part>
+std::map<std::string, double> TrainingStep<Shared, Part>::metrics() {
+  auto result = meter_.read();
+  result["skippedInARow"] = skipped_in_row_.template item<double>();
+  return result;
+}
+
+template <typename Shared, typename Part>
+std::map<std::string, NamedTensors> TrainingStep<Shared, Part>::state() const {
+  auto optimizer = optimizer_.state();
+  optimizer.emplace_back("ema_updates", ema_.updates());
+  return {{"model", named_parameters(*networks_.model)},
+          {"ema", named_parameters(*networks_.ema)},
+          {"optimizer", optimizer}};
+}
+
+}  // namespace mactok
