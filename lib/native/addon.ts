@@ -16,6 +16,8 @@ export interface NativeTensor {
   slice(start: number, end: number): NativeTensor
   /** The same elements in another shape, as a view. */
   reshape(shape: number[]): NativeTensor
+  /** This · scale + shift, both broadcast: computed in float64, rounded once to this tensor's dtype. */
+  affine(scale: NativeTensor, shift: NativeTensor): Promise<NativeTensor>
   dispose(): void
 }
 
@@ -72,10 +74,11 @@ export interface NativeModule {
 
 export interface EncodeOptions {
   precision: Precision
-  /** Draw from the posterior instead of taking its mean: ε of row i depends on (seed, firstIndex + i). */
+  /** Draw from the posterior instead of taking its mean: the noise of row i depends on (seed, indices[i]). */
   sample: boolean
   seed: number
-  firstIndex: number
+  /** The sample number of each row; only read with `sample`. */
+  indices: readonly number[]
 }
 
 export interface NativeTokenizer extends NativeModule {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /**
  * Counter-based random numbers: every draw is a pure function of (seed, stream name, step, sample index).
@@ -25,6 +26,10 @@ at::Tensor uniform(uint64_t seed, std::string_view stream, uint64_t step, uint64
 /** Standard normals by Box–Muller in double precision, rounded to float32 [rows, columns]. */
 at::Tensor normal(uint64_t seed, std::string_view stream, uint64_t step, uint64_t first_index,
                   int64_t rows, int64_t columns);
+
+/** The same for any samples: row i is sample `indices[i]`. */
+at::Tensor normal(uint64_t seed, std::string_view stream, uint64_t step,
+                  const std::vector<uint64_t>& indices, int64_t columns);
 
 /** The draws of a micro-batch: `count` samples of a step from `first_index` on. */
 struct Samples {

@@ -80,7 +80,7 @@ describe('an adversarial step', () => {
     const images = randomImages(5, 4, 16)
     // The same discriminator by itself, on the reconstructions before the step.
     const other = await adversarialTrainer(plain, bare, autoencoder)
-    const encoding = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
+    const encoding = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
     const latents = await other.trainer.tokenizer.encode(images, null, encoding)
     const fake = await other.trainer.tokenizer.decode(latents, 'fp32')
     const noCrop = { coin: 1, top: 0, left: 0 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { native as awaitNative } from '../../lib/native/errors.js'
 import { device, floats, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
 
-const encoding = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
+const encoding = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0))
 
 describe('the engine', () => {

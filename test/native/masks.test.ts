@@ -102,7 +102,7 @@ describe('masks', () => {
 test('evaluation never masks: encoding is the mean of the unmasked image, whatever the training drew', async () => {
   const model = await native().createTokenizer(tokenizerConfig(), device, 3)
   const images = randomImages(2, 4, 16)
-  const options = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
+  const options = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
   const encode = async (mask: Parameters<typeof model.encode>[1]) => floats(await model.encode(images, mask, options))
   const whole = await encode(null)
   const { mean } = await model.posterior(images, 'fp32')
