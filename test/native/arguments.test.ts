@@ -133,7 +133,7 @@ describe('wrong arguments of the native layer throw and never crash', () => {
   })
 
   test('configurations', async () => {
-    // Sizes that are only too large are left out: they are honest requests for memory.
+    // Sizes that are merely too large are not tried: they are valid requests for memory.
     await attack('createTokenizer', (...values) => addon.createTokenizer(...(values as [never, never, never])), [
       tokenizerConfig(),
       device,

@@ -17,8 +17,8 @@ struct MixtureOptions {
 };
 
 /**
- * The exact velocity of a mixture of Gaussians: what a perfectly trained network would predict. Samplers are tested on it.
- * Parameters: `means` [K, D], `deviations` [K], and `weights` [classes + 1, K], a row a label.
+ * The exact velocity of a mixture of Gaussians: what a perfectly trained network would predict.
+ * Parameters: `means` [K, D], `deviations` [K], and `weights` [classes + 1, K], a row per label.
  */
 class Mixture : public Denoiser {
  public:
