@@ -1,10 +1,11 @@
+import { flag } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { addon } from './load.js'
 
 /**
- * `auto` is the first CUDA device where LibTorch finds one, else the CPU; everything else is checked and returned.
- * @throws {TypeError} not a device's name
- * @throws {RangeError} a device that is not here, with the reason
+ * The device of a name: `auto` is the first CUDA device that LibTorch finds, else the CPU.
+ * @throws {TypeError} not the name of a device
+ * @throws {RangeError} a device that this machine does not have, with the reason
  */
 export function resolveDevice(device: string = 'auto'): string {
   if (typeof device !== 'string' || !/^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) {
@@ -20,13 +21,13 @@ export function resolveDevice(device: string = 'auto'): string {
   return `cuda:${index}`
 }
 
-/** @throws {RangeError} where work is to be recorded as CUDA graphs on a device that has none */
+/** @throws {RangeError} CUDA graphs on a device without them */
 export function checkGraphs(graphs: boolean, device: string): void {
-  if (typeof graphs !== 'boolean') throw invalidParameter('graphs', 'true or false', graphs)
+  flag('graphs', graphs)
   if (graphs && device === 'cpu') throw outOfRange('graphs', 'false on a CPU, as only CUDA devices have graphs', graphs)
 }
 
-/** bf16 pays where the hardware multiplies it: CUDA devices, and CPUs with AVX512-BF16. */
+/** bf16 where the hardware multiplies it, on CUDA devices and CPUs with AVX512-BF16; else fp32. */
 export function bestPrecision(device: string): 'fp32' | 'bf16' {
   return device !== 'cpu' || addon().info().cpuBf16 ? 'bf16' : 'fp32'
 }

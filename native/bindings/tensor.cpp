@@ -12,7 +12,10 @@ namespace {
 
 constexpr const char* kClass = "Tensor";
 
-/** Copies a typed array's bytes before it returns: JavaScript may change or detach its buffer. */
+/**
+ * Copies the bytes of a typed array at once, because JavaScript may change or detach its buffer
+ * later.
+ */
 Napi::Value make_tensor(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     if (!info[0].IsTypedArray()) convert::invalid(info.Env(), "data", "a typed array");

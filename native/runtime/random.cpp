@@ -17,7 +17,9 @@ uint64_t stream_key(uint64_t seed, std::string_view stream) {
   return hash;
 }
 
-/** Calls `fill(engine, row pointer)` for each row, the engine at the counter of sample `index_of(row)`. */
+/**
+ * Calls `fill(engine, row)` for each row, with the engine at the counter of sample `index_of(row)`.
+ */
 template <typename IndexOf, typename Fill>
 at::Tensor draw_rows(uint64_t seed, std::string_view stream, uint64_t step, IndexOf index_of,
                      int64_t rows, int64_t columns, Fill fill) {

@@ -212,13 +212,13 @@ describe('a run that is short', () => {
     expect(tables).toEqual([])
   })
 
-  test('goes on where another profile is being taken', async () => {
+  test('continues without a profile while another is being recorded', async () => {
     await native().startProfile(device)
     const { notices } = await short('second', {}, { steps: 2, after: 1 })
     const { names } = await native().stopProfile(device)
-    expect(notices).toEqual(['Nothing is profiled: A profile is being taken already'])
+    expect(notices).toEqual(['Nothing is profiled: A profile is already being recorded'])
     expect(names).toContain('step')
-    await expect(native().stopProfile(device)).rejects.toThrow('No profile is being taken')
+    await expect(native().stopProfile(device)).rejects.toThrow('No profile is being recorded')
   })
 })
 
