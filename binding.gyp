@@ -1,5 +1,5 @@
 {
-  # CMake builds (CMakeLists.txt); this lets node-gyp, prebuildify and node-gyp-build use that build.
+  # CMake builds the addon (CMakeLists.txt); this makes node-gyp, prebuildify and node-gyp-build use that build.
   "targets": [
     {
       "target_name": "mactok",
@@ -8,7 +8,7 @@
         {
           "action_name": "cmake",
           "inputs": ["CMakeLists.txt"],
-          # Never made, so that the action always runs: CMake knows best what is out of date.
+          # Never created, so that the action always runs: CMake knows best what is out of date.
           "outputs": ["<(PRODUCT_DIR)/always"],
           "action": ["node", "scripts/build.mjs", "<(PRODUCT_DIR)"]
         }

@@ -1,3 +1,6 @@
+// Tests load the addon with what only they call (native/testing); the command line, which they start, loads what ships.
+process.env.MACTOK_ADDON = 'mactok_testing'
+
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: './test/support/environment.cjs',

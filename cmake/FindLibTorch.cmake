@@ -1,10 +1,10 @@
 # Imported targets from an unpacked LibTorch, or the `torch` folder of a Python installation.
 #
 #   LIBTORCH            the folder with include/ and lib/ (cache variable or environment)
-#   LIBTORCH_VERSION    as its headers say, for example 2.15.0
+#   LIBTORCH_VERSION    from its headers, for example 2.15.0
 #   LibTorch::c10, LibTorch::torch_cpu    libraries with their headers as system headers
 #
-# LibTorch's own package file is not used: it demands a CUDA toolkit wherever LibTorch was built with CUDA.
+# LibTorch's own package file is not used: it requires a CUDA toolkit if LibTorch was built with CUDA.
 
 if(NOT LIBTORCH)
   set(LIBTORCH "$ENV{LIBTORCH}")

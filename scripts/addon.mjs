@@ -21,21 +21,23 @@ import { requireCMake, requireCompiler } from './tools.mjs'
 
 const require = createRequire(import.meta.url)
 
-/** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string }} Options what CMake is told */
+/** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string }} Options CMake's variables */
 
 /**
- * @param {{ root: string, libtorch: string, tree?: string, out?: string, cuda?: string }} options
- *   `tree`: where CMake works; `cuda`: the folder of CUDA's headers, to build native/cuda too
+ * @param {{ root: string, libtorch: string, tree?: string, out?: string, cuda?: string, testing?: boolean }} options
+ *   `tree`: where CMake works; `cuda`: the folder of CUDA's headers, to build native/cuda too;
+ *   `testing`: keep the library of native/testing too, which never ships
  */
 export function buildAddon({
   root,
   libtorch,
   tree = join(root, '.build'),
   out = join(root, 'build', 'Release'),
-  cuda = ''
+  cuda = '',
+  testing = false
 }) {
   const sources = ['native', 'cmake', 'CMakeLists.txt', 'package-lock.json'].map((name) => join(root, name))
-  const print = fingerprint(sources, [String(libTorchVersion(libtorch)), out, cuda])
+  const print = fingerprint(sources, [String(libTorchVersion(libtorch)), out, cuda, String(testing)])
   const stamp = join(out, '.stamp')
   return unlessMade(stamp, print, () => {
     requireCompiler()
@@ -43,12 +45,12 @@ export function buildAddon({
     say('building the addon')
     configure(root, tree, { LIBTORCH: libtorch, MACTOK_CUDA_INCLUDE: cuda })
     cmakeJs(root, ['build', '--out', tree, '--parallel', String(availableParallelism())])
-    copyProducts(join(tree, 'Release'), out)
+    copyProducts(join(tree, 'Release'), out, testing)
   })
 }
 
 /**
- * Configures anew when an option changes. Another place of the same LibTorch is no change: nothing of the build depends on it.
+ * Configures again when an option changes. Another folder with the same LibTorch is no change: the build does not depend on it.
  * @param {string} root
  * @param {string} tree
  * @param {Options} options
@@ -77,19 +79,21 @@ function cmakeJs(root, options) {
     cwd: root,
     stdio: ['ignore', 2, 2]
   })
-  if (done.status !== 0) throw new Failure('The addon does not build; the message stands above')
+  if (done.status !== 0) throw new Failure('The addon does not build; see the message above')
 }
 
 /**
  * @param {string} from
  * @param {string} to
+ * @param {boolean} testing
  */
-function copyProducts(from, to) {
+function copyProducts(from, to, testing) {
   mkdirSync(to, { recursive: true })
-  for (const name of readdirSync(from).filter((name) => /\.(node|so|dylib|dll)$/.test(name))) {
+  const products = readdirSync(from).filter((name) => /\.(node|so|dylib|dll)$/.test(name))
+  for (const name of products.filter((name) => testing || !name.includes('mactok_testing'))) {
     const [source, target] = [join(from, name), join(to, name)]
     if (existsSync(target) && statSync(target).mtimeMs >= statSync(source).mtimeMs) continue
-    // Renamed into place: a process that has the old file mapped keeps it whole.
+    // Renamed into place, so that a process keeps the old file that it has mapped.
     copyFileSync(source, `${target}.new`)
     renameSync(`${target}.new`, target)
   }

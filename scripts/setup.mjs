@@ -17,7 +17,8 @@ run(() =>
     requireNode()
     installDependencies(root)
     const libtorch = await findLibTorch()
-    await buildAddon({ root, libtorch, cuda: wantsCuda() ? await findCudaHeaders() : undefined })
+    const cuda = wantsCuda() ? await findCudaHeaders() : undefined
+    await buildAddon({ root, libtorch, cuda, testing: true })
     await compileTypeScript(root)
   })
 )

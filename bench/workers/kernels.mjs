@@ -1,12 +1,15 @@
-/** One of our kernels, forth and back. */
+/** A forward and backward pass of one of our kernels. */
 
 import { addon } from '../../dist/native/load.js'
 import { answer, readSpec, rounds } from './harness.mjs'
 
+// The addon with native/testing, which is read when it is first called.
+process.env.MACTOK_ADDON = 'mactok_testing'
+
 const { kernel, inputs, upstream, steps, ...spec } = readSpec()
 const products = spec.precision === 'bf16' ? 'bfloat16' : 'float32'
 
-/** The peer's too: a smooth function of the element's place and of what it is for. @param {{ shape: number[], dtype: string }} of @param {number} phase */
+/** The peer's too: a smooth function of the element's index and a phase. @param {{ shape: number[], dtype: string }} of @param {number} phase */
 function values({ shape, dtype }, phase) {
   const count = shape.reduce((product, size) => product * size, 1)
   const data = Float32Array.from({ length: count }, (_, i) => Math.sin(0.37 * i + phase))

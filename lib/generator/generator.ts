@@ -201,10 +201,8 @@ export class Generator implements Disposable {
     const latents = Tensor.wrap<'float32'>(await native(promise))
     const { statistics } = this.identity
     if (!statistics) return latents
-    const { shape } = latents
-    const values = statistics.denormalise(await latents.data())
-    latents.dispose()
-    return Tensor.wrap(addon().tensor(values, 'float32', [...shape], this.device))
+    using normalised = latents
+    return statistics.denormaliseTensor(normalised)
   }
 
   /**

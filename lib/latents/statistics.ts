@@ -1,4 +1,6 @@
 import { invalidParameter, outOfRange } from '../errors.js'
+import { native } from '../native/errors.js'
+import { Tensor, tensor } from '../tensor/tensor.js'
 
 /** [L, Z] for tokens, [C, H, W] for latents of two-dimensional tokenizers. */
 export type SampleShape = readonly [number, number] | readonly [number, number, number]
@@ -108,6 +110,9 @@ export class ChannelAccumulator {
   }
 }
 
+/** A channel that never changes is only centred. */
+const nonZero = (std: number): number => std || 1
+
 /** The content of `latents_stats.json`. */
 export interface LatentStatisticsFile {
   format_version: 1
@@ -175,6 +180,13 @@ export class LatentStatistics {
     return this.apply(latents, (value, mean, std) => value * std + mean)
   }
 
+  /** The same of a batch on its device: float32 [B, …], the very values that `denormalise` gives. */
+  async denormaliseTensor(latents: Tensor<'float32'>): Promise<Tensor<'float32'>> {
+    using scale = tensor(this.std.map(nonZero), this.shape, { device: latents.device })
+    using shift = tensor(this.mean, this.shape, { device: latents.device })
+    return Tensor.wrap(await native(latents.native.affine(scale.native, shift.native)))
+  }
+
   private apply(latents: Float32Array, change: (value: number, mean: number, std: number) => number): Float32Array {
     if (!ArrayBuffer.isView(latents)) throw invalidParameter('latents', 'Float32Array', latents)
     const size = sampleSize(this.sampleShape)
@@ -184,7 +196,7 @@ export class LatentStatistics {
     const result = new Float32Array(latents.length)
     for (let i = 0; i < latents.length; i++) {
       const channel = Math.floor(i / run) % channels
-      result[i] = change(latents[i] as number, this.mean[channel] as number, this.std[channel] || 1)
+      result[i] = change(latents[i] as number, this.mean[channel] as number, nonZero(this.std[channel] as number))
     }
     return result
   }

@@ -14,7 +14,6 @@ import {
   readManifest,
   requireSamePlan,
   type ShardRecord,
-  type SkippedSample,
   shardName,
   statisticsFile,
   summarise,
@@ -71,12 +70,12 @@ function fieldsOf({ flips = true, moments }: LatentPlan): Field[] {
   return fields
 }
 
-/** Fills one shard. Every sample of its range must be added or skipped, in the listing's order. */
+/** Fills one shard. Samples are added in the listing's order; one that is missing must be skipped before those after it. */
 export class ShardWriter {
   private readonly chunks: Record<Field, Uint8Array[]> = { latents: [], latentsFlip: [], logvar: [], logvarFlip: [] }
   private readonly rows: number[] = []
   private readonly hashes: string[] = []
-  private readonly skipped: SkippedSample[] = []
+  private readonly reasons = new Map<number, string>()
   private readonly sums: ChannelAccumulator
   private next: number
 
@@ -91,10 +90,15 @@ export class ShardWriter {
   }
 
   private advance(index: number): void {
+    this.passSkipped()
     if (index !== this.next || index >= this.range.end) {
       throw outOfRange('indices', `sample ${this.next} next, before ${this.range.end}`, index)
     }
     this.next++
+  }
+
+  private passSkipped(): void {
+    while (this.reasons.has(this.next)) this.next++
   }
 
   /** Adds encoded samples; the values are copied. */
@@ -128,15 +132,18 @@ export class ShardWriter {
     }
   }
 
-  /** Skips a sample; the manifest records the reason. */
+  /** Skips a sample that is still to come; the manifest records the reason. */
   skip(index: number, reason: string): void {
-    this.advance(index)
-    this.skipped.push({ name: this.plan.names[index] as string, reason })
+    if (!Number.isInteger(index) || index < this.next || index >= this.range.end || this.reasons.has(index)) {
+      throw outOfRange('index', `a sample to come, from ${this.next} and before ${this.range.end}`, index)
+    }
+    this.reasons.set(index, reason)
   }
 
   /** Writes the shard and records it in the manifest. */
   async commit(): Promise<ShardRecord> {
     const { plan, range, rows } = this
+    this.passSkipped()
     if (this.next !== range.end) throw outOfRange('shard', `all samples up to ${range.end}`, this.next)
     if (this.hashes.length !== 0 && this.hashes.length !== rows.length) {
       throw outOfRange('hashes', 'hashes for all samples or none', this.hashes.length)
@@ -171,8 +178,8 @@ export class ShardWriter {
       bytes: (await fileSize(place)) ?? 0,
       sha256: await sha256(place),
       names: rows.map((row) => plan.names[row] as string),
-      ...(this.hashes.length > 0 && { hashes: this.hashes }),
-      skipped: this.skipped,
+      ...(this.hashes.length > 0 ? { hashes: this.hashes } : {}),
+      skipped: Array.from(this.reasons, ([index, reason]) => ({ name: plan.names[index] as string, reason })),
       sums: this.sums.sums()
     }
     await this.onCommit(record)

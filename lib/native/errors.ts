@@ -1,6 +1,6 @@
 import { MactokError, type MactokErrorCode } from '../errors.js'
 
-/** What native code calls its failures (native/runtime/errors.h). */
+/** Codes of native errors (native/runtime/errors.h) and ours. */
 const CODES: Record<string, MactokErrorCode> = {
   LIBTORCH: 'ERR_LIBTORCH',
   NATIVE: 'ERR_NATIVE',
@@ -9,7 +9,7 @@ const CODES: Record<string, MactokErrorCode> = {
   ABORTED: 'ERR_ABORTED'
 }
 
-/** Awaits a native promise; what LibTorch refused becomes a MactokError with this caller's stack. */
+/** Awaits a native promise; its errors become ours, with the stack of this call. */
 export async function native<T>(promise: Promise<T>): Promise<T> {
   try {
     return await promise
@@ -18,7 +18,7 @@ export async function native<T>(promise: Promise<T>): Promise<T> {
   }
 }
 
-/** A native error as ours: LibTorch's become MactokErrors, wrong arguments TypeErrors; all else stays as it is. */
+/** Converts a native error: LibTorch's become MactokErrors, wrong arguments TypeErrors; others stay as they are. */
 export function fromNative(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error
   const native = String(error.code)

@@ -5,32 +5,36 @@ import { libTorchCandidates } from './libtorch.mjs'
 
 const require = createRequire(import.meta.url)
 
-/** The package's folder, from lib/native as from dist/native. */
+/** The package's folder, seen from lib/native and dist/native alike. */
 export const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The small addon that loads without LibTorch (native/bootstrap). */
+/** The addon that loads without LibTorch (native/bootstrap). */
 export interface Bootstrap {
   /** The LibTorch version that the addon was compiled against. */
   readonly builtAgainst: string
   /** Opens a shared library for the rest of the process. */
   open(path: string): void
-  /** Paths of the shared libraries in this process. */
+  /** Paths of the shared libraries that this process has loaded. */
   loaded(): string[]
 }
 
-/** Files of one build: the bootstrap, and the addon beside it. */
+/** The files of a build: the bootstrap, and the addon beside it. */
 export interface Build {
   bootstrap: string
   addon: string
 }
 
-/** The newest own build or the package's prebuilt one. Throws when there is none. */
+/**
+ * The newest own build or the package's prebuilt one. Tests and benchmarks set MACTOK_ADDON to `mactok_testing`, the addon with
+ * native/testing. Throws when there is none.
+ */
 export function findBuild(): Build {
   const bootstrap: string = require('node-gyp-build').path(PACKAGE)
-  return { bootstrap, addon: join(dirname(bootstrap), libraryName('mactok')) }
+  const { MACTOK_ADDON: name = 'mactok' } = process.env
+  return { bootstrap, addon: join(dirname(bootstrap), libraryName(name)) }
 }
 
-/** Loads the bootstrap. One object for all that runs in this thread. */
+/** Loads the bootstrap: the same object for everything in this thread. */
 export const loadBootstrap = (build: Build): Bootstrap => require(build.bootstrap)
 
 export interface FoundLibTorch {
@@ -39,7 +43,7 @@ export interface FoundLibTorch {
   origin: string
 }
 
-/** LibTorch's folder, or the places that were tried with what is wrong about each. */
+/** LibTorch's folder, or the places that were tried and what is wrong with each. */
 export function findLibTorch(version: string): FoundLibTorch | { tried: string[] } {
   const candidates = libTorchCandidates(version)
   const found = candidates.find(({ problem }) => !problem)
@@ -47,7 +51,7 @@ export function findLibTorch(version: string): FoundLibTorch | { tried: string[]
   return { tried: candidates.map(({ folder, origin, problem }) => `${folder} (${origin}): ${problem}`) }
 }
 
-/** How the platform names a shared library. */
+/** The platform's file name of a shared library. */
 function libraryName(name: string): string {
   if (process.platform === 'win32') return `${name}.dll`
   return process.platform === 'darwin' ? `lib${name}.dylib` : `lib${name}.so`

@@ -5,7 +5,7 @@ import type { Addon } from './addon.js'
 import { type Bootstrap, type Build, findBuild, findLibTorch, loadBootstrap, PACKAGE } from './find.js'
 import { libraries, libTorchVersion } from './libtorch.mjs'
 
-/** Where the loaded LibTorch came from, for `doctor`. */
+/** Where LibTorch was loaded from, for `doctor`. */
 export interface LibTorchOrigin {
   folder: string
   origin: string
@@ -19,13 +19,16 @@ interface Loaded {
   libtorch: LibTorchOrigin
 }
 
-/** Kept on the bootstrap's own exports: one a thread, however many copies of this module there are. */
+/** Kept on the bootstrap's exports: one per thread, even with several copies of this module. */
 const LOADED = Symbol.for('mactok.loaded')
 
-/** The native addon, loaded on first use. Throws a MactokError that lists what was tried and what to do. */
+/**
+ * The native addon, loaded on first use.
+ * @throws {MactokError} ERR_NATIVE_LOAD, with what was tried and what to do
+ */
 export const addon = (): Addon => load().addon
 
-/** LibTorch's place and version; loads it. */
+/** Folder and version of LibTorch, which is loaded first. */
 export const libtorchOrigin = (): LibTorchOrigin => load().libtorch
 
 function load(): Loaded {
@@ -57,7 +60,7 @@ function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
     throw loadError(mismatch, [], [...remedies, 'or build mactok against yours: LIBTORCH=<folder> npm run setup'])
   }
 
-  // The real files: what a library needs is searched for from where it was opened.
+  // The real files: a library's dependencies are searched for beside the path that was opened.
   const paths = libraries(found.folder).map((path) => realpathSync(path))
   refuseAnotherLibTorch(bootstrap, paths)
   for (const path of paths) {
@@ -65,9 +68,11 @@ function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
   }
   const withoutCuda = openCuda(bootstrap, found.folder)
   const loaded: { exports: Partial<Addon> } = { exports: {} }
-  // Opened twice: Node closes an addon with the last worker that loaded it, and LibTorch's threads must not lose their code.
-  attempt(() => bootstrap.open(build.addon), `${build.addon} does not load`, ['`npm run setup` builds it anew'])
-  attempt(() => process.dlopen(loaded, build.addon), `${build.addon} does not load`, ['`npm run setup` builds it anew'])
+  // Opened twice: Node unloads an addon with the last worker that uses it, while LibTorch's threads still run its code.
+  attempt(() => bootstrap.open(build.addon), `${build.addon} does not load`, ['`npm run setup` builds it again'])
+  attempt(() => process.dlopen(loaded, build.addon), `${build.addon} does not load`, [
+    '`npm run setup` builds it again'
+  ])
   return { addon: loaded.exports as Addon, libtorch: { ...found, version, withoutCuda } }
 }
 
@@ -79,19 +84,19 @@ function refuseAnotherLibTorch(bootstrap: Bootstrap, ours: string[]) {
     .find((path) => names.has(basename(path)) && existsSync(path) && !ours.includes(realpathSync(path)))
   if (other) {
     throw loadError(
-      `Another LibTorch is in this process already: ${other}, while mactok would load ${ours.at(-1)}`,
+      `Another LibTorch is already loaded in this process: ${other}; mactok would load ${ours.at(-1)}`,
       [],
-      ['load only one of the two in a process, or point LIBTORCH to the one that is loaded']
+      ['load only one of the two in a process, or set LIBTORCH to the one that is loaded']
     )
   }
 }
 
-/** Opens CUDA's part of LibTorch where it was unpacked and a driver is there; returns why not. */
+/** Opens LibTorch's CUDA libraries if they and a driver exist; returns why not. */
 function openCuda(bootstrap: Bootstrap, folder: string): string {
   if (process.platform === 'darwin') return 'macOS has no CUDA'
   const windows = process.platform === 'win32'
   const library = join(folder, 'lib', windows ? 'torch_cuda.dll' : 'libtorch_cuda.so')
-  if (!existsSync(library)) return `${library} is not there`
+  if (!existsSync(library)) return `${library} does not exist`
   const driver = windows ? 'nvcuda.dll' : 'libcuda.so.1'
   for (const path of [driver, library]) {
     try {

@@ -145,22 +145,20 @@ async function writeShards(
     const shard = writer.startShard(range)
     const reasons = new Map<string, string>()
     let next = range.first
-    const skipTo = (index: number) => {
-      for (; next < index; next++) shard.skip(next, reasons.get(set.sample(next).name) ?? 'unreadable')
+    const skipBefore = (end: number, encoded: ReadonlySet<number>) => {
+      for (; next < end; next++) {
+        if (!encoded.has(next)) shard.skip(next, reasons.get(set.sample(next).name) ?? 'unreadable')
+      }
     }
     for await (const batch of centreCrops(tokenizer, set, range, settings, reasons)) {
       if (signal?.aborted) return false
-      // Unreadable images leave gaps, and rows that are encoded together must be neighbours in the listing.
-      for (const { start, end } of runs(batch.indices)) {
-        const indices = [...batch.indices.subarray(start, end)]
-        skipTo(indices[0] as number)
-        const encoded = await encodeRun(tokenizer, batch, start, end, settings, set.size)
-        shard.add({ indices, hashes: batch.hashes?.slice(start, end) ?? [], ...encoded })
-        next = (indices.at(-1) as number) + 1
-      }
+      const indices = [...batch.indices]
+      skipBefore((indices.at(-1) as number) + 1, new Set(indices))
+      const encoded = await encodeBatch(tokenizer, batch, settings, set.size)
+      shard.add({ indices, hashes: batch.hashes ?? [], ...encoded })
       onProgress?.(done + next - range.first, set.size)
     }
-    skipTo(range.end)
+    skipBefore(range.end, new Set())
     await shard.commit()
     done += range.end - range.first
     onProgress?.(done, set.size)
@@ -192,34 +190,17 @@ function centreCrops(
   })
 }
 
-/** Positions [start, end) in which the indices are consecutive: the noise of a pass goes by consecutive numbers. */
-function* runs(indices: Int32Array): Generator<{ start: number; end: number }> {
-  let start = 0
-  for (let i = 1; i <= indices.length; i++) {
-    if (indices[i] === (indices[i - 1] as number) + 1) continue
-    yield { start, end: i }
-    start = i
-  }
-}
-
-/** Encodes rows [start, end) of a batch, and their mirror images with noise of their own. */
-async function encodeRun(
-  tokenizer: Tokenizer,
-  batch: EvaluationBatch,
-  start: number,
-  end: number,
-  settings: Settings,
-  total: number
-) {
+/** Encodes a batch, and its mirror images with noise of their own. */
+async function encodeBatch(tokenizer: Tokenizer, batch: EvaluationBatch, settings: Settings, total: number) {
   const { imageSize: size } = tokenizer.config
-  const first = batch.indices[start] as number
-  const encode = async (pixels: Uint8Array, firstIndex: number) => {
-    const rows = pixels.subarray(start * size * size * 3, end * size * size * 3)
-    using images = tensor(rows, [end - start, size, size, 3], { dtype: 'uint8' })
-    return encodeOnce(tokenizer, images, firstIndex, settings)
+  const encode = async (pixels: Uint8Array, indices: number[]) => {
+    using images = tensor(pixels, [indices.length, size, size, 3], { dtype: 'uint8' })
+    return encodeOnce(tokenizer, images, indices, settings)
   }
-  const { latents, logvar } = await encode(batch.images, first)
-  const flipped = batch.flipped && (await encode(batch.flipped, total + first))
+  const indices = [...batch.indices]
+  const { latents, logvar } = await encode(batch.images, indices)
+  const mirrored = indices.map((index) => total + index)
+  const flipped = batch.flipped && (await encode(batch.flipped, mirrored))
   return {
     latents,
     ...(logvar && { logvar }),
@@ -231,11 +212,11 @@ async function encodeRun(
 async function encodeOnce(
   tokenizer: Tokenizer,
   images: Tensor<'uint8'>,
-  firstIndex: number,
+  indices: number[],
   { moments, sample, seed, precision }: Settings
 ): Promise<{ latents: Float32Array; logvar?: Float32Array }> {
   if (!moments) {
-    using latents = await tokenizer.encode(images, { sample, seed, firstIndex, precision })
+    using latents = await tokenizer.encode(images, { sample, seed, indices, precision })
     return { latents: await latents.toFloat32() }
   }
   const { mean, logvar } = await tokenizer.posterior(images, { precision })

@@ -43,9 +43,12 @@ export interface LoadOptions {
 export interface EncodeOptions {
   /** Sample the posterior instead of taking its mean. Default false. */
   sample?: boolean
-  /** With `sample`, row i depends on (seed, firstIndex + i) only. Both default to 0. */
+  /** Of the noise, with `sample`. Default 0. */
   seed?: number
+  /** With `sample`: the noise of row i depends on (seed, firstIndex + i). Default 0. */
   firstIndex?: number
+  /** With `sample`, instead of `firstIndex`: the noise of row i depends on (seed, indices[i]). */
+  indices?: readonly number[]
   /** Patches to hide from the encoder: uint8 or bool [B, N], 1 = hidden. */
   mask?: Tensor<'uint8'> | Tensor<'bool'>
   /** Default: the tokenizer's. */
@@ -135,14 +138,19 @@ export class Tokenizer implements Disposable {
    */
   async encode(images: Images, options: EncodeOptions = {}): Promise<Tensor<'float32'>> {
     checkImages(images, this.config.imageSize)
+    const batch = images.shape[0] as number
     const { sample = false, seed = 0, firstIndex = 0, mask, precision = this.precision } = options
     checkPrecision(precision)
     natural('seed', seed)
     natural('firstIndex', firstIndex)
-    const expected = `[${images.shape[0]}, ${this.patches}]`
+    const { indices = Array.from({ length: batch }, (_, row) => firstIndex + row) } = options
+    if (!Array.isArray(indices)) throw invalidParameter('indices', `an array of ${batch} integers`, indices)
+    if (indices.length !== batch) throw outOfRange('indices', `${batch} of them, one per image`, indices.length)
+    for (const index of indices) natural('indices', index)
+    const expected = `[${batch}, ${this.patches}]`
     if (mask !== undefined && !(mask instanceof Tensor)) throw invalidParameter('mask', `a tensor ${expected}`, mask)
     if (mask && `[${mask.shape.join(', ')}]` !== expected) throw outOfRange('mask', expected, `[${mask.shape}]`)
-    const settings = { precision, sample, seed, firstIndex }
+    const settings = { precision, sample, seed, indices }
     return Tensor.wrap(await native(this.native.encode(images.native, mask?.native ?? null, settings)))
   }
 

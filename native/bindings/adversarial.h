@@ -15,10 +15,4 @@ AdversarialLoss adversarial_loss(const Napi::Value& value, const std::string& na
 /** NativeAugmentation in lib/native/addon.ts. */
 DiffAugmentOptions augment_options(const Napi::Value& value, const std::string& name);
 
-/**
- * diffAugment, adversarialLosses and lecam in lib/native/addon.ts: what a discriminator's training
- * is made of, by itself.
- */
-void define_adversarial_functions(Napi::Env env, Napi::Object exports);
-
 }  // namespace mactok

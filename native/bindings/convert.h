@@ -8,17 +8,20 @@
 
 #include "runtime/autocast.h"
 
-/** JavaScript values to C++ ones. Every function throws a TypeError that names the parameter. */
+/**
+ * Converts JavaScript values to C++ ones. Every function throws a TypeError that names the
+ * parameter.
+ */
 namespace mactok::convert {
 
 [[noreturn]] void invalid(Napi::Env env, const std::string& name, const std::string& expected);
 
 double number(const Napi::Value& value, const std::string& name);
 int64_t integer(const Napi::Value& value, const std::string& name);
-int64_t count(const Napi::Value& value, const std::string& name,
-              int64_t least);  // an integer from `least`
-uint64_t index(const Napi::Value& value,
-               const std::string& name);  // a non-negative integer, or −1 for the whole batch
+/** An integer of at least `least`. */
+int64_t count(const Napi::Value& value, const std::string& name, int64_t least);
+/** A non-negative integer, or −1 for the whole batch. */
+uint64_t index(const Napi::Value& value, const std::string& name);
 bool boolean(const Napi::Value& value, const std::string& name);
 std::string string(const Napi::Value& value, const std::string& name);
 Napi::Object object(const Napi::Value& value, const std::string& name);

@@ -13,11 +13,6 @@ class DiscriminatorHandle : public ModelHandle<DiscriminatorHandle, Discriminato
 
   static void define(Napi::Env env, Napi::Object exports);
   using ModelHandle::ModelHandle;
-
- private:
-  Napi::Value logits(const Napi::CallbackInfo& info);
-  Napi::Value judge(const Napi::CallbackInfo& info);
-  Napi::Value tell(const Napi::CallbackInfo& info);
 };
 
 }  // namespace mactok

@@ -19,16 +19,17 @@ void Environment::attach(Napi::Env env) {
 Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
 Environment::Environment(Napi::Env env)
-    // Asked first, because LibTorch sets a thread's count up when it is first asked.
+    // First, because LibTorch initialises a thread's count on the first query.
     : threads(at::get_num_threads()),
       loop_(Napi::ThreadSafeFunction::New(env, Napi::Function(), "mactok", 0, 1)) {
   loop_.Unref(env);
 #ifdef _OPENMP
-  // A team of this thread beside the engine's would be more threads than cores, and libgomp would then put both to sleep after every
-  // loop: a training step takes 15 % longer.
+  // A team of this thread beside the engine's would make more threads than cores. libgomp would
+  // then put both to sleep after every loop, and a training step would take 15 % longer.
   omp_set_num_threads(1);
 #endif
-  // Hooks run last in, first out: this one before the thread-safe function's own, so that no job posts to a closed loop.
+  // Hooks run last in, first out: this one runs before the thread-safe function's own, so that no
+  // job posts to a closed loop.
   napi_add_env_cleanup_hook(
       env, [](void* self) { static_cast<Environment*>(self)->close(); }, this);
 }
@@ -55,12 +56,13 @@ void Environment::submit(Napi::Env env, at::Device device, Engine::Job job) {
 void Environment::post(std::unique_ptr<Completion> completion) {
   const auto deliver = [this](Napi::Env env, Napi::Function, Completion* data) {
     const std::unique_ptr<Completion> owned(data);
-    if (env == nullptr) return;  // the environment is going away
+    // The environment is being torn down.
+    if (env == nullptr) return;
     if (--pending_ == 0) loop_.Unref(env);
     try {
       owned->complete(env);
-    } catch (
-        const Napi::Error&) {  // a worker is being terminated: nobody awaits this promise any more
+    } catch (const Napi::Error&) {
+      // A worker is being terminated, and nobody awaits this promise any more.
     }
   };
   Completion* data = completion.release();

@@ -13,18 +13,20 @@
 
 namespace mactok {
 
-/** What travels back to the JavaScript thread when a job is done. */
+/** The result of a job on its way back to the JavaScript thread. */
 struct Completion {
   virtual ~Completion() = default;
   virtual void complete(Napi::Env env) = 0;
 };
 
 /**
- * Everything that belongs to one JavaScript environment (the main thread or a worker): its engines, its way back to its event
- * loop, its classes, and its memory counters. Nothing of the addon is static.
+ * What belongs to one JavaScript environment (the main thread or a worker): its engines, the way
+ * back to its event loop, its classes, and its memory counters. Shared by all environments of the
+ * process are only the engines' registry, the CPU allocator, the profiler and libmactok_cuda.
  *
- * The event loop stays alive while promises are pending and only then. On teardown and on `process.exit` queued work is dropped
- * and running work is waited for: LibTorch's statics must not be destroyed under it.
+ * Only pending promises keep the event loop alive. On teardown and on `process.exit` queued work is
+ * dropped and running work is waited for, because LibTorch's statics must not be destroyed under
+ * it.
  */
 class Environment {
  public:
@@ -41,19 +43,21 @@ class Environment {
   /** From the engine's thread: completes on the JavaScript thread. */
   void post(std::unique_ptr<Completion> completion);
 
-  /** Threads of LibTorch's operators on the engine; LibTorch's own choice until told. */
+  /** Threads of LibTorch's operators on the engine; by default LibTorch's choice. */
   std::atomic<int> threads;
 
   void define(const std::string& name, Napi::Function constructor);
   Napi::Function constructor(const std::string& name) const;
 
-  /** Handles alive and the unique storages that they share; sizes are reported to V8. */
+  /**
+   * Counts live handles and the bytes of the storages that they share, which are reported to V8.
+   */
   void count(Napi::Env env, const at::Tensor& tensor);
   void uncount(Napi::Env env, const at::Tensor& tensor);
   int64_t tensors() const { return tensors_; }
   int64_t bytes() const { return bytes_; }
 
-  /** Bytes of the networks that handles hold, each network once. */
+  /** Counts the bytes of networks that handles hold, each network once. */
   void count_model(const void* model, int64_t bytes);
   void uncount_model(const void* model, int64_t bytes);
   int64_t model_bytes() const { return model_bytes_; }
@@ -64,7 +68,7 @@ class Environment {
     int64_t bytes = 0;
   };
 
-  /** Drops what is queued, waits for what runs, and takes no more. */
+  /** Drops queued work, waits for running work and accepts no more. */
   void close();
 
   Napi::ThreadSafeFunction loop_;

@@ -21,7 +21,4 @@ Guidance guidance_options(const Napi::Value& value, const std::string& name);
 /** Labels int64 [batch]. Throws a TypeError that names the parameter otherwise. */
 at::Tensor class_labels(const Napi::Value& value, const std::string& name, int64_t batch);
 
-/** flowLosses and flowField: what training and sampling compute at given noise and times. */
-void define_flow_functions(Napi::Env env, Napi::Object exports);
-
 }  // namespace mactok

@@ -3,7 +3,6 @@
 #include "bindings/choice.h"
 #include "bindings/flow.h"
 #include "bindings/tensor.h"
-#include "flow/mixture.h"
 #include "models/lightning_dit.h"
 #include "models/sit.h"
 #include "runtime/device.h"
@@ -60,51 +59,11 @@ Napi::Value create(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value create_mixture(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const auto config = convert::object(info[0], "config");
-    const MixtureOptions options{
-        .latent_shape = convert::shape(config.Get("latentShape"), "latentShape"),
-        .classes = convert::integer(config.Get("classes"), "classes"),
-        .components = convert::integer(config.Get("components"), "components"),
-        .path = path_kind(config.Get("path"), "path")};
-    const auto device = parse_device(convert::string(info[1], "device"));
-    return run(
-        info.Env(), device,
-        [=]() -> std::shared_ptr<Denoiser> {
-          const auto model = std::make_shared<Mixture>(options);
-          model->to(device);
-          return model;
-        },
-        to_generator);
-  });
-}
-
 }  // namespace
 
 void GeneratorHandle::define(Napi::Env env, Napi::Object exports) {
-  define_class(env, {InstanceMethod<&GeneratorHandle::predict>("predict")});
+  define_class(env, {});
   exports.Set("createGenerator", Napi::Function::New(env, create, "createGenerator"));
-  exports.Set("createMixture", Napi::Function::New(env, create_mixture, "createMixture"));
-}
-
-Napi::Value GeneratorHandle::predict(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const auto model = alive(info.Env());
-    const auto device = module_device(*model);
-    const auto latents = TensorHandle::unwrap(info[0], "latents");
-    const auto times = TensorHandle::unwrap(info[1], "times");
-    const auto labels = class_labels(info[2], "labels", latents.size(0));
-    const auto precision = convert::precision(info[3], "precision");
-    return run(
-        info.Env(), device,
-        [=] {
-          const Autocast autocast(device.type(), precision);
-          return model->forward(latents.to(device, at::kFloat), times.to(device, at::kFloat),
-                                labels.to(device));
-        },
-        [](Napi::Env env, const at::Tensor& output) { return TensorHandle::wrap(env, output); });
-  });
 }
 
 }  // namespace mactok

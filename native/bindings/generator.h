@@ -15,9 +15,6 @@ class GeneratorHandle : public ModelHandle<GeneratorHandle, Denoiser> {
 
   static void define(Napi::Env env, Napi::Object exports);
   using ModelHandle::ModelHandle;
-
- private:
-  Napi::Value predict(const Napi::CallbackInfo& info);
 };
 
 }  // namespace mactok

@@ -9,7 +9,9 @@
 namespace mactok {
 namespace {
 
-/** On libuv's thread pool, beside the decoding, so that the engine's thread stays with LibTorch. */
+/**
+ * Resamples on libuv's thread pool, which also decodes, and leaves the engine's thread to LibTorch.
+ */
 class ResampleWorker final : public Napi::AsyncWorker {
  public:
   ResampleWorker(Napi::Env env, Napi::Uint8Array source, int64_t width, int64_t height,
@@ -80,7 +82,8 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
 
   auto worker = std::make_unique<ResampleWorker>(env, source, width, height, target, destination);
   const auto promise = worker->promise();
-  worker.release()->Queue();  // node-addon-api deletes it once its promise has settled
+  // node-addon-api deletes it once its promise has settled.
+  worker.release()->Queue();
   return promise;
 }
 

@@ -13,7 +13,7 @@
 namespace mactok {
 namespace {
 
-/** Whether the CPU multiplies bfloat16 in hardware, which is what makes bf16 pay. */
+/** Whether the CPU multiplies bfloat16 in hardware; without that, bf16 is slower than fp32. */
 bool has_bf16_instructions() {
 #if defined(__x86_64__) && defined(__GNUC__)
   return __builtin_cpu_supports("avx512bf16") != 0;
@@ -22,7 +22,7 @@ bool has_bf16_instructions() {
 #endif
 }
 
-Napi::Value info_of(const Napi::CallbackInfo& info) {
+Napi::Value get_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto status = cuda_status();
   auto cuda = Napi::Object::New(env);
@@ -44,7 +44,7 @@ void set_threads(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).threads = static_cast<int>(count);
 }
 
-Napi::Value memory(const Napi::CallbackInfo& info) {
+Napi::Value get_memory(const Napi::CallbackInfo& info) {
   const auto& environment = Environment::of(info.Env());
   auto result = Napi::Object::New(info.Env());
   result.Set("tensors", static_cast<double>(environment.tensors()));
@@ -53,7 +53,7 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value device_memory_of(const Napi::CallbackInfo& info) {
+Napi::Value get_device_memory(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto device = parse_device(convert::string(info[0], "device"));
     return run(
@@ -74,10 +74,10 @@ Napi::Value device_memory_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void define_info_functions(Napi::Env env, Napi::Object exports) {
-  exports.Set("info", Napi::Function::New(env, info_of, "info"));
+  exports.Set("info", Napi::Function::New(env, get_info, "info"));
   exports.Set("setThreads", Napi::Function::New(env, set_threads, "setThreads"));
-  exports.Set("memory", Napi::Function::New(env, memory, "memory"));
-  exports.Set("deviceMemory", Napi::Function::New(env, device_memory_of, "deviceMemory"));
+  exports.Set("memory", Napi::Function::New(env, get_memory, "memory"));
+  exports.Set("deviceMemory", Napi::Function::New(env, get_device_memory, "deviceMemory"));
 }
 
 }  // namespace mactok

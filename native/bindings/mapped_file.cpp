@@ -9,7 +9,10 @@ namespace {
 
 constexpr const char* kClass = "MappedFile";
 
-/** Copies on libuv's thread pool: a page that has to come from the disk must stall neither JavaScript nor the engine. */
+/**
+ * Copies on libuv's thread pool: reading a page from disk must stall neither JavaScript nor the
+ * engine.
+ */
 class GatherWorker final : public Napi::AsyncWorker {
  public:
   GatherWorker(Napi::Env env, std::shared_ptr<MappedFile> file,
@@ -97,7 +100,8 @@ Napi::Value MappedFileHandle::gather(const Napi::CallbackInfo& info) {
     auto worker =
         std::make_unique<GatherWorker>(info.Env(), file_, std::move(copies), length, destination);
     const auto promise = worker->promise();
-    worker.release()->Queue();  // node-addon-api deletes it once its promise has settled
+    // node-addon-api deletes it once its promise has settled.
+    worker.release()->Queue();
     return promise;
   });
 }

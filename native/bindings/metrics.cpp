@@ -15,7 +15,7 @@ Napi::Value to_handle(Napi::Env env, const at::Tensor& tensor) {
   return TensorHandle::wrap(env, tensor);
 }
 
-/** A tensor argument of so many dimensions. */
+/** A tensor argument with the given number of dimensions. */
 at::Tensor tensor_of(const Napi::Value& value, const std::string& name, int64_t dimensions) {
   const auto tensor = TensorHandle::unwrap(value, name);
   if (tensor.dim() != dimensions) {

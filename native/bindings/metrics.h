@@ -20,7 +20,10 @@ class MomentsHandle : public ModelHandle<MomentsHandle, Moments> {
   Napi::Value covariance(const Napi::CallbackInfo& info);
 };
 
-/** The addon's functions of metrics: structuralSimilarity, frechetDistance, neighbourRadii, inManifold, principalComponents. */
+/**
+ * structuralSimilarity, frechetDistance, neighbourRadii, inManifold and principalComponents in
+ * lib/native/addon.ts.
+ */
 void define_metric_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

@@ -29,10 +29,7 @@ Napi::Value create(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void PerceptualHandle::define(Napi::Env env, Napi::Object exports) {
-  define_class(env, {
-                        InstanceMethod<&PerceptualHandle::distance>("distance"),
-                        InstanceMethod<&PerceptualHandle::gradient>("gradient"),
-                    });
+  define_class(env, {InstanceMethod<&PerceptualHandle::distance>("distance")});
   exports.Set("createPerceptual", Napi::Function::New(env, create, "createPerceptual"));
 }
 
@@ -52,26 +49,6 @@ Napi::Value PerceptualHandle::distance(const Napi::CallbackInfo& info) {
         },
         [](Napi::Env env, const at::Tensor& distance) {
           return TensorHandle::wrap(env, distance);
-        });
-  });
-}
-
-Napi::Value PerceptualHandle::gradient(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const auto lpips = alive(info.Env());
-    const auto device = module_device(*lpips);
-    const auto images = TensorHandle::unwrap(info[0], "images");
-    const auto targets = TensorHandle::unwrap(info[1], "targets");
-    return run(
-        info.Env(), device,
-        [=] {
-          const at::AutoGradMode with_gradients(true);
-          const auto x = to_network_images(images, device).detach().requires_grad_(true);
-          const auto loss = lpips->forward(x, to_network_images(targets, device)).mean();
-          return torch::autograd::grad({loss}, {x})[0];
-        },
-        [](Napi::Env env, const at::Tensor& gradient) {
-          return TensorHandle::wrap(env, gradient);
         });
   });
 }

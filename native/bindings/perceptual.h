@@ -16,7 +16,6 @@ class PerceptualHandle : public ModelHandle<PerceptualHandle, Lpips> {
 
  private:
   Napi::Value distance(const Napi::CallbackInfo& info);
-  Napi::Value gradient(const Napi::CallbackInfo& info);
 };
 
 }  // namespace mactok

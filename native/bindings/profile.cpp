@@ -31,7 +31,9 @@ Napi::Value to_profile(Napi::Env env, const Profile& profile) {
   return result;
 }
 
-/** Between two of the device's jobs, as stopProfile: LibTorch asks that nothing else runs. */
+/**
+ * Starts between two jobs of the device, and stops so: LibTorch requires that nothing else runs.
+ */
 Napi::Value start(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run(info.Env(), device_argument(info), start_profile, to_undefined);

@@ -11,7 +11,7 @@
 
 namespace mactok {
 
-/** The JavaScript error of a C++ exception: `Error` with a `code`. */
+/** Converts a C++ exception to a JavaScript `Error` with a `code`. */
 inline Napi::Error to_error(Napi::Env env, const std::exception_ptr& exception) {
   const auto report = describe(exception);
   auto error = Napi::Error::New(env, report.message);
@@ -19,7 +19,7 @@ inline Napi::Error to_error(Napi::Env env, const std::exception_ptr& exception) 
   return error;
 }
 
-/** Runs a synchronous binding; what it throws becomes a JavaScript exception. */
+/** Runs a synchronous binding and converts its C++ exceptions to JavaScript ones. */
 template <typename Body>
 auto guarded(Napi::Env env, Body body) {
   try {
@@ -32,8 +32,9 @@ auto guarded(Napi::Env env, Body body) {
 }
 
 /**
- * Runs `work` on the device's engine, without gradients unless it asks for them, and returns a promise of what `convert` makes of
- * its result on the JavaScript thread. `work` and `convert` own what they need: JavaScript values never travel.
+ * Runs `work` on the device's engine, without gradients unless it enables them, and returns a
+ * promise of its result, which `convert` turns into a JavaScript value on the JavaScript thread.
+ * `work` and `convert` own what they need; JavaScript values never leave their thread.
  */
 template <typename Work, typename Convert>
 Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
@@ -80,7 +81,7 @@ Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
   return promise;
 }
 
-/** `convert` of jobs without a result. */
+/** The `convert` of jobs without a result. */
 inline Napi::Value to_undefined(Napi::Env env, const std::monostate&) { return env.Undefined(); }
 
 }  // namespace mactok

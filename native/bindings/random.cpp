@@ -12,12 +12,11 @@ namespace {
 using Draw = at::Tensor (*)(uint64_t, std::string_view, uint64_t, uint64_t, int64_t, int64_t);
 
 template <Draw draw>
-Napi::Value drawn(const Napi::CallbackInfo& info) {
+Napi::Value draw_numbers(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto stream = convert::string(info[1], "stream");
-    const auto rows = convert::integer(info[4], "rows");
-    const auto columns = convert::integer(info[5], "columns");
-    if (rows < 0 || columns < 0) convert::invalid(info.Env(), "rows, columns", "counts from 0");
+    const auto rows = convert::count(info[4], "rows", 0);
+    const auto columns = convert::count(info[5], "columns", 0);
     const auto values =
         draw(convert::index(info[0], "seed"), stream, convert::index(info[2], "step"),
              convert::index(info[3], "firstIndex"), rows, columns);
@@ -30,8 +29,8 @@ Napi::Value drawn(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void define_random_functions(Napi::Env env, Napi::Object exports) {
-  exports.Set("uniform", Napi::Function::New(env, drawn<random::uniform>, "uniform"));
-  exports.Set("normal", Napi::Function::New(env, drawn<random::normal>, "normal"));
+  exports.Set("uniform", Napi::Function::New(env, draw_numbers<random::uniform>, "uniform"));
+  exports.Set("normal", Napi::Function::New(env, draw_numbers<random::normal>, "normal"));
 }
 
 }  // namespace mactok

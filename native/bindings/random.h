@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** uniform and normal of lib/native/addon.ts. */
+/** uniform and normal in lib/native/addon.ts. */
 void define_random_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

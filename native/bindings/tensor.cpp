@@ -12,7 +12,10 @@ namespace {
 
 constexpr const char* kClass = "Tensor";
 
-/** Copies a typed array's bytes before it returns: JavaScript may change or detach its buffer. */
+/**
+ * Copies the bytes of a typed array at once, because JavaScript may change or detach its buffer
+ * later.
+ */
 Napi::Value make_tensor(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     if (!info[0].IsTypedArray()) convert::invalid(info.Env(), "data", "a typed array");
@@ -58,6 +61,7 @@ void TensorHandle::define(Napi::Env env) {
                                               InstanceMethod<&TensorHandle::to>("to"),
                                               InstanceMethod<&TensorHandle::slice>("slice"),
                                               InstanceMethod<&TensorHandle::reshape>("reshape"),
+                                              InstanceMethod<&TensorHandle::affine>("affine"),
                                               InstanceMethod<&TensorHandle::dispose>("dispose"),
                                           }));
 }
@@ -156,6 +160,22 @@ Napi::Value TensorHandle::slice(const Napi::CallbackInfo& info) {
 Napi::Value TensorHandle::reshape(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return wrap(info.Env(), alive(info.Env()).reshape(convert::shape(info[0], "shape")));
+  });
+}
+
+Napi::Value TensorHandle::affine(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto tensor = alive(info.Env());
+    const auto scale = unwrap(info[0], "scale");
+    const auto shift = unwrap(info[1], "shift");
+    return run(
+        info.Env(), tensor.device(),
+        [=] {
+          const auto factors = scale.to(tensor.device(), at::kDouble);
+          const auto offsets = shift.to(tensor.device(), at::kDouble);
+          return (tensor.to(at::kDouble) * factors + offsets).to(tensor.scalar_type());
+        },
+        [](Napi::Env env, const at::Tensor& result) { return wrap(env, result); });
   });
 }
 

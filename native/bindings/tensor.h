@@ -12,9 +12,12 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
  public:
   static void define(Napi::Env env);
   static Napi::Value wrap(Napi::Env env, const at::Tensor& tensor);
-  /** The tensor behind an argument; a TypeError names the parameter when it is not one or is disposed. */
+  /**
+   * The tensor of an argument; throws a TypeError that names the parameter if it is none or is
+   * disposed.
+   */
   static at::Tensor unwrap(const Napi::Value& value, const std::string& name);
-  /** As `unwrap`, with null for an undefined tensor. */
+  /** As `unwrap`, but null gives an undefined tensor. */
   static at::Tensor unwrap_optional(const Napi::Value& value, const std::string& name);
 
   explicit TensorHandle(const Napi::CallbackInfo& info);
@@ -29,6 +32,7 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
   Napi::Value to(const Napi::CallbackInfo& info);
   Napi::Value slice(const Napi::CallbackInfo& info);
   Napi::Value reshape(const Napi::CallbackInfo& info);
+  Napi::Value affine(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   const at::Tensor& alive(Napi::Env env) const;
@@ -38,7 +42,7 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
   at::Tensor tensor_;
 };
 
-/** The addon's functions that make tensors: tensor, cat, mapFile. */
+/** tensor and cat in lib/native/addon.ts. */
 void define_tensor_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

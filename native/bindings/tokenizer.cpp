@@ -65,12 +65,26 @@ Napi::Value create(const Napi::CallbackInfo& info) {
   });
 }
 
-/** Draws from the posterior; row i is sample `first_index + i`. */
-at::Tensor draw_latents(const Posterior& posterior, uint64_t seed, uint64_t first_index) {
+/** One index per row. */
+std::vector<uint64_t> sample_indices(const Napi::Value& value, const std::string& name,
+                                     int64_t rows) {
+  const auto list = convert::array(value, name);
+  if (list.Length() != rows) {
+    convert::invalid(value.Env(), name, std::to_string(rows) + " indices, one per image");
+  }
+  std::vector<uint64_t> result;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    result.push_back(convert::index(list.Get(i), name));
+  }
+  return result;
+}
+
+/** Draws from the posterior; the noise of row i is that of sample `indices[i]`. */
+at::Tensor draw_latents(const Posterior& posterior, uint64_t seed,
+                        const std::vector<uint64_t>& indices) {
   if (!posterior.logvar.defined()) return posterior.mean;
   const auto& mean = posterior.mean;  // [B, L, Z]
-  const auto noise =
-      random::normal(seed, "encode", 0, first_index, mean.size(0), mean.size(1) * mean.size(2));
+  const auto noise = random::normal(seed, "encode", 0, indices, mean.size(1) * mean.size(2));
   return mean + (0.5 * posterior.logvar).exp() * noise.to(mean.device()).view_as(mean);
 }
 
@@ -95,7 +109,8 @@ Napi::Value TokenizerHandle::encode(const Napi::CallbackInfo& info) {
     const auto precision = convert::precision(options.Get("precision"), "precision");
     const auto sample = convert::boolean(options.Get("sample"), "sample");
     const auto seed = convert::index(options.Get("seed"), "seed");
-    const auto first_index = convert::index(options.Get("firstIndex"), "firstIndex");
+    const auto indices = sample ? sample_indices(options.Get("indices"), "indices", images.size(0))
+                               : std::vector<uint64_t>();
     return run(
         info.Env(), device,
         [=] {
@@ -103,7 +118,7 @@ Napi::Value TokenizerHandle::encode(const Napi::CallbackInfo& info) {
           const auto posterior =
               model->encode(to_network_images(images, device),
                             mask.defined() ? mask.to(device, at::kBool) : at::Tensor());
-          return sample ? draw_latents(posterior, seed, first_index) : posterior.mean;
+          return sample ? draw_latents(posterior, seed, indices) : posterior.mean;
         },
         [](Napi::Env env, const at::Tensor& latents) { return TensorHandle::wrap(env, latents); });
   });

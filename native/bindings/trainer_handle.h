@@ -111,7 +111,6 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
         Self::InstanceAccessor("ema", &Self::ema, nullptr),
         Self::InstanceMethod("step", &Self::step),
         Self::InstanceMethod("metrics", &Self::metrics),
-        Self::InstanceMethod("gradients", &Self::gradients),
         Self::InstanceMethod("state", &Self::state),
         Self::InstanceMethod("load", &Self::load),
         Self::InstanceMethod("dispose", &Self::dispose),

@@ -1,5 +1,5 @@
-// The part of mactok that loads without LibTorch: it opens LibTorch's libraries by path, so that the addon proper, which
-// carries no path, finds them by name. JavaScript (lib/native/load.ts) decides what to open.
+// The addon that loads without LibTorch: it opens LibTorch's libraries by path, so that the addon
+// proper, which has no path to them, finds them by name. lib/native/load.ts decides what to open.
 
 #include <napi.h>
 
@@ -11,9 +11,10 @@
 namespace {
 
 /**
- * Threads that wait for the next loop spin for some 100 µs instead of libgomp's milliseconds, if nobody has said otherwise: as fast
- * on idle cores, and several times as fast beside other programs, to which a spinning thread leaves no core. libgomp reads this
- * when it is loaded; the environment of child processes stays as it was.
+ * Makes threads spin for about 100 µs while they wait for the next loop, instead of libgomp's
+ * milliseconds, unless the environment says otherwise: as fast on idle cores, and several times as
+ * fast beside other programs, because spinning threads keep cores from them. libgomp reads the
+ * variable when it is loaded; child processes do not inherit it.
  */
 class SpinCount {
  public:

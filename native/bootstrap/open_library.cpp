@@ -10,7 +10,7 @@ namespace mactok {
 
 std::string open_library(const std::string& path) {
 #if defined(_WIN32)
-  // The library's own folder is searched for what it needs.
+  // Dependencies are searched for in the library's own folder.
   if (LoadLibraryExA(path.c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH)) return {};
   return "LoadLibrary failed with error " + std::to_string(GetLastError());
 #else

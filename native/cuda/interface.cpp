@@ -79,11 +79,11 @@ struct Graph {
   bool recording = false;
 };
 
-/** What `second` does from here on waits for what `first` has to do up to here. */
-void in_turn(const c10::cuda::CUDAStream& first, const c10::cuda::CUDAStream& second) {
+/** Makes `stream` wait for the queued work of `before`. */
+void make_wait(const c10::cuda::CUDAStream& stream, const c10::cuda::CUDAStream& before) {
   c10::Event event(c10::DeviceType::CUDA);
-  event.record(first);
-  event.block(second);
+  event.record(before);
+  event.block(stream);
 }
 
 const char* graph_open(int device, void** graph) {
@@ -97,11 +97,11 @@ const char* graph_enter(void* graph, bool record) {
   return guarded([&] {
     auto& self = *static_cast<Graph*>(graph);
     self.outside = c10::cuda::getCurrentCUDAStream(self.side.device_index());
-    in_turn(self.outside, self.side);
+    make_wait(self.side, /*before=*/self.outside);
     c10::cuda::setCurrentCUDAStream(self.side);
     if (!record) return;
     try {
-      // Other threads may go on allocating and copying.
+      // Other threads may continue to allocate and copy.
       self.graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
       self.recording = true;
     } catch (...) {
@@ -122,7 +122,7 @@ const char* graph_leave(void* graph) {
       throw;
     }
     c10::cuda::setCurrentCUDAStream(self.outside);
-    in_turn(self.side, self.outside);
+    make_wait(self.outside, /*before=*/self.side);
   });
 }
 

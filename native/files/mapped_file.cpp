@@ -19,8 +19,9 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
   if (file < 0) fail(std::strerror(errno));
   struct stat status{};
   const bool regular = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
-  // A private writable mapping: LibTorch may be handed the pages as mutable, and the file never changes by it. No swap is set aside
-  // for the writes that never come, so that folders larger than memory can be mapped.
+  // A private writable mapping: tensors on it may be mutable for LibTorch, while the file never
+  // changes. No swap is reserved for the writes that never come, so that files larger than memory
+  // can be mapped.
   void* data = regular ? ::mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_NORESERVE, file, 0)
                        : MAP_FAILED;
@@ -43,7 +44,7 @@ at::Tensor MappedFile::tensor(int64_t offset, at::ScalarType dtype, at::IntArray
   }
   auto* start = static_cast<char*>(data_) + offset;
   const auto options = at::TensorOptions().dtype(dtype);
-  if (offset % item != 0) {  // LibTorch needs aligned elements: copy
+  if (offset % item != 0) {  // LibTorch needs aligned elements
     auto copy = at::empty(shape, options);
     std::memcpy(copy.data_ptr(), start, bytes);
     return copy;

@@ -8,7 +8,7 @@
 
 namespace mactok {
 
-/** A file mapped read-only. Tensors are views on it, and the mapping lives as long as any of them. */
+/** A file mapped read-only. The mapping lives as long as any tensor on it. */
 class MappedFile : public std::enable_shared_from_this<MappedFile> {
  public:
   /** Throws std::invalid_argument with the path when the file cannot be mapped. */
@@ -19,17 +19,27 @@ class MappedFile : public std::enable_shared_from_this<MappedFile> {
 
   int64_t size() const { return size_; }
 
-  /** A view of the bytes from `offset`; throws std::invalid_argument when it would leave the file or is not aligned to the dtype. */
+  /**
+   * The bytes from `offset` as a tensor: a view, or a copy where they are not aligned to the dtype.
+   * Throws std::invalid_argument if they reach beyond the file.
+   */
   at::Tensor tensor(int64_t offset, at::ScalarType dtype, at::IntArrayRef shape);
 
   struct Copy {
-    int64_t from, to;  // in bytes: where a piece lies in the file, and where it goes
+    /** Offsets of a piece in the file and in the destination, in bytes. */
+    int64_t from, to;
   };
 
-  /** Throws std::invalid_argument unless every piece of `length` bytes lies inside the file and in a destination of `capacity`. */
+  /**
+   * Throws std::invalid_argument unless every piece of `length` bytes lies inside the file and in a
+   * destination of `capacity`.
+   */
   void check(const std::vector<Copy>& copies, int64_t length, int64_t capacity) const;
 
-  /** Copies pieces of `length` bytes each, which `check` has passed; pages that are not in memory are waited for. */
+  /**
+   * Copies pieces of `length` bytes each, which must have passed `check`; waits for pages that are
+   * not in memory.
+   */
   void gather(const std::vector<Copy>& copies, int64_t length, uint8_t* destination) const;
 
  private:

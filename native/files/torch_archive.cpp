@@ -11,7 +11,8 @@
 namespace mactok {
 namespace {
 
-constexpr size_t kMethodOffset = 8;  // of the compression method in a record's local header
+/** Of the compression method in a record's local header. */
+constexpr size_t kMethodOffset = 8;
 constexpr const char* kPickle = "data.pkl";
 
 }  // namespace

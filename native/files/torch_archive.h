@@ -8,21 +8,26 @@
 
 namespace mactok {
 
-/** Where the bytes of one record lie, unchanged, in the archive's file. */
+/** Where the bytes of a stored record lie in the archive's file. */
 struct TorchRecord {
   std::string name;
   int64_t offset, size;
 };
 
-/** What `torch.save` writes since PyTorch 1.6: a zip of stored records. Nothing in it is executed or interpreted. */
+/**
+ * What `torch.save` writes since PyTorch 1.6: a zip of stored records. Nothing in it is executed or
+ * interpreted.
+ */
 struct TorchArchive {
   std::vector<TorchRecord> records;
-  std::string pickle;  ///< the bytes of `data.pkl`, their checksum verified
+  /** The bytes of `data.pkl`, whose checksum is verified. */
+  std::string pickle;
 };
 
 /**
- * Reads the directory of an archive and its pickle. Throws std::invalid_argument when it is broken, when a record is compressed (which
- * PyTorch never does) or reaches beyond the file, or when the pickle is longer than max_pickle.
+ * Reads the directory of an archive and its pickle. Throws std::invalid_argument if it is damaged,
+ * if a record is compressed (which PyTorch never does) or reaches beyond the file, or if the pickle
+ * is longer than max_pickle.
  */
 TorchArchive read_torch_archive(const std::string& path, int64_t max_pickle);
 

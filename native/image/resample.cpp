@@ -9,7 +9,8 @@ namespace mactok::image {
 namespace {
 
 constexpr int64_t kChannels = 3;
-constexpr int kFractionBits = 22;  // 32 − 8 bits of a pixel − 2 of head room for overshoot
+/** 32 bits less 8 of a pixel and 2 of headroom for overshoot. */
+constexpr int kFractionBits = 22;
 constexpr int32_t kHalf = 1 << (kFractionBits - 1);
 
 double support(Filter filter) { return filter == Filter::box ? 0.5 : 2.0; }
@@ -23,14 +24,20 @@ double weight(Filter filter, double x) {
   return 0.0;
 }
 
-/** The source pixels that make one output pixel: `count` of them from `first`, counted from the axis' `begin`. */
+/**
+ * The source pixels of one output pixel: `count` of them from `first`, relative to the axis'
+ * `begin`.
+ */
 struct Span {
   int64_t first;
   int64_t count;
   const int32_t* weights;
 };
 
-/** One axis: the spans of a window's outputs, and the sources [begin, begin + extent) that they cover. */
+/**
+ * One axis: the spans of a window's outputs, and the source range [begin, begin + extent) that they
+ * cover.
+ */
 struct Axis {
   int64_t begin;
   int64_t extent;
@@ -39,7 +46,8 @@ struct Axis {
 
   Axis(Filter filter, int64_t source, int64_t scaled, int64_t start, int64_t count) {
     const double scale = static_cast<double>(source) / static_cast<double>(scaled);
-    const double stretch = std::max(scale, 1.0);  // antialiasing: the filter widens when shrinking
+    // Antialiasing: the filter widens when shrinking.
+    const double stretch = std::max(scale, 1.0);
     const double reach = support(filter) * stretch;
     const auto taps = static_cast<size_t>(std::ceil(reach)) * 2 + 1;
     weights.resize(static_cast<size_t>(count) * taps);
@@ -51,7 +59,7 @@ struct Axis {
       const auto end = std::min(static_cast<int64_t>(centre + reach + 0.5), source);
       double sum = 0.0;
       for (int64_t x = first; x < end; ++x) {
-        // Summed in this order, because a box's edges decide on the last bit.
+        // Summed in this order, because a box's edges depend on the last bit.
         const double offset = static_cast<double>(x) - centre + 0.5;
         sum += exact[static_cast<size_t>(x - first)] = weight(filter, offset * (1.0 / stretch));
       }

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "kernels/chunks.h"
 #include "kernels/loops/attention.h"
-#include "kernels/runs.h"
 
 namespace mactok::kernels {
 namespace {
@@ -29,7 +29,7 @@ at::Tensor split(const at::Tensor& x, int64_t part, int64_t parts, int64_t heads
   return out;
 }
 
-/** The other way, into part `part` of x. */
+/** The reverse, into part `part` of x. */
 void join(const at::Tensor& heads_first, int64_t part, int64_t parts, float scale,
           const at::Tensor& x) {
   const int64_t batch = x.size(0), tokens = x.size(1), stride = x.size(2), width = stride / parts;
@@ -60,11 +60,11 @@ struct Attention : torch::autograd::Function<Attention> {
     const auto weights = at::bmm(q, k.transpose(1, 2));  // [B·heads, K, T]
     const int64_t width = weights.size(2);
     with_type(weights, [&]<typename T>(T) {
-      for_runs(weights.size(0) * weights.size(1),
-               [&, x = elements<T>(weights)](int64_t, int64_t begin, int64_t end) {
-                 std::vector<float> scratch(static_cast<size_t>(width));
-                 loops::softmax(x + begin * width, end - begin, width, scratch.data());
-               });
+      for_chunks(weights.size(0) * weights.size(1),
+                 [&, x = elements<T>(weights)](int64_t, int64_t begin, int64_t end) {
+                   std::vector<float> scratch(static_cast<size_t>(width));
+                   loops::softmax(x + begin * width, end - begin, width, scratch.data());
+                 });
     });
     const auto out = at::empty({asked.size(0), asked.size(1), q.size(2) * heads}, asked.options());
     join(at::bmm(weights, v), 0, 1, 1, out);
@@ -90,11 +90,11 @@ struct Attention : torch::autograd::Function<Attention> {
     const auto dweights = at::bmm(dout, v.transpose(1, 2));
     const int64_t row = weights.size(2);
     with_type(weights, [&]<typename T>(T) {
-      for_runs(weights.size(0) * weights.size(1),
-               [&, y = elements<T>(weights), dy = elements<T>(dweights)](int64_t, int64_t begin,
-                                                                         int64_t end) {
-                 loops::softmax_backward<T>(y + begin * row, dy + begin * row, end - begin, row);
-               });
+      for_chunks(weights.size(0) * weights.size(1),
+                 [&, y = elements<T>(weights), dy = elements<T>(dweights)](int64_t, int64_t begin,
+                                                                           int64_t end) {
+                   loops::softmax_backward<T>(y + begin * row, dy + begin * row, end - begin, row);
+                 });
     });
     join(at::bmm(dweights, k), 0, packed ? 3 : 1, scale_of(q), dasked);
     join(at::bmm(dweights.transpose(1, 2), q), parts - 2, parts, 1, dknown);

@@ -1,7 +1,7 @@
 #include "kernels/gelu.h"
 
+#include "kernels/chunks.h"
 #include "kernels/loops/gelu.h"
-#include "kernels/runs.h"
 
 namespace mactok::kernels {
 namespace {
@@ -13,8 +13,8 @@ at::Tensor compute(const at::Tensor& x, bool tanh, bool keep) {
   const auto out = at::empty_like(x);
   with_type(x, [&]<typename T>(T) {
     const auto loop = tanh ? loops::gelu_tanh<T> : loops::gelu<T>;
-    for_runs(x.numel(), [&, from = elements<T>(x), to = elements<T>(out)](int64_t, int64_t begin,
-                                                                          int64_t end) {
+    for_chunks(x.numel(), [&, from = elements<T>(x), to = elements<T>(out)](int64_t, int64_t begin,
+                                                                            int64_t end) {
       loop(from + begin, end - begin, keep, to + begin);
     });
   });
@@ -33,8 +33,8 @@ struct Gelu : torch::autograd::Function<Gelu> {
     const auto dy = gradients[0].contiguous();
     const auto dx = at::empty_like(slope);
     with_type(slope, [&]<typename T>(T) {
-      for_runs(slope.numel(), [&, s = elements<T>(slope), d = elements<T>(dy),
-                               to = elements<T>(dx)](int64_t, int64_t begin, int64_t end) {
+      for_chunks(slope.numel(), [&, s = elements<T>(slope), d = elements<T>(dy),
+                                 to = elements<T>(dx)](int64_t, int64_t begin, int64_t end) {
         loops::product<T>(s + begin, d + begin, end - begin, to + begin);
       });
     });

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "kernels/chunks.h"
 #include "kernels/loops/linear.h"
-#include "kernels/runs.h"
 
 namespace mactok::kernels {
 namespace {
@@ -14,12 +14,12 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/** bfloat16 [M, N] -> contiguous [N, M] of that dtype, in one pass. */
-at::Tensor transposed(const at::Tensor& given, at::ScalarType dtype) {
+/** bfloat16 [M, N] -> contiguous [N, M] of `dtype`, in one pass. */
+at::Tensor transpose(const at::Tensor& given, at::ScalarType dtype) {
   const auto x = given.contiguous();
   const int64_t rows = x.size(0), columns = x.size(1);
   const auto out = at::empty({columns, rows}, x.options().dtype(dtype));
-  // What a part of a block leaves of a cache line, the next part uses.
+  // Blocks small enough that a cache line is used up before it is evicted.
   constexpr int64_t kBlock = 64;
   const int64_t across = at::divup(columns, kBlock), blocks = at::divup(rows, kBlock) * across;
   with_type(out, [&]<typename T>(T) {
@@ -36,27 +36,30 @@ at::Tensor transposed(const at::Tensor& given, at::ScalarType dtype) {
   return out;
 }
 
-/** dyᵀ·x, [M, O] and [M, I] -> float32 [O, I]. The operand is transposed that is less work; with x the result has to be, too. */
+/**
+ * dyᵀ·x: [M, O] and [M, I] -> float32 [O, I]. Transposes the cheaper operand; with x, the result
+ * too.
+ */
 at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
   const int64_t rows = x.size(0), inputs = x.size(1), outputs = dy.size(1);
   if (rows * outputs <= (rows + outputs) * inputs) {
-    return at::mm(transposed(dy, at::kBFloat16), x).to(at::kFloat);
+    return at::mm(transpose(dy, at::kBFloat16), x).to(at::kFloat);
   }
-  return transposed(at::mm(transposed(x, at::kBFloat16), dy), at::kFloat);
+  return transpose(at::mm(transpose(x, at::kBFloat16), dy), at::kFloat);
 }
 
 /** Σ over the rows of contiguous dy [M, O], float32 [O]. */
 at::Tensor bias_gradient(const at::Tensor& dy) {
   const int64_t width = dy.size(1);
-  const auto sums = at::zeros({kRuns, width}, dy.options().dtype(at::kFloat));
-  for_runs(dy.size(0), [&, from = elements<loops::bf16>(dy), to = sums.data_ptr<float>()](
-                           int64_t run, int64_t begin, int64_t end) {
-    loops::add_rows(from + begin * width, end - begin, width, to + run * width);
+  const auto sums = at::zeros({kChunks, width}, dy.options().dtype(at::kFloat));
+  for_chunks(dy.size(0), [&, from = elements<loops::bf16>(dy), to = sums.data_ptr<float>()](
+                             int64_t chunk, int64_t begin, int64_t end) {
+    loops::add_rows(from + begin * width, end - begin, width, to + chunk * width);
   });
-  return sum_of_runs(sums);
+  return sum_chunks(sums);
 }
 
-/** x·weightᵀ + bias by oneDNN, which adds the bias on its way: `at::linear` does so in a pass of its own. */
+/** x·weightᵀ + bias by oneDNN, which adds the bias in the same pass; `at::linear` needs another. */
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   using Signature = at::Tensor(
       const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,

@@ -1,7 +1,7 @@
 #include "kernels/residual.h"
 
+#include "kernels/chunks.h"
 #include "kernels/loops/residual.h"
-#include "kernels/runs.h"
 
 namespace mactok::kernels {
 namespace {
@@ -18,15 +18,15 @@ struct Residual : torch::autograd::Function<Residual> {
     const RowFactors factors(gamma, width);
     const auto out = at::empty_like(x);
     with_type(added, [&]<typename T>(T) {
-      for_runs(
+      for_chunks(
           x.numel() / width,
           [&, from = x.const_data_ptr<float>(), b = elements<T>(added),
            g = gamma.const_data_ptr<float>(),
-           to = out.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
-            loops::residual<T>(from + begin * width, b + begin * width, g + factors.offset(run),
+           to = out.data_ptr<float>()](int64_t chunk, int64_t begin, int64_t end) {
+            loops::residual<T>(from + begin * width, b + begin * width, g + factors.offset(chunk),
                                end - begin, width, to + begin * width);
           },
-          factors.runs());
+          factors.chunks());
     });
     // Of a frozen network's branch only the type is needed.
     context->save_for_backward({given_gamma.requires_grad() ? added : at::Tensor(), gamma});
@@ -46,18 +46,18 @@ struct Residual : torch::autograd::Function<Residual> {
       return {dy, dbranch, at::Tensor()};
     }
     const RowFactors factors(gamma, width);
-    const auto sums = at::zeros({factors.runs(), width}, dy.options());
+    const auto sums = at::zeros({factors.chunks(), width}, dy.options());
     with_type(branch, [&]<typename T>(T) {
-      for_runs(
+      for_chunks(
           dy.numel() / width,
           [&, d = dy.const_data_ptr<float>(), b = elements<T>(branch),
            g = gamma.const_data_ptr<float>(), to = elements<T>(dbranch),
-           s = sums.data_ptr<float>()](int64_t run, int64_t begin, int64_t end) {
+           s = sums.data_ptr<float>()](int64_t chunk, int64_t begin, int64_t end) {
             loops::residual_backward<T>(d + begin * width, b + begin * width,
-                                        g + factors.offset(run), end - begin, width,
-                                        to + begin * width, s + run * width);
+                                        g + factors.offset(chunk), end - begin, width,
+                                        to + begin * width, s + chunk * width);
           },
-          factors.runs());
+          factors.chunks());
     });
     return {dy, dbranch, factors.gradient(sums, gamma.sizes())};
   }

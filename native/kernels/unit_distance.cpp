@@ -1,7 +1,7 @@
 #include "kernels/unit_distance.h"
 
+#include "kernels/chunks.h"
 #include "kernels/loops/unit_distance.h"
-#include "kernels/runs.h"
 
 namespace mactok::kernels {
 namespace {
@@ -21,12 +21,12 @@ struct UnitDistance : torch::autograd::Function<UnitDistance> {
     const int64_t width = found.size(2);
     const auto out = at::empty({found.size(0), found.size(1)}, x.options().dtype(at::kFloat));
     with_type(found, [&]<typename T>(T) {
-      for_runs(out.numel(),
-               [&, a = elements<T>(found), b = elements<T>(wanted), w = elements<float>(weight),
-                to = elements<float>(out)](int64_t, int64_t begin, int64_t end) {
-                 loops::unit_distance<T>(a + begin * width, b + begin * width, w,
-                                         static_cast<float>(eps), end - begin, width, to + begin);
-               });
+      for_chunks(out.numel(),
+                 [&, a = elements<T>(found), b = elements<T>(wanted), w = elements<float>(weight),
+                  to = elements<float>(out)](int64_t, int64_t begin, int64_t end) {
+                   loops::unit_distance<T>(a + begin * width, b + begin * width, w,
+                                           static_cast<float>(eps), end - begin, width, to + begin);
+                 });
     });
     context->save_for_backward({found, wanted, weight});
     context->saved_data["eps"] = eps;
@@ -42,9 +42,9 @@ struct UnitDistance : torch::autograd::Function<UnitDistance> {
     const int64_t width = found.size(2);
     const auto dx = at::empty_like(found);
     with_type(found, [&]<typename T>(T) {
-      for_runs(upstream.numel(), [&, a = elements<T>(found), b = elements<T>(wanted),
-                                  w = elements<float>(weight), u = elements<float>(upstream),
-                                  to = elements<T>(dx)](int64_t, int64_t begin, int64_t end) {
+      for_chunks(upstream.numel(), [&, a = elements<T>(found), b = elements<T>(wanted),
+                                    w = elements<float>(weight), u = elements<float>(upstream),
+                                    to = elements<T>(dx)](int64_t, int64_t begin, int64_t end) {
         loops::unit_distance_backward<T>(a + begin * width, b + begin * width, w, eps, u + begin,
                                          end - begin, width, to + begin * width);
       });

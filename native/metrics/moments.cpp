@@ -5,7 +5,7 @@
 namespace mactok {
 namespace {
 
-/** A root R [D, r] of a covariance, R Rᵀ = Σ, with the r directions that Σ has. */
+/** A root R [D, r] of a covariance of rank r: R Rᵀ = Σ. */
 at::Tensor root(const at::Tensor& covariance) {
   const auto [values, vectors] = at::linalg_eigh(covariance);  // ascending
   const double largest = values[-1].item<double>();
@@ -40,7 +40,7 @@ void Moments::add(const at::Tensor& rows) {
 void Moments::merge(const at::Tensor& other_count, const at::Tensor& other_mean,
                     const at::Tensor& other_scatter) {
   const auto total = count + other_count;
-  // Nothing merged with nothing stays nothing.
+  // Two empty states merge to an empty one, not to NaN.
   const auto part = other_count / total.clamp_min(1);
   const auto delta = other_mean - mean;
   scatter.add_(other_scatter).addr_(delta * count * part, delta);

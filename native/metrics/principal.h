@@ -7,13 +7,19 @@
 namespace mactok {
 
 struct PrincipalComponents {
-  at::Tensor mean;  // [G, D]
-  at::Tensor axes;  // [G, K, D], unit length, largest variance first, the largest entry positive
-  at::Tensor deviations;  // [G, K]
-  at::Tensor scores;      // [G, N, K]
+  /** [G, D] */
+  at::Tensor mean;
+  /** [G, K, D], of unit length, by descending variance, the largest entry positive. */
+  at::Tensor axes;
+  /** [G, K] */
+  at::Tensor deviations;
+  /** [G, N, K] */
+  at::Tensor scores;
 };
 
-/** The K principal components of each of G clouds of points, x [G, N, D]; float32, computed in float64. */
+/**
+ * The first K principal components of each of G clouds, x [G, N, D]: float32, computed in float64.
+ */
 PrincipalComponents principal_components(const at::Tensor& x, int64_t count);
 
 }  // namespace mactok

@@ -21,8 +21,8 @@ std::vector<double> gaussian() {
   return weights;
 }
 
-/** The window's weighted mean where it fits, along both dimensions of images [N, H, W]. */
-at::Tensor blurred(const at::Tensor& x) {
+/** The window's weighted mean wherever it fits into images [N, H, W]. */
+at::Tensor blur(const at::Tensor& x) {
   const auto weights = gaussian();
   auto result = x;
   for (const int64_t dim : {1, 2}) {
@@ -47,12 +47,12 @@ at::Tensor structural_similarity(const at::Tensor& a, const at::Tensor& b) {
   const double c1 = std::pow(.01 * 255, 2);
   const double c2 = std::pow(.03 * 255, 2);
   const auto [x, y] = std::make_pair(planes(a), planes(b));
-  const auto mean_x = blurred(x);
-  const auto mean_y = blurred(y);
+  const auto mean_x = blur(x);
+  const auto mean_y = blur(y);
   const auto product = mean_x * mean_y;
   const auto squares = mean_x.square() + mean_y.square();
-  const auto covariance = blurred(x * y) - product;
-  const auto variances = blurred(x.square() + y.square()) - squares;
+  const auto covariance = blur(x * y) - product;
+  const auto variances = blur(x.square() + y.square()) - squares;
   const auto map = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2));
   return map.view({a.size(0), 3, -1}).mean({1, 2});
 }

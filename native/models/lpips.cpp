@@ -1,6 +1,6 @@
 #include "models/lpips.h"
 
-#include "kernels/runs.h"
+#include "kernels/chunks.h"
 #include "kernels/unit_distance.h"
 #include "nn/constant.h"
 
@@ -52,7 +52,7 @@ at::Tensor unit(const at::Tensor& features) {
 /** The distance of features [B, C, h, w] at each position, [B, h·w]. Gradients reach x only. */
 at::Tensor distance_at_positions(const at::Tensor& x, const at::Tensor& y,
                                  const at::Tensor& weight) {
-  if (kernels::serve(x)) return kernels::unit_distance(x, y, weight, kEps);
+  if (kernels::supports(x)) return kernels::unit_distance(x, y, weight, kEps);
   return ((unit(x) - unit(y)).square() * weight).sum(1).flatten(1);
 }
 

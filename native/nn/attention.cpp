@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "kernels/attention.h"
-#include "kernels/runs.h"
+#include "kernels/chunks.h"
 #include "nn/checkpoint.h"
 #include "nn/rope.h"
 
@@ -62,7 +62,7 @@ at::Tensor Attention::forward(const at::Tensor& x, int64_t keep, const at::Tenso
     kv = qkv_->forward_part(x, width_, 2 * width_);
     qkv = qkv_->forward_part(x.narrow(1, 0, keep), 0, width_);
   }
-  if (needs_backward(qkv) && kernels::serve(x) && !q_norm_ && !rotation.defined()) {
+  if (needs_backward(qkv) && kernels::supports(x) && !q_norm_ && !rotation.defined()) {
     return proj_->forward(all ? kernels::attention(qkv, heads_)
                               : kernels::attention(qkv, kv, heads_));
   }

@@ -1,7 +1,7 @@
 #include "nn/layer_norm.h"
 
+#include "kernels/chunks.h"
 #include "kernels/layer_norm.h"
-#include "kernels/runs.h"
 
 namespace mactok {
 
@@ -15,7 +15,7 @@ at::Tensor LayerNorm::forward(const at::Tensor& x) const {
 }
 
 at::Tensor LayerNorm::for_product(const at::Tensor& x) const {
-  return kernels::serve(x) && x.scalar_type() == at::kFloat
+  return kernels::supports(x) && x.scalar_type() == at::kFloat
              ? kernels::layer_norm(x, weight, bias, eps_)
              : forward(x);
 }

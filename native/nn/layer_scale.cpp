@@ -1,7 +1,7 @@
 #include "nn/layer_scale.h"
 
+#include "kernels/chunks.h"
 #include "kernels/residual.h"
-#include "kernels/runs.h"
 
 namespace mactok {
 
@@ -10,7 +10,7 @@ LayerScale::LayerScale(int64_t width, bool enabled) {
 }
 
 at::Tensor LayerScale::residual(const at::Tensor& x, const at::Tensor& branch) const {
-  if (gamma.defined() && kernels::serve(x) && x.scalar_type() == at::kFloat &&
+  if (gamma.defined() && kernels::supports(x) && x.scalar_type() == at::kFloat &&
       branch.scalar_type() == kernels::product_type()) {
     return kernels::residual(x, branch, gamma);
   }

@@ -2,8 +2,8 @@
 
 #include <ATen/autocast_mode.h>
 
+#include "kernels/chunks.h"
 #include "kernels/linear.h"
-#include "kernels/runs.h"
 #include "nn/pixels.h"
 
 namespace mactok {
@@ -41,7 +41,7 @@ bool suits_convolution(const at::Tensor& x) {
 /** cast: the weight in autocast's dtype, if it was kept. */
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                    const std::optional<at::Tensor>& cast) {
-  if (autocasts(x) && kernels::serve(x)) return kernels::linear(x, weight, bias, cast);
+  if (autocasts(x) && kernels::supports(x)) return kernels::linear(x, weight, bias, cast);
   if (suits_convolution(x)) {
     const auto kernel = weight.unsqueeze(-1).unsqueeze(-1);  // [O, I, 1, 1]
     return from_pixels(at::conv2d(to_pixels(x), kernel, bias), x);
@@ -62,7 +62,7 @@ Linear::Linear(int64_t inputs, int64_t outputs)
 
 std::optional<at::Tensor> Linear::cast(const at::Tensor& x) const {
   // Elsewhere autocast casts and caches a weight that trains, so that it gets a gradient.
-  if (!autocasts(x) || (records_gradient(x, weight) && !kernels::serve(x))) return std::nullopt;
+  if (!autocasts(x) || (records_gradient(x, weight) && !kernels::supports(x))) return std::nullopt;
   const auto dtype = at::autocast::get_autocast_dtype(x.device().type());
   const auto version = weight._version();
   if (!cast_.defined() || cast_.scalar_type() != dtype || cast_.device() != weight.device() ||

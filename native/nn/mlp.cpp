@@ -1,7 +1,7 @@
 #include "nn/mlp.h"
 
+#include "kernels/chunks.h"
 #include "kernels/gelu.h"
-#include "kernels/runs.h"
 
 namespace mactok {
 namespace {
@@ -9,7 +9,7 @@ namespace {
 /** [..., hidden] -> [..., hidden], or [..., hidden / 2] for SwiGLU. */
 at::Tensor activate(const at::Tensor& x, Mlp kind) {
   if (kind != Mlp::swiglu) {
-    if (kernels::serve(x)) return kernels::gelu(x, kind == Mlp::gelu_tanh);
+    if (kernels::supports(x)) return kernels::gelu(x, kind == Mlp::gelu_tanh);
     return at::gelu(x, kind == Mlp::gelu ? "none" : "tanh");
   }
   const auto halves = x.chunk(2, -1);

@@ -1,8 +1,8 @@
 #include "nn/modulation.h"
 
+#include "kernels/chunks.h"
 #include "kernels/layer_norm.h"
 #include "kernels/residual.h"
-#include "kernels/runs.h"
 
 namespace mactok {
 
@@ -14,7 +14,7 @@ Modulation::Modulation(int64_t width, const ModulationOptions& options)
 std::vector<BranchModulation> Modulation::forward(const at::Tensor& condition) const {
   auto all = linear_->forward(at::silu(condition)).unsqueeze(1);
   // Our kernels take float32, and one conversion is cheaper than one per vector.
-  if (kernels::serve(all)) all = all.to(at::kFloat);
+  if (kernels::supports(all)) all = all.to(at::kFloat);
   const auto vectors = all.chunk(vectors_, -1);
   auto next = vectors.begin();
   std::vector<BranchModulation> result(static_cast<size_t>(options_.branches));
@@ -27,7 +27,7 @@ std::vector<BranchModulation> Modulation::forward(const at::Tensor& condition) c
 }
 
 at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch) {
-  if (kernels::serve(x) && x.scalar_type() == at::kFloat &&
+  if (kernels::supports(x) && x.scalar_type() == at::kFloat &&
       branch.scalar_type() == kernels::product_type()) {
     return kernels::residual(x, branch, gate.to(at::kFloat));
   }
@@ -36,7 +36,7 @@ at::Tensor gated(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& 
 
 at::Tensor modulated_norm(const at::Tensor& x, const BranchModulation& by) {
   constexpr double kEps = 1e-6;
-  if (kernels::serve(x) && x.scalar_type() == at::kFloat) {
+  if (kernels::supports(x) && x.scalar_type() == at::kFloat) {
     return kernels::layer_norm(x, by.scale.to(at::kFloat) + 1, by.shift.to(at::kFloat), kEps);
   }
   return modulate(at::layer_norm(x.to(at::kFloat), {x.size(-1)}, {}, {}, kEps), by);

@@ -4,13 +4,14 @@
 
 namespace mactok {
 
-/** tf32: float32, but CUDA devices round what they multiply to 11 bits; elsewhere the same as fp32. */
+/** tf32: float32, but CUDA devices round factors to 11 bits; elsewhere the same as fp32. */
 enum class Precision { fp32, tf32, bf16 };
 
 /**
- * How one device type computes while it lives: bf16 is LibTorch's autocast, fp32 and tf32 say how CUDA multiplies float32 (LibTorch's
- * own default would let convolutions round). Autocast is thread-local: each job, and each function that runs again in a backward
- * pass, makes its own. The cache of cast weights is cleared when the outermost one ends.
+ * Sets the precision of a device type for a scope: bf16 is LibTorch's autocast; fp32 and tf32
+ * decide how CUDA multiplies float32 (by LibTorch's default convolutions would round). Autocast is
+ * thread-local, so each job, and each function that is recomputed in a backward pass, opens its own
+ * scope. The cache of cast weights is cleared when the outermost scope ends.
  */
 class Autocast {
  public:
@@ -19,7 +20,7 @@ class Autocast {
   Autocast(const Autocast&) = delete;
   Autocast& operator=(const Autocast&) = delete;
 
-  /** How this thread computes on that device type. */
+  /** The precision of this thread on the device type. */
   static Precision current(at::DeviceType device);
 
  private:

@@ -24,17 +24,20 @@ namespace mactok {
 namespace {
 
 constexpr size_t kAlignment = 64, kPage = 4096;
-/** Blocks up to this size are powers of two, each with a list of its own. */
+/** Blocks up to this size are rounded up to powers of two, with a free list for each. */
 constexpr size_t kLargestSmall = size_t{32} << 10;
-constexpr size_t kMostSmall = size_t{16} << 20;  // bytes that these lists hold
-/** What larger blocks are cut from. Of a segment only what was in use once is in memory. */
+/** The most bytes that these lists cache. */
+constexpr size_t kMostSmall = size_t{16} << 20;
+/** Larger blocks are split from segments of this size, of which only used pages are resident. */
 constexpr size_t kSegment = size_t{1} << 30;
 
-/** What stands before a tensor's bytes. */
+/** Precedes a tensor's bytes. */
 struct alignas(kAlignment) Header {
-  size_t size;  // of the block, itself included
+  /** Of the block, with this header. */
+  size_t size;
 };
 
+/** The CPU allocator: splits and coalesces free blocks. */
 class Cache final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
@@ -101,7 +104,7 @@ class Cache final : public c10::Allocator {
     c10::free_cpu(header);
   }
 
-  /** From the smallest range that is large enough. */
+  /** Splits a block from the smallest free range that is large enough. */
   Header* take(size_t size) {
     const std::lock_guard lock(mutex_);
     auto found = by_size_.lower_bound({size, nullptr});
@@ -115,7 +118,7 @@ class Cache final : public c10::Allocator {
     return new (begin) Header{size};
   }
 
-  /** Back to the free ranges, as one with its neighbours. */
+  /** Returns a block to the free ranges, coalesced with its neighbours. */
   void give(Header* header) {
     const std::lock_guard lock(mutex_);
     auto* begin = reinterpret_cast<char*>(header);
@@ -154,7 +157,7 @@ class Cache final : public c10::Allocator {
     void* segment = nullptr;
     try {
       segment = c10::alloc_cpu(size);
-    } catch (const c10::Error&) {  // where address space is limited
+    } catch (const c10::Error&) {  // the address space is limited
       segment = c10::alloc_cpu(size = least);
     }
 #ifdef __linux__
@@ -164,7 +167,7 @@ class Cache final : public c10::Allocator {
   }
 
 #ifdef __linux__
-  /** On the whole pages of a range. */
+  /** Calls madvise on the whole pages of a range. */
   static void advise(char* begin, size_t size, int advice) {
     const auto address = reinterpret_cast<uintptr_t>(begin);
     const auto first = (address + kPage - 1) / kPage * kPage,
@@ -176,7 +179,8 @@ class Cache final : public c10::Allocator {
   std::mutex mutex_;
   std::array<std::vector<Header*>, std::countr_zero(kLargestSmall) + 1> small_;
   size_t cached_small_ = 0;
-  std::map<char*, size_t> free_;  // ranges of segments by where they begin
+  /** The free ranges, by address and by size. */
+  std::map<char*, size_t> free_;
   std::set<std::pair<size_t, char*>> by_size_;
 };
 
@@ -187,7 +191,7 @@ Cache* Cache::instance = nullptr;
 void cache_cpu_memory() {
   static std::once_flag once;
   std::call_once(once, [] {
-    // Never deleted: tensors may outlive everything else.
+    // Never deleted, because tensors may outlive everything else.
     Cache::instance = new Cache;
     c10::SetCPUAllocator(Cache::instance, /*priority=*/1);
   });

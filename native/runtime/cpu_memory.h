@@ -3,14 +3,17 @@
 namespace mactok {
 
 /**
- * Makes LibTorch keep freed blocks for the next tensor: the system would have to fault them in again every step. Those above 32 KiB
- * are cut from segments of 1 GiB and become one range with free neighbours, so that what is held is about what was in use at once.
- * Smaller ones, of which it holds 16 MiB, would have malloc split and merge its aligned blocks thousands of times a step. Once a
- * process.
+ * Replaces LibTorch's CPU allocator by one that caches freed blocks, whose pages would otherwise be
+ * faulted in again in every step. Blocks above 32 KiB are split from segments of 1 GiB and
+ * coalesced with free neighbours when freed, so that little more is reserved than was active at
+ * once. Of smaller blocks it caches up to 16 MiB: malloc would split and merge them thousands of
+ * times per step. Takes effect once per process.
  */
 void cache_cpu_memory();
 
-/** Gives the memory of freed blocks back to the system (Linux). The next tensors fault it in again. */
+/**
+ * Returns the memory of cached blocks to the system (Linux). The next tensors fault it in again.
+ */
 void release_free_cpu_memory();
 
 }  // namespace mactok

@@ -21,8 +21,8 @@ const CudaInterface* open_cuda_library() {
   Dl_info self{};
   if (!dladdr(reinterpret_cast<const void*>(&open_cuda_library), &self)) return nullptr;
   const auto path = std::filesystem::path(self.dli_fname).replace_filename("libmactok_cuda.so");
-  void* library = dlopen(
-      path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: LibTorch stays as long as the process
+  // Never closed: LibTorch stays as long as the process.
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) return nullptr;
   using Entry = const CudaInterface* (*)();
   const auto entry = reinterpret_cast<Entry>(dlsym(library, "mactok_cuda"));
@@ -32,7 +32,7 @@ const CudaInterface* open_cuda_library() {
 #endif
 }
 
-/** libmactok_cuda beside the addon, or nullptr where it or CUDA is missing. */
+/** libmactok_cuda, or nullptr if it or CUDA is missing. */
 const CudaInterface* cuda_library() {
   static const CudaInterface* const library = open_cuda_library();
   return library;
@@ -79,7 +79,8 @@ CudaGraph::Scope::Scope(CudaGraph& graph, bool record)
 
 CudaGraph::Scope::~Scope() noexcept(false) {
   const char* problem = graph_.cuda_.graph_leave(graph_.graph_);
-  if (std::uncaught_exceptions() == unwinding_) check(problem);  // else the first error tells more
+  // While another exception unwinds the stack, that one says more.
+  if (std::uncaught_exceptions() == unwinding_) check(problem);
 }
 
 void CudaGraph::replay() { check(cuda_.graph_replay(graph_)); }
@@ -88,7 +89,7 @@ std::shared_ptr<CudaGraph> open_cuda_graph(at::Device device) {
   const auto* cuda = cuda_library();
   if (!cuda) {
     throw std::runtime_error(
-        "CUDA graphs need libmactok_cuda beside the addon: npm run build:cuda makes it");
+        "CUDA graphs need libmactok_cuda beside the addon: `npm run build:cuda` builds it");
   }
   return std::make_shared<CudaGraph>(*cuda, device);
 }

@@ -10,19 +10,19 @@
 
 namespace mactok {
 
-/** A CUDA device's memory; nothing for the CPU, and where libmactok_cuda is not beside the addon. */
+/** A CUDA device's memory; none for the CPU, and without libmactok_cuda beside the addon. */
 std::optional<CudaMemory> device_memory(at::Device device);
 
 /**
- * A host tensor on the device: through pinned memory on a side stream where libmactok_cuda is beside the addon, else by LibTorch's
- * own copy. The tensor itself when it is there already.
+ * Copies a host tensor to the device: through pinned memory on a side stream with libmactok_cuda,
+ * else by LibTorch's own copy. Returns the tensor itself if it is there already.
  */
 at::Tensor upload(const at::Tensor& tensor, at::Device device);
 
 /** Replaces each defined tensor by `upload` of it. */
 void upload_all(const std::vector<at::Tensor*>& tensors, at::Device device);
 
-/** A CUDA graph, and the stream on which it is recorded. */
+/** A CUDA graph and its stream. */
 class CudaGraph {
  public:
   CudaGraph(const CudaInterface& cuda, at::Device device);
@@ -30,7 +30,10 @@ class CudaGraph {
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
 
-  /** While it lives, the thread's work goes to the graph's stream: recorded instead of run, if `record`. Throws where it ends badly. */
+  /**
+   * Sends the thread's work to the graph's stream; with `record` it is recorded instead of run. Its
+   * destructor throws if recording failed.
+   */
   class Scope {
    public:
     Scope(CudaGraph& graph, bool record);
@@ -43,7 +46,7 @@ class CudaGraph {
     int unwinding_;
   };
 
-  /** Starts what was recorded, on the current stream. */
+  /** Launches the recorded work on the current stream. */
   void replay();
 
  private:
@@ -51,7 +54,7 @@ class CudaGraph {
   void* graph_ = nullptr;
 };
 
-/** Throws where libmactok_cuda is not beside the addon. */
+/** Throws without libmactok_cuda beside the addon. */
 std::shared_ptr<CudaGraph> open_cuda_graph(at::Device device);
 
 }  // namespace mactok

@@ -6,10 +6,13 @@
 
 namespace mactok {
 
-/** Parses `cpu`, `cuda` or `cuda:1`; throws std::invalid_argument when LibTorch has no such device here. */
+/**
+ * Parses `cpu`, `cuda` or `cuda:1`; throws std::invalid_argument if this machine has no such
+ * device.
+ */
 at::Device parse_device(const std::string& name);
 
-/** Whether LibTorch can use a CUDA device here, and why not. */
+/** The number of CUDA devices that LibTorch can use, and why there are none. */
 struct CudaStatus {
   int64_t devices;
   std::string reason;

@@ -52,7 +52,8 @@ void Engine::loop(at::Device device) {
       running_ = entry.owner;
       lock.unlock();
       entry.job();
-      entry.job = nullptr;  // what the job holds is freed before it counts as done
+      // Frees what the job holds before it counts as done.
+      entry.job = nullptr;
       lock.lock();
     }
     running_ = nullptr;

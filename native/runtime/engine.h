@@ -12,10 +12,11 @@
 namespace mactok {
 
 /**
- * The thread that runs a device's LibTorch work, first in first out.
+ * The thread that runs a device's LibTorch work, first in, first out.
  *
- * One engine a device and process, shared by all JavaScript environments (worker threads): the registry behind `acquire` is the
- * only state of the process. The thread ends when the last environment lets go of it.
+ * There is one engine per device and process, shared by all JavaScript environments (the main
+ * thread and worker threads); `acquire` keeps them in a registry of the process. The thread ends
+ * when the last environment releases its engine.
  */
 class Engine {
  public:
@@ -28,10 +29,10 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /** Queues a job, which must not throw. `owner` names the environment that it belongs to. */
+  /** Queues a job, which must not throw. `owner` identifies its environment. */
   void submit(const void* owner, Job job);
 
-  /** Drops the owner's queued jobs and returns once none of its jobs is running. */
+  /** Drops the owner's queued jobs and waits until none of its jobs is running. */
   void cancel(const void* owner);
 
  private:

@@ -5,9 +5,11 @@
 
 namespace mactok {
 
-/** What JavaScript hears of a C++ exception: a code and the first line of the message. */
+/** A C++ exception as JavaScript sees it. */
 struct ErrorReport {
-  std::string code;  // INVALID_ARGUMENT, OUT_OF_MEMORY, LIBTORCH or NATIVE
+  /** INVALID_ARGUMENT, OUT_OF_MEMORY, LIBTORCH or NATIVE. */
+  std::string code;
+  /** The first line of the exception's message. */
   std::string message;
 };
 

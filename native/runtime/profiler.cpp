@@ -41,7 +41,7 @@ class Recorder {
   Profile profile_;
 };
 
-/** LibTorch's callbacks are plain functions, so what they write to is the process's. */
+/** LibTorch's callbacks are plain functions, so the recorder is global to the process. */
 struct Active {
   std::mutex mutex;
   std::shared_ptr<Recorder> recorder;
@@ -53,7 +53,7 @@ Active& active() {
   return instance;
 }
 
-/** Keeps its recorder: an operation may end after the recording. */
+/** Owns its recorder, because an operation may end after the recording. */
 struct Begun : at::ObserverContext {
   std::shared_ptr<Recorder> recorder;
   int64_t begin = 0;
@@ -79,7 +79,7 @@ void ended(const at::RecordFunction& function, at::ObserverContext* context) {
 void start_profile() {
   {
     const std::lock_guard lock(active().mutex);
-    if (active().recorder) throw std::runtime_error("A profile is being taken already");
+    if (active().recorder) throw std::runtime_error("A profile is already being recorded");
     active().recorder = std::make_shared<Recorder>();
   }
   active().handle = at::addGlobalCallback(
@@ -95,7 +95,7 @@ Profile stop_profile() {
     recorder = std::move(active().recorder);
     active().recorder = nullptr;
   }
-  if (!recorder) throw std::runtime_error("No profile is being taken");
+  if (!recorder) throw std::runtime_error("No profile is being recorded");
   at::removeCallback(active().handle);
   return recorder->take();
 }

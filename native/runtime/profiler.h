@@ -11,11 +11,11 @@
 
 namespace mactok {
 
-/** Names of our own spans begin so; all others are LibTorch's. */
+/** Our own spans begin with these; all others are LibTorch's. */
 constexpr const char* kStepSpan = "step";
 constexpr const char* kPhasePrefix = "phase:";
 
-/** A numbered step, which a profile is cut by. Costs a thread-local look-up where nobody profiles. */
+/** A numbered step of a profile. Without a profiler it costs a thread-local look-up. */
 class StepSpan {
  public:
   explicit StepSpan(uint64_t number) : guard_(at::RecordScope::USER_SCOPE) {
@@ -26,13 +26,14 @@ class StepSpan {
   at::RecordFunction guard_;
 };
 
-/** What a step is doing, from here to the next phase or to the end of the block. */
+/** A phase of a step, up to the next phase or the end of the scope. */
 class Phase {
  public:
   explicit Phase(const char* name) { next(name); }
 
   void next(const char* name) {
-    guard_.emplace(at::RecordScope::USER_SCOPE);  // ends the one before
+    // Ends the phase before.
+    guard_.emplace(at::RecordScope::USER_SCOPE);
     if (guard_->isActive()) guard_->before(kPhasePrefix + std::string(name));
   }
 
@@ -40,24 +41,27 @@ class Phase {
   std::optional<at::RecordFunction> guard_;
 };
 
-/** What was recorded: names, and spans that refer to them. */
+/** A recording: names, and spans that refer to them by index. */
 struct Profile {
   struct Span {
     uint32_t name, thread;
-    int64_t number;      // of a step; else −1 or LibTorch's own
-    int64_t begin, end;  // ns since the profile's start
+    /** Of a step; else −1 or LibTorch's sequence number. */
+    int64_t number;
+    /** In ns since the start of the profile. */
+    int64_t begin, end;
   };
   std::vector<std::string> names;
   std::vector<Span> spans;
 };
 
 /**
- * Records every operation, autograd node and phase of all threads by LibTorch's record functions. Host time: a CUDA operation counts
- * for as long as it takes to launch. One at a time in a process.
+ * Starts recording every operation, autograd node and phase of all threads through LibTorch's
+ * record functions. Spans are host time: of a CUDA operation, the time to launch it. One profile at
+ * a time per process.
  */
 void start_profile();
 
-/** Ends the recording. A span that is still open is left out. */
+/** Stops recording. Open spans are skipped. */
 Profile stop_profile();
 
 }  // namespace mactok

@@ -7,8 +7,8 @@
 namespace mactok {
 
 /**
- * Counts a write to each tensor that LibTorch did not see. Who keeps something derived from one, as layers do of their weights,
- * knows by the count that it is old.
+ * Bumps the version of tensors that were written without LibTorch's knowledge, so that values
+ * derived from them, such as the layers' cached casts of weights, are recognised as outdated.
  */
 inline void count_writes(const std::vector<at::Tensor>& tensors) {
   for (const auto& tensor : tensors) tensor.unsafeGetTensorImpl()->bump_version();

@@ -1,6 +1,6 @@
 #include "train/ema.h"
 
-#include "kernels/lists.h"
+#include "kernels/foreach.h"
 
 namespace mactok {
 

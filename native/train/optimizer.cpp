@@ -2,7 +2,7 @@
 
 #include <ATen/ops/_fused_adamw.h>
 
-#include "kernels/lists.h"
+#include "kernels/foreach.h"
 #include "runtime/written.h"
 
 namespace mactok {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { NativeGenerator, NativeSamplerConfig } from '../../lib/native/addon.js'
+import type { NativeSamplerConfig } from '../../lib/native/addon.js'
 import {
   diffusionConfig,
   flowConfig,
@@ -12,12 +12,13 @@ import {
 } from '../support/generator.js'
 import { absoluteError, Golden } from '../support/golden.js'
 import { device, floats, native, tensor } from '../support/native.js'
+import type { TestingGenerator } from '../support/testing-addon.js'
 
 // Three Gaussians in the plane, whose velocity is known; their end points and evaluations are torchdiffeq's.
 const golden = new Golden('mixture')
 const everything = (count: number) => labels(new Array(count).fill(3))
 
-let mixture: NativeGenerator
+let mixture: TestingGenerator
 
 const { threads } = native().info()
 afterAll(() => native().setThreads(threads))
@@ -199,7 +200,7 @@ describe('guidance', () => {
     const weak = await goldenMixture(golden)
     const state = weak.state()
     await weak.load({ ...state, deviations: native().tensor(Float32Array.of(1, 1, 1), 'float32', [3], device) })
-    const end = async (model: NativeGenerator, guidance: object) =>
+    const end = async (model: TestingGenerator, guidance: object) =>
       sample(model, classes, { config: { steps: 1 }, guidance, start })
     const [good, worse] = [(await end(mixture, {})).latents, (await end(weak, {})).latents]
     const { latents, progress } = await end(mixture, { scale: 2, weak })

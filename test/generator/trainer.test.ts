@@ -1,12 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import type {
-  NativeFlowBatch,
-  NativeFlowTrainer,
-  NativeFlowTrainerConfig,
-  NativeState
-} from '../../lib/native/addon.js'
+import type { NativeFlowBatch, NativeFlowTrainerConfig, NativeState } from '../../lib/native/addon.js'
 import { flowConfig, generatorConfig, labels } from '../support/generator.js'
 import { device, native, readState } from '../support/native.js'
+import type { TestingFlowTrainer } from '../support/testing-addon.js'
 
 const config = (changes: Partial<NativeFlowTrainerConfig> = {}): NativeFlowTrainerConfig => ({
   seed: 3,
@@ -24,7 +20,7 @@ const config = (changes: Partial<NativeFlowTrainerConfig> = {}): NativeFlowTrain
 async function create(
   changes: Partial<NativeFlowTrainerConfig> = {},
   model = generatorConfig()
-): Promise<NativeFlowTrainer> {
+): Promise<TestingFlowTrainer> {
   const make = () => native().createGenerator(model, device, 17)
   return native().createFlowTrainer(await make(), await make(), config(changes))
 }
@@ -39,18 +35,18 @@ const slice = ({ latents, labels }: NativeFlowBatch, start: number, end: number)
   labels: labels.slice(start, end)
 })
 
-const run = async (trainer: NativeFlowTrainer, from: number, to: number, parts: NativeFlowBatch[]) => {
+const run = async (trainer: TestingFlowTrainer, from: number, to: number, parts: NativeFlowBatch[]) => {
   for (let step = from; step < to; step++) await trainer.step(parts, { step, lr: 1e-3 })
 }
 
-const everything = async (trainer: NativeFlowTrainer) =>
+const everything = async (trainer: TestingFlowTrainer) =>
   Object.fromEntries(
     await Promise.all(
       Object.entries(trainer.state()).map(async ([group, state]) => [group, await readState(state)] as const)
     )
   )
 
-async function copies(trainer: NativeFlowTrainer): Promise<Record<string, NativeState>> {
+async function copies(trainer: TestingFlowTrainer): Promise<Record<string, NativeState>> {
   const groups = Object.entries(trainer.state()).map(async ([group, state]) => {
     const entries = Object.entries(state).map(async ([name, value]) => {
       const copy = native().tensor(new Uint8Array(await value.read()), value.dtype, value.shape, device)

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import type { NativeFlowConfig, NativeGenerator, NativeTensor } from '../../lib/native/addon.js'
+import type { NativeFlowConfig, NativeTensor } from '../../lib/native/addon.js'
 import { diffusionConfig, flowConfig, goldenGenerator, sample } from '../support/generator.js'
 import { absoluteError, Golden, relativeError } from '../support/golden.js'
 import { floats, native, tensor } from '../support/native.js'
+import type { TestingGenerator } from '../support/testing-addon.js'
 
 // willisma/SiT's transport on a tiny 1-D SiT (test/golden/transport.safetensors).
 const golden = new Golden('transport')
@@ -10,7 +11,7 @@ const named = (prefix: string) => [...golden.tensors.keys()].filter((key) => key
 const path = (name: string) => name.toLowerCase() as NativeFlowConfig['path']
 const get = (key: string): NativeTensor => tensor(golden.get(key))
 
-let generator: NativeGenerator
+let generator: TestingGenerator
 
 beforeAll(async () => {
   generator = await goldenGenerator(golden, { latentShape: [6, 4], width: 32, depth: 1, heads: 2 })

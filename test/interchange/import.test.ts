@@ -13,7 +13,8 @@ import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { readSafetensors } from '../../lib/weights/reader.js'
 import { writeSafetensors } from '../../lib/weights/writer.js'
 import { GOLDEN, Golden, relativeError } from '../support/golden.js'
-import { device, tensor } from '../support/native.js'
+import { device, native, tensor } from '../support/native.js'
+import type { TestingGenerator } from '../support/testing-addon.js'
 
 let folder: string
 beforeAll(async () => {
@@ -44,7 +45,8 @@ const tensorOf = (golden: Golden, key: string): Tensor<'float32'> => Tensor.wrap
 async function predict(generator: Generator, golden: Golden): Promise<Float32Array> {
   const [x, t] = [tensorOf(golden, 'x'), tensorOf(golden, 't')]
   const y = tensor(golden.get('y'))
-  const output = await generator.native.predict(x.native, t.native, y, 'fp32')
+  const network = generator.native as TestingGenerator
+  const output = await network.predict(x.native, t.native, y, 'fp32')
   return new Float32Array(await output.read())
 }
 
@@ -125,11 +127,10 @@ test('an imported network with the opposite direction of time gives the negated 
   const golden = new Golden('sit_1d')
   const out = path.join(folder, 'sit_1d')
   using generator = await Generator.load(out, { device })
-  const { addon } = await import('../../lib/native/load.js')
   const diffusion = { form: 'sigma', norm: 1, lastStep: 'mean', lastStepSize: 0.04 } as const
   const y = tensor(golden.get('y'))
   const t = golden.floats('t')[0] as number
-  const field = await addon().flowField(
+  const field = await native().flowField(
     generator.native,
     generator.config.flow,
     diffusion,

@@ -2,6 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { LatentStatistics } from '../../lib/latents/index.js'
 import { ChannelAccumulator } from '../../lib/latents/statistics.js'
+import { tensor } from '../../lib/tensor/tensor.js'
+import { device } from '../support/native.js'
 
 describe('normalising and denormalising', () => {
   test('tokens have channels on the last axis', () => {
@@ -48,6 +50,14 @@ describe('normalising and denormalising', () => {
         }
       )
     )
+  })
+
+  test('denormalises a tensor on its device to the very same values', async () => {
+    const statistics = new LatentStatistics([0.1, -2.3, 7e-5], [0.37, 0, 12.9], [2, 3])
+    const latents = Float32Array.from({ length: 60 }, (_, i) => Math.sin(i) * 10 ** (i % 9))
+    const onDevice = await statistics.denormaliseTensor(tensor(latents, [10, 2, 3], { device }))
+    expect(onDevice.shape).toEqual([10, 2, 3])
+    expect(await onDevice.data()).toEqual(statistics.denormalise(latents))
   })
 
   test('survives JSON', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import type { NativeState, NativeTensor, NativeTokenizerTrainer } from '../../lib/native/addon.js'
+import type { NativeState, NativeTensor } from '../../lib/native/addon.js'
 import { adversarialTrainer, full, perceptual, plain } from '../support/adversary.js'
 import { relativeError } from '../support/golden.js'
 import { device, floats, native, randomImages, readState, tokenizerConfig, trainerConfig } from '../support/native.js'
+import type { TestingTokenizerTrainer } from '../support/testing-addon.js'
 
 const weights = { reconstruction: 1, kl: 1e-4, alignment: 0.3, adversarial: 0.2 }
 const options = (step: number, changes: Partial<typeof weights> = {}) => ({
@@ -10,13 +11,13 @@ const options = (step: number, changes: Partial<typeof weights> = {}) => ({
   lr: 2e-3,
   weights: { ...weights, ...changes }
 })
-const everything = async (trainer: NativeTokenizerTrainer) =>
+const everything = async (trainer: TestingTokenizerTrainer) =>
   Object.fromEntries(
     await Promise.all(
       Object.entries(trainer.state()).map(async ([group, state]) => [group, await readState(state)] as const)
     )
   )
-const copy = async (trainer: NativeTokenizerTrainer): Promise<Record<string, NativeState>> => {
+const copy = async (trainer: TestingTokenizerTrainer): Promise<Record<string, NativeState>> => {
   const groups: Record<string, NativeState> = {}
   for (const [group, state] of Object.entries(trainer.state())) {
     groups[group] = {}
@@ -36,7 +37,7 @@ const bare = {
 const autoencoder = { bottleneck: 'ae' } as const
 
 describe('before the discriminator starts', () => {
-  test('nothing of it is computed', async () => {
+  test('computes nothing of it', async () => {
     const { trainer, discriminator } = await adversarialTrainer(full)
     const before = await readState(discriminator.state())
     await trainer.step([randomImages(5, 4, 16)], options(0, { adversarial: 0 }))
@@ -46,7 +47,7 @@ describe('before the discriminator starts', () => {
     expect(await readState(discriminator.state())).toEqual(before)
   })
 
-  test('the tokenizer trains as without one', async () => {
+  test('trains the tokenizer as without one', async () => {
     const images = randomImages(5, 4, 16)
     const { trainer } = await adversarialTrainer(full)
     const alone = (await adversarialTrainer(full)).trainer
@@ -80,16 +81,16 @@ describe('an adversarial step', () => {
     const images = randomImages(5, 4, 16)
     // The same discriminator by itself, on the reconstructions before the step.
     const other = await adversarialTrainer(plain, bare, autoencoder)
-    const encoding = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
+    const encoding = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
     const latents = await other.trainer.tokenizer.encode(images, null, encoding)
     const fake = await other.trainer.tokenizer.decode(latents, 'fp32')
     const noCrop = { coin: 1, top: 0, left: 0 }
-    await other.discriminator.judge(fake, 'hinge', noCrop)
-    const told = await other.discriminator.tell(images, fake, 'hinge', noCrop)
+    await other.discriminator.generatorPass(fake, 'hinge', noCrop)
+    const gradients = await other.discriminator.discriminatorPass(images, fake, 'hinge', noCrop)
 
     await trainer.step([images], options(0))
     const state = await readState(trainer.state().discriminator_optimizer as NativeState)
-    for (const [name, gradient] of Object.entries(told)) {
+    for (const [name, gradient] of Object.entries(gradients)) {
       if (!name.startsWith('gradient.')) continue
       // Adam's first moment after one step is 0.1 times the gradient; the loss is weighted by 0.2.
       const expected = (await floats(gradient)).map((value) => 0.1 * 0.2 * value)
@@ -118,7 +119,7 @@ describe('an adversarial step', () => {
     }
   })
 
-  test('its gradients() leave the discriminator as it was', async () => {
+  test('gradients() do not change the discriminator', async () => {
     const { trainer } = await adversarialTrainer(full)
     await trainer.step([randomImages(5, 4, 16)], options(0))
     const before = await everything(trainer)
@@ -128,7 +129,7 @@ describe('an adversarial step', () => {
 
   test("the adaptive weight is the ratio of the terms' gradients at the last layer", async () => {
     const images = randomImages(5, 4, 16)
-    const norm = async (trainer: NativeTokenizerTrainer, changes: Partial<typeof weights>) => {
+    const norm = async (trainer: TestingTokenizerTrainer, changes: Partial<typeof weights>) => {
       const none = { reconstruction: 0, kl: 0, alignment: 0, adversarial: 0 }
       const gradients = await trainer.gradients([images], options(0, { ...none, ...changes }))
       return Math.hypot(...(await floats(gradients['to_pixels.weight'] as NativeTensor)))
@@ -157,9 +158,9 @@ describe('an adversarial step', () => {
     expect(average).toBeCloseTo(0.001 * (metrics.logitsReal as number), 6)
   })
 
-  test('resumes bit for bit, discriminator, its optimiser and LeCAM included', async () => {
+  test('resumes bit-exactly, with discriminator, its optimiser and LeCAM', async () => {
     const images = randomImages(8, 4, 16)
-    const run = async (trainer: NativeTokenizerTrainer, from: number, to: number) => {
+    const run = async (trainer: TestingTokenizerTrainer, from: number, to: number) => {
       for (let step = from; step < to; step++) await trainer.step([images], options(step))
     }
     const whole = (await adversarialTrainer(full)).trainer
@@ -174,7 +175,7 @@ describe('an adversarial step', () => {
     expect(await everything(second)).toEqual(await everything(whole))
   })
 
-  test('that is not finite changes nothing, and names the terms', async () => {
+  test('with a non-finite loss changes nothing and names the terms', async () => {
     const { trainer } = await adversarialTrainer(full)
     await trainer.step([randomImages(5, 4, 16)], options(0))
     await trainer.metrics()
@@ -191,7 +192,7 @@ describe('an adversarial step', () => {
   })
 })
 
-test('the perceptual term adds its gradients, and is not computed at weight 0', async () => {
+test('the perceptual term adds its gradients and is not computed at weight 0', async () => {
   const tokenizer = await native().createTokenizer(tokenizerConfig(autoencoder), device, 21)
   const trainer = await native().createTokenizerTrainer(tokenizer, null, trainerConfig(bare), {
     perceptual: await perceptual()
@@ -215,7 +216,7 @@ test('the perceptual term adds its gradients, and is not computed at weight 0', 
   expect((await trainer.metrics()).perceptual).toBeUndefined()
 })
 
-test('decoder fine-tuning writes neither encoder nor posterior, nor their averages', async () => {
+test('decoder fine-tuning changes neither encoder nor posterior, nor their averages', async () => {
   const decoderOnly = { ...bare, decoderOnly: true }
   const { trainer } = await adversarialTrainer(full, decoderOnly)
   const before = await everything(trainer)

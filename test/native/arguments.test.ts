@@ -120,7 +120,7 @@ describe('wrong arguments of the native layer throw and never crash', () => {
 
   test('tokenizers', async () => {
     const model = (await addon.createTokenizer(tokenizerConfig(), device, 0)) as Anything
-    const options = { precision: 'fp32', sample: true, seed: 0, firstIndex: 0 }
+    const options = { precision: 'fp32', sample: true, seed: 0, indices: [0, 1] }
     const latents = addon.tensor(new Float32Array(24), 'float32', [2, 4, 3], device)
     await attack('encode', (...values) => model.encode(...values), [small(), null, options])
     await attackFields('encode.options', options, (changed) => model.encode(small(), null, changed))
@@ -133,7 +133,7 @@ describe('wrong arguments of the native layer throw and never crash', () => {
   })
 
   test('configurations', async () => {
-    // Sizes that are only too large are left out: they are honest requests for memory.
+    // Sizes that are merely too large are not tried: they are valid requests for memory.
     await attack('createTokenizer', (...values) => addon.createTokenizer(...(values as [never, never, never])), [
       tokenizerConfig(),
       device,
@@ -165,7 +165,7 @@ describe('wrong arguments of the native layer throw and never crash', () => {
     const model = (await addon.createTokenizer(tokenizerConfig(), device, 0)) as Anything
     const images = small()
     images.dispose()
-    const options = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 }
+    const options = { precision: 'fp32', sample: false, seed: 0, indices: [] }
     await expect((async () => model.encode(images, null, options))()).rejects.toThrow('disposed')
     model.dispose()
     await expect((async () => addon.createTokenizerTrainer(model, null, trainerConfig()))()).rejects.toThrow('disposed')

@@ -22,7 +22,7 @@ describe('DiffAugment agrees with PyTorch', () => {
     expect(relativeError(await floats(result.gradient as never), golden.floats(`${name}.gradient`))).toBeLessThan(1e-6)
   })
 
-  test('and without policies changes nothing', async () => {
+  test('and changes nothing without policies', async () => {
     const [images, strengths] = ['images', 'strengths'].map((key) => tensor(golden.get(key)))
     const result = await native().diffAugment(images as never, none, strengths as never, null)
     expect(await floats(result.images)).toEqual(golden.floats('images'))

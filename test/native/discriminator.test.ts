@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import type { NativeDiscriminator, NativeState } from '../../lib/native/addon.js'
+import type { NativeState } from '../../lib/native/addon.js'
 import { Golden, relativeError } from '../support/golden.js'
 import { device, floats, native, tensor, tensors, vit } from '../support/native.js'
+import type { TestingDiscriminator } from '../support/testing-addon.js'
 
 // DinoDisc of continuous_tokenizer with random weights; in training mode: fake (generator), real, fake (discriminator).
 const golden = new Golden('discriminator')
@@ -9,7 +10,7 @@ const noCrop = { coin: 0.9, top: 0, left: 0 }
 const backbone = vit({ width: 32, depth: 12, mlp: 'gelu_tanh', layerScale: null })
 const config = { vit: backbone, patchSize: 16, inputSize: 224, levels: [2, 5, 8, 11], kernel: 9 }
 
-async function create(changes: Partial<typeof config> = {}): Promise<NativeDiscriminator> {
+async function create(changes: Partial<typeof config> = {}): Promise<TestingDiscriminator> {
   const discriminator = await native().createDiscriminator({ ...config, ...changes }, device, 0)
   const ours = ([name]: [string, unknown]) => !/x_scale|x_shift|num_batches_tracked/.test(name)
   await discriminator.load(tensors(Object.fromEntries(Object.entries(golden.under('w.')).filter(ours))))
@@ -30,15 +31,15 @@ async function differences(
   return found
 }
 
-describe('the discriminator agrees with the reference over three calls in a row', () => {
-  let discriminator: NativeDiscriminator
-  let generator: Awaited<ReturnType<NativeDiscriminator['judge']>>
-  let told: NativeState
+describe('the discriminator agrees with the reference over three consecutive passes', () => {
+  let discriminator: TestingDiscriminator
+  let generator: Awaited<ReturnType<TestingDiscriminator['generatorPass']>>
+  let judged: NativeState
   beforeAll(async () => {
     discriminator = await create()
     const [real, fake] = [tensor(golden.get('real')), tensor(golden.get('fake'))]
-    generator = await discriminator.judge(fake, 'hinge', noCrop)
-    told = await discriminator.tell(real, fake, 'hinge', noCrop)
+    generator = await discriminator.generatorPass(fake, 'hinge', noCrop)
+    judged = await discriminator.discriminatorPass(real, fake, 'hinge', noCrop)
   })
 
   test("in the generator's logits and gradient", async () => {
@@ -47,14 +48,14 @@ describe('the discriminator agrees with the reference over three calls in a row'
   })
 
   test("in the discriminator's logits and loss", async () => {
-    expect(relativeError(await floats(told.real as never), golden.floats('d_logits_real'))).toBeLessThan(1e-5)
-    expect(relativeError(await floats(told.fake as never), golden.floats('d_logits_fake'))).toBeLessThan(1e-5)
-    expect(relativeError(await floats(told.loss as never), golden.floats('d_hinge'))).toBeLessThan(1e-5)
+    expect(relativeError(await floats(judged.real as never), golden.floats('d_logits_real'))).toBeLessThan(1e-5)
+    expect(relativeError(await floats(judged.fake as never), golden.floats('d_logits_fake'))).toBeLessThan(1e-5)
+    expect(relativeError(await floats(judged.loss as never), golden.floats('d_hinge'))).toBeLessThan(1e-5)
   })
 
   test("in every gradient of the heads' parameters", async () => {
     const gradients = Object.fromEntries(
-      Object.entries(told).map(([name, value]) => [name.replace('gradient.', ''), value])
+      Object.entries(judged).map(([name, value]) => [name.replace('gradient.', ''), value])
     )
     const expected = Object.entries(golden.under('grad.'))
     // The norm after it takes away what such a bias adds: its gradient is rounding noise around 0.
@@ -70,13 +71,13 @@ describe('the discriminator agrees with the reference over three calls in a row'
     expect(await differences(discriminator.state(), golden.under('after.'), 1e-5)).toEqual({})
   })
 
-  test('and moves no buffer outside training', async () => {
+  test('and changes no buffer outside training', async () => {
     await discriminator.logits(tensor(golden.get('real')), noCrop, 'fp32')
     expect(await differences(discriminator.state(), golden.under('after.'), 1e-5)).toEqual({})
   })
 })
 
-describe('images larger than the backbone takes', () => {
+describe('images larger than the input of the backbone', () => {
   // The same images, each pixel four times or beside noise: a crop or an area resize finds the small ones again.
   const side = 224
   const small = () =>
@@ -117,7 +118,7 @@ describe('images larger than the backbone takes', () => {
   })
 })
 
-test('a fresh discriminator has unit singular vectors, norms of 1 and 0, and depends on the seed', async () => {
+test('a new discriminator has unit singular vectors and neutral norms, and depends on the seed', async () => {
   const make = async (seed: number) => {
     const {
       'heads.0.1.fn.0.weight_u': u,

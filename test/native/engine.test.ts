@@ -2,11 +2,11 @@ import { describe, expect, test } from '@jest/globals'
 import { native as awaitNative } from '../../lib/native/errors.js'
 import { device, floats, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
 
-const encoding = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
+const encoding = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0))
 
 describe('the engine', () => {
-  test('leaves the event loop alone while it computes', async () => {
+  test('does not block the event loop while it computes', async () => {
     const wide = { encoder: vit({ width: 192, depth: 6 }), decoder: vit({ width: 192, depth: 1, cls: false }) }
     const model = await native().createTokenizer(tokenizerConfig({ imageSize: 64, ...wide }), device, 0)
     const images = randomImages(0, 32, 64)
@@ -28,7 +28,7 @@ describe('the engine', () => {
     expect(longest).toBeLessThan(took / 2)
   })
 
-  test('works first in, first out', async () => {
+  test('runs jobs first in, first out', async () => {
     const model = await native().createTokenizer(tokenizerConfig(), device, 0)
     const images = randomImages(0, 2, 16)
     const order: number[] = []
@@ -46,7 +46,7 @@ describe('the engine', () => {
     expect(new Set(await floats(handle))).toEqual(new Set([0.5]))
   })
 
-  test('hands out results that training accepts', async () => {
+  test('returns results that training accepts', async () => {
     const model = await native().createTokenizer(tokenizerConfig(), device, 0)
     const config = trainerConfig({ alignment: { local: false, global: false }, masking: { target: 'none' } })
     const trainer = await native().createTokenizerTrainer(model, null, config)
@@ -56,7 +56,7 @@ describe('the engine', () => {
     expect((await trainer.metrics()).skipped).toBe(0)
   })
 
-  test('serves two trainers at once, each as if it were alone', async () => {
+  test('runs two trainers at once, each as if alone', async () => {
     const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
     const create = async () =>
       native().createTokenizerTrainer(await native().createTokenizer(tokenizerConfig(), device, 4), null, config)
@@ -73,7 +73,7 @@ describe('the engine', () => {
     expect(await Promise.all(pair.map(train))).toEqual([expected, expected])
   })
 
-  test('runs a model on after its handle is disposed with work in flight', async () => {
+  test('finishes work in flight after the handle of its model is disposed', async () => {
     const model = (await native().createTokenizer(tokenizerConfig(), device, 0)) as Awaited<
       ReturnType<ReturnType<typeof native>['createTokenizer']>
     > & { dispose(): void }
@@ -86,7 +86,7 @@ describe('the engine', () => {
 })
 
 describe('a tensor', () => {
-  test('is disposed once and for all, alone', async () => {
+  test('can be disposed repeatedly, without effect on other handles', async () => {
     const whole = native().tensor(Float32Array.of(1, 2, 3, 4), 'float32', [2, 2], device)
     const view = whole.slice(1, 2)
     whole.dispose()
@@ -148,7 +148,7 @@ describe('a tensor', () => {
 })
 
 describe('failures', () => {
-  test("LibTorch's are MactokErrors with a code and the first line of the message", async () => {
+  test('of LibTorch are MactokErrors with a code and the first line of the message', async () => {
     const model = await native().createTokenizer(tokenizerConfig(), device, 0)
     const latents = native().tensor(new Float32Array(10), 'float32', [2, 5], device)
     const error = await awaitNative(model.decode(latents, 'fp32')).catch((thrown: Error) => thrown)
@@ -180,12 +180,12 @@ describe('failures', () => {
     expect((await trainer.metrics()).gradNorm).toBeCloseTo(gradNorm as number, 6)
   })
 
-  test('an unknown device is refused with the names that are known', () => {
+  test('of an unknown device list the known names', () => {
     expect(() => native().tensor(new Float32Array(1), 'float32', [1], 'gpu')).toThrow(/cpu, cuda or cuda:<index>/)
     expect(() => native().tensor(new Float32Array(1), 'float32', [1], 'cuda:999999')).toThrow(/device/i)
   })
 
-  test('an allocation that cannot be is an error', async () => {
+  test('of an impossible allocation are errors', async () => {
     const one = native().tensor(new Float32Array(1), 'float32', [1], device)
     expect(() => native().tensor(new Float32Array(1), 'float32', [2 ** 50], device)).toThrow()
     expect(() => one.reshape([2 ** 50])).toThrow()

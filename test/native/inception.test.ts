@@ -43,7 +43,7 @@ describeWith(folder, "FID's Inception agrees with pytorch-fid", () => {
     expect(absoluteError(values, golden.floats('pool'))).toBeGreaterThan(1e-2)
   })
 
-  test('in bf16 to what bfloat16 can say', async () => {
+  test('in bf16 to the precision of bfloat16', async () => {
     const { pool } = await inception.features(tensor(golden.get('images')), 'pytorch', 'bf16')
     expect(relativeError(await floats(pool), golden.floats('pool'))).toBeLessThan(5e-2)
   })

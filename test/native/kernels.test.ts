@@ -75,7 +75,7 @@ describe.each(Object.entries(cases))('the fused %s', (name, make) => {
     }
   })
 
-  test.each(precisions(name))('gives NaN for NaN, %s', async (precision) => {
+  test.each(precisions(name))('returns NaN for NaN, %s', async (precision) => {
     const { inputs, upstream } = make()
     const [first, ...rest] = inputs as [NativeTensor, ...NativeTensor[]]
     const broken = native().tensor(

@@ -39,13 +39,13 @@ function fakeLibTorch(version: string): string {
 }
 
 describe('loading the addon', () => {
-  test('finds LibTorch and tells where it came from', () => {
+  test('finds LibTorch and reports where it came from', () => {
     const origin = run('return load.libtorchOrigin()')
     expect(origin).toMatchObject({ folder: libtorch, version: '2.15.0' })
     expect(run('return typeof load.addon().info().cpuCapability')).toBe('string')
   })
 
-  test('a missing LibTorch is told with what was tried and the ways out', () => {
+  test('reports a missing LibTorch with the places that were tried and the fixes', () => {
     const { code, message } = run('load.addon()', { LIBTORCH: '', MACTOK_CACHE: folder })
     expect(code).toBe('ERR_NATIVE_LOAD')
     expect(message.split('\n')).toEqual([
@@ -56,13 +56,13 @@ describe('loading the addon', () => {
     ])
   })
 
-  test('another version of LibTorch is refused, both named', () => {
+  test('refuses another version of LibTorch and names both', () => {
     const { code, message } = run('load.addon()', { LIBTORCH: fakeLibTorch('2.14.0') })
     expect(code).toBe('ERR_NATIVE_LOAD')
     expect(message).toContain(`${folder} is LibTorch 2.14.0, but mactok was built against 2.15.0`)
   })
 
-  test('a second LibTorch in the process is refused, both named', () => {
+  test('refuses a second LibTorch in the process and names both', () => {
     if (process.platform !== 'linux') return console.log('skipped: copies libc10.so')
     const copy = join(folder, 'libc10.so')
     cpSync(join(libtorch, 'lib', 'libc10.so'), copy)
@@ -70,11 +70,11 @@ describe('loading the addon', () => {
       find.loadBootstrap(find.findBuild()).open(${JSON.stringify(copy)})
       load.addon()`)
     expect(code).toBe('ERR_NATIVE_LOAD')
-    expect(message).toContain(`Another LibTorch is in this process already: ${copy}`)
+    expect(message).toContain(`Another LibTorch is already loaded in this process: ${copy}`)
     expect(message).toContain(join(libtorch, 'lib', 'libtorch_cpu.so'))
   })
 
-  test('the same LibTorch through a link is no other one', () => {
+  test('accepts the same LibTorch through a link', () => {
     expect(run('return load.libtorchOrigin().version', { LIBTORCH: fakeLibTorch('2.15.0') })).toBe('2.15.0')
   })
 })

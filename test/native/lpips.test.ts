@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { NativePerceptual } from '../../lib/native/addon.js'
 import { openLpips } from '../../lib/weights/lpips.js'
 import { loadInto } from '../../lib/weights/state.js'
 import { absoluteError, Golden, relativeError } from '../support/golden.js'
 import { device, floats, native, tensor } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
+import type { TestingPerceptual } from '../support/testing-addon.js'
 
 // lpips 0.1.4 in float64 on photographs (test/golden/perceptual.py).
 const golden = new Golden('perceptual')
@@ -14,7 +14,7 @@ const pairs = () => [tensor(golden.get('images')), tensor(golden.get('targets'))
 describe.each(['vgg', 'alex'] as const)('LPIPS (%s)', (network) => {
   const folder = join(WEIGHTS, `lpips-${network}`)
   describeWith(folder, 'agrees with the lpips package', () => {
-    let lpips: NativePerceptual
+    let lpips: TestingPerceptual
     beforeAll(async () => {
       const checkpoint = await openLpips(folder)
       expect(checkpoint.network).toBe(network)
@@ -34,12 +34,12 @@ describe.each(['vgg', 'alex'] as const)('LPIPS (%s)', (network) => {
       expect(relativeError(gradient, golden.floats(`${network}.gradient`))).toBeLessThan(1e-4)
     })
 
-    test('in bf16 to what bfloat16 can say', async () => {
+    test('in bf16 to the precision of bfloat16', async () => {
       const distance = await floats(await lpips.distance(...pairs(), 'bf16'))
       expect(relativeError(distance, golden.floats(`${network}.distance`))).toBeLessThan(3e-2)
     })
 
-    test('finds no distance between equal images, and a finite gradient of black ones', async () => {
+    test('gives equal images a distance of 0 and black ones a finite gradient', async () => {
       const [images] = pairs()
       expect(Math.max(...(await floats(await lpips.distance(images, images, 'fp32'))))).toBe(0)
       const black = native().tensor(new Float32Array(3 * 64 * 64).fill(-1), 'float32', [1, 3, 64, 64], device)

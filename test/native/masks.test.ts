@@ -61,13 +61,13 @@ describe('mask ratios', () => {
 })
 
 describe('masks', () => {
-  test('random ones hide every patch equally often', async () => {
+  test('that are random hide every patch equally often', async () => {
     const rows = await draw(masking({ minRatio: 0.5, maxRatio: 0.5 }), 4000, 16)
     const frequencies = Array.from({ length: 16 }, (_, i) => rows.filter((row) => row[i]).length / rows.length)
     for (const frequency of frequencies) expect(Math.abs(frequency - 0.5)).toBeLessThan(5 * Math.sqrt(0.25 / 4000))
   })
 
-  test('half of them are semantic', async () => {
+  test('are semantic for half of the images', async () => {
     const config = masking({ minRatio: 0.25, maxRatio: 0.25, semantic: 0.5 })
     const mask = await bytes(await native().imageMask(config, ramp(2000, 64), 1, 0, 0, 2000, 64))
     const semantic = Array.from({ length: 2000 }, (_, i) => mask.subarray(i * 64, i * 64 + 16).every(Boolean)).filter(
@@ -102,7 +102,7 @@ describe('masks', () => {
 test('evaluation never masks: encoding is the mean of the unmasked image, whatever the training drew', async () => {
   const model = await native().createTokenizer(tokenizerConfig(), device, 3)
   const images = randomImages(2, 4, 16)
-  const options = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
+  const options = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
   const encode = async (mask: Parameters<typeof model.encode>[1]) => floats(await model.encode(images, mask, options))
   const whole = await encode(null)
   const { mean } = await model.posterior(images, 'fp32')

@@ -3,7 +3,7 @@ import { device, native, randomImages, tokenizerConfig, trainerConfig, vit } fro
 
 const megabytes = () => process.memoryUsage.rss() / 2 ** 20
 
-test('a trainer that is disposed of gives its memory back', async () => {
+test('disposing a trainer returns its memory to the system', async () => {
   const shape = vit({ width: 256, depth: 8 })
   const model = await native().createTokenizer(tokenizerConfig({ encoder: shape, decoder: shape }), device, 1)
   const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })

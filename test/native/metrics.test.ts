@@ -29,7 +29,7 @@ test("SSIM agrees with scikit-image's in Wang's convention", async () => {
   expect(await ssim(images('ssim.a'), images('ssim.a'))).toEqual([1, 1, 1])
 })
 
-test('SSIM refuses images below its window, and those of two sizes', async () => {
+test('SSIM refuses images smaller than its window or of different sizes', async () => {
   const image = (side: number) => facade(new Uint8Array(side * side * 3), [1, side, side, 3])
   await expect(ssim(image(8), image(8))).rejects.toThrow('of at least 11 × 11 pixels')
   await expect(ssim(image(12), image(16))).rejects.toThrow('images [B, H, W, 3]')
@@ -47,7 +47,7 @@ test('the Fréchet distance agrees with pytorch-fid for fewer rows than dimensio
   expect(Math.abs(await frechetDistance(a, a))).toBeLessThan(1e-9)
 })
 
-test('moments do not depend on batches, can be merged, and be taken up again', async () => {
+test('moments do not depend on batches, and can be merged and resumed', async () => {
   const whole = await moments('real', 60, 60)
   const parts = await moments('real', 20, 20)
   const rest = await Moments.create(WIDTH, device)
@@ -78,7 +78,7 @@ test('precision and recall agree with brute force, whatever the block', async ()
   expect(expected.precision).toBeLessThan(0.9)
 })
 
-test('precision and recall of too few images, or stopped, say so', async () => {
+test('precision and recall report too few images and an abort', async () => {
   const real = wrapped('real')
   await expect(precisionRecall(real, real.slice(0, 3))).rejects.toThrow('features of more than 3 images')
   await expect(precisionRecall(real, real, { k: 0 })).rejects.toThrow(RangeError)
@@ -86,7 +86,7 @@ test('precision and recall of too few images, or stopped, say so', async () => {
   await expect(precisionRecall(real, real, { signal })).rejects.toMatchObject({ code: 'ERR_ABORTED' })
 })
 
-test("the Inception score has ADM's splits, and can be taken up again", () => {
+test("the Inception score has ADM's splits and can be resumed", () => {
   const predictions = golden.floats('predictions')
   const score = new InceptionScore(6, 15)
   score.add(predictions.subarray(0, 6 * 19))
@@ -126,7 +126,7 @@ test('principal components are those of the covariance, largest first', async ()
   expect([...deviation]).toEqual([...deviation].sort((a, b) => b - a))
 })
 
-test('wrong shapes are refused by name', async () => {
+test('refuses wrong shapes and names the argument', async () => {
   const found = await Moments.create(WIDTH, device)
   expect(() => found.add(facade(new Float32Array(4), [2, 2]))).toThrow('rows')
   const points = native().tensor(new Float32Array(4), 'float32', [1, 2, 2], device)

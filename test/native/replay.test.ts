@@ -12,7 +12,7 @@ async function outcome(trainer: { state(): Record<string, NativeState>; metrics(
   return { state: Object.fromEntries(await Promise.all(groups)), metrics: await trainer.metrics() }
 }
 
-describe('recorded steps are the same, to the bit,', () => {
+describe('recorded steps are bit-identical', () => {
   const parts = (images: NativeTensor, cuts: number[]) =>
     cuts.slice(1).map((end, i) => images.slice(cuts[i] as number, end))
 
@@ -77,7 +77,7 @@ test.each(['heun', 'dopri5', 'sde-heun'] as const)(
   }
 )
 
-test('a recorded step that fails leaves the next ones as they are', async () => {
+test('a recorded step that fails does not affect the next ones', async () => {
   const run = async (broken: boolean) => {
     const { trainer } = await adversarialTrainer(full, { graphs: true })
     const options = { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-4, alignment: 0.3, adversarial: 0.2 } }

@@ -25,7 +25,7 @@ describe('resampling agrees with timm', () => {
     expect(relativeError(await floats(resampled), expected.data as Float32Array)).toBeLessThan(1e-5)
   })
 
-  test('the same size returns the same values', async () => {
+  test('returns the same values for the same size', async () => {
     const key = 'positions.1.4x4.7x7.from'
     const same = await native().resamplePositions(tensor(golden.get(key)), 1, [4, 4], [4, 4])
     expect(await floats(same)).toEqual(golden.floats(key))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { NativeProfile, NativeState, NativeTensor, NativeTokenizerTrainer } from '../../lib/native/addon.js'
+import type { NativeProfile, NativeState, NativeTensor } from '../../lib/native/addon.js'
 import { type Profile, readProfile, type Span } from '../../lib/profile/profile.js'
 import { Golden } from '../support/golden.js'
 import {
@@ -12,6 +12,7 @@ import {
   tokenizerConfig,
   trainerConfig
 } from '../support/native.js'
+import type { TestingTokenizerTrainer } from '../support/testing-addon.js'
 import { goldenTeacher, goldenTrainer } from '../support/training.js'
 
 type Config = Changes<ReturnType<typeof trainerConfig>>
@@ -19,16 +20,16 @@ type Config = Changes<ReturnType<typeof trainerConfig>>
 async function create(
   config: Config = {},
   model: Parameters<typeof tokenizerConfig>[0] = {}
-): Promise<NativeTokenizerTrainer> {
+): Promise<TestingTokenizerTrainer> {
   const tokenizer = await native().createTokenizer(tokenizerConfig(model), device, 21)
   return native().createTokenizerTrainer(tokenizer, await goldenTeacher(), trainerConfig(config))
 }
 
 const options = (step: number) => ({ step, lr: 2e-3, weights: { reconstruction: 1, kl: 1e-4, alignment: 0.3 } })
-const run = async (trainer: NativeTokenizerTrainer, from: number, to: number, images: NativeTensor) => {
+const run = async (trainer: TestingTokenizerTrainer, from: number, to: number, images: NativeTensor) => {
   for (let step = from; step < to; step++) await trainer.step([images], options(step))
 }
-const everything = async (trainer: NativeTokenizerTrainer) =>
+const everything = async (trainer: TestingTokenizerTrainer) =>
   Object.fromEntries(
     await Promise.all(
       Object.entries(trainer.state()).map(async ([group, state]) => [group, await readState(state)] as const)
@@ -61,7 +62,7 @@ function waitsIn(recording: NativeProfile): string[] {
 }
 
 describe('a training step', () => {
-  test('asks the device for no value until metrics are read', async () => {
+  test('reads no value from the device until metrics are read', async () => {
     const images = randomImages(5, 4, 16)
     const trainer = await create({ precision: 'bf16' })
     await trainer.step([images], options(0))
@@ -74,7 +75,7 @@ describe('a training step', () => {
     expect((await recorded(() => trainer.metrics())).names).toContain('aten::_local_scalar_dense')
   })
 
-  test('is seen at once by encoding in bf16, whose cast weights are kept from call to call', async () => {
+  test('takes effect at once in bf16 encoding, which caches cast weights between calls', async () => {
     const images = randomImages(5, 4, 16)
     const tokenizer = await native().createTokenizer(tokenizerConfig(), device, 21)
     const trainer = await native().createTokenizerTrainer(tokenizer, await goldenTeacher(), trainerConfig())
@@ -130,7 +131,7 @@ describe('a training step', () => {
     expect(await distance(half, exact)).toBeLessThan(3e-2)
   })
 
-  test('leaves fp32 weights in bf16', async () => {
+  test('in bf16 keeps weights in fp32', async () => {
     const trainer = await create({ precision: 'bf16' })
     await run(trainer, 0, 2, randomImages(5, 4, 16))
     for (const group of Object.values(trainer.state())) {
@@ -222,7 +223,7 @@ describe('resuming', () => {
     expect(await everything(second)).toEqual(await everything(whole))
   })
 
-  test('the same seed gives the same run, another seed another', async () => {
+  test('the same seed gives the same run, another seed a different one', async () => {
     const images = randomImages(8, 4, 16)
     const [one, same, other] = [await create(), await create(), await create({ seed: 78 })]
     for (const trainer of [one, same, other]) await run(trainer, 0, 3, images)
@@ -234,7 +235,7 @@ describe('resuming', () => {
 test('the moving average starts at the weights and is what the ema tokenizer encodes with', async () => {
   const { trainer, images } = await goldenTrainer(new Golden('optimizer'))
   await run(trainer, 0, 10, images)
-  const encoding = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
+  const encoding = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
   const raw = await floats(await trainer.tokenizer.encode(images, null, encoding))
   const ema = await floats(await trainer.ema.encode(images, null, encoding))
   expect(ema).not.toEqual(raw)

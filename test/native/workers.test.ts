@@ -48,7 +48,7 @@ const child = (code: string, ...flags: string[]) =>
   })
 
 describe('worker threads', () => {
-  test('several at once train as one alone does', async () => {
+  test('train concurrently as one alone does', async () => {
     const alone = await results(start(program(6, report)))
     expect(alone).toHaveLength(6)
     expect(alone.every(Number.isFinite)).toBe(true)
@@ -56,7 +56,7 @@ describe('worker threads', () => {
     expect(together).toEqual([alone, alone, alone, alone])
   })
 
-  test('may be terminated with work in flight, and the others go on', async () => {
+  test('may be terminated with work in flight, while others continue', async () => {
     const survivor = results(start(program(30, report)))
     for (let i = 0; i < 6; i++) {
       const worker = start(program(1e6, report))
@@ -77,7 +77,7 @@ describe('worker threads', () => {
     expect(performance.now() - before).toBeLessThan(5_000)
   })
 
-  test('that load the addon after all others have gone', async () => {
+  test('load the addon again after all others have ended', async () => {
     for (let i = 0; i < 3; i++) expect(await results(start(program(2, report)))).toHaveLength(2)
   })
 })
@@ -102,7 +102,7 @@ describe('a process', () => {
     expect(stdout).toBe('1\n')
   })
 
-  test('collects handles that nobody disposed', async () => {
+  test('collects handles that were not disposed', async () => {
     const { stdout } = await child(
       `const { addon } = await import(${load})
       const native = addon()

@@ -222,9 +222,9 @@ describe('a run that is short', () => {
     await native().startProfile(device)
     const { notices } = await short('second', {}, { steps: 2, after: 1 })
     const { names } = await native().stopProfile(device)
-    expect(notices).toEqual(['Nothing is profiled: A profile is being taken already'])
+    expect(notices).toEqual(['Nothing is profiled: A profile is already being recorded'])
     expect(names).toContain('step')
-    await expect(native().stopProfile(device)).rejects.toThrow('No profile is being taken')
+    await expect(native().stopProfile(device)).rejects.toThrow('No profile is being recorded')
   })
 })
 

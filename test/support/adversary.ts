@@ -1,12 +1,6 @@
-import type {
-  NativeAdversarialConfig,
-  NativeDiscriminator,
-  NativePerceptual,
-  NativeState,
-  NativeTokenizerTrainer,
-  NativeTrainerConfig
-} from '../../lib/native/addon.js'
+import type { NativeAdversarialConfig, NativeState, NativeTrainerConfig } from '../../lib/native/addon.js'
 import { type Changes, device, native, tokenizerConfig, trainerConfig, vit } from './native.js'
+import type { TestingDiscriminator, TestingPerceptual, TestingTokenizerTrainer } from './testing-addon.js'
 import { goldenTeacher } from './training.js'
 
 const off = { probability: 0, color: false, translation: 0, cutout: 0 }
@@ -50,7 +44,7 @@ async function randomise(
 }
 
 /** A discriminator of 16-pixel images on a random backbone of three blocks. */
-export async function adversary(): Promise<NativeDiscriminator> {
+export async function adversary(): Promise<TestingDiscriminator> {
   const backbone = vit({ width: 16, depth: 3, layerScale: null })
   const config = { vit: backbone, patchSize: 4, inputSize: 16, levels: [0, 2], kernel: 3 }
   const discriminator = await native().createDiscriminator(config, device, 5)
@@ -63,7 +57,7 @@ export async function adversary(): Promise<NativeDiscriminator> {
 }
 
 /** VGG with random weights: as a term of the loss, as good as the real one. */
-export async function perceptual(): Promise<NativePerceptual> {
+export async function perceptual(): Promise<TestingPerceptual> {
   const network = await native().createPerceptual('vgg', device)
   await randomise(
     network,
@@ -74,8 +68,8 @@ export async function perceptual(): Promise<NativePerceptual> {
 }
 
 export interface AdversarialTrainer {
-  trainer: NativeTokenizerTrainer
-  discriminator: NativeDiscriminator
+  trainer: TestingTokenizerTrainer
+  discriminator: TestingDiscriminator
 }
 
 export async function adversarialTrainer(

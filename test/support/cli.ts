@@ -20,7 +20,9 @@ export interface CallOptions {
 
 /** Runs the compiled command line and waits for its end. */
 export function mactok(args: string[], { env = {}, node = [], onOutput }: CallOptions = {}): Promise<Finished> {
-  const child = spawn(process.execPath, [...node, main, ...args], { env: { ...process.env, ...env } })
+  const child = spawn(process.execPath, [...node, main, ...args], {
+    env: { ...process.env, MACTOK_ADDON: undefined, ...env }
+  })
   const finished: Finished = { code: null, stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream].setEncoding('utf8').on('data', (text: string) => {

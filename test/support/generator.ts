@@ -1,7 +1,6 @@
 import type {
   NativeDiffusion,
   NativeFlowConfig,
-  NativeGenerator,
   NativeGeneratorConfig,
   NativeGuidance,
   NativeSamplerConfig,
@@ -10,6 +9,7 @@ import type {
 } from '../../lib/native/addon.js'
 import type { Golden } from './golden.js'
 import { device, floats, loadGolden, native, tensor } from './native.js'
+import type { TestingGenerator } from './testing-addon.js'
 
 /** The tiny networks of the goldens: width 48, depth 3, four heads, 10 classes. */
 export const generatorConfig = (changes: Partial<NativeGeneratorConfig> = {}): NativeGeneratorConfig => ({
@@ -71,7 +71,7 @@ export const times = (values: number[]): NativeTensor =>
 export async function goldenGenerator(
   golden: Golden,
   changes: Partial<NativeGeneratorConfig>
-): Promise<NativeGenerator> {
+): Promise<TestingGenerator> {
   const generator = await native().createGenerator(generatorConfig(changes), device, 0)
   await loadGolden(generator, golden, (name) => name.startsWith('feat_rope.'))
   return generator
@@ -87,7 +87,7 @@ export interface Sampling {
 
 /** Samples to the end. */
 export async function sample(
-  generator: NativeGenerator,
+  generator: TestingGenerator,
   classes: NativeTensor,
   { flow, guidance, config, start = null, increments = null }: Sampling = {}
 ): Promise<{ latents: Float32Array; progress: NativeSamplerProgress; steps: number }> {
@@ -110,7 +110,7 @@ export async function sample(
 export async function goldenMixture(
   golden: Golden,
   path: NativeFlowConfig['path'] = 'linear'
-): Promise<NativeGenerator> {
+): Promise<TestingGenerator> {
   const mixture = await native().createMixture({ latentShape: [1, 2], classes: 3, components: 3, path }, device)
   const all = [...golden.floats('weights')]
   const weights = Float32Array.from([1, 0, 0, 0, 1, 0, 0, 0, 1, ...all])

@@ -1,5 +1,4 @@
 import type {
-  Addon,
   NativeMaskConfig,
   NativeModule,
   NativeState,
@@ -10,12 +9,13 @@ import type {
 } from '../../lib/native/addon.js'
 import { addon } from '../../lib/native/load.js'
 import type { Golden, Reference } from './golden.js'
+import type { TestingAddon } from './testing-addon.js'
 
 /** Where the suite runs: MACTOK_TEST_DEVICE, else the CPU. */
 export const device = process.env.MACTOK_TEST_DEVICE ?? 'cpu'
 
-/** The addon; loaded by the first call. */
-export const native = (): Addon => addon()
+/** The addon with native/testing, which jest.config.js asks for; loaded by the first call. */
+export const native = (): TestingAddon => addon() as TestingAddon
 
 export type Changes<T> = { [K in keyof T]?: T[K] extends object ? Partial<T[K]> : T[K] }
 

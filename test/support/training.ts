@@ -1,4 +1,4 @@
-import type { NativeTokenizer, NativeTokenizerTrainer } from '../../lib/native/addon.js'
+import type { NativeTokenizer } from '../../lib/native/addon.js'
 import { Golden } from './golden.js'
 import {
   type Changes,
@@ -11,6 +11,7 @@ import {
   trainerConfig,
   vit
 } from './native.js'
+import type { TestingTokenizerTrainer } from './testing-addon.js'
 
 /** The teacher of the training goldens: 24×24 images, a grid of 6×6. */
 export async function goldenTeacher() {
@@ -28,7 +29,7 @@ export interface GoldenSetting {
 /** A trainer with the weights of a training golden, and its one batch of three images. */
 export async function goldenTrainer(golden: Golden, { tokenizer, training, teacher = true }: GoldenSetting = {}) {
   const model: NativeTokenizer = await native().createTokenizer(tokenizerConfig(tokenizer), device, 0)
-  const trainer: NativeTokenizerTrainer = await native().createTokenizerTrainer(
+  const trainer: TestingTokenizerTrainer = await native().createTokenizerTrainer(
     model,
     teacher ? await goldenTeacher() : null,
     trainerConfig(training)

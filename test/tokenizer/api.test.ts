@@ -61,6 +61,16 @@ describe('a tokenizer', () => {
     expect(await (await tokenizer.encode(images)).data()).not.toEqual(whole)
   })
 
+  test('takes the sample index of each row', async () => {
+    const draw = async (options: object) =>
+      (await tokenizer.encode(images, { sample: true, seed: 3, ...options })).data()
+    const consecutive = await draw({ firstIndex: 10 })
+    expect(await draw({ indices: [10, 11] })).toEqual(consecutive)
+    const apart = await draw({ indices: [10, 12] })
+    expect(apart.slice(0, 12)).toEqual(consecutive.slice(0, 12))
+    expect(apart.slice(12)).not.toEqual(consecutive.slice(12))
+  })
+
   test('has weights that depend only on the seed', async () => {
     const latents = async (seed: number) =>
       (await (await Tokenizer.create(tiny, { device, seed })).encode(images)).data()
@@ -111,6 +121,8 @@ describe('a tokenizer', () => {
       /a non-negative integer for seed but received -1/
     ],
     ['a fractional index', (t) => t.encode(images, { firstIndex: 0.5 }), RangeError, /firstIndex/],
+    ['too few indices', (t) => t.encode(images, { indices: [1] }), RangeError, /2 of them, one per image for indices/],
+    ['a negative index', (t) => t.encode(images, { indices: [1, -1] }), RangeError, /non-negative integer for indices/],
     [
       'an unknown precision',
       (t) => t.encode(images, { precision: 'fp8' }),

@@ -50,7 +50,7 @@ describe.each(Object.entries(configs))('computing only the needed tokens of the 
     const [pruned, whole] = [await create({ ...changes, prune: true }), await create({ ...changes, prune: false })]
     const images = randomImages(1, 4, 16)
     const mask = await native().imageMask(masking({ semantic: 0 }), null, 0, 0, 0, 4, 16)
-    const options = { precision: 'fp32', sample: false, seed: 0, firstIndex: 0 } as const
+    const options = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
     const latents = await whole.encode(images, mask, options)
     expect(relativeError(await floats(await pruned.encode(images, mask, options)), await floats(latents))).toBeLessThan(
       1e-5

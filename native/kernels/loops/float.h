@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
-// What loops compute with: float32, and bfloat16 as its bits. Written so that compilers turn loops over them into vector code.
+// The element types of loops: float32, and bfloat16 as its bits. Compilers vectorise loops over
+// these functions.
 namespace mactok::loops {
 
 using bf16 = uint16_t;
@@ -12,7 +13,7 @@ using bf16 = uint16_t;
 inline float widen(bf16 bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 inline float widen(float value) { return value; }
 
-/** As a T: for bfloat16 the nearest, ties to even; NaN stays NaN. */
+/** Rounds to a T: to the nearest bfloat16, ties to even; NaN stays NaN. */
 template <typename T>
 inline T narrow(float value) {
   if constexpr (std::is_same_v<T, float>) {
@@ -25,8 +26,9 @@ inline T narrow(float value) {
 }
 
 /**
- * eˣ as precise as a T needs it: to 1e-5 relative, a hundred times what bfloat16 tells apart, or to float32's last digit but one. Below
- * -87 the least positive numbers, above 88 the largest. By 2ⁿ·p(r), |r| ≤ ln 2 / 2, p fitted to the relative error.
+ * eˣ to the precision of a T: a relative error of 1e-5 for bfloat16, a hundredth of its resolution,
+ * or of about two units in float32's last place. x is clamped to [-87, 88]. Computed as 2ⁿ·p(r),
+ * |r| ≤ ln 2 / 2, with p fitted to the relative error.
  */
 template <typename T>
 inline float exponential(float x) {

@@ -8,8 +8,8 @@ struct Value {
 };
 
 /**
- * ½·erfc(z)·exp(z²) for z ≥ 0 by a polynomial in 1 / (1 + cz): for bfloat16 Abramowitz and Stegun 7.1.26 (1e-5), for float32 one of
- * degree 8, fitted to the relative error (2e-7).
+ * ½·erfc(z)·exp(z²) for z ≥ 0 by a polynomial in 1 / (1 + cz): for bfloat16 Abramowitz and Stegun
+ * 7.1.26 (1e-5), for float32 one of degree 8, fitted to the relative error (2e-7).
  */
 template <typename T>
 inline float scaled_tail(float z) {
@@ -36,7 +36,10 @@ inline Value exact(float x) {
   return {x * phi, phi + x * bell * .39894228F};
 }
 
-/** x·s with s = σ(2u), u = √(2/π)·(x + .044715x³): the tanh form, written with one exponential. 1 − s without cancellation. */
+/**
+ * x·s with s = σ(2u), u = √(2/π)·(x + .044715x³): the tanh form, written with one exponential. 1 −
+ * s without cancellation.
+ */
 template <typename T>
 inline Value by_tanh(float x) {
   const float u = 1.59576912F * (x + .044715F * x * x * x);

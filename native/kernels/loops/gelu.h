@@ -6,7 +6,10 @@
 
 namespace mactok::loops {
 
-/** out = gelu(x); with `keep` x becomes gelu'(x). Exact, or by the tanh approximation; as precise as T (see `exponential`). */
+/**
+ * out = gelu(x); with `keep` x becomes gelu'(x). Exact, or by the tanh approximation; as precise as
+ * T (see `exponential`).
+ */
 template <typename T>
 void gelu(T* x, int64_t count, bool keep, T* out);
 template <typename T>

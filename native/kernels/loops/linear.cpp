@@ -8,10 +8,10 @@ namespace {
 
 constexpr int64_t kTile = 8;
 
-/** A vector of eight; a tile is eight of them. */
+/** A row of a tile, which is 8 × 8. */
 using Eight = bf16 __attribute__((vector_size(kTile * sizeof(bf16))));
 
-/** Rows of a tile -> its columns: three times each row is interleaved with the one four below. */
+/** Transposes a tile: interleaves each row with the one four below, three times. */
 [[gnu::always_inline]] inline void transpose(Eight (&tile)[kTile]) {
   for (int stage = 0; stage < 3; ++stage) {
     Eight mixed[kTile];

@@ -6,7 +6,10 @@
 
 namespace mactok::loops {
 
-/** distance [rows] = Σ weight ⊙ (x/(|x| + eps) − y/(|y| + eps))² of each row of x and y [rows, width]. */
+/**
+ * distance [rows] = Σ weight ⊙ (x/(|x| + eps) − y/(|y| + eps))² of each row of x and y [rows,
+ * width].
+ */
 template <typename T>
 void unit_distance(const T* x, const T* y, const float* weight, float eps, int64_t rows,
                    int64_t width, float* distance);

@@ -1,4 +1,4 @@
-#include "flow/mixture.h"
+#include "testing/mixture.h"
 
 namespace mactok {
 

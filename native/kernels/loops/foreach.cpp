@@ -1,4 +1,4 @@
-#include "kernels/loops/lists.h"
+#include "kernels/loops/foreach.h"
 
 #include <algorithm>
 

@@ -1,17 +1,17 @@
-#include "kernels/lists.h"
+#include "kernels/foreach.h"
 
 #include <ATen/ops/_foreach_norm.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/loops/lists.h"
+#include "kernels/loops/foreach.h"
 #include "runtime/written.h"
 
 namespace mactok::kernels {
 namespace {
 
-bool plain(const std::vector<at::Tensor>& tensors) {
+bool are_plain(const std::vector<at::Tensor>& tensors) {
   return std::all_of(tensors.begin(), tensors.end(), [](const at::Tensor& x) {
     return x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
   });
@@ -22,20 +22,20 @@ struct Piece {
   int64_t begin, count;
 };
 
-/** All elements in pieces that one thread does at a time. */
-std::vector<Piece> pieces_of(const std::vector<at::Tensor>& tensors) {
-  constexpr int64_t kLargest = int64_t{1} << 15;
+/** Splits all elements into pieces for one thread at a time. */
+std::vector<Piece> split(const std::vector<at::Tensor>& tensors) {
+  constexpr int64_t kMaxPiece = int64_t{1} << 15;
   std::vector<Piece> pieces;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const int64_t count = tensors[i].numel();
-    for (int64_t begin = 0; begin < count; begin += kLargest) {
-      pieces.push_back({i, begin, std::min(kLargest, count - begin)});
+    for (int64_t begin = 0; begin < count; begin += kMaxPiece) {
+      pieces.push_back({i, begin, std::min(kMaxPiece, count - begin)});
     }
   }
   return pieces;
 }
 
-/** f(index of the piece, piece), in parallel. */
+/** Calls f(index, piece) for each piece, in parallel. */
 template <typename F>
 void for_pieces(const std::vector<Piece>& pieces, const F& f) {
   at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t begin, int64_t end) {
@@ -46,8 +46,8 @@ void for_pieces(const std::vector<Piece>& pieces, const F& f) {
 }  // namespace
 
 at::Tensor norm(const std::vector<at::Tensor>& tensors) {
-  if (!plain(tensors)) return at::stack(at::_foreach_norm(tensors, 2)).norm();
-  const auto pieces = pieces_of(tensors);
+  if (!are_plain(tensors)) return at::stack(at::_foreach_norm(tensors, 2)).norm();
+  const auto pieces = split(tensors);
   std::vector<double> sums(pieces.size());
   for_pieces(pieces, [&](size_t i, const Piece& piece) {
     const auto* x = tensors[piece.tensor].const_data_ptr<float>() + piece.begin;
@@ -60,12 +60,12 @@ at::Tensor norm(const std::vector<at::Tensor>& tensors) {
 
 void lerp(const std::vector<at::Tensor>& averages, const std::vector<at::Tensor>& values,
           const at::Tensor& weight) {
-  if (!plain(averages) || !plain(values)) {
+  if (!are_plain(averages) || !are_plain(values)) {
     for (size_t i = 0; i < averages.size(); ++i) averages[i].lerp_(values[i], weight);
     return;
   }
   const float amount = *weight.const_data_ptr<float>();
-  for_pieces(pieces_of(averages), [&](size_t, const Piece& piece) {
+  for_pieces(split(averages), [&](size_t, const Piece& piece) {
     loops::lerp(averages[piece.tensor].data_ptr<float>() + piece.begin,
                 values[piece.tensor].const_data_ptr<float>() + piece.begin, amount, piece.count);
   });

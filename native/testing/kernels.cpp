@@ -1,4 +1,4 @@
-#include "bindings/kernels.h"
+#include "testing/kernels.h"
 
 #include <chrono>
 #include <functional>
@@ -8,11 +8,11 @@
 #include "bindings/promise.h"
 #include "bindings/tensor.h"
 #include "kernels/attention.h"
+#include "kernels/chunks.h"
 #include "kernels/gelu.h"
 #include "kernels/layer_norm.h"
 #include "kernels/linear.h"
 #include "kernels/residual.h"
-#include "kernels/runs.h"
 #include "kernels/unit_distance.h"
 #include "runtime/autocast.h"
 
@@ -22,12 +22,12 @@ namespace {
 using Tensors = std::vector<at::Tensor>;
 using Function = std::function<at::Tensor(const Tensors&)>;
 
-/** Ours, and what it stands for. */
+/** A kernel, and the LibTorch operations that it replaces. */
 struct Kernel {
   Function fused, reference;
 };
 
-/** As products take it. */
+/** In the dtype of matrix products. */
 at::Tensor factor(const at::Tensor& x) { return x.to(kernels::product_type()); }
 
 Function gelu(bool tanh) {
@@ -52,7 +52,7 @@ at::Tensor attend(const at::Tensor& qkv) {
   return attend(qkv.narrow(2, 0, width), qkv.narrow(2, width, 2 * width));
 }
 
-/** What features [B, h, w, C] are compared with: themselves a channel on. */
+/** The features [B, h, w, C] shifted by one channel: what they are compared with. */
 at::Tensor neighbours(const at::Tensor& x) { return x.detach().roll(1, 3); }
 
 at::Tensor channel_weights(const at::Tensor& x) {
@@ -120,7 +120,7 @@ Tensors compute(const Function& f, const Tensors& given, const at::Tensor& upstr
   return result;
 }
 
-/** A kernel's name and what it is given: the first three arguments. */
+/** The first three arguments: a kernel's name, its inputs and the upstream gradient. */
 struct Call {
   explicit Call(const Napi::CallbackInfo& info) {
     const auto found = table().find(convert::string(info[0], "name"));
@@ -162,7 +162,7 @@ Napi::Value run_kernel(const Napi::CallbackInfo& info) {
   });
 }
 
-/** Seconds of a call forth and back, the mean of `count`. */
+/** Mean seconds of a forward and backward pass over `count` of them. */
 Napi::Value time_kernel(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Call call(info);

@@ -1,4 +1,4 @@
-#include "bindings/resample.h"
+#include "bindings/positions.h"
 
 #include "bindings/convert.h"
 #include "bindings/promise.h"
@@ -50,7 +50,7 @@ Napi::Value patch_kernel(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void define_resample_functions(Napi::Env env, Napi::Object exports) {
+void define_position_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("resamplePositions", Napi::Function::New(env, positions, "resamplePositions"));
   exports.Set("resamplePatchKernel", Napi::Function::New(env, patch_kernel, "resamplePatchKernel"));
 }

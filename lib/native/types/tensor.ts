@@ -1,0 +1,44 @@
+/** Tensors, networks as such, and random numbers. */
+
+export type Precision = 'fp32' | 'tf32' | 'bf16'
+
+/** A handle on a LibTorch tensor. */
+export interface NativeTensor {
+  readonly dtype: string
+  readonly shape: number[]
+  readonly device: string
+  readonly disposed: boolean
+  /** A copy of the elements in row-major order. */
+  read(): Promise<ArrayBuffer>
+  /** A copy on another device, in another dtype, or both; shares the storage when neither changes. */
+  to(device: string, dtype: string): Promise<NativeTensor>
+  /** Rows [start, end) of the first dimension, as a view. */
+  slice(start: number, end: number): NativeTensor
+  /** The same elements in another shape, as a view. */
+  reshape(shape: number[]): NativeTensor
+  /** This · scale + shift, both broadcast: computed in float64, rounded once to this tensor's dtype. */
+  affine(scale: NativeTensor, shift: NativeTensor): Promise<NativeTensor>
+  dispose(): void
+}
+
+export type NativeState = Record<string, NativeTensor>
+
+/** What all networks offer. */
+export interface NativeModule {
+  readonly device: string
+  /** The parameters by name, as live views. */
+  state(): NativeState
+  /** Copies values into the parameters, converting dtype and device. Names and shapes must match exactly. */
+  load(state: NativeState): Promise<void>
+  dispose(): void
+}
+
+export interface TensorFunctions {
+  /** Copies the view's bytes before it returns. */
+  tensor(data: ArrayBufferView, dtype: string, shape: number[], device: string): NativeTensor
+  cat(tensors: NativeTensor[]): Promise<NativeTensor>
+  /** Draws `rows × columns` uniforms in [0, 1), row-major: row i is a function of (seed, stream, step, firstIndex + i). */
+  uniform(seed: number, stream: string, step: number, firstIndex: number, rows: number, columns: number): Float32Array
+  /** The same for standard normals. */
+  normal(seed: number, stream: string, step: number, firstIndex: number, rows: number, columns: number): Float32Array
+}

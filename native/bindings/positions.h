@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace mactok {
+
+/** resamplePositions and resamplePatchKernel in lib/native/addon.ts. */
+void define_position_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace mactok

@@ -1,0 +1,144 @@
+import type {
+  Addon,
+  AdversarialLoss,
+  NativeAugmentation,
+  NativeDiffusion,
+  NativeDiscriminator,
+  NativeFlowBatch,
+  NativeFlowConfig,
+  NativeFlowLoss,
+  NativeFlowTrainer,
+  NativeGenerator,
+  NativePerceptual,
+  NativeState,
+  NativeStepOptions,
+  NativeTensor,
+  NativeTokenizerTrainer,
+  Precision
+} from '../../lib/native/addon.js'
+
+/** How one call brings larger images to the backbone's size, in [0, 1): a crop for coin < ½, else area resize. */
+export interface NativeCrop {
+  coin: number
+  top: number
+  left: number
+}
+
+/** LPIPS with its gradient. */
+export interface TestingPerceptual extends NativePerceptual {
+  /** The gradient of the mean distance with respect to images, float32 [B,3,H,W]. */
+  gradient(images: NativeTensor, targets: NativeTensor): Promise<NativeTensor>
+}
+
+export interface TestingDiscriminator extends NativeDiscriminator {
+  /** Logits of all levels, float32 [B, levels·N], by running statistics. */
+  logits(images: NativeTensor, crop: NativeCrop, precision: Precision): Promise<NativeTensor>
+  /** A pass in training mode as the generator makes it: logits, its loss, and its gradient with respect to images. */
+  generatorPass(
+    images: NativeTensor,
+    loss: AdversarialLoss,
+    crop: NativeCrop
+  ): Promise<{ logits: NativeTensor; loss: NativeTensor; gradient: NativeTensor }>
+  /** Two passes in training mode, real then fake: `real`, `fake`, `loss`, and `gradient.NAME` of each parameter of the heads. */
+  discriminatorPass(
+    real: NativeTensor,
+    fake: NativeTensor,
+    loss: AdversarialLoss,
+    crop: NativeCrop
+  ): Promise<NativeState>
+}
+
+export interface TestingTokenizerTrainer extends NativeTokenizerTrainer {
+  /** Gradients of one step's loss by parameter name, without updating anything. */
+  gradients(microBatches: NativeTensor[], options: NativeStepOptions): Promise<NativeState>
+}
+
+export interface TestingFlowTrainer extends NativeFlowTrainer {
+  /** Gradients of one step's loss by parameter name, without updating anything. */
+  gradients(microBatches: NativeFlowBatch[], step: number): Promise<NativeState>
+}
+
+export interface TestingGenerator extends NativeGenerator {
+  /** The network's output, float32 of the latents' shape; times float32 [B] in its own direction, labels int64 [B]. */
+  predict(latents: NativeTensor, times: NativeTensor, labels: NativeTensor, precision: Precision): Promise<NativeTensor>
+}
+
+/** The addon with native/testing. */
+export interface TestingAddon extends Addon {
+  createPerceptual(...options: Parameters<Addon['createPerceptual']>): Promise<TestingPerceptual>
+  createDiscriminator(...options: Parameters<Addon['createDiscriminator']>): Promise<TestingDiscriminator>
+  createTokenizerTrainer(...options: Parameters<Addon['createTokenizerTrainer']>): Promise<TestingTokenizerTrainer>
+  createFlowTrainer(...options: Parameters<Addon['createFlowTrainer']>): Promise<TestingFlowTrainer>
+  createGenerator(...options: Parameters<Addon['createGenerator']>): Promise<TestingGenerator>
+
+  /** The discriminator's and the generator's loss of given logits. */
+  adversarialLosses(
+    kind: AdversarialLoss,
+    real: NativeTensor,
+    fake: NativeTensor
+  ): Promise<{ discriminator: NativeTensor; generator: NativeTensor }>
+  /** The exact velocity of a mixture of Gaussians, whose `means`, `deviations` and `weights` are its state. */
+  createMixture(
+    config: { latentShape: number[]; classes: number; components: number; path: NativeFlowConfig['path'] },
+    device: string
+  ): Promise<TestingGenerator>
+  /**
+   * DiffAugment of float32 [B, 3, H, W] by given draws, float32 [B, 7] in [0, 1): brightness, saturation, contrast, shift down and
+   * right, the square's row and column. With `upstream`, the gradient of sum(images · upstream) too.
+   */
+  diffAugment(
+    images: NativeTensor,
+    augmentation: NativeAugmentation,
+    draws: NativeTensor,
+    upstream: NativeTensor | null
+  ): Promise<{ images: NativeTensor; gradient?: NativeTensor }>
+  /** What a solver sees at one time: velocity, noise and score, and an SDE's drift and diffusion. */
+  flowField(
+    generator: NativeGenerator,
+    flow: NativeFlowConfig,
+    diffusion: NativeDiffusion,
+    latents: NativeTensor,
+    labels: NativeTensor,
+    time: number
+  ): Promise<{
+    velocity: NativeTensor
+    noise: NativeTensor
+    score: NativeTensor
+    drift: NativeTensor
+    diffusion: number
+  }>
+  /** The losses of a training step at given noise and times, float32 [B] each. */
+  flowLosses(
+    generator: NativeGenerator,
+    flow: NativeFlowConfig,
+    loss: NativeFlowLoss,
+    latents: NativeTensor,
+    labels: NativeTensor,
+    noise: NativeTensor,
+    times: NativeTensor
+  ): Promise<{ flow: NativeTensor; direction: NativeTensor | null }>
+  /** LeCAM over consecutive steps of logits [steps, …]: its terms [steps], and the averages after the last. */
+  lecam(
+    decay: number,
+    real: NativeTensor,
+    fake: NativeTensor
+  ): Promise<{ losses: NativeTensor; real: NativeTensor; fake: NativeTensor }>
+  /**
+   * Runs a kernel of native/kernels by its name in native/testing/kernels.cpp; with `precision` null its reference, by LibTorch's
+   * operations in float64. Returns the output, then the gradient of sum(output · upstream) for each input; float64.
+   */
+  runKernel(
+    name: string,
+    inputs: NativeTensor[],
+    upstream: NativeTensor,
+    precision: Precision | null
+  ): Promise<NativeTensor[]>
+  /** Mean seconds of a forward and backward pass over `count` of them; inputs as the kernel takes them, float32 or bfloat16. */
+  timeKernel(
+    name: string,
+    inputs: NativeTensor[],
+    upstream: NativeTensor,
+    precision: Precision,
+    count: number
+  ): Promise<number>
+}
