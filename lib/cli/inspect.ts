@@ -2,7 +2,8 @@ import type { Command } from 'commander'
 import { type Inspected, inspect } from '../report/inspect.js'
 import type { GeneratorRunRecord } from '../training/generator-record.js'
 import type { RunRecord } from '../training/run.js'
-import { addExamples, writeJson, writeTable } from './context.js'
+import { addExamples } from './options.js'
+import { writeJson, writeTable } from './output.js'
 
 export function define(command: Command): void {
   command
@@ -47,7 +48,7 @@ function generatorRows({ settled, data }: GeneratorRunRecord): [string, unknown]
     ['latents', `${data.latents} from ${data.from}`],
     ['generator', `${model}, width ${width}, depth ${depth}, ${heads} heads`],
     ['settings', `batch ${batch}, lr ${optimizer.lr}, ${precision}, ${flow.path} path, predicts ${flow.prediction}`],
-    ['tokenizer', data.tokenizer ?? 'not said']
+    ['tokenizer', data.tokenizer ?? 'unknown']
   ]
 }
 
@@ -76,10 +77,10 @@ function rows(found: Inspected): [string, unknown][] {
         ['samples', `${found.samples} in ${found.classes} classes`],
         [
           'latents',
-          `[${found.sampleShape.join(', ')}] ${found.dtype}${found.moments ? ', with log-variances' : ''}${found.flips ? ', and mirrored' : ''}`
+          `[${found.sampleShape.join(', ')}] ${found.dtype}${found.moments ? ', with log-variances' : ''}${found.flips ? ', with mirrored images' : ''}`
         ],
         ['values', `mean ${found.mean.toPrecision(4)}, standard deviation ${found.std.toPrecision(4)}`],
-        ['tokenizer', found.tokenizer ?? 'not said']
+        ['tokenizer', found.tokenizer ?? 'unknown']
       ]
     case 'weights':
       return [

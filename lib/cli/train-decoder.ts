@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { fixedOfDecoder } from '../training/presets.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
+import { usage } from './exit.js'
 import {
   addComputeOptions,
   addExamples,
@@ -8,9 +9,8 @@ import {
   type ComputeOptions,
   type ProfileOptions,
   positiveInteger,
-  prepare,
-  usage
-} from './context.js'
+  prepare
+} from './options.js'
 import { addSettings, givenSettings } from './settings.js'
 import { runTraining } from './train-tokenizer.js'
 import { addUiOptions, type UiOptions } from './ui.js'

@@ -7,21 +7,18 @@ import {
   generatorTrainingSchema,
   resolveGeneratorTraining
 } from '../training/generator-schema.js'
+import { Interrupted, interruption, UsageError, usage } from './exit.js'
 import {
   addComputeOptions,
   addExamples,
   addProfileOption,
-  askForProfile,
   type ComputeOptions,
-  Interrupted,
-  interruption,
   type ProfileOptions,
   positiveInteger,
   prepare,
-  UsageError,
-  usage,
-  writeJson
-} from './context.js'
+  requestProfile
+} from './options.js'
+import { writeJson } from './output.js'
 import { ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 import { addUiOptions, type UiOptions, withPage } from './ui.js'
@@ -81,7 +78,7 @@ async function run(argument: string | undefined, options: Options & Record<strin
 
   const { out: dir, stopAt, resume, json = false } = options
   const control = new TrainingControl()
-  askForProfile(training, options)
+  requestProfile(training, options)
   const stopReport = report(training, json)
   const result = await withPage(dir, options, { control, device, json, tokenizer: tokenizer ?? undefined }, () =>
     usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))

@@ -4,21 +4,18 @@ import { TrainingControl } from '../training/control.js'
 import { resolveConfig } from '../training/presets.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/schema.js'
 import { type StepEvent, trainingEventNames } from '../training/training-events.js'
+import { Interrupted, interruption, UsageError, usage } from './exit.js'
 import {
   addComputeOptions,
   addExamples,
   addProfileOption,
-  askForProfile,
   type ComputeOptions,
-  Interrupted,
-  interruption,
   type ProfileOptions,
   positiveInteger,
   prepare,
-  UsageError,
-  usage,
-  writeJson
-} from './context.js'
+  requestProfile
+} from './options.js'
+import { writeJson } from './output.js'
 import { counter, ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 import { addUiOptions, type UiOptions, withPage } from './ui.js'
@@ -95,7 +92,7 @@ export async function runTraining(
 ): Promise<void> {
   const { out: dir, stopAt, resume, json = false } = options
   const control = new TrainingControl()
-  askForProfile(training, options)
+  requestProfile(training, options)
   const stopReport = report(training, json)
   const result = await withPage(dir, options, { control, device, json }, () =>
     usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))

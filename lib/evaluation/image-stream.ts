@@ -16,10 +16,10 @@ export interface ImageBatch {
   next: number
 }
 
-/** Images of one size in a fixed order, to be read batch by batch from any position on. */
+/** Images of one size in a fixed order, read batch by batch from any position. */
 export interface ImageStream extends AsyncDisposable {
   readonly name: string
-  /** Broken images included. */
+  /** The number of images, unreadable ones included. */
   readonly total: number
   readonly height: number
   readonly width: number
@@ -29,7 +29,7 @@ export interface ImageStream extends AsyncDisposable {
 export interface ImageStreamOptions {
   /** Side of the centre crops; default: the first image's short side. An `.npz` has its own size. */
   size?: number | undefined
-  /** Only so many images, spread over a folder; an `.npz`'s first ones. Default: all. */
+  /** The number of images, spread over a folder, or the first of an `.npz`. Default: all. */
   count?: number | undefined
   onBroken?: ((broken: Broken) => void) | undefined
 }
@@ -54,7 +54,10 @@ export async function npzImages(path: string, { count }: ImageStreamOptions = {}
     }
     const total = Math.min(all, count ?? all)
     return {
-      ...{ name: path, total, height, width },
+      name: path,
+      total,
+      height,
+      width,
       async *batches(first, batch) {
         let next = 0
         for await (const { rows } of file.rows('arr_0', batch)) {
@@ -88,7 +91,10 @@ export async function setImages(source: ImageSource, options: ImageStreamOptions
     const total = Math.min(set.size, count ?? set.size)
     const chosen = total === set.size ? set : spread(set, total)
     return {
-      ...{ name: source.name, total, height: size, width: size },
+      name: source.name,
+      total,
+      height: size,
+      width: size,
       async *batches(first, batch) {
         const settings = { size, batch, start: first, ...(onBroken && { onBroken }) }
         for await (const { images, indices } of evaluationBatches(chosen, settings)) {
@@ -103,11 +109,14 @@ export async function setImages(source: ImageSource, options: ImageStreamOptions
   }
 }
 
-/** So many images over the whole listing, so that a few of a sorted folder are not all of one class. */
+/** `count` images spread over the listing, so that a few of a sorted folder are not all of one class. */
 export function spread(set: ImageSet, count: number): ImageSet {
   const at = (index: number) => Math.floor((index * set.size) / count)
   return {
-    ...{ name: set.name, size: count, classes: set.classes, ignored: [] },
+    name: set.name,
+    size: count,
+    classes: set.classes,
+    ignored: [],
     sample: (index) => set.sample(at(index)),
     read: (index) => set.read(at(index)),
     close: async () => {}
@@ -119,7 +128,7 @@ async function shortSide(set: ImageSet): Promise<number> {
   return Math.min(width, height)
 }
 
-/** What a path's images are, so that work on others is not taken up: the path, and when it last changed. */
+/** Identifies a path's images, so that work on others is not resumed: the path, and when it last changed. */
 export async function imageKey(path: string): Promise<string> {
   const { mtimeMs, size } = await stat(path).catch(() => ({ mtimeMs: 0, size: 0 }))
   return JSON.stringify([path, mtimeMs, size])

@@ -1,12 +1,14 @@
-import { instance, positive } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks, instance } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
 import { MactokError } from '../errors.js'
 import type { LatentShards } from '../latents/index.js'
-import type { Precision } from '../native/addon.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { spread } from './image-stream.js'
+import { latentSampleSchema } from './schema.js'
 
 /** Posterior means of many images, in memory. */
 export interface LatentSamples {
@@ -15,34 +17,32 @@ export interface LatentSamples {
   channels: number
   /** [count, tokens, channels] */
   means: Float32Array
-  /** The same shape; null where nothing is known of the posterior. */
+  /** The same shape; null where the posterior is not known. */
   logvars: Float32Array | null
   /** -1: none. */
   labels: Int32Array
   classes: readonly string[] | null
 }
 
-export interface LatentSampleOptions {
-  /** The most images, spread over the listing. */
-  count: number
-  batch?: number
-  precision?: Precision
+export interface LatentSampleOptions extends z.input<typeof latentSampleSchema> {
   onProgress?: ((done: number, total: number) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
-const stopped = (signal: AbortSignal | undefined) => {
-  if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Reading latents was stopped')
-}
-
-/** Encodes images, centre crops, nothing masked. */
+/**
+ * Encodes images, centre crops, nothing masked.
+ * @throws {TypeError | RangeError} wrong options
+ * @throws {MactokError} ERR_ABORTED by the signal
+ */
 export async function encodeSamples(
   tokenizer: Tokenizer,
   source: ImageSource,
-  { count, batch = 64, precision = 'fp32', onProgress, signal }: LatentSampleOptions
+  options: LatentSampleOptions = {}
 ): Promise<LatentSamples> {
+  const { onProgress, signal, ...settings } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
-  for (const [name, value] of Object.entries({ count, batch })) positive(name, value)
+  callbacks({ onProgress, signal })
+  const { count, batch, precision } = parseConfig(latentSampleSchema, settings)
   const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
   const set = await source.open()
   try {
@@ -52,7 +52,7 @@ export async function encodeSamples(
     const labels: number[] = []
     let certain = false
     for await (const { images, indices, labels: some } of evaluationBatches(chosen, { size, batch })) {
-      stopped(signal)
+      if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Encoding was stopped')
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
       const { mean, logvar } = await tokenizer.posterior(input, { precision })
       using _ = mean
@@ -66,9 +66,13 @@ export async function encodeSamples(
     }
     const length = labels.length * tokens * channels
     return {
-      ...{ count: labels.length, tokens, channels, means: means.subarray(0, length) },
+      count: labels.length,
+      tokens,
+      channels,
+      means: means.subarray(0, length),
       logvars: certain ? null : logvars.subarray(0, length),
-      ...{ labels: Int32Array.from(labels), classes: set.classes }
+      labels: Int32Array.from(labels),
+      classes: set.classes
     }
   } finally {
     await set.close()
@@ -79,7 +83,11 @@ export async function encodeSamples(
  * Reads latents of tokens from shards.
  * @throws {MactokError} ERR_FORMAT for shards of two-dimensional latents
  */
-export async function readSamples(shards: LatentShards, { count }: LatentSampleOptions): Promise<LatentSamples> {
+export async function readSamples(
+  shards: LatentShards,
+  options: Pick<LatentSampleOptions, 'count'> = {}
+): Promise<LatentSamples> {
+  const { count } = parseConfig(latentSampleSchema, options)
   const [tokens, channels, ...more] = shards.sampleShape
   if (more.length > 0) {
     throw new MactokError(
@@ -91,7 +99,12 @@ export async function readSamples(shards: LatentShards, { count }: LatentSampleO
   const rows = Array.from({ length: total }, (_, i) => Math.floor((i * shards.count) / total))
   const { latents, logvar, labels } = await shards.rows(rows)
   return {
-    ...{ count: total, tokens, channels, means: latents, logvars: logvar ?? null, labels },
+    count: total,
+    tokens,
+    channels,
+    means: latents,
+    logvars: logvar ?? null,
+    labels,
     classes: shards.classes ?? null
   }
 }

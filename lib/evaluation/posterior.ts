@@ -1,13 +1,13 @@
 export interface PosteriorSummary {
-  /** Part of the L·Z latents whose mean varies over the images: Var_x(μ) > .01. */
+  /** Fraction of the L·Z latents whose mean varies over the images: Var_x(μ) > 0.01. */
   activeUnits: number
-  /** KL divergence from N(0, 1) in nats, a sum over all latents, mean over the images. */
+  /** KL divergence from N(0, 1) in nats, summed over all latents, mean over the images. */
   kl: number
   /** The same by channel, summed over the tokens: [Z]. */
   klPerChannel: number[]
 }
 
-/** What posteriors of many images have in common, gathered batch by batch in double precision. */
+/** Statistics of the posteriors of many images, accumulated batch by batch in double precision. */
 export class PosteriorStatistics {
   #images = 0
   readonly #sum: Float64Array
@@ -41,7 +41,7 @@ export class PosteriorStatistics {
     }
   }
 
-  /** Nothing where nothing was added. */
+  /** Empty when nothing was added. */
   result(): PosteriorSummary | Record<string, never> {
     const images = this.#images
     if (images === 0) return {}

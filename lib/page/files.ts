@@ -6,7 +6,7 @@ import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 // The same from lib/page and dist/page.
-const page = fileURLToPath(new URL('../ui/page', import.meta.url))
+const page = fileURLToPath(new URL('../../lib/page/assets', import.meta.url))
 
 const types: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',

@@ -1,41 +1,17 @@
 import { createHash } from 'node:crypto'
-import { callbacks, flag, instance, natural, oneOf, pathTo, positive } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks, instance, pathTo } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
-import {
-  type LatentDtype,
-  type LatentPlan,
-  type LatentWriter,
-  openLatentWriter,
-  type ShardRange
-} from '../latents/index.js'
-import type { Precision } from '../native/addon.js'
-import { checkPrecision } from '../tensor/images.js'
+import { type LatentPlan, type LatentWriter, openLatentWriter, type ShardRange } from '../latents/index.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { type EncodeSettings, encodeSchema } from './encode-schema.js'
 
-export interface EncodeImagesOptions {
-  /** Default `float32`. */
-  dtype?: LatentDtype
-  /** Store posterior means and log-variances, so that training can sample anew. Default false. */
-  moments?: boolean
-  /** Store a sample of the posterior instead of its mean; the noise of image i depends on (seed, i). Default false. */
-  sample?: boolean
-  seed?: number
-  /** Also encode the mirrored images, as LightningDiT expects. Default true. */
-  flip?: boolean
-  /** Images in a shard. Default 10,000. */
-  shardSize?: number
-  /** Images in one pass. Default 64. */
-  batch?: number
-  /** Default `fp32`. */
-  precision?: Precision
-  /** `adm` (default): ADM's exact centre crop; `fast`: the decoder's own shrinking. */
-  preprocess?: 'adm' | 'fast'
-  /** Stop at a broken image instead of leaving it out. Default false. */
-  strict?: boolean
+export interface EncodeImagesOptions extends z.input<typeof encodeSchema> {
   onBroken?: (broken: Broken) => void
   onProgress?: (done: number, total: number) => void
   /** Stops between two batches; the finished shards stay, and the same call goes on after them. */
@@ -52,12 +28,9 @@ export interface EncodedImages {
   interrupted: boolean
 }
 
-const defaults = {
-  ...{ dtype: 'float32', moments: false, sample: false, seed: 0, flip: true, shardSize: 10_000, batch: 64 },
-  ...{ precision: 'fp32', preprocess: 'adm', strict: false }
-} as const satisfies EncodeImagesOptions
-
-type Settings = Required<Pick<EncodeImagesOptions, keyof typeof defaults>> & EncodeImagesOptions
+type Settings = EncodeSettings & {
+  [name in 'onBroken' | 'onProgress' | 'signal']: EncodeImagesOptions[name] | undefined
+}
 
 /**
  * Encodes images (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
@@ -73,7 +46,10 @@ export async function encodeImages(
 ): Promise<EncodedImages> {
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('folder', folder)
-  const settings = complete(options)
+  const { signal, onBroken, onProgress, ...given } = options
+  const listeners = { signal, onBroken, onProgress }
+  callbacks(listeners)
+  const settings = { ...parseConfig(encodeSchema, given), ...listeners }
   const set = await asSource('source', source).open()
   try {
     const writer = await openLatentWriter(folder, await plan(tokenizer, set, settings))
@@ -86,19 +62,6 @@ export async function encodeImages(
   } finally {
     await set.close()
   }
-}
-
-function complete(options: EncodeImagesOptions): Settings {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const settings: Settings = { ...defaults, ...given }
-  oneOf('dtype', ['float32', 'float16', 'bfloat16'], settings.dtype)
-  oneOf('preprocess', ['adm', 'fast'], settings.preprocess)
-  for (const name of ['moments', 'sample', 'flip', 'strict'] as const) flag(name, settings[name])
-  for (const name of ['shardSize', 'batch'] as const) positive(name, settings[name])
-  natural('seed', settings.seed)
-  checkPrecision(settings.precision)
-  callbacks(options)
-  return settings
 }
 
 async function plan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { collapsed } from '../../lib/ablation/measures.js'
-import { chartOf, markdownTable } from '../../lib/ablation/report.js'
+import { isCollapsed } from '../../lib/ablation/measures.js'
+import { drawColumn, markdownTable } from '../../lib/ablation/report.js'
 import { runAblation } from '../../lib/ablation/run.js'
 import type { AblationConfigInput } from '../../lib/ablation/schema.js'
 import { type Arm, ablationTables, armsOf } from '../../lib/ablation/tables.js'
@@ -34,9 +34,9 @@ describe('tables', () => {
 })
 
 test('collapse is both: dead units and the mean image', () => {
-  expect(collapsed({ activeUnits: 0.01, psnr: 10.2 }, 10)).toBe(true)
-  expect(collapsed({ activeUnits: 0.06, psnr: 10.2 }, 10)).toBe(false)
-  expect(collapsed({ activeUnits: 0.01, psnr: 10.4 }, 10)).toBe(false)
+  expect(isCollapsed({ activeUnits: 0.01, psnr: 10.2 }, 10)).toBe(true)
+  expect(isCollapsed({ activeUnits: 0.06, psnr: 10.2 }, 10)).toBe(false)
+  expect(isCollapsed({ activeUnits: 0.01, psnr: 10.4 }, 10)).toBe(false)
 })
 
 describe('results', () => {
@@ -62,8 +62,8 @@ describe('results', () => {
 
   test('become charts with the mean image as a rule', () => {
     const column = { name: 'psnr', label: 'PSNR (dB)', show: String, unit: 'dB', scale: 1 }
-    expect(chartOf(results, column)).toContain('mean image')
-    expect(chartOf(results, { ...column, name: 'rfid' })).toBeNull()
+    expect(drawColumn(results, column)).toContain('mean image')
+    expect(drawColumn(results, { ...column, name: 'rfid' })).toBeNull()
   })
 })
 

@@ -107,8 +107,8 @@ describe('train generator', () => {
     ['an unknown flag', () => ['--latents', 'x', '--out', 'y', '--grid.evry', '3'], 'Did you mean --grid.every?', 2],
     [
       'a value outside its range',
-      () => ['--latents', 'x', '--out', 'y', '--labelDropout', '2'],
-      'Expected at most 1 for labelDropout but received 2',
+      () => ['--latents', 'x', '--out', 'y', '--label-dropout', '2'],
+      'Expected at most 1 for --label-dropout but received 2',
       2
     ],
     [
@@ -200,7 +200,7 @@ describe('sample', () => {
     expect(all).toMatchObject({ interrupted: false, files: expect.arrayContaining(['000000.png', '000006.png']) })
     expect(all.labels).toEqual({ 0: expect.any(Number), 1: expect.any(Number) })
     const parts = await draw('parts', '--count', '7', '--batch', '3')
-    const late = await draw('late', '--count', '3', '--first', '4')
+    const late = await draw('late', '--count', '3', '--first-index', '4')
     const again = await draw('again', '--count', '7')
     const other = await draw('other-seed', '--count', '7', '--seed', '4')
     expect(again.images).toEqual(all.images)
@@ -218,7 +218,12 @@ describe('sample', () => {
     ['no place to write to', () => [], 'Expected --out <folder>, --grid <file> or --npz <file>', 2],
     ['an unknown class', () => ['--classes', 'rigt', '--grid', 'x.png'], 'did you mean right?', 2],
     ['a label that is none', () => ['--classes', '2', '--grid', 'x.png'], 'labels from 0 to 1 for classes', 2],
-    ['no number of samples', () => ['--count', '0', '--grid', 'x.png'], 'Expected a positive integer.', 2],
+    [
+      'no number of samples',
+      () => ['--count', '0', '--grid', 'x.png'],
+      'Expected a positive integer for --count but received 0',
+      2
+    ],
     ['an unknown sampler', () => ['--sampler', 'heum', '--grid', 'x.png'], 'Expected one of euler, heun', 2],
     [
       'an interval of guidance that ends before it begins',

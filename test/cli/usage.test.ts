@@ -53,7 +53,7 @@ describe('--help', () => {
     const { stdout } = await mactok(['train', 'tokenizer', '--help'])
     for (const name of [
       'masking.max <number>',
-      'loss.klAnneal.kind <none|linear|cyclical>',
+      'loss.kl-anneal.kind <none|linear|cyclical>',
       'optimizer.lr <number|none>',
       'align.local <true|false>'
     ]) {
@@ -87,7 +87,7 @@ describe('wrong usage ends with code 2', () => {
     [
       'a number outside its range',
       [...train, '--masking.max', '1.5'],
-      'Expected at most 1 for masking.max but received 1.5'
+      'Expected at most 1 for --masking.max but received 1.5'
     ],
     ['a choice that is none', [...train, '--masking.target', 'pixels'], 'Expected one of image, latent, none.'],
     ['an unknown preset', ['train', 'tokenizer', 'tiny-33', '--data', 'x', '--out', 'y'], 'did you mean tiny-32?'],
@@ -100,7 +100,11 @@ describe('wrong usage ends with code 2', () => {
     ['an unknown device', [...train, '--device', 'gpu'], "for device but received 'gpu'"],
     ['a missing argument', ['inspect'], "missing required argument 'path'"],
     ['a name that is none', ['weights', 'pull', 'a/b/c'], 'a repository such as facebook/dinov2-small'],
-    ['a ratio above 1', ['reconstruct', 'x', '--data', 'y', '--ratio', '2'], 'Expected a number from 0 to 1.']
+    [
+      'a ratio above 1',
+      ['reconstruct', 'x', '--data', 'y', '--ratio', '2'],
+      'Expected at most 1 for --ratio but received 2'
+    ]
   ])('%s', async (_, args, message) => {
     const { code, stderr } = await mactok(args)
     expect(stderr).toContain(message)

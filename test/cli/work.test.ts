@@ -57,8 +57,8 @@ const train = (run: string, ...args: string[]) =>
   ])
 
 describe('train tokenizer', () => {
-  test('tells its progress in plain lines where there is no terminal', async () => {
-    const { stdout, stderr } = await train('lines', '--steps', '2', '--data.heldOut', '2', '--evaluation.every', '2')
+  test('writes its progress in plain lines where there is no terminal', async () => {
+    const { stdout, stderr } = await train('lines', '--steps', '2', '--data.held-out', '2', '--evaluation.every', '2')
     expect(stderr).toMatch(/lines: steps 0 to 2 on .+ \(fp32\), 6 images, 2 held out\n/)
     expect(stderr).toMatch(/\n2\/2 {2}loss .+ \(reconstruction .+, kl .+\) .+ dB {2}.+ images\/s {2}0m00s left\n/)
     expect(stderr).toMatch(/\nstep 2: .+ dB on 2 held-out images\n/)
@@ -83,7 +83,7 @@ describe('train tokenizer', () => {
     expect(events.at(-1)).toEqual({ event: 'end', dir: at('json'), step: 2, steps: 3, interrupted: false })
   })
 
-  test('interrupted it writes a checkpoint and ends with code 130; resumed it is the same run', async () => {
+  test('writes a checkpoint and exits 130 on SIGINT; resumes bit-exactly', async () => {
     let sent = false
     const args = [
       'train',
@@ -116,7 +116,7 @@ describe('train tokenizer', () => {
     expect(weights('cut').equals(weights('run'))).toBe(true)
   })
 
-  test('does not write over a run', async () => {
+  test('does not overwrite a run', async () => {
     const { code, stderr } = await train('run')
     expect(stderr).toContain('it has one at step 40')
     expect(code).toBe(2)
@@ -142,7 +142,7 @@ describe('encode, decode, reconstruct, inspect', () => {
       expect(readFileSync(at('latents', shard)).equals(readFileSync(at('again', shard)))).toBe(true)
   })
 
-  test('encode goes on where shards are missing, and refuses other settings', async () => {
+  test('encode resumes at missing shards, and refuses other settings', async () => {
     await encode('partial', '--shard-size', '3')
     const shard = at('partial', 'latents_rank00_shard001.safetensors')
     const before = readFileSync(shard)
@@ -154,7 +154,7 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect(code).toBe(1)
   })
 
-  test('encode stores what it is asked for', async () => {
+  test('encode stores moments, types and mirrored images as requested', async () => {
     await encode('both', '--flip')
     expect(JSON.parse((await mactok(['inspect', at('both'), '--json'])).stdout)).toMatchObject({ flips: true })
     await encode('moments', '--moments', '--no-flip', '--dtype', 'bfloat16')
@@ -176,13 +176,13 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect(shard('sample-1').equals(shard('sample-2'))).toBe(false)
   })
 
-  test('broken images are left out by name, or stop it', async () => {
+  test('encode skips and reports unreadable images, or stops with --strict', async () => {
     cpSync(at('photos'), at('broken'), { recursive: true })
     writeFileSync(at('broken', 'cats', '1.png'), 'no image')
     const args = ['encode', at('run'), '--data', at('broken'), '--device', device, '--out']
     const lenient = await mactok([...args, at('lenient')])
-    expect(lenient.stderr).toContain('left out cats/1.png: damaged, or not an image')
-    expect(lenient.stdout).toBe(`${at('lenient')}: 7 images in 1 shard, 1 broken ones left out\n`)
+    expect(lenient.stderr).toContain('skipped cats/1.png: damaged, or not an image')
+    expect(lenient.stdout).toBe(`${at('lenient')}: 7 images in 1 shard, 1 unreadable skipped\n`)
     const manifest = JSON.parse(readFileSync(at('lenient', 'manifest.json'), 'utf8'))
     expect(manifest.shards[0].skipped).toEqual([{ name: 'cats/1.png', reason: 'damaged, or not an image' }])
     const strict = await mactok([...args, at('strict'), '--strict'])
@@ -216,7 +216,7 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect((await mactok([...args, '--force', '--end', '2'])).stdout).toBe(`${at('forced')}: 2 images\n`)
   })
 
-  test('decode refuses a range that is none', async () => {
+  test('decode refuses an empty range', async () => {
     await encode('ranged', '--batch', '3')
     const { code, stderr } = await mactok([
       ...['decode', at('run'), '--latents', at('ranged'), '--out', at('none'), '--device', device],
@@ -238,7 +238,7 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect(readFileSync(at('grid.png')).subarray(1, 4).toString()).toBe('PNG')
   })
 
-  test('inspect tells a run and weights apart', async () => {
+  test('inspect describes runs and weights', async () => {
     const run = await mactok(['inspect', at('run'), '--json'])
     expect(JSON.parse(run.stdout)).toMatchObject({ kind: 'run', checkpoint: { step: 40 }, lastMetrics: { step: 40 } })
     expect((await mactok(['inspect', at('run')])).stdout).toContain('16 px to 4 tokens of 4 channels')
@@ -248,7 +248,7 @@ describe('encode, decode, reconstruct, inspect', () => {
   })
 })
 
-test('weights pull fetches, and says what is missing', async () => {
+test('weights pull downloads files, and reports missing ones', async () => {
   const server = createServer((request, response) => {
     const known = request.url === '/some/model/resolve/main/model.safetensors'
     response.writeHead(known ? 200 : 404, known ? { 'content-length': 4 } : {})

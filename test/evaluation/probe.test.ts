@@ -60,7 +60,7 @@ describe('a fitted probe', () => {
     await expect(fitProbe(training, { ...training, features: new Float32Array(6) })).rejects.toThrow(
       'Expected 4 for each image for validation features but received 1'
     )
-    await expect(fitProbe(training, training, { l2: -1 })).rejects.toThrow('Expected a number from 0 on for l2')
+    await expect(fitProbe(training, training, { l2: -1 })).rejects.toThrow('Expected at least 0 for l2')
   })
 })
 

@@ -90,7 +90,7 @@ describe('the command that repeats a run', () => {
       `mactok train tokenizer mactok-b-256-128 --data '${at('my photos')}' --out ${at('run')}-again`
     )
     for (const flag of [
-      '--encoderInit none',
+      '--encoder-init none',
       '--masking.max 0.6',
       '--align.local false',
       '--batch 4',
