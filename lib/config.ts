@@ -130,11 +130,11 @@ function leafAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.core.$
 
 /** `a positive integer` for an integer from 1 on, `a non-negative integer` for one from 0 on, else undefined. */
 function integerRange(leaf: z.core.$ZodType | undefined): string | undefined {
-  const { isInt, _zod } = (leaf ?? {}) as Partial<z.ZodNumber>
-  const { minimum, exclusiveMinimum } = _zod?.bag ?? {}
-  if (!isInt) return undefined
-  if (minimum === 1 || exclusiveMinimum === 0) return 'a positive integer'
-  return minimum === 0 ? 'a non-negative integer' : undefined
+  if (!(leaf as z.ZodNumber | undefined)?.isInt) return undefined
+  const checks = (leaf?._zod.def.checks ?? []).map(({ _zod }) => _zod.def as Partial<z.core.$ZodCheckGreaterThanDef>)
+  const lowest = checks.find(({ check }) => check === 'greater_than')
+  const low = lowest && Number(lowest.value) + (lowest.inclusive ? 0 : 1)
+  return low === 1 ? 'a positive integer' : low === 0 ? 'a non-negative integer' : undefined
 }
 
 const articles: Record<string, string> = { int: 'an integer', object: 'an object', array: 'an array' }
@@ -156,7 +156,9 @@ function configError(schema: z.core.$ZodType, issue: z.core.$ZodIssue, input: un
     }
     case 'invalid_type': {
       const expected = range ?? articles[issue.expected] ?? `a ${issue.expected}`
-      return (typeof received === 'number' ? outOfRange : invalidParameter)(name, expected, received)
+      // A number that is no integer has the right type.
+      const isNumber = typeof received === 'number' && ['number', 'int'].includes(issue.expected)
+      return (isNumber ? outOfRange : invalidParameter)(name, expected, received)
     }
     case 'invalid_value': {
       const amount = named.length < issue.path.length ? 'some' : 'one'

@@ -160,3 +160,63 @@ test('doctor names LibTorch, its place, the CPU and CUDA or why not', async () =
   expect(report.cuda).toMatch(/^(no: .+|\d+ devices?: cuda:0.*)$/)
   expect((await mactok(['doctor'])).stdout).toContain(`libtorch  ${report.libtorch}`)
 })
+
+describe('flags', () => {
+  const photos = () => ['--data', join(folder, 'nowhere'), '--out', join(folder, 'flags')]
+  const train = (...args: string[]) => mactok(['train', 'tokenizer', 'tiny-32', ...photos(), ...args])
+
+  test.each([
+    ['in kebab-case', '--optimizer.weight-decay'],
+    ['in camelCase, as the keys of a file', '--optimizer.weightDecay']
+  ])('are understood %s', async (_, flag) => {
+    // The value reaches the setting, whose error names the flag in kebab-case.
+    expect((await train(flag, '-1')).stderr).toContain('Expected at least 0 for --optimizer.weight-decay')
+    expect((await train(`${flag}=-1`)).stderr).toContain('Expected at least 0 for --optimizer.weight-decay')
+    // It is the folder that is refused, not the flag.
+    expect(await train(flag, '0.1')).toMatchObject({ code: 1, stderr: expect.stringContaining('There is neither') })
+  })
+
+  test.each(['--micro-batchs', '--microBatchs'])('%s suggests the kebab-case flag', async (flag) => {
+    const { code, stderr } = await train(flag, '2')
+    expect(stderr).toContain("unknown option '--micro-batchs'\n(Did you mean --micro-batch?)")
+    expect(code).toBe(2)
+  })
+
+  test('leave values and what follows -- as they are', async () => {
+    const { stderr } = await mactok(['inspect', '--', '--someThing'])
+    expect(stderr).toContain('There is nothing at --someThing')
+  })
+
+  test('show their defaults, where no preset decides them', async () => {
+    const { stdout } = await mactok(['encode', '--help'])
+    expect(stdout).toMatch(/--batch <number> +images per pass \(default: 64\)/)
+    expect(stdout).toMatch(/--shard-size <number> +images per shard \(default: 10000\)/)
+    expect(stdout).not.toContain('--no-moments')
+    expect((await mactok(['train', 'tokenizer', '--help'])).stdout).not.toMatch(/--micro-batch.*default/)
+  })
+})
+
+describe('--config of commands that do not train', () => {
+  const commands: [string, string[], string][] = [
+    ['encode', ['encode', 'x', '--data', 'y', '--out', 'z'], 'shardSze: 5'],
+    ['decode', ['decode', 'x', '--latents', 'y', '--out', 'z'], 'btch: 5'],
+    ['reconstruct', ['reconstruct', 'x', '--data', 'y'], 'zom: 2'],
+    ['probe', ['probe', 'x', '--data', 'y'], 'fld: 5'],
+    ['evaluate statistics', ['evaluate', 'statistics', 'x', '--out', 'z.npz'], 'sise: 8'],
+    ['evaluate generation', ['evaluate', 'generation', 'x', '--reference', 'y'], 'guidance: { scal: 2 }'],
+    ['ablate', ['ablate', '--table', 'collapse', '--out', 'z', '--data', 'y', '--held-out', 'y'], 'decoderStep: 5']
+  ]
+  test.each(commands)('%s has it', async (_, args) => {
+    expect((await mactok([...args, '--help'])).stdout).toContain('--config <file>')
+    const { code, stderr } = await mactok([...args, '--config', join(folder, 'nothing.yaml')])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('Cannot read')])
+  })
+
+  test.each(commands.slice(-3))('%s refuses an unknown key with a suggestion', async (_, args, text) => {
+    const file = join(folder, 'unknown.yaml')
+    writeFileSync(file, text)
+    const { code, stderr } = await mactok([...args, '--config', file])
+    expect(stderr).toMatch(/Unknown setting .*; did you mean /)
+    expect(code).toBe(2)
+  })
+})

@@ -170,6 +170,18 @@ describe('encode, decode, reconstruct, inspect', () => {
     })
   })
 
+  test('encode reads settings from a file, overridden by flags, and refuses unknown ones', async () => {
+    writeFileSync(at('encode.yaml'), stringify({ shardSize: 4, flip: false, dtype: 'float16' }))
+    const { code, stdout } = await encode('filed', '--config', at('encode.yaml'), '--flip', '--dtype', 'bfloat16')
+    expect([code, stdout]).toEqual([0, `${at('filed')}: 8 images in 2 shards\n`])
+    const inspected = JSON.parse((await mactok(['inspect', at('filed'), '--json'])).stdout)
+    expect(inspected).toMatchObject({ flips: true, dtype: 'bfloat16' })
+    writeFileSync(at('wrong.yaml'), stringify({ shardSze: 4 }))
+    const wrong = await encode('wrong', '--config', at('wrong.yaml'))
+    expect(wrong.stderr).toContain('Unknown setting shardSze; did you mean shardSize?')
+    expect([wrong.code, existsSync(at('wrong'))]).toEqual([2, false])
+  })
+
   test('samples of the posterior depend on the seed', async () => {
     for (const seed of ['1', '2']) await encode(`sample-${seed}`, '--sample', '--seed', seed)
     const shard = (name: string) => readFileSync(at(name, 'latents_rank00_shard000.safetensors'))
