@@ -2,20 +2,20 @@ import { stat } from 'node:fs/promises'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import { grid } from '../data/image.js'
-import { subset } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import { sliceImages } from '../data/levels.js'
 import { loadSharp } from '../data/sharp.js'
+import { spread } from '../evaluation/image-stream.js'
 import { maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
 import { Teacher } from '../teacher/teacher.js'
 import { tensor } from '../tensor/tensor.js'
 import type { RunRecord } from '../training/run.js'
 import { locateWeights } from '../weights/index.js'
-import { type ReportImage, webp } from './images.js'
+import { encodeWebp, type ReportImage } from './images.js'
 
 const rows = 4
-/** Of the largest ratio that training draws. */
+/** Shown ratios, as fractions of the largest that training draws. */
 const parts = [1 / 3, 2 / 3, 1]
 
 interface Options {
@@ -24,8 +24,8 @@ interface Options {
 }
 
 /**
- * What training hides of the run's images, from few patches to the most, at random and where the teacher is found by importance.
- * Null where nothing is masked or the images are no longer there.
+ * Draws the masks of training on the run's images, from few patches to the most: random, and semantic where the teacher is found.
+ * Null where training does not mask images, or the images are no longer there.
  */
 export async function drawMaskSheet(record: RunRecord, { data, device }: Options): Promise<ReportImage | null> {
   const { masking, tokenizer } = record.settled
@@ -35,14 +35,12 @@ export async function drawMaskSheet(record: RunRecord, { data, device }: Options
   if (data === undefined && !(await stat(from).catch(() => null))) return null
   const { imageSize: size, patchSize } = tokenizer
   const found = weights !== null && masking.semantic > 0 && (await locateWeights(weights)) !== undefined
-  const place = device === undefined ? {} : { device }
-  using teacher = found ? await Teacher.load(weights, { ...place, grid: size / patchSize }) : null
+  using teacher = found ? await Teacher.load(weights, { device, grid: size / patchSize }) : null
   const set = await imageSource(from).open()
   try {
     const count = Math.min(rows, set.size)
-    const spread = Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count))
     const sheet: Image[] = []
-    for await (const { images } of evaluationBatches(subset(set, spread), { size, batch: 1 })) {
+    for await (const { images } of evaluationBatches(spread(set, count), { size, batch: 1 })) {
       const [original] = sliceImages(images, size) as [Image]
       using input = tensor(images, [1, size, size, 3], { dtype: 'uint8' })
       const ratios = parts.map((part) => part * masking.max)
@@ -64,8 +62,8 @@ export async function drawMaskSheet(record: RunRecord, { data, device }: Options
     const zoom = Math.max(1, Math.floor(128 / size))
     const image = await grid(sheet, captions.length + 1, { zoom, captions: ['original', ...captions] })
     const raw = { width: image.width, height: image.height, channels: 3 } as const
-    const most = `at most ${Math.round(100 * masking.max)} % of the patches, ${Math.round(100 * masking.semantic)} % of the images by importance`
-    return { url: await webp((await loadSharp())(image.data, { raw })), caption: `Training hides ${most}.` }
+    const most = `at most ${Math.round(100 * masking.max)} % of the patches, ${Math.round(100 * masking.semantic)} % of the images semantically`
+    return { url: await encodeWebp((await loadSharp())(image.data, { raw })), caption: `Training masks ${most}.` }
   } finally {
     await set.close()
   }

@@ -41,11 +41,14 @@ test('collapse is both: dead units and the mean image', () => {
 
 describe('results', () => {
   const run = (seed: number, psnr: number) => ({
-    ...{ seed, dir: '', values: { psnr, kl: 10, activeUnits: 0.5 } },
+    seed,
+    dir: '',
+    values: { psnr, kl: 10, activeUnits: 0.5 },
     metrics: [10, 20].map((step) => ({ step, evaluation: { psnr: psnr + step, kl: 1 } }))
   })
   const results = {
-    ...{ table: 'components', meanImage: 12.5 },
+    table: 'components',
+    meanImage: 12.5,
     config: { preset: 'tiny-32', steps: 20 } as Parameters<typeof markdownTable>[0]['config'],
     rows: armsOf('components').map((arm, i) => ({ arm, runs: i === 1 ? [run(0, 14), run(1, 16)] : [] }))
   }
@@ -84,9 +87,16 @@ describe('an ablation', () => {
     config = {
       settings: {
         tokenizer: { imageSize: 16, patchSize: 8, latentTokens: 4, latentChannels: 3, encoder: vit, decoder: vit },
-        ...{ batch: 4, precision: 'fp32', log: { every: 2 }, evaluation: { every: 4 }, checkpoint: { every: 2 } }
+        batch: 4,
+        precision: 'fp32',
+        log: { every: 2 },
+        evaluation: { every: 4 },
+        checkpoint: { every: 2 }
       },
-      ...{ data: photos, heldOut: photos, steps: 8, seeds: [0, 1] },
+      data: photos,
+      heldOut: photos,
+      steps: 8,
+      seeds: [0, 1],
       rows: { annealing: { loss: { weights: { kl: 0.01 } } } }
     }
   })
@@ -100,7 +110,10 @@ describe('an ablation', () => {
 
     const stop = new AbortController()
     const cut = await runAblation('collapse', config, {
-      ...{ out: parts, arms, device, signal: stop.signal },
+      out: parts,
+      arms,
+      device,
+      signal: stop.signal,
       onProgress: ({ arm, step }) => arm === 'annealing' && step?.step === 4 && stop.abort()
     })
     expect(cut).toMatchObject({ interrupted: true })
@@ -108,7 +121,9 @@ describe('an ablation', () => {
     const { mtimeMs } = statSync(finished)
     const progress: [string, number][] = []
     await runAblation('collapse', config, {
-      ...{ out: parts, arms, device },
+      out: parts,
+      arms,
+      device,
       onProgress: ({ arm, done, total }) => {
         expect(total).toBe(48)
         progress.push([arm, done])

@@ -12,7 +12,11 @@ const place = new Workplace()
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const settings = {
   generator: { width: 16, depth: 1, heads: 2 },
-  ...{ batch: 8, steps: 24, precision: 'fp32', log: { every: 1 }, checkpoint: { every: 12 } },
+  batch: 8,
+  steps: 24,
+  precision: 'fp32',
+  log: { every: 1 },
+  checkpoint: { every: 12 },
   grid: { every: 12, images: 6, steps: 2 }
 }
 
@@ -139,8 +143,14 @@ describe('train generator', () => {
     [
       'another tokenizer than that of the latents',
       () => [
-        ...['--latents', place.path('shards'), '--tokenizer', place.path('other'), '--out', place.path('x')],
-        ...['--grid.every', '5']
+        '--latents',
+        place.path('shards'),
+        '--tokenizer',
+        place.path('other'),
+        '--out',
+        place.path('x'),
+        '--grid.every',
+        '5'
       ],
       'The generator was trained on the latents of another tokenizer',
       1

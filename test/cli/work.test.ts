@@ -12,8 +12,13 @@ import { device } from '../support/native.js'
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const config = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-  ...{ batch: 4, steps: 40, precision: 'fp32', masking: { semantic: 0 }, align: { local: false, global: false } },
-  ...{ log: { every: 1 }, checkpoint: { every: 20 } }
+  batch: 4,
+  steps: 40,
+  precision: 'fp32',
+  masking: { semantic: 0 },
+  align: { local: false, global: false },
+  log: { every: 1 },
+  checkpoint: { every: 20 }
 }
 
 let folder: string
@@ -231,8 +236,18 @@ describe('encode, decode, reconstruct, inspect', () => {
   test('decode refuses an empty range', async () => {
     await encode('ranged', '--batch', '3')
     const { code, stderr } = await mactok([
-      ...['decode', at('run'), '--latents', at('ranged'), '--out', at('none'), '--device', device],
-      ...['--start', '5', '--end', '3']
+      'decode',
+      at('run'),
+      '--latents',
+      at('ranged'),
+      '--out',
+      at('none'),
+      '--device',
+      device,
+      '--start',
+      '5',
+      '--end',
+      '3'
     ])
     expect(stderr).toContain('Expected a range within the 8 images for start and end')
     expect(code).toBe(2)

@@ -98,14 +98,19 @@ describeWith(weights, 'the metrics of generated images', () => {
     const stream = () => openImages(generated)
     const controller = new AbortController()
     const stopping = gather(inception, await stream(), {
-      ...{ batch: 2, partial: { file, key: 'k' }, features: true, signal: controller.signal },
+      batch: 2,
+      partial: { file, key: 'k' },
+      features: true,
+      signal: controller.signal,
       onProgress: (done) => done === 4 && controller.abort()
     })
     await expect(stopping).rejects.toMatchObject({ code: 'ERR_ABORTED' })
     expect(existsSync(file)).toBe(true)
     const seen: number[] = []
     using again = await gather(inception, await stream(), {
-      ...{ batch: 2, partial: { file, key: 'k' }, features: true },
+      batch: 2,
+      partial: { file, key: 'k' },
+      features: true,
       onProgress: (done) => seen.push(done)
     })
     expect(seen).toEqual([4, 6])

@@ -97,8 +97,13 @@ describe('probing a tokenizer', () => {
     using tokenizer = await Tokenizer.create(config, { device })
     const result = await probe(tokenizer, imageFolder(photos), { features: 'flatten' })
     expect(result).toEqual({
-      ...{ features: 'flatten', dimensions: 12, classes: 2, training: 16, validation: 4 },
-      ...{ trainingAccuracy: 1, validationAccuracy: 1 }
+      features: 'flatten',
+      dimensions: 12,
+      classes: 2,
+      training: 16,
+      validation: 4,
+      trainingAccuracy: 1,
+      validationAccuracy: 1
     })
     const others = await probe(tokenizer, imageFolder(photos), { validation: imageFolder(photos), images: 10 })
     expect(others).toMatchObject({ features: 'mean', dimensions: 3, training: 10, validation: 10 })

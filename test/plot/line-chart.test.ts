@@ -3,7 +3,9 @@ import sharp from 'sharp'
 import { type LineChart, lineChart } from '../../lib/plot/line-chart.js'
 
 const chart = (changes: Partial<LineChart> = {}): LineChart => ({
-  ...{ title: 'PSNR', xLabel: 'step', yLabel: 'dB' },
+  title: 'PSNR',
+  xLabel: 'step',
+  yLabel: 'dB',
   series: [
     {
       name: 'plain',

@@ -8,7 +8,11 @@ import { chromeTrace } from '../../lib/profile/trace.js'
 function recorded(rows: [string, number, number, number, number?][]): NativeProfile {
   const names = [...new Set(rows.map(([name]) => name))]
   const columns = rows.flatMap(([name, thread, begin, end, number = -1]) => [
-    ...[names.indexOf(name), thread, number, begin, end]
+    names.indexOf(name),
+    thread,
+    number,
+    begin,
+    end
   ])
   return { names, spans: Float64Array.from(columns) }
 }
@@ -82,8 +86,8 @@ describe('a profile', () => {
 
   test('tells on a GPU that its times are those of the host', () => {
     const options = { most: 5, each: false }
-    expect(profileTable(profile, { device: 'cuda', ...options })).toContain('Times are those of the host')
-    expect(profileTable(profile, { device: 'cpu', ...options })).not.toContain('Times are those of the host')
+    expect(profileTable(profile, { device: 'cuda', ...options })).toContain('Times are host times')
+    expect(profileTable(profile, { device: 'cpu', ...options })).not.toContain('Times are host times')
   })
 
   test('becomes a trace with its threads named', () => {
@@ -93,7 +97,13 @@ describe('a profile', () => {
       'thread 2'
     ])
     expect(traceEvents).toContainEqual({
-      ...{ ph: 'X', name: 'aten::mm', cat: 'operation', pid: 1, tid: 1, ts: 20, dur: 20 },
+      ph: 'X',
+      name: 'aten::mm',
+      cat: 'operation',
+      pid: 1,
+      tid: 1,
+      ts: 20,
+      dur: 20,
       args: { phase: 'encoder' }
     })
   })

@@ -15,7 +15,10 @@ const place = new Workplace()
 const vit = { width: 32, depth: 2, heads: 2, layerScale: 1 }
 const settings: TrainingConfigInput = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-  ...{ batch: 8, steps: 8, precision: 'fp32', log: { every: 4 } },
+  batch: 8,
+  steps: 8,
+  precision: 'fp32',
+  log: { every: 4 },
   align: { local: false, global: false },
   masking: { semantic: 0 }
 }
@@ -157,7 +160,10 @@ describe('a profiled run', () => {
     const generator = () =>
       trainGenerator({
         generator: { width: 32, depth: 2, heads: 2 },
-        ...{ steps: 8, batch: 16, precision: 'fp32', log: { every: 4 } }
+        steps: 8,
+        batch: 16,
+        precision: 'fp32',
+        log: { every: 4 }
       }).latents(shards)
     let found: ProfileFiles | undefined
     await generator()
@@ -239,7 +245,13 @@ describe('wrong arguments', () => {
 
   test.each(['0', 'x', '101'])('--profile %s ends with code 2', async (steps) => {
     const { code, stderr } = await mactok([
-      ...['train', 'tokenizer', 'tiny-32', '--data', place.path('photos'), '--out', place.path('never')],
+      'train',
+      'tokenizer',
+      'tiny-32',
+      '--data',
+      place.path('photos'),
+      '--out',
+      place.path('never'),
       `--profile=${steps}`
     ])
     expect(stderr).toMatch(/profile/)
@@ -251,8 +263,20 @@ test('the command line prints the table, and tells it as JSON', async () => {
   await place.write('config.json', JSON.stringify(settings))
   const train = (out: string, ...args: string[]) =>
     mactok([
-      ...['train', 'tokenizer', '--config', place.path('config.json'), '--data', place.path('photos')],
-      ...['--out', place.path(out), '--device', device, '--steps', '6', '--profile', ...args]
+      'train',
+      'tokenizer',
+      '--config',
+      place.path('config.json'),
+      '--data',
+      place.path('photos'),
+      '--out',
+      place.path(out),
+      '--device',
+      device,
+      '--steps',
+      '6',
+      '--profile',
+      ...args
     ])
   const shown = await train('shown', '2')
   expect(shown.code).toBe(0)

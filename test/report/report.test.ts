@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
-import { embedded, html, table } from '../../lib/report/html.js'
+import { embedJson, html, table } from '../../lib/report/html.js'
 import { writeReport } from '../../lib/report/report.js'
 import { listGrids, readAnyRun } from '../../lib/report/run-folder.js'
 import { commandsOf, settingsOf } from '../../lib/report/settings.js'
-import { thinned } from '../../lib/report/thin.js'
+import { thin } from '../../lib/report/thin.js'
 import type { MetricsRecord } from '../../lib/runs/metrics.js'
 import { trainTokenizer } from '../../lib/training/builder.js'
 import { mactok } from '../support/cli.js'
@@ -24,9 +24,17 @@ beforeAll(async () => {
     await writePng(at('my photos', `${name}.png`), { data, width: 24, height: 20 })
   await trainTokenizer({
     tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-    ...{ preset: 'mactok-b-256-128', encoderInit: null, batch: 4, steps: 4, precision: 'fp32', grid: { every: 2 } },
-    ...{ align: { local: false, global: false }, masking: { max: 0.6, semantic: 0 } },
-    ...{ loss: { perceptual: { weights: null } }, discriminator: { weights: null }, log: { every: 1 } }
+    preset: 'mactok-b-256-128',
+    encoderInit: null,
+    batch: 4,
+    steps: 4,
+    precision: 'fp32',
+    grid: { every: 2 },
+    align: { local: false, global: false },
+    masking: { max: 0.6, semantic: 0 },
+    loss: { perceptual: { weights: null } },
+    discriminator: { weights: null },
+    log: { every: 1 }
   })
     .data(at('my photos'))
     .run({ dir: at('run'), device })
@@ -51,7 +59,7 @@ describe('a report', () => {
     }
     expect(page).toContain('alt="pca of classes"')
     expect(page.match(/data-grid="/g)).toHaveLength((await listGrids(at('run'))).length)
-    expect(page).toContain('alt="Training hides at most 60 % of the patches, 0 % of the images by importance."')
+    expect(page).toContain('alt="Training masks at most 60 % of the patches, 0 % of the images semantically."')
     const lines = /<script type="application\/json" id="lines">(.*)<\/script>/.exec(page)?.[1] as string
     expect(JSON.parse(lines)).toHaveLength(4)
     // Addresses that a browser would load; those in commands and in the licence of uPlot are text.
@@ -115,7 +123,7 @@ describe('the command that repeats a run', () => {
     const [first, second] = commandsOf({ ...record, config }, 'runs/second/')
     expect(first?.command).toMatch(/^mactok train decoder runs\/first --data '.*' --out runs\/second-again /)
     expect(first?.command).toContain('--epochs 3')
-    expect(first?.command).not.toMatch(/--(masking|align|tokenizer|encoderInit)/)
+    expect(first?.command).not.toMatch(/--(masking|align|tokenizer|encoder-init)/)
     expect(second?.command).toBe('mactok train decoder runs/first --out runs/second/ --resume')
   })
 })
@@ -125,11 +133,11 @@ test('a long log is thinned, but keeps its evaluations and its end', () => {
     { length: 10_001 },
     (_, step): MetricsRecord => (step % 100 === 7 ? { step, evaluation: { psnr: 1 } } : { step })
   )
-  const few = thinned(lines)
+  const few = thin(lines)
   expect(few.length).toBeLessThan(4000)
   expect(few.filter((line) => 'evaluation' in line)).toHaveLength(100)
   expect(few.at(-1)).toEqual({ step: 10_000 })
-  expect(thinned(lines.slice(0, 50))).toEqual(lines.slice(0, 50))
+  expect(thin(lines.slice(0, 50))).toEqual(lines.slice(0, 50))
 })
 
 describe('html', () => {
@@ -139,7 +147,7 @@ describe('html', () => {
   })
 
   test('data cannot end the script that holds it', () => {
-    expect(embedded({ name: '</script><script>' }).text).toBe('{"name":"\\u003c/script>\\u003cscript>"}')
+    expect(embedJson({ name: '</script><script>' }).text).toBe('{"name":"\\u003c/script>\\u003cscript>"}')
   })
 
   test('tables put numbers to the right', () => {

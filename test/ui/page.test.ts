@@ -15,13 +15,25 @@ const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const tokenizer = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit }
 /** Steps of a few milliseconds; nothing that needs weights. */
 const training = {
-  ...{ tokenizer, batch: 4, steps: 1_000_000, precision: 'fp32', masking: { semantic: 0 } },
-  ...{ align: { local: false, global: false }, optimizer: { lr: 1e-3 }, log: { every: 10 }, data: { heldOut: 2 } },
-  ...{ evaluation: { every: 100 }, checkpoint: { every: 1_000_000 } }
+  tokenizer,
+  batch: 4,
+  steps: 1_000_000,
+  precision: 'fp32',
+  masking: { semantic: 0 },
+  align: { local: false, global: false },
+  optimizer: { lr: 1e-3 },
+  log: { every: 10 },
+  data: { heldOut: 2 },
+  evaluation: { every: 100 },
+  checkpoint: { every: 1_000_000 }
 }
 const generating = {
-  ...{ generator: { width: 16, depth: 1, heads: 2 }, steps: 20, batch: 4, precision: 'fp32' },
-  ...{ log: { every: 5 }, checkpoint: { every: 20 } }
+  generator: { width: 16, depth: 1, heads: 2 },
+  steps: 20,
+  batch: 4,
+  precision: 'fp32',
+  log: { every: 5 },
+  checkpoint: { every: 20 }
 }
 
 let folder: string
@@ -41,8 +53,20 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const train = (...args: string[]) => [
-  ...['train', 'tokenizer', '--config', at('tokenizer.yaml'), '--data', at('photos'), '--out', at('run')],
-  ...['--device', device, '--threads', '1', '--json', ...args]
+  'train',
+  'tokenizer',
+  '--config',
+  at('tokenizer.yaml'),
+  '--data',
+  at('photos'),
+  '--out',
+  at('run'),
+  '--device',
+  device,
+  '--threads',
+  '1',
+  '--json',
+  ...args
 ]
 
 describeInBrowser('in a browser', () => {
@@ -138,7 +162,7 @@ describeInBrowser('in a browser', () => {
     await badge('watching')
     await page.waitForSelector('.chart canvas')
     expect(await page.isVisible('#controls')).toBe(false)
-    expect(await page.textContent('#about')).toContain('nothing can be steered from here')
+    expect(await page.textContent('#about')).toContain('not trained by this process')
     await page.setInputFiles('#file', {
       name: 'no.png',
       mimeType: 'image/png',
@@ -183,13 +207,17 @@ describeInBrowser('in a browser', () => {
     await badge('done')
     await page.waitForSelector('#sample:not([hidden])')
     expect(await page.$$eval('#class option', (options) => options.map((option) => option.textContent))).toEqual([
-      ...['each in turn', 'birds', 'cats']
+      'all, in turn',
+      'birds',
+      'cats'
     ])
     await page.fill('#count', '3')
     await page.click('#draw')
     await page.waitForSelector('#samples img[alt="Sample 3, birds"]')
     expect(await page.$$eval('#samples img', (images) => images.map((image) => image.getAttribute('alt')))).toEqual([
-      ...['Sample 1, birds', 'Sample 2, cats', 'Sample 3, birds']
+      'Sample 1, birds',
+      'Sample 2, cats',
+      'Sample 3, birds'
     ])
   })
 
