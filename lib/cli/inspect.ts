@@ -16,12 +16,12 @@ export function define(command: Command): void {
     'mactok inspect model.safetensors --tensors': 'names, dtypes and shapes'
   })
   command.action(async (path: string, { tensors = false, json = false }: { tensors?: boolean; json?: boolean }) => {
-    const found = await inspect(path)
-    if (json) return writeJson(found)
-    writeTable(rows(found))
-    if (found.kind === 'weights' && tensors) {
+    const inspected = await inspect(path)
+    if (json) return writeJson(inspected)
+    writeTable(rows(inspected))
+    if (inspected.kind === 'weights' && tensors) {
       process.stdout.write('\n')
-      writeTable(found.tensors.map(({ name, format, shape }) => [name, `${format} [${shape.join(', ')}]`]))
+      writeTable(inspected.tensors.map(({ name, format, shape }) => [name, `${format} [${shape.join(', ')}]`]))
     }
   })
 }
@@ -52,13 +52,13 @@ function generatorRows({ settled, data }: GeneratorRunRecord): [string, unknown]
   ]
 }
 
-function rows(found: Inspected): [string, unknown][] {
-  switch (found.kind) {
+function rows(inspected: Inspected): [string, unknown][] {
+  switch (inspected.kind) {
     case 'run': {
-      const { record, checkpoint, lastMetrics, lastEvaluation } = found
+      const { record, checkpoint, lastMetrics, lastEvaluation } = inspected
       const { preset, steps } = record.settled
       return [
-        ['run', `${found.path} (${record.kind}${preset ? `, preset ${preset}` : ''})`],
+        ['run', `${inspected.path} (${record.kind}${preset ? `, preset ${preset}` : ''})`],
         ...(record.kind === 'generator' ? generatorRows(record) : tokenizerRows(record)),
         ['checkpoint', checkpoint ? `step ${checkpoint.step} of ${steps}, ${checkpoint.folder}` : 'none yet'],
         ['metrics', lastMetrics ? JSON.stringify(lastMetrics) : 'none yet'],
@@ -73,21 +73,24 @@ function rows(found: Inspected): [string, unknown][] {
     }
     case 'shards':
       return [
-        ['shards', found.path],
-        ['samples', `${found.samples} in ${found.classes} classes`],
+        ['shards', inspected.path],
+        ['samples', `${inspected.samples} in ${inspected.classes} classes`],
         [
           'latents',
-          `[${found.sampleShape.join(', ')}] ${found.dtype}${found.moments ? ', with log-variances' : ''}${found.flips ? ', with mirrored images' : ''}`
+          `[${inspected.sampleShape.join(', ')}] ${inspected.dtype}${inspected.moments ? ', with log-variances' : ''}${inspected.flips ? ', with mirrored images' : ''}`
         ],
-        ['values', `mean ${found.mean.toPrecision(4)}, standard deviation ${found.std.toPrecision(4)}`],
-        ['tokenizer', found.tokenizer ?? 'unknown']
+        ['values', `mean ${inspected.mean.toPrecision(4)}, standard deviation ${inspected.std.toPrecision(4)}`],
+        ['tokenizer', inspected.tokenizer ?? 'unknown']
       ]
     case 'weights':
       return [
-        ['weights', found.path],
-        ['layout', found.layout],
-        ['parameters', `${found.parameters} in ${found.tensors.length} tensors, ${(found.bytes / 1e6).toFixed(1)} MB`],
-        ...Object.entries(found.metadata)
+        ['weights', inspected.path],
+        ['layout', inspected.layout],
+        [
+          'parameters',
+          `${inspected.parameters} in ${inspected.tensors.length} tensors, ${(inspected.bytes / 1e6).toFixed(1)} MB`
+        ],
+        ...Object.entries(inspected.metadata)
       ]
   }
 }

@@ -49,7 +49,7 @@ export function define(command: Command): void {
   addExamples(command, {
     'mactok train generator sit-tiny --latents latents/ --tokenizer runs/tiny --out runs/sit':
       'a small generator on a laptop',
-    'mactok train generator sit-xl --latents latents/ --out runs/xl --microBatch 64':
+    'mactok train generator sit-xl --latents latents/ --out runs/xl --micro-batch 64':
       "the paper's, 64 latents at a time",
     'mactok train generator --out runs/sit --resume': 'go on after an interruption'
   })

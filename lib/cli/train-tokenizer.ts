@@ -49,7 +49,7 @@ export function define(command: Command): void {
   addSettings(command, trainingSchema, ['preset', 'data.strict'])
   addExamples(command, {
     'mactok train tokenizer tiny-64 --data photos/ --out runs/tiny': 'a small tokenizer on a laptop',
-    'mactok train tokenizer mactok-b-256-128 --data imagenet/train --out runs/b128 --microBatch 32':
+    'mactok train tokenizer mactok-b-256-128 --data imagenet/train --out runs/b128 --micro-batch 32':
       "the paper's, 32 images at a time",
     'mactok train tokenizer tiny-64 --data photos/ --out runs/half --masking.max 0.5 --steps 2000':
       'with other settings',

@@ -68,12 +68,12 @@ export async function openReference(
     await using file = await NpzFile.open(path)
     const gaussians = await readStatistics(file)
     if (gaussians && !(wanted.features && file.has('arr_0'))) {
-      return reference(path, gaussians, null, null)
+      return createReference(path, gaussians, null, null)
     }
     if (gaussians) {
       await using images = await openImages(path)
       using statistics = await gather(inception, images, { ...gathering, features: true })
-      return reference(path, gaussians, await statistics.features(), statistics.images)
+      return createReference(path, gaussians, await statistics.features(), statistics.images)
     }
   }
   await using images = await openImages(path, { size })
@@ -83,10 +83,10 @@ export async function openReference(
     ...wanted,
     partial: partial === undefined ? null : { file: partial, key }
   })
-  return reference(path, await statistics.gaussians(), await statistics.features(), statistics.images)
+  return createReference(path, await statistics.gaussians(), await statistics.features(), statistics.images)
 }
 
-const reference = (
+const createReference = (
   name: string,
   gaussians: Gaussians,
   features: Tensor<'float32'> | null,
@@ -118,10 +118,10 @@ export async function referenceStatistics(
 ): Promise<number> {
   if (!file.endsWith('.npz')) throw outOfRange('file', 'a name that ends in .npz', file)
   const metrics = ['fid', 'sfid'] as const
-  using made = await openReference(inception, path, { partial: `${file}.partial`, ...options, metrics })
-  if (made.images === null) throw outOfRange('path', 'images', `${path}, which holds statistics already`)
-  await writeStatistics(file, made.gaussians, inception.input)
-  return made.images
+  using reference = await openReference(inception, path, { partial: `${file}.partial`, ...options, metrics })
+  if (reference.images === null) throw outOfRange('path', 'images', `${path}, which holds statistics already`)
+  await writeStatistics(file, reference.gaussians, inception.input)
+  return reference.images
 }
 
 /** Metrics of generated images; null: could not be computed, for a reason in `notices`. */

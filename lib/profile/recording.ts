@@ -51,7 +51,7 @@ export class Recording {
     if (!config || available === 0) this.#state = 'over'
     if (config && available === 0) notice('Nothing is profiled: no steps are left')
     else if (config && available < config.after + config.steps) {
-      notice(`Profiling ${this.#requested} steps after ${after} of warm-up: only ${counted(available)} left`)
+      notice(`Only ${counted(available)} left: profiling ${this.#requested} after ${after} of warm-up`)
     }
   }
 

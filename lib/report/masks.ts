@@ -34,8 +34,8 @@ export async function drawMaskSheet(record: RunRecord, { data, device }: Options
   const from = data ?? record.data.heldOutFrom ?? record.data.from
   if (data === undefined && !(await stat(from).catch(() => null))) return null
   const { imageSize: size, patchSize } = tokenizer
-  const found = weights !== null && masking.semantic > 0 && (await locateWeights(weights)) !== undefined
-  using teacher = found ? await Teacher.load(weights, { device, grid: size / patchSize }) : null
+  const isFound = weights !== null && masking.semantic > 0 && (await locateWeights(weights)) !== undefined
+  using teacher = isFound ? await Teacher.load(weights, { device, grid: size / patchSize }) : null
   const set = await imageSource(from).open()
   try {
     const count = Math.min(rows, set.size)

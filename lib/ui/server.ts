@@ -7,7 +7,7 @@ import { serve } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { streamSSE } from 'hono/streaming'
-import { instance, integerWithin, pathTo, text } from '../checks.js'
+import { instance, integerWithin, text } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { readPageFile } from '../page/files.js'
 import { listGrids } from '../report/run-folder.js'
@@ -49,7 +49,7 @@ const interval = 500
  */
 export async function serveRun(run: string, options: ServeRunOptions = {}): Promise<LivePage> {
   const { host = '127.0.0.1', port = 0, control, device, tokenizer } = options
-  pathTo('run', run)
+  text('run', 'a run folder', run)
   text('host', 'an address to listen on', host)
   integerWithin('port', 0, 65535, port)
   if (control !== undefined) instance('control', 'a TrainingControl', TrainingControl, control)

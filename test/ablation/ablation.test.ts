@@ -15,7 +15,7 @@ import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
 
 describe('tables', () => {
-  test('have rows of names of their own, which all are settings', () => {
+  test('have rows with unique names and valid settings', () => {
     for (const [table, arms] of Object.entries(ablationTables) as [string, readonly Arm[]][]) {
       expect(new Set(arms.map(({ name }) => name)).size).toBe(arms.length)
       for (const arm of arms) {
@@ -25,7 +25,7 @@ describe('tables', () => {
     }
   })
 
-  test('name what is unknown', () => {
+  test('name an unknown table or row', () => {
     expect(() => armsOf('component')).toThrow('Expected one of components, mask-ratio')
     expect(() => armsOf('components', ['plain', 'nothing'])).toThrow(
       "Expected some of plain, random, local, semantic, global for arms but received 'nothing'"
@@ -33,7 +33,7 @@ describe('tables', () => {
   })
 })
 
-test('collapse is both: dead units and the mean image', () => {
+test('collapse is dead units and the mean image, both', () => {
   expect(isCollapsed({ activeUnits: 0.01, psnr: 10.2 }, 10)).toBe(true)
   expect(isCollapsed({ activeUnits: 0.06, psnr: 10.2 }, 10)).toBe(false)
   expect(isCollapsed({ activeUnits: 0.01, psnr: 10.4 }, 10)).toBe(false)
@@ -53,7 +53,7 @@ describe('results', () => {
     rows: armsOf('components').map((arm, i) => ({ arm, runs: i === 1 ? [run(0, 14), run(1, 16)] : [] }))
   }
 
-  test('become a table of means and deviations', () => {
+  test('are formatted as a table of means and deviations', () => {
     const lines = markdownTable(results).split('\n')
     expect(lines[2]).toBe('|  | KL (nats) | active units (%) | PSNR (dB) | collapsed | seeds | in the paper |')
     expect(lines[4]).toBe(
@@ -63,7 +63,7 @@ describe('results', () => {
     expect(lines.join('\n')).toContain('4 rows have no finished run yet.')
   })
 
-  test('become charts with the mean image as a rule', () => {
+  test('are drawn as charts with the mean image as a rule', () => {
     const column = { name: 'psnr', label: 'PSNR (dB)', show: String, unit: 'dB', scale: 1 }
     expect(drawColumn(results, column)).toContain('mean image')
     expect(drawColumn(results, { ...column, name: 'rfid' })).toBeNull()
@@ -102,7 +102,7 @@ describe('an ablation', () => {
   })
   const arms = ['plain', 'annealing', 'latent-masking']
 
-  test('runs, goes on bit for bit after an interruption, and writes table and plots', async () => {
+  test('runs, resumes bit-exactly, and writes table and plots', async () => {
     const [whole, parts] = [workplace.path('whole'), workplace.path('parts')]
     const outcome = await runAblation('collapse', config, { out: whole, arms, device })
     expect(outcome).toMatchObject({ interrupted: false, table: 'collapse' })
@@ -151,7 +151,7 @@ describe('an ablation', () => {
     ])
   })
 
-  test('refuses a folder of other settings, and wrong ones', async () => {
+  test('refuses wrong settings, and a folder of others', async () => {
     const out = workplace.path('whole')
     await expect(runAblation('collapse', { ...config, steps: 9 }, { out, device })).rejects.toThrow(
       'ablation.steps is 8 there but 9 here'

@@ -35,7 +35,7 @@ settings:
 describe('mactok ablate', () => {
   const collapse = ['ablate', '--table', 'collapse', '--threads', '1']
 
-  test('trains the rows, writes table and plots, and has nothing to do a second time; probe reads its runs', async () => {
+  test('trains the rows, writes table and plots, and skips finished runs; probe reads its runs', async () => {
     const out = workplace.path('out')
     const args = [...collapse, '--config', config, '--out', out, '--arms', 'plain,latent-masking']
     const first = await mactok(args)
@@ -78,7 +78,7 @@ describe('mactok ablate', () => {
     expect(stderr).toContain('Interrupted; run the same command again to resume')
   })
 
-  test('refuses wrong use with code 2', async () => {
+  test('refuses wrong usage with code 2', async () => {
     const wrong: [string[], string][] = [
       [['ablate', '--table', 'colapse'], "'colapse' is invalid"],
       [collapse, 'Expected --out <folder>'],

@@ -65,7 +65,7 @@ beforeAll(async () => {
 })
 
 describe('train generator', () => {
-  test('tells its progress, and draws grids of the classes in turn', async () => {
+  test('writes its progress, and grids with the classes in turn', async () => {
     const { code, stdout, stderr } = await trainNew('lines', '--tokenizer', place.path('tokenizer'), '--stop-at', '12')
     expect(stderr).toMatch(/lines: steps 0 to 24 on .+ \(fp32\), 64 latents of 2 classes, .+ M parameters\n/)
     expect(stderr).toMatch(/\n12\/24 {2}loss .+ \(flow .+\) {2}.+ latents\/s {2}.+ left\n/)
@@ -85,7 +85,7 @@ describe('train generator', () => {
     expect(events.at(-1)).toEqual({ event: 'end', dir: place.path('json'), step: 2, steps: 2, interrupted: false })
   })
 
-  test('interrupted it ends with code 130; resumed, without being told anything again, it is the same run', async () => {
+  test('exits 130 on SIGINT; resumes bit-exactly with the recorded settings', async () => {
     let sent = false
     const args = ['--config', place.path('config.yaml'), '--latents', place.path('shards'), '--steps', '400']
     const stopped = ['train', 'generator', ...args, '--out', place.path('cut'), '--device', device]
@@ -190,7 +190,7 @@ describe('sample', () => {
     expect(readFileSync(npz).subarray(0, 2).toString()).toBe('PK')
   })
 
-  test('draws noise and class of a sample from the seed and its number alone', async () => {
+  test('draws noise and class of a sample from the seed and its index alone', async () => {
     const draw = async (name: string, ...args: string[]) => {
       const { stdout } = await sample(
         '--json',
@@ -260,7 +260,7 @@ describe('sample', () => {
     expect(existsSync(place.path('x.png'))).toBe(false)
   })
 
-  test('decodes with another tokenizer when told to', async () => {
+  test('decodes with another tokenizer if forced to', async () => {
     const { code, stdout } = await sample(
       '--tokenizer',
       place.path('other'),

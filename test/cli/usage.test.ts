@@ -10,7 +10,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-test('the compiled command is a program', () => accessSync(main, constants.X_OK))
+test('the compiled command is executable', () => accessSync(main, constants.X_OK))
 
 describe('--help', () => {
   test('names every command and loads neither LibTorch nor sharp', async () => {
@@ -61,7 +61,7 @@ describe('--help', () => {
     }
   })
 
-  test('takes none for a setting that may be nothing', async () => {
+  test('accepts none for a nullable setting', async () => {
     const args = ['train', 'tokenizer', 'tiny-32', '--out', join(folder, 'none'), '--data', join(folder, 'nowhere')]
     // It is the folder that is refused, not the settings.
     const { code, stderr } = await mactok([...args, '--optimizer.lr', 'none', '--grid.every', 'none'])
@@ -124,7 +124,7 @@ describe('wrong usage ends with code 2', () => {
   })
 })
 
-describe('what fails ends with code 1', () => {
+describe('failures end with code 1', () => {
   const missing = () => join(folder, 'missing')
   test.each<[string, () => string[], string]>([
     [
@@ -151,7 +151,7 @@ describe('what fails ends with code 1', () => {
   })
 })
 
-test('doctor names LibTorch, its place, the CPU and CUDA or why not', async () => {
+test('doctor reports LibTorch and its origin, the CPU, and CUDA or why it is missing', async () => {
   const { code, stdout } = await mactok(['doctor', '--json'])
   expect(code).toBe(0)
   const report = JSON.parse(stdout)

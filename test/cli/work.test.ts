@@ -70,7 +70,7 @@ describe('train tokenizer', () => {
     expect(stdout).toBe(`${at('lines')}: step 2 of 2\n`)
   })
 
-  test('writes JSON events, flags overriding the file', async () => {
+  test('writes JSON events; flags override the file', async () => {
     const { stdout, stderr, code } = await train(
       'json',
       '--json',
@@ -132,7 +132,7 @@ describe('encode, decode, reconstruct, inspect', () => {
   const encode = (out: string, ...args: string[]) =>
     mactok(['encode', at('run'), '--data', at('photos'), '--out', at(out), '--device', device, ...args])
 
-  test('encode writes shards, the same ones every time', async () => {
+  test('encode writes the same shards every time', async () => {
     const { code, stdout } = await encode('latents', '--shard-size', '3')
     expect([code, stdout]).toEqual([0, `${at('latents')}: 8 images in 3 shards\n`])
     const shards = [0, 1, 2].map((i) => `latents_rank00_shard00${i}.safetensors`)

@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('a report', () => {
-  test('holds curves, images, settings, numbers beside the paper, and needs no other file', async () => {
+  test("holds curves, images, settings and metrics beside the paper's, and needs no other file", async () => {
     writeFileSync(at('run', 'evaluation.json'), '{"psnr":21.456,"rfid":12.3456,"notices":["<b>"]}')
     mkdirSync(at('run', 'latents'))
     cpSync(at('my photos', 'a.png'), at('run', 'latents', 'pca-of-classes.png'))
@@ -67,7 +67,7 @@ describe('a report', () => {
     expect(page).not.toMatch(/@import|url\((?!["']?data:)/)
   })
 
-  test('goes without images that are no longer there', async () => {
+  test('skips images that are no longer there', async () => {
     const moved = at('moved')
     cpSync(at('run'), moved, { recursive: true })
     const record = JSON.parse(readFileSync(join(moved, 'run.json'), 'utf8'))
@@ -80,7 +80,7 @@ describe('a report', () => {
     expect(told.missing).toEqual([expect.stringContaining('masks: ')])
   })
 
-  test('wrong arguments are refused by name, on the command line too', async () => {
+  test('refuses wrong arguments by name, on the command line too', async () => {
     await expect(writeReport('')).rejects.toThrow("Expected a path for run but received '' of type string")
     await expect(writeReport(folder)).rejects.toThrow(`There is no run in ${folder}`)
     await expect(writeReport(at('run'), { out: '' })).rejects.toThrow('Expected a path for out')
@@ -90,7 +90,7 @@ describe('a report', () => {
 })
 
 describe('the command that repeats a run', () => {
-  test('names what differs from the preset, quoted for a shell', async () => {
+  test('has a flag for every change from the preset, quoted for a shell', async () => {
     const record = await readAnyRun(at('run'))
     if (!record) throw new Error('no run')
     const [first, second] = commandsOf(record, at('run'))
@@ -116,7 +116,7 @@ describe('the command that repeats a run', () => {
     })
   })
 
-  test("a decoder's says what its own command takes", async () => {
+  test('has the flags of `train decoder` for a decoder', async () => {
     const record = await readAnyRun(at('run'))
     if (record?.kind !== 'tokenizer') throw new Error('no run')
     const config = { ...record.config, part: 'decoder' as const, init: 'runs/first', epochs: 3 }
@@ -128,7 +128,7 @@ describe('the command that repeats a run', () => {
   })
 })
 
-test('a long log is thinned, but keeps its evaluations and its end', () => {
+test('a thinned log keeps its evaluations and its end', () => {
   const lines = Array.from(
     { length: 10_001 },
     (_, step): MetricsRecord => (step % 100 === 7 ? { step, evaluation: { psnr: 1 } } : { step })
@@ -141,16 +141,16 @@ test('a long log is thinned, but keeps its evaluations and its end', () => {
 })
 
 describe('html', () => {
-  test('escapes values, not templates', () => {
+  test('escapes values but not templates', () => {
     const { text } = html`<p title="${'"'}">${'<b>&'}${null}${html`<i>${"it's"}</i>`}${[1, html`<hr>`]}</p>`
     expect(text).toBe('<p title="&quot;">&lt;b&gt;&amp;<i>it&#39;s</i>1<hr></p>')
   })
 
-  test('data cannot end the script that holds it', () => {
+  test('data cannot end the script element around it', () => {
     expect(embedJson({ name: '</script><script>' }).text).toBe('{"name":"\\u003c/script>\\u003cscript>"}')
   })
 
-  test('tables put numbers to the right', () => {
+  test('tables right-align numbers', () => {
     expect(table(['a', 'b'], [['x', 1]]).text).toContain('<td>x</td><td class="number">1</td>')
   })
 })

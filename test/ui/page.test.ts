@@ -9,7 +9,7 @@ import { writePng } from '../../lib/data/image.js'
 import { describeInBrowser, launch } from '../support/browser.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
-import { type Served, served } from '../support/served.js'
+import { type Served, serve } from '../support/served.js'
 
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const tokenizer = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit }
@@ -109,8 +109,8 @@ describeInBrowser('in a browser', () => {
       .map((one) => one.outerHTML.slice(0, 100))`)
   const badge = (state: string) => page.waitForSelector(`#badge[data-state=${state}]`)
 
-  test('a training is followed, paused, saved, tried out, resumed and stopped', async () => {
-    running = await served(train('--ui'))
+  test('a training is watched, paused, saved, tried out, resumed and stopped', async () => {
+    running = await serve(train('--ui'))
     await page.goto(running.url)
     await badge('running')
     await page.waitForSelector('.chart canvas')
@@ -134,7 +134,7 @@ describeInBrowser('in a browser', () => {
     await page.waitForSelector('#saved:has-text("step")')
     await page.setInputFiles('#file', at('photos', 'birds', '1.png'))
     await page.waitForSelector('#results:not([hidden])')
-    await shows('#masked-caption', '8 of 16 patches hidden')
+    await shows('#masked-caption', '8 of 16 patches masked')
     for (const name of ['original', 'masked', 'reconstruction', 'error']) {
       expect(await read(`document.getElementById('${name}').naturalWidth`)).toBe(16)
     }
@@ -143,7 +143,7 @@ describeInBrowser('in a browser', () => {
     await page.click('#again')
     while ((await page.getAttribute('#masked', 'src')) === masked) await page.waitForTimeout(50)
     await page.fill('#ratio', '1')
-    await shows('#masked-caption', '16 of 16 patches hidden')
+    await shows('#masked-caption', '16 of 16 patches masked')
 
     await page.click('#pause')
     await badge('running')
@@ -156,8 +156,8 @@ describeInBrowser('in a browser', () => {
     expect(readFileSync(at('run', 'metrics.jsonl'), 'utf8').trim().split('\n').length).toBeGreaterThan(5)
   })
 
-  test('a finished run is shown without buttons; others see it too', async () => {
-    running = await served(['ui', at('run'), '--json', '--device', device])
+  test('a finished run is shown without buttons, to several clients', async () => {
+    running = await serve(['ui', at('run'), '--json', '--device', device])
     await page.goto(running.url)
     await badge('watching')
     await page.waitForSelector('.chart canvas')
@@ -173,8 +173,8 @@ describeInBrowser('in a browser', () => {
     expect(complaints.splice(0)).toEqual([expect.stringContaining('422')])
   })
 
-  test('the page fits a phone, light and dark', async () => {
-    running = await served(['ui', at('run'), '--json', '--device', device])
+  test('the page fits a phone, in light and dark mode', async () => {
+    running = await serve(['ui', at('run'), '--json', '--device', device])
     await page.setViewportSize({ width: 360, height: 740 })
     const grounds = new Set<unknown>()
     for (const colorScheme of ['light', 'dark'] as const) {
@@ -202,7 +202,7 @@ describeInBrowser('in a browser', () => {
     const sit = ['train', 'generator', '--config', at('generator.yaml'), '--latents', at('latents'), '--out', at('sit')]
     const trained = await mactok([...sit, '--tokenizer', at('run'), '--device', device])
     expect(trained).toMatchObject({ code: 0 })
-    running = await served(['ui', at('sit'), '--json', '--device', device])
+    running = await serve(['ui', at('sit'), '--json', '--device', device])
     await page.goto(running.url)
     await badge('done')
     await page.waitForSelector('#sample:not([hidden])')
@@ -221,7 +221,7 @@ describeInBrowser('in a browser', () => {
     ])
   })
 
-  test('reports of both need nothing but themselves', async () => {
+  test('reports of both are self-contained', async () => {
     await page.context().setOffline(true)
     for (const run of ['run', 'sit']) {
       const { code, stdout } = await mactok(['report', at(run), '--json', '--device', device])
