@@ -30,15 +30,15 @@ function readValue({ kind, choices }: ConfigField, text: string): unknown {
   return kind === 'boolean' ? text === 'true' : text
 }
 
-/** What stands for a flag's value in the help: its choices where they are few. */
+/** Longer placeholders would leave the help no room for descriptions. */
+const placeholderLength = 38
+
+/** The placeholder of a flag's value in the help: its choices, if they are short. */
 function placeholder({ kind, choices, nullable }: ConfigField): string {
   const joined = (kind === 'boolean' ? ['true', 'false'] : choices).join(kind === 'words' ? ',' : '|')
-  const shown = kind === 'list' ? 'a,b' : joined.length > mostChoices ? 'kind' : joined || kind
+  const shown = kind === 'list' ? 'a,b' : joined.length > placeholderLength ? 'kind' : joined || kind
   return nullable ? `${shown}|none` : shown
 }
-
-/** Characters of a placeholder: longer ones leave the help no room for descriptions. */
-const mostChoices = 38
 
 /** `--masking.max <number>`, which converts and checks its value. */
 function valueFlag(field: ConfigField, description: string): Option {
@@ -62,11 +62,12 @@ function switchFlags({ name, fallback }: ConfigField, description: string): Opti
   return [new Option(`--${flag}`, description), fallback === true ? negative : negative.hideHelp()]
 }
 
-/** A field's description, with its choices where the placeholder has no room for them. */
-const describeField = (field: ConfigField): string => {
-  const { description, choices } = field
+/** A field's description in the words of the command line, with its choices if the placeholder is too short for them. */
+function describeField(field: ConfigField): string {
+  const { choices } = field
+  const description = field.description.replaceAll('null:', 'none:')
   const isMissing = placeholder(field).startsWith('kind') && !choices.every((choice) => description.includes(choice))
-  return isMissing ? `${description}: ${choices.join(', ')}` : description
+  return isMissing ? `${description}; one of ${choices.join(', ')}` : description
 }
 
 const describeDefault = ({ fallback }: ConfigField): string => {

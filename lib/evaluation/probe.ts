@@ -210,7 +210,7 @@ async function gatherFeatures(
     for await (const { images, indices, labels } of evaluationBatches(set, {
       size,
       batch,
-      ...(onBroken && { onBroken })
+      onBroken
     })) {
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
       rows.push(await featuresOf(model, kind, input, { precision, sample, seed: 0, firstIndex: classes.length }))

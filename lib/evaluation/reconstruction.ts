@@ -202,7 +202,7 @@ export async function evaluateReconstruction(
 }
 
 const centreCrops = (set: ImageSet, { config }: Tokenizer, batch: number, onBroken?: (broken: Broken) => void) =>
-  evaluationBatches(set, { size: config.imageSize, batch, ...(onBroken && { onBroken }) })
+  evaluationBatches(set, { size: config.imageSize, batch, onBroken })
 
 /** The smallest side, in pixels, that a metric's windows and poolings fit into. */
 const leastSide: Record<ReconstructionMetric, number> = { ssim: SSIM_WINDOW, lpips: 32, rfid: 1 }
