@@ -13,26 +13,28 @@ import { writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 
-const schema = samplingSchema.extend({
-  metrics: generationSchema.shape.metrics,
-  inception: inceptionSchema.shape.weights,
-  resize: z
-    .enum(inceptionInputs)
-    .optional()
-    .describe(`${inceptionSchema.shape.input.description} (default: as the reference records)`),
-  size: referenceSchema.shape.size,
-  count: drawSchema.shape.count,
-  seed: drawSchema.shape.seed,
-  force: sampleSchema.shape.force,
-  batch: generationSchema.shape.batch,
-  precision: inceptionSchema.shape.precision,
-  sweep: sweepSchema.shape.axes
-    .optional()
-    .describe('search the best guidance: guidance (scales), interval, or guidance,interval: one after the other'),
-  scales: sweepSchema.shape.scales,
-  intervals: sweepSchema.shape.intervals,
-  by: sweepSchema.shape.by
-})
+const schema = z
+  .strictObject({
+    metrics: generationSchema.shape.metrics,
+    inception: inceptionSchema.shape.weights,
+    resize: z
+      .enum(inceptionInputs)
+      .optional()
+      .describe(`${inceptionSchema.shape.input.description} (default: as the reference records)`),
+    size: referenceSchema.shape.size,
+    count: drawSchema.shape.count,
+    seed: drawSchema.shape.seed,
+    force: sampleSchema.shape.force,
+    batch: generationSchema.shape.batch,
+    precision: inceptionSchema.shape.precision,
+    sweep: sweepSchema.shape.axes
+      .optional()
+      .describe('search the best guidance: guidance (scales), interval, or guidance,interval: one after the other'),
+    scales: sweepSchema.shape.scales,
+    intervals: sweepSchema.shape.intervals,
+    by: sweepSchema.shape.by
+  })
+  .extend(samplingSchema.shape)
 
 interface Options extends ComputeOptions {
   reference: string

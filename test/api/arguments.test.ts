@@ -170,8 +170,8 @@ describe('Teacher', () => {
 describe('tensors', () => {
   const one = () => tensor(Float32Array.of(1, 2))
   refuses([
-    ['what is no tensor', () => concatenate(wrong([1])), TypeError, 'for tensors but received'],
-    ['a body that is none', () => scope(wrong(7)), TypeError, 'a function for body but received 7'],
+    ['a value that is not a tensor', () => concatenate(wrong([1])), TypeError, 'for tensors but received'],
+    ['a body that is not a function', () => scope(wrong(7)), TypeError, 'a function for body but received 7'],
     ['a device', () => one().to({ device: wrong(7) }), TypeError, 'for device but received 7'],
     ['an unknown device', () => one().to({ device: 'tpu' }), TypeError, 'for device but received tpu'],
     ['a dtype', () => one().to({ dtype: wrong('float8') }), TypeError, "for dtype but received 'float8'"],

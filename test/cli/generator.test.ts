@@ -116,19 +116,19 @@ describe('train generator', () => {
       2
     ],
     [
-      'a width that its heads do not divide',
+      'a width that the heads do not divide',
       () => ['--latents', 'x', '--out', 'y', '--generator.heads', '7'],
       'generator.heads: expected a divisor of width',
       2
     ],
     [
-      'a run that is there already',
+      'an existing run',
       () => ['--latents', place.path('shards'), '--out', place.path('run')],
       'it has one at step 24',
       2
     ],
     [
-      'other settings than those of the run that it resumes',
+      'settings other than those of the resumed run',
       () => ['--out', place.path('run'), '--resume', '--seed', '7'],
       'seed is 0 there but 7 here',
       2
@@ -141,7 +141,7 @@ describe('train generator', () => {
     ],
     ['no shards', () => ['--latents', place.path('tokenizer'), '--out', place.path('x')], 'is not a latent shard', 1],
     [
-      'another tokenizer than that of the latents',
+      'a tokenizer other than that of the latents',
       () => [
         '--latents',
         place.path('shards'),
@@ -225,18 +225,18 @@ describe('sample', () => {
   })
 
   test.each<[string, () => string[], string, number]>([
-    ['no place to write to', () => [], 'Expected --out <folder>, --grid <file> or --npz <file>', 2],
+    ['no output', () => [], 'Expected --out <folder>, --grid <file> or --npz <file>', 2],
     ['an unknown class', () => ['--classes', 'rigt', '--grid', 'x.png'], 'did you mean right?', 2],
-    ['a label that is none', () => ['--classes', '2', '--grid', 'x.png'], 'labels from 0 to 1 for classes', 2],
+    ['a label out of range', () => ['--classes', '2', '--grid', 'x.png'], 'labels from 0 to 1 for classes', 2],
     [
-      'no number of samples',
+      'a count of 0',
       () => ['--count', '0', '--grid', 'x.png'],
       'Expected a positive integer for --count but received 0',
       2
     ],
     ['an unknown sampler', () => ['--sampler', 'heum', '--grid', 'x.png'], 'Expected one of euler, heun', 2],
     [
-      'an interval of guidance that ends before it begins',
+      'a guidance interval that ends before it begins',
       () => ['--guidance.low', '0.9', '--guidance.high', '0.1', '--grid', 'x.png'],
       'for guidance.low',
       2
@@ -248,7 +248,7 @@ describe('sample', () => {
       1
     ],
     [
-      'a weaker generator that is none',
+      'a folder without a weaker generator',
       () => ['--weak', place.path('tokenizer'), '--grid', place.path('x.png')],
       'is not the configuration of a mactok generator',
       1

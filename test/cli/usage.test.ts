@@ -89,7 +89,7 @@ describe('wrong usage ends with code 2', () => {
       [...train, '--masking.max', '1.5'],
       'Expected at most 1 for --masking.max but received 1.5'
     ],
-    ['a choice that is none', [...train, '--masking.target', 'pixels'], 'Expected one of image, latent, none.'],
+    ['an unknown choice', [...train, '--masking.target', 'pixels'], 'Expected one of image, latent, none.'],
     ['an unknown preset', ['train', 'tokenizer', 'tiny-33', '--data', 'x', '--out', 'y'], 'did you mean tiny-32?'],
     ['no data', ['train', 'tokenizer', 'tiny-32', '--out', 'y'], 'Expected --data <path>'],
     [
@@ -99,7 +99,7 @@ describe('wrong usage ends with code 2', () => {
     ],
     ['an unknown device', [...train, '--device', 'gpu'], "for device but received 'gpu'"],
     ['a missing argument', ['inspect'], "missing required argument 'path'"],
-    ['a name that is none', ['weights', 'pull', 'a/b/c'], 'a repository such as facebook/dinov2-small'],
+    ['a malformed name', ['weights', 'pull', 'a/b/c'], 'a repository such as facebook/dinov2-small'],
     [
       'a ratio above 1',
       ['reconstruct', 'x', '--data', 'y', '--ratio', '2'],
@@ -113,8 +113,8 @@ describe('wrong usage ends with code 2', () => {
 
   test.each<[string, string, string]>([
     ['an unknown setting', 'masking: { maxx: 0.5 }', 'Unknown setting masking.maxx; did you mean max?'],
-    ['no settings', '- a\n- b', 'to hold settings by name'],
-    ['no YAML', 'a: [', 'Cannot read']
+    ['a list instead of settings', '- a\n- b', 'to hold settings by name'],
+    ['invalid YAML', 'a: [', 'Cannot read']
   ])('a file with %s', async (_, text, message) => {
     const file = join(folder, 'config.yaml')
     writeFileSync(file, text)
@@ -128,16 +128,12 @@ describe('failures end with code 1', () => {
   const missing = () => join(folder, 'missing')
   test.each<[string, () => string[], string]>([
     [
-      'images that are not there',
+      'missing images',
       () => ['train', 'tokenizer', 'tiny-32', '--data', missing(), '--out', join(folder, 'run')],
       'neither a folder nor a tar'
     ],
-    [
-      'a tokenizer that is not there',
-      () => ['encode', missing(), '--data', missing(), '--out', missing()],
-      'holds no tokenizer'
-    ],
-    ['something else to inspect', () => ['inspect', missing()], 'There is nothing at']
+    ['a missing tokenizer', () => ['encode', missing(), '--data', missing(), '--out', missing()], 'holds no tokenizer'],
+    ['a missing path to inspect', () => ['inspect', missing()], 'There is nothing at']
   ])('%s', async (_, args, message) => {
     const { code, stderr } = await mactok(args())
     expect(stderr).toContain(message)
