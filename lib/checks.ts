@@ -53,6 +53,12 @@ export function callbacks(options: object): void {
   }
 }
 
-export function callable(name: string, value: unknown): void {
-  if (typeof value !== 'function') throw invalidParameter(name, 'a function', value)
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+export function integerWithin(name: string, low: number, high: number, value: unknown): asserts value is number {
+  if (typeof value !== 'number') throw invalidParameter(name, `an integer from ${low} to ${high}`, value)
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw outOfRange(name, `an integer from ${low} to ${high}`, value)
+  }
 }

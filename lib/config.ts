@@ -32,16 +32,18 @@ export function suggestion(name: string, known: readonly string[]): string {
   return near[0] ? `; did you mean ${near[0].word}?` : ''
 }
 
-/** Removes a schema's wrappers: default, nullable, optional. */
+const wrappers = ['nullable', 'default', 'prefault', 'optional', 'readonly'] as const
+type Wrapper = Extract<z.core.$ZodTypes['_zod']['def'], { type: (typeof wrappers)[number] }>
+const isWrapper = (def: { type: string }): def is Wrapper => (wrappers as readonly string[]).includes(def.type)
+
+/** Removes a schema's wrappers: default, nullable, optional, readonly. */
 function unwrap(schema: z.core.$ZodType): { schema: z.core.$ZodType; nullable: boolean } {
   let nullable = false
   let inner = schema
   for (;;) {
     const { def } = (inner as z.core.$ZodTypes)._zod
     if (def.type === 'nullable') nullable = true
-    if (def.type !== 'nullable' && def.type !== 'default' && def.type !== 'prefault' && def.type !== 'optional') {
-      return { schema: inner, nullable }
-    }
+    if (!isWrapper(def)) return { schema: inner, nullable }
     inner = def.innerType
   }
 }
@@ -59,7 +61,20 @@ export interface ConfigField {
   kind: 'number' | 'boolean' | 'string' | 'choice' | 'list' | 'words'
   choices: string[]
   nullable: boolean
+  /** The default; undefined for none. */
+  fallback: unknown
   description: string
+  schema: z.core.$ZodType
+}
+
+/** A setting's name as a flag has it, without the dashes before it: `optimizer.weight-decay` for `optimizer.weightDecay`. */
+export const flagName = (name: string): string =>
+  name.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+function defaultOf(schema: z.core.$ZodType): unknown {
+  const { def } = (schema as z.core.$ZodTypes)._zod
+  if (def.type === 'default' || def.type === 'prefault') return def.defaultValue
+  return 'innerType' in def ? defaultOf(def.innerType as z.core.$ZodType) : undefined
 }
 
 function description(schema: z.core.$ZodType): string {
@@ -80,18 +95,21 @@ export function configFields(schema: z.core.$ZodType, where = ''): ConfigField[]
     const { schema: leaf, nullable } = unwrap(field)
     const { def } = (leaf as z.core.$ZodTypes)._zod
     const element = def.type === 'array' ? (def.element as z.core.$ZodTypes)._zod.def : def
+    const numbers = def.type === 'tuple' || (def.type === 'array' && element.type === 'number')
     const choices = element.type === 'enum' ? Object.values(element.entries).map(String) : []
     const kind =
       def.type === 'number' || def.type === 'boolean'
         ? def.type
         : def.type === 'enum'
           ? 'choice'
-          : def.type === 'tuple'
+          : numbers
             ? 'list'
             : def.type === 'array' && choices.length > 0
               ? 'words'
               : 'string'
-    return [{ name, kind, choices, nullable, description: description(field) }]
+    return [
+      { name, kind, choices, nullable, fallback: defaultOf(field), description: description(field), schema: field }
+    ]
   })
 }
 
@@ -101,9 +119,34 @@ function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): strin
   return Object.keys(shape ?? {})
 }
 
+/** The schema at a path, without its wrappers. */
+function leafAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.core.$ZodType | undefined {
+  const leaf = path.reduce<z.core.$ZodType | undefined>((outer, key) => {
+    const inner = outer && unwrap(outer).schema
+    const def = inner && (inner as z.core.$ZodTypes)._zod.def
+    if (def?.type === 'array') return def.element
+    return inner && shapeOf(inner)?.[String(key)]
+  }, schema)
+  return leaf && unwrap(leaf).schema
+}
+
+/** `a positive integer` for an integer from 1 on, `a non-negative integer` for one from 0 on, else undefined. */
+function integerRange(leaf: z.core.$ZodType | undefined): string | undefined {
+  if (!(leaf as z.ZodNumber | undefined)?.isInt) return undefined
+  const checks = (leaf?._zod.def.checks ?? []).map(({ _zod }) => _zod.def as Partial<z.core.$ZodCheckGreaterThanDef>)
+  const lowest = checks.find(({ check }) => check === 'greater_than')
+  const low = lowest && Number(lowest.value) + (lowest.inclusive ? 0 : 1)
+  return low === 1 ? 'a positive integer' : low === 0 ? 'a non-negative integer' : undefined
+}
+
+const articles: Record<string, string> = { int: 'an integer', object: 'an object', array: 'an array' }
+
 function configError(schema: z.core.$ZodType, issue: z.core.$ZodIssue, input: unknown, where: string): Error {
-  const name = dotted(where, issue.path) || 'the configuration'
+  // An element of a list is called by the list's name.
+  const named = issue.path.filter((key) => typeof key !== 'number')
+  const name = dotted(where, named) || 'the configuration'
   const received = valueAt(input, issue.path)
+  const range = integerRange(leafAt(schema, issue.path))
   switch (issue.code) {
     case 'unrecognized_keys': {
       const key = issue.keys[0] as string
@@ -113,12 +156,18 @@ function configError(schema: z.core.$ZodType, issue: z.core.$ZodIssue, input: un
       const hint = suggestion(key, known) || (elsewhere[0] ? `; did you mean ${elsewhere[0].name}?` : '')
       return new TypeError(`Unknown setting ${dotted(where, [...issue.path, key])}${hint}`)
     }
-    case 'invalid_type':
-      return invalidParameter(name, issue.expected === 'int' ? 'integer' : issue.expected, received)
-    case 'invalid_value':
-      return outOfRange(name, `one of ${issue.values.map(String).join(', ')}`, received)
+    case 'invalid_type': {
+      const expected = range ?? articles[issue.expected] ?? `a ${issue.expected}`
+      // A number that is no integer has the right type.
+      const isNumber = typeof received === 'number' && ['number', 'int'].includes(issue.expected)
+      return (isNumber ? outOfRange : invalidParameter)(name, expected, received)
+    }
+    case 'invalid_value': {
+      const amount = named.length < issue.path.length ? 'some' : 'one'
+      return outOfRange(name, `${amount} of ${issue.values.map(String).join(', ')}`, received)
+    }
     case 'too_small':
-      return outOfRange(name, `${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`, received)
+      return outOfRange(name, range ?? `${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`, received)
     case 'too_big':
       return outOfRange(name, `${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}`, received)
     case 'custom':

@@ -28,7 +28,6 @@ export {
 export {
   Inception,
   type InceptionFeatures,
-  type InceptionInput,
   type InceptionOptions
 } from './evaluation/inception.js'
 export {
@@ -38,7 +37,7 @@ export {
   readSamples
 } from './evaluation/latent-samples.js'
 export { describeLatents, type LatentSpace, type LatentSpaceOptions } from './evaluation/latent-space.js'
-export type { GenerationMetric, ReconstructionMetric } from './evaluation/metric-names.js'
+export type { GenerationMetric, InceptionInput, ReconstructionMetric, SweepAxis } from './evaluation/metric-names.js'
 export { type PrecisionRecall, type PrecisionRecallOptions, precisionRecall } from './evaluation/precision-recall.js'
 export { type ProbeKind, type ProbeOptions, type ProbeResult, probe } from './evaluation/probe.js'
 export {
@@ -50,7 +49,6 @@ export { ssim } from './evaluation/ssim.js'
 export {
   type Guidance,
   type Sweep,
-  type SweepAxis,
   type SweepOptions,
   type SweepPoint,
   sweepGuidance

@@ -1,4 +1,4 @@
-/** What a generator makes of a row's latents: its FID over its own steps. */
+/** Trains a generator on a row's latents and measures its FID over its steps. */
 
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -15,71 +15,70 @@ import type { MetricsRecord } from '../runs/metrics.js'
 import type { GeneratorTrainingInput } from '../training/generator/schema.js'
 import { type GeneratorTraining, trainGenerator } from '../training/generator/training.js'
 import { openInception } from '../weights/inception.js'
-import type { Measurement } from './measures.js'
+import type { Measurement } from './measurement.js'
 import type { AblationConfig } from './schema.js'
 
 type Generation = NonNullable<AblationConfig['generation']>
 
 const curveFile = (dir: string) => join(dir, 'generation.json')
 
-/** The FIDs of a row by the generator's steps, as lines of metrics; none before it was measured. */
-export async function generationCurve(dir: string): Promise<MetricsRecord[]> {
+/** Reads a row's FIDs by the generator's steps, as lines of metrics; empty before it was measured. */
+export async function readGenerationCurve(dir: string): Promise<MetricsRecord[]> {
   const text = await readFile(curveFile(dir), 'utf8').catch(() => null)
   return text === null ? [] : JSON.parse(text)
 }
 
-/** Steps whose checkpoints are measured. */
-function pointsOf({ steps, points }: Generation): number[] {
+/** The steps whose checkpoints are measured. */
+function measuredSteps({ steps, points }: Generation): number[] {
   const every = Math.ceil(steps / points)
   return Array.from({ length: Math.ceil(steps / every) }, (_, i) => Math.min((i + 1) * every, steps))
 }
 
-const generatorOf = (config: Generation, seed: number): GeneratorTraining =>
+const configureGenerator = (config: Generation, seed: number): GeneratorTraining =>
   trainGenerator({ preset: config.preset, ...config.settings } as GeneratorTrainingInput).set({
-    ...{ seed, checkpoint: { every: pointsOf(config)[0] as number, keep: config.points }, grid: { every: null } }
+    seed,
+    checkpoint: { every: measuredSteps(config)[0] as number, keep: config.points },
+    grid: { every: null }
   })
 
 /**
- * Refuses what would fail after hours.
+ * Checks in advance what would otherwise fail after hours.
  * @throws {TypeError | RangeError} wrong settings
  * @throws {MactokError} ERR_FORMAT without Inception's weights
  */
 export async function checkGeneration(config: AblationConfig): Promise<void> {
   if (!config.generation) return
-  generatorOf(config.generation, 0)
+  configureGenerator(config.generation, 0)
   await (await openInception(config.generation.inception)).close()
 }
 
 /**
- * Encodes the training images, trains a generator on them and draws from its checkpoints; everything lies in the row's folder, and an
- * interrupted call is taken up where it was.
+ * Encodes the training images, trains a generator on them and draws from its checkpoints. Everything is kept in the run folder, so that
+ * an interrupted call resumes.
  */
-export const generationFid: Measurement = async (finished) => {
-  const { dir, out, tokenizer, source, config, seed, device, signal } = finished
+export const generationFid: Measurement = async ({ dir, out, tokenizer, source, config, seed, device, signal }) => {
   if (!config.generation) return {}
   const { steps, samples, sampling, inception: weights } = config.generation
-  const place = device === undefined ? {} : { device }
-  const stopping = signal ? { signal } : {}
   const latents = join(dir, 'latents')
   const run = join(dir, 'generator')
-  const encoded = await encodeImages(tokenizer, source, latents, stopping)
+  const encoded = await encodeImages(tokenizer, source, latents, { signal })
   const trained = encoded.interrupted
     ? encoded
-    : await generatorOf(config.generation, seed)
+    : await configureGenerator(config.generation, seed)
         .latents(latents)
-        .run({ dir: run, steps, resume: true, signal, ...place })
+        .run({ dir: run, steps, resume: true, signal, device })
   if (trained.interrupted) throw new MactokError('ERR_ABORTED', `Stopped before ${run} was trained`)
 
-  using inception = await Inception.load({ weights, ...place })
+  using inception = await Inception.load({ weights, device })
   const statistics = join(out, 'reference.npz')
   const size = tokenizer.config.imageSize
-  if (!existsSync(statistics)) await referenceStatistics(inception, config.data, statistics, { size, ...stopping })
+  if (!existsSync(statistics)) await referenceStatistics(inception, config.data, statistics, { size, signal })
   using reference = await openReference(inception, statistics, { metrics: ['fid'] })
-  const curve = await generationCurve(dir)
-  for (const step of pointsOf(config.generation).slice(curve.length)) {
-    using generator = await Generator.load(checkpointFolder(run, step), place)
-    const images = generatedImages(generator, tokenizer, samples, { ...sampling, seed, ...stopping })
-    const { fid } = await evaluateGeneration(inception, images, reference, { metrics: ['fid'], ...stopping })
+  const curve = await readGenerationCurve(dir)
+  for (const step of measuredSteps(config.generation).slice(curve.length)) {
+    using generator = await Generator.load(checkpointFolder(run, step), { device })
+    const images = generatedImages(generator, tokenizer, samples, { ...sampling, seed, signal })
+    const { fid } = await evaluateGeneration(inception, images, reference, { metrics: ['fid'], signal })
     curve.push({ step, evaluation: { gfid: fid as number } })
     await writeJson(curveFile(dir), curve)
   }

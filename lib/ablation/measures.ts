@@ -1,30 +1,9 @@
-/** What is measured of finished rows, and what is drawn over their steps. A metric that joins needs nothing but its place here. */
+/** What is measured of finished runs, and the columns that show it. A new metric needs nothing but its place here. */
 
-import type { ImageSource } from '../data/image-set.js'
 import { probe } from '../evaluation/probe.js'
 import type { MetricsRecord } from '../runs/metrics.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import type { TrainingData } from '../training/tokenizer/data.js'
 import { generationFid } from './generation.js'
-import type { AblationConfig } from './schema.js'
-
-/** A finished row, with its averaged weights. */
-export interface Finished {
-  dir: string
-  /** Of the whole ablation. */
-  out: string
-  device: string | undefined
-  signal: AbortSignal | undefined
-  seed: number
-  tokenizer: Tokenizer
-  data: TrainingData
-  source: ImageSource
-  heldOut: ImageSource
-  config: AblationConfig
-}
-
-/** Numbers of a finished row by name. @throws {MactokError} ERR_ABORTED when `signal` aborts; the same call goes on */
-export type Measurement = (finished: Finished) => Promise<Record<string, number>>
+import type { Measurement } from './measurement.js'
 
 export const measurements: readonly Measurement[] = [
   async ({ tokenizer, data }) => {
@@ -46,13 +25,15 @@ export const measurements: readonly Measurement[] = [
 export interface Column {
   name: string
   label: string
-  /** As it stands in the table. */
+  /** Formats a value for the table. */
   show: (value: number) => string
-  /** As it is drawn, and on which axis. */
+  /** Label of the plot's y axis. */
   unit: string
+  /** Factor from the value to `unit`. */
   scale: number
+  /** Logarithmic y axis. */
   log?: boolean
-  /** Whose steps it is drawn over, if not the row's. */
+  /** Label of the plot's x axis, if not the row's steps. */
   steps?: string
 }
 
@@ -70,12 +51,12 @@ export const columns: readonly Column[] = [
   { name: 'gfid', label: 'gFID', show: fixed(2), unit: 'gFID', scale: 1, steps: 'step of the generator' }
 ]
 
-/** A column's value at an evaluation during training. */
-export function duringTraining(line: MetricsRecord, { name }: Column): number | undefined {
+/** The value of a column in a line of the metrics log, if it was evaluated there. */
+export function valueInLog(line: MetricsRecord, { name }: Column): number | undefined {
   const group = line.evaluation
   return typeof group === 'object' ? group[name] : undefined
 }
 
-/** Less than one unit in twenty says anything, and images come out as their mean. */
-export const collapsed = ({ activeUnits, psnr }: Record<string, number>, meanImage: number): boolean =>
+/** Whether the posterior collapsed: fewer than 5 % of units are active, and images come out as their mean. */
+export const isCollapsed = ({ activeUnits, psnr }: Record<string, number>, meanImage: number): boolean =>
   activeUnits !== undefined && psnr !== undefined && activeUnits < 0.05 && psnr - meanImage <= 0.3

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { writeJson } from '../files/atomic.js'
 import { lineChart, type PlotPoint } from '../plot/line-chart.js'
 import type { MetricsRecord } from '../runs/metrics.js'
-import { type Column, collapsed, columns, duringTraining } from './measures.js'
+import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
 import type { AblationConfig } from './schema.js'
 import type { Arm } from './tables.js'
 
@@ -13,7 +13,7 @@ import type { Arm } from './tables.js'
 export interface AblationRun {
   seed: number
   dir: string
-  /** Numbers by name, of the averaged weights at the end. */
+  /** Measured numbers by name, of the averaged weights at the end. */
   values: Record<string, number>
   metrics: MetricsRecord[]
 }
@@ -26,7 +26,7 @@ export interface AblationRow {
 export interface AblationResults {
   table: string
   config: AblationConfig
-  /** dB, see meanImagePsnr. */
+  /** PSNR of answering with the mean image in dB, see meanImagePsnr. */
   meanImage: number
   rows: AblationRow[]
 }
@@ -37,95 +37,99 @@ interface Summary {
   deviation: number
 }
 
-function summary(values: readonly number[]): Summary | null {
+function summarise(values: readonly number[]): Summary | null {
   if (values.length === 0) return null
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
   return { mean, deviation: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : 0 }
 }
 
-const present = (values: readonly (number | undefined)[]) =>
+const finite = (values: readonly (number | undefined)[]) =>
   values.filter((value): value is number => value !== undefined && Number.isFinite(value))
 
-const ofRow = ({ runs }: AblationRow, column: Column) => summary(present(runs.map(({ values }) => values[column.name])))
+const summariseRow = ({ runs }: AblationRow, column: Column) =>
+  summarise(finite(runs.map(({ values }) => values[column.name])))
 
-function cell(row: AblationRow, column: Column): string {
-  const found = ofRow(row, column)
-  if (!found) return '–'
-  return row.runs.length > 1 ? `${column.show(found.mean)} ± ${column.show(found.deviation)}` : column.show(found.mean)
+function formatCell(row: AblationRow, column: Column): string {
+  const summary = summariseRow(row, column)
+  if (!summary) return '–'
+  const mean = column.show(summary.mean)
+  return row.runs.length > 1 ? `${mean} ± ${column.show(summary.deviation)}` : mean
 }
 
-const verdict = ({ runs }: AblationRow, meanImage: number) => {
-  const count = runs.filter(({ values }) => collapsed(values, meanImage)).length
+const formatCollapsed = ({ runs }: AblationRow, meanImage: number) => {
+  const count = runs.filter(({ values }) => isCollapsed(values, meanImage)).length
   return count === 0 ? 'no' : count === runs.length ? 'yes' : `${count} of ${runs.length}`
 }
 
-/** The table in Markdown; rows without runs are left out. */
+/** Formats the table in Markdown, without rows that have no finished run. */
 export function markdownTable({ table, config, meanImage, rows }: AblationResults): string {
   const done = rows.filter(({ runs }) => runs.length > 0)
-  const shown = columns.filter((column) => done.some((row) => ofRow(row, column)))
+  const shown = columns.filter((column) => done.some((row) => summariseRow(row, column)))
   const paper = done.some(({ arm }) => arm.paper)
   const line = (cells: string[]) => `| ${cells.join(' | ')} |`
   const head = ['', ...shown.map(({ label }) => label), 'collapsed', 'seeds', ...(paper ? ['in the paper'] : [])]
   const body = done.map((row) => [
     row.arm.label,
-    ...shown.map((column) => cell(row, column)),
-    ...[verdict(row, meanImage), String(row.runs.length), ...(paper ? [row.arm.paper ?? ''] : [])]
+    ...shown.map((column) => formatCell(row, column)),
+    formatCollapsed(row, meanImage),
+    String(row.runs.length),
+    ...(paper ? [row.arm.paper ?? ''] : [])
   ])
   const unfinished = rows.length - done.length
   return [
     `# ${table}: ${config.preset}, ${config.steps} steps`,
     '',
-    ...[line(head), line(head.map(() => '---')), ...body.map(line)],
+    line(head),
+    line(head.map(() => '---')),
+    ...body.map(line),
     '',
-    `Of the averaged weights, on held-out images, nothing masked; ± is the standard deviation over seeds. Answering with the mean image gives ${meanImage.toFixed(2)} dB; collapsed: fewer than 5 % of units active and at most .3 dB above that.`,
+    `Averaged weights, held-out images, nothing masked; ± is the standard deviation over seeds. The mean image has a PSNR of ${meanImage.toFixed(2)} dB; collapsed: fewer than 5 % of units are active and the PSNR is at most 0.3 dB above that.`,
     ...(unfinished > 0 ? ['', `${unfinished} rows have no finished run yet.`] : []),
     ''
   ].join('\n')
 }
 
-const csv = ({ rows }: AblationResults): string => {
+const formatCsv = ({ rows }: AblationResults): string => {
   const lines = rows.flatMap(({ arm, runs }) =>
     runs.map(({ seed, values }) => [arm.name, seed, ...columns.map(({ name }) => values[name] ?? '')].join(','))
   )
   return `${[['arm', 'seed', ...columns.map(({ name }) => name)].join(','), ...lines].join('\n')}\n`
 }
 
-/** Mean and deviation over the seeds at every step that all of a row's runs have been evaluated at. */
+/** Mean and deviation over the seeds at every step at which all of a row's runs were evaluated. */
 function curve({ runs }: AblationRow, column: Column): PlotPoint[] {
   const bySeed = runs.map(
     ({ metrics }) =>
       new Map(
         metrics.flatMap((line): [number, number][] => {
-          const value = duringTraining(line, column)
+          const value = valueInLog(line, column)
           return value === undefined ? [] : [[line.step, value * column.scale]]
         })
       )
   )
   return [...(bySeed[0]?.keys() ?? [])].flatMap((step) => {
-    const values = present(bySeed.map((one) => one.get(step)))
-    const found = values.length === runs.length ? summary(values) : null
-    if (!found) return []
-    const { mean: y, deviation } = found
+    const values = finite(bySeed.map((one) => one.get(step)))
+    const summary = values.length === runs.length ? summarise(values) : null
+    if (!summary) return []
+    const { mean: y, deviation } = summary
     return runs.length > 1 ? { x: step, y, low: y - deviation, high: y + deviation } : { x: step, y }
   })
 }
 
-/** The chart of one column over the steps, or null where nothing was evaluated. */
-export function chartOf({ table, meanImage, rows }: AblationResults, column: Column): string | null {
+/** Draws one column over the steps; null where nothing was evaluated. */
+export function drawColumn({ table, meanImage, rows }: AblationResults, column: Column): string | null {
   const series = rows
     .map((row) => ({ name: row.arm.label, points: curve(row, column) }))
     .filter(({ points }) => points.length > 0)
   if (series.length === 0) return null
   return lineChart({
-    ...{
-      title: `${table}: ${column.label.replace(/ \(.*/, '')}`,
-      xLabel: column.steps ?? 'step',
-      yLabel: column.unit,
-      series
-    },
-    ...(column.name === 'psnr' && { rules: [{ y: meanImage, name: 'mean image' }] }),
-    ...(column.log && { log: true })
+    title: `${table}: ${column.label.replace(/ \(.*/, '')}`,
+    xLabel: column.steps ?? 'step',
+    yLabel: column.unit,
+    series,
+    rules: column.name === 'psnr' ? [{ y: meanImage, name: 'mean image' }] : [],
+    log: column.log
   })
 }
 
@@ -133,16 +137,18 @@ export function chartOf({ table, meanImage, rows }: AblationResults, column: Col
 export async function writeResults(dir: string, results: AblationResults): Promise<void> {
   await mkdir(dir, { recursive: true })
   await writeFile(join(dir, 'table.md'), markdownTable(results))
-  await writeFile(join(dir, 'table.csv'), csv(results))
+  await writeFile(join(dir, 'table.csv'), formatCsv(results))
   const rows = results.rows.map(({ arm, runs }) => ({
-    ...{ arm: arm.name, label: arm.label, paper: arm.paper ?? null },
-    mean: Object.fromEntries(columns.map((column) => [column.name, ofRow({ arm, runs }, column)])),
+    arm: arm.name,
+    label: arm.label,
+    paper: arm.paper ?? null,
+    mean: Object.fromEntries(columns.map((column) => [column.name, summariseRow({ arm, runs }, column)])),
     runs: runs.map(({ seed, dir: run, values }) => ({ seed, dir: run, ...values }))
   }))
   const { table, config, meanImage } = results
   await writeJson(join(dir, 'table.json'), { formatVersion: 1, table, meanImage, config, rows })
   for (const column of columns) {
-    const chart = chartOf(results, column)
+    const chart = drawColumn(results, column)
     if (chart) await writeFile(join(dir, `${column.name}.svg`), chart)
   }
 }

@@ -1,56 +1,52 @@
 import { z } from 'zod'
+import { probeSchema } from '../evaluation/schema.js'
 import { samplingSchema } from '../generator/sampling.js'
+import { positive } from '../tensor/settings.js'
 import { inceptionName } from '../weights/inception.js'
 
-const positive = z.number().int().positive()
-
-/** What an ablation's YAML file says: everything that its rows have in common. */
+/** Settings of an ablation: everything that its rows have in common. */
 export const ablationSchema = z.strictObject({
   preset: z.string().default('tiny-32').describe('tokenizer preset of all rows'),
   settings: z
     .record(z.string(), z.unknown())
     .default({})
     .describe(
-      'settings of training laid over the preset, as in a training file; teacher.cache auto is shared by all rows'
+      'training settings over those of the preset, as in a training file; teacher.cache auto is shared by all rows'
     ),
   data: z.string().min(1).describe('images to train on'),
   heldOut: z.string().min(1).describe('other images, to evaluate on'),
-  steps: positive.default(1_000).describe('optimiser steps of each row'),
-  decoderSteps: positive.nullable().default(null).describe('steps of decoder fine-tuning; null: a fifth of steps'),
-  seeds: z.array(z.number().int().nonnegative()).min(1).default([0]).describe('runs of each row'),
+  steps: positive.default(1_000).describe('optimiser steps per row'),
+  decoderSteps: positive.nullable().default(null).describe('steps of decoder fine-tuning (default: a fifth of steps)'),
+  seeds: z.array(z.number().int().nonnegative()).min(1).default([0]).describe('seeds; each row is run with each'),
   probe: z
     .strictObject({
       features: z.enum(['mean', 'flatten']).default('flatten').describe('latents averaged over the tokens, or all'),
       images: positive.default(5_000).describe('largest number of training, and of held-out images'),
-      sample: z
-        .boolean()
-        .default(false)
-        .describe('probe draws from the posteriors, as the decoder sees them, instead of their means'),
-      l2: z.number().nonnegative().default(1e-3).describe('weight of the penalty')
+      sample: probeSchema.shape.sample,
+      l2: probeSchema.shape.l2
     })
     .nullable()
     .prefault({})
-    .describe('linear probe of the finished rows, fitted on training and judged on held-out images; null: none'),
+    .describe('linear probe of the finished rows, fitted on training and validated on held-out images; null: none'),
   generation: z
     .strictObject({
       preset: z.string().default('sit-tiny').describe('generator preset'),
-      settings: z
-        .record(z.string(), z.unknown())
-        .default({})
-        .describe('settings of its training, laid over the preset'),
+      settings: z.record(z.string(), z.unknown()).default({}).describe('training settings over those of the preset'),
       steps: positive.default(2_000).describe('optimiser steps'),
-      points: positive.default(4).describe('checkpoints that are measured, evenly over the steps'),
-      samples: positive.default(2_000).describe('images drawn at each'),
-      sampling: samplingSchema.prefault({}).describe('how they are drawn'),
+      points: positive.default(4).describe('checkpoints to measure, evenly over the steps'),
+      samples: positive.default(2_000).describe('images to draw from each'),
+      sampling: samplingSchema.prefault({}).describe('how images are drawn'),
       inception: z.string().default(inceptionName).describe("FID's Inception: a name or a path")
     })
     .nullable()
     .default(null)
-    .describe('train a generator on the latents of each finished row, and measure its FID to the training images'),
+    .describe(
+      'train a generator on the latents of each finished row and measure its FID to the training images; null: none'
+    ),
   rows: z
     .record(z.string(), z.record(z.string(), z.unknown()))
     .default({})
-    .describe('settings of single rows by their names')
+    .describe('training settings of single rows, by name')
 })
 
 export type AblationConfig = z.output<typeof ablationSchema>

@@ -1,9 +1,9 @@
-/** The rows of the paper's tables 4 and 5, and of the comparison of ways against collapse. */
+/** The rows of the paper's tables 4 and 5, and of a comparison of remedies for posterior collapse. */
 
 import { outOfRange } from '../errors.js'
 import type { TrainingConfigInput } from '../training/tokenizer/schema.js'
 
-/** One row: how it differs from the full recipe. */
+/** One row: what it changes in the full recipe. */
 export interface Arm {
   name: string
   label: string
@@ -96,7 +96,7 @@ export const ablationTables = {
     },
     latent,
     arm('mactok', 'image masking + alignment', full),
-    // Which of the two does it.
+    // Each of the two alone, to see which one prevents the collapse.
     arm('image-masking', 'image masking alone', {
       masking: { target: 'image', semantic: 0.5 },
       align: aligned(false, false)
@@ -108,7 +108,7 @@ export const ablationTables = {
 export type AblationTable = keyof typeof ablationTables
 
 /**
- * The rows of a table, all or those that are named, with those that they start from.
+ * The rows of a table: all, or the named ones with those that they start from.
  * @throws {RangeError} unknown names
  */
 export function armsOf(table: string, names?: readonly string[]): Arm[] {

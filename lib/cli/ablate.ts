@@ -1,60 +1,33 @@
-import type { Command } from 'commander'
-import { InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import type { AblationProgress } from '../ablation/run.js'
 import { ablationSchema } from '../ablation/schema.js'
 import { ablationTables, armsOf } from '../ablation/tables.js'
 import { parseConfig } from '../config.js'
-import {
-  addComputeOptions,
-  addExamples,
-  type ComputeOptions,
-  Interrupted,
-  interruption,
-  positiveInteger,
-  prepare,
-  UsageError,
-  usage,
-  writeJson,
-  writeTable
-} from './context.js'
+import { Interrupted, interruption, UsageError, usage } from './exit.js'
+import { addComputeOptions, addExamples, type ComputeOptions, prepare, words } from './options.js'
+import { writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
-import { readConfig } from './settings.js'
+import { addSettings, givenSettings } from './settings.js'
 
 interface Options extends ComputeOptions {
   table: string
-  config?: string
   out?: string
   arms?: string[]
   list?: boolean
-  data?: string
-  heldOut?: string
-  steps?: number
-  seeds?: number[]
 }
 
-const words = (text: string): string[] => text.split(',').map((word) => word.trim())
-
-function seeds(text: string): number[] {
-  const values = words(text).map(Number)
-  if (values.some((value) => !Number.isInteger(value) || value < 0)) {
-    throw new InvalidArgumentError('Expected integers from 0 on, such as 0,1,2.')
-  }
-  return values
-}
+/** Settings that only a file can hold, or that are rarely changed: `--config`. */
+const isHidden = (name: string) => /^(settings|rows|generation)(\.|$)/.test(name)
 
 export function define(command: Command): void {
   const tables = Object.keys(ablationTables)
   command
-    .addOption(new Option('--table <name>', 'which rows').choices(tables).makeOptionMandatory())
-    .option('--out <folder>', 'for the runs, the table and its plots; the same folder goes on after an interruption')
-    .option('--config <file>', 'preset, settings, data, steps, seeds and probe from a YAML file; flags override')
-    .option('--arms <names>', 'some of the rows, with commas between', words)
-    .option('--list', 'name the rows of the table, and stop')
-    .option('--data <path>', 'images to train on')
-    .option('--held-out <path>', 'other images, to evaluate on')
-    .option('--steps <count>', 'optimiser steps of each row', positiveInteger)
-    .option('--seeds <numbers>', 'runs of each row, as 0,1,2', seeds)
+    .addOption(new Option('--table <name>', 'the rows to run').choices(tables).makeOptionMandatory())
+    .option('--out <folder>', 'for runs, table and plots; the same command resumes an interrupted one')
+    .option('--arms <names>', 'only these rows, comma-separated', words)
+    .option('--list', 'list the rows of the table and exit')
   addComputeOptions(command)
+  addSettings(command, ablationSchema, isHidden, false)
   addExamples(command, {
     'mactok ablate --table components --config tiny.yaml --data photos/ --held-out others/ --out runs/components':
       'which part of the recipe does what, in miniature',
@@ -64,31 +37,32 @@ export function define(command: Command): void {
   command.action(run)
 }
 
-async function run(options: Options): Promise<void> {
+async function run(options: Options & Record<string, unknown>): Promise<void> {
   const { table, arms, out, list, json = false } = options
   if (list) {
     listArms(table, json)
     return
   }
   if (out === undefined) throw new UsageError('Expected --out <folder>, for the runs and the table')
-  const given = { ...(options.config === undefined ? {} : readConfig(options.config)) }
-  for (const name of ['data', 'heldOut', 'steps', 'seeds'] as const) {
-    if (options[name] !== undefined) given[name] = options[name]
-  }
+  const given = givenSettings(options, ablationSchema)
   const config = usage(() => parseConfig(ablationSchema, given))
   usage(() => armsOf(table, arms))
   const device = await prepare(options)
   const { runAblation } = await import('../ablation/run.js')
 
   const line = new ProgressLine({ unit: 'steps', quiet: json })
-  const show = json
+  const onProgress = json
     ? ({ arm, seed, step, done, total }: AblationProgress) =>
         writeJson({ event: 'progress', arm, seed, step: step?.step ?? 0, done, total })
-    : progress(line)
+    : showProgress(line)
   const result = await usage(() =>
     runAblation(table, config, {
-      ...{ out, arms, device, signal: interruption(), onProgress: show },
-      onNotice: (message) => !json && line.note(message)
+      out,
+      arms,
+      device,
+      signal: interruption(),
+      onProgress,
+      onNotice: (message) => line.note(message)
     })
   ).finally(() => line.stop())
   if (json) {
@@ -98,7 +72,7 @@ async function run(options: Options): Promise<void> {
     }))
     writeJson({ event: 'end', table, meanImage: result.meanImage, interrupted: result.interrupted, rows })
   }
-  if (result.interrupted) throw new Interrupted('Stopped; the same command goes on')
+  if (result.interrupted) throw new Interrupted('Interrupted; run the same command again to resume')
   if (json) return
   const { markdownTable } = await import('../ablation/report.js')
   process.stdout.write(
@@ -112,8 +86,8 @@ function listArms(table: string, json: boolean): void {
   else writeTable(arms.map(({ name, label, paper }) => [name, paper ? `${label} (${paper})` : label]))
 }
 
-/** Rate and time left over all runs; what was done before this start says nothing about either. */
-function progress(line: ProgressLine): (event: AblationProgress) => void {
+/** Rate and time left over all runs; steps done before this start count towards neither. */
+function showProgress(line: ProgressLine): (event: AblationProgress) => void {
   const start = performance.now()
   let first: number | undefined
   return ({ arm, seed, step, features, done, total }) => {
@@ -122,7 +96,7 @@ function progress(line: ProgressLine): (event: AblationProgress) => void {
     const secondsLeft = rate > 0 ? (total - done) / rate : Number.POSITIVE_INFINITY
     let state = ''
     if (step) state = `, ${step.psnr.toFixed(1)} dB, KL ${(step.loss.kl ?? 0).toPrecision(3)}`
-    if (features) state = `, the teacher's features of ${features.done} of ${features.total} images`
+    if (features) state = `, teacher features of ${features.done} of ${features.total} images`
     line.update({ done, total, rate, secondsLeft, text: `${arm}, seed ${seed}${state}` })
   }
 }

@@ -2,7 +2,8 @@ import type { Command } from 'commander'
 import { type Inspected, inspect } from '../report/inspect.js'
 import type { GeneratorRunRecord } from '../training/generator/record.js'
 import type { TokenizerRunRecord } from '../training/tokenizer/record.js'
-import { addExamples, writeJson, writeTable } from './context.js'
+import { addExamples } from './options.js'
+import { writeJson, writeTable } from './output.js'
 
 export function define(command: Command): void {
   command
@@ -15,12 +16,12 @@ export function define(command: Command): void {
     'mactok inspect model.safetensors --tensors': 'names, dtypes and shapes'
   })
   command.action(async (path: string, { tensors = false, json = false }: { tensors?: boolean; json?: boolean }) => {
-    const found = await inspect(path)
-    if (json) return writeJson(found)
-    writeTable(rows(found))
-    if (found.kind === 'weights' && tensors) {
+    const inspected = await inspect(path)
+    if (json) return writeJson(inspected)
+    writeTable(rows(inspected))
+    if (inspected.kind === 'weights' && tensors) {
       process.stdout.write('\n')
-      writeTable(found.tensors.map(({ name, format, shape }) => [name, `${format} [${shape.join(', ')}]`]))
+      writeTable(inspected.tensors.map(({ name, format, shape }) => [name, `${format} [${shape.join(', ')}]`]))
     }
   })
 }
@@ -47,17 +48,17 @@ function generatorRows({ settled, data }: GeneratorRunRecord): [string, unknown]
     ['latents', `${data.latents} from ${data.from}`],
     ['generator', `${model}, width ${width}, depth ${depth}, ${heads} heads`],
     ['settings', `batch ${batch}, lr ${optimizer.lr}, ${precision}, ${flow.path} path, predicts ${flow.prediction}`],
-    ['tokenizer', data.tokenizer ?? 'not said']
+    ['tokenizer', data.tokenizer ?? 'unknown']
   ]
 }
 
-function rows(found: Inspected): [string, unknown][] {
-  switch (found.kind) {
+function rows(inspected: Inspected): [string, unknown][] {
+  switch (inspected.kind) {
     case 'run': {
-      const { record, checkpoint, lastMetrics, lastEvaluation } = found
+      const { record, checkpoint, lastMetrics, lastEvaluation } = inspected
       const { preset, steps } = record.settled
       return [
-        ['run', `${found.path} (${record.kind}${preset ? `, preset ${preset}` : ''})`],
+        ['run', `${inspected.path} (${record.kind}${preset ? `, preset ${preset}` : ''})`],
         ...(record.kind === 'generator' ? generatorRows(record) : tokenizerRows(record)),
         ['checkpoint', checkpoint ? `step ${checkpoint.step} of ${steps}, ${checkpoint.folder}` : 'none yet'],
         ['metrics', lastMetrics ? JSON.stringify(lastMetrics) : 'none yet'],
@@ -72,21 +73,24 @@ function rows(found: Inspected): [string, unknown][] {
     }
     case 'shards':
       return [
-        ['shards', found.path],
-        ['samples', `${found.samples} in ${found.classes} classes`],
+        ['shards', inspected.path],
+        ['samples', `${inspected.samples} in ${inspected.classes} classes`],
         [
           'latents',
-          `[${found.sampleShape.join(', ')}] ${found.dtype}${found.moments ? ', with log-variances' : ''}${found.flips ? ', and mirrored' : ''}`
+          `[${inspected.sampleShape.join(', ')}] ${inspected.dtype}${inspected.moments ? ', with log-variances' : ''}${inspected.flips ? ', with mirrored images' : ''}`
         ],
-        ['values', `mean ${found.mean.toPrecision(4)}, standard deviation ${found.std.toPrecision(4)}`],
-        ['tokenizer', found.tokenizer ?? 'not said']
+        ['values', `mean ${inspected.mean.toPrecision(4)}, standard deviation ${inspected.std.toPrecision(4)}`],
+        ['tokenizer', inspected.tokenizer ?? 'unknown']
       ]
     case 'weights':
       return [
-        ['weights', found.path],
-        ['layout', found.layout],
-        ['parameters', `${found.parameters} in ${found.tensors.length} tensors, ${(found.bytes / 1e6).toFixed(1)} MB`],
-        ...Object.entries(found.metadata)
+        ['weights', inspected.path],
+        ['layout', inspected.layout],
+        [
+          'parameters',
+          `${inspected.parameters} in ${inspected.tensors.length} tensors, ${(inspected.bytes / 1e6).toFixed(1)} MB`
+        ],
+        ...Object.entries(inspected.metadata)
       ]
   }
 }

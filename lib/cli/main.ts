@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
-import { exitCode, reportError } from './context.js'
+import { exitCode } from './exit.js'
+import { kebabFlags } from './options.js'
+import { reportError } from './output.js'
 
-/** Commands by name; what they need is loaded when they are called, so that `--help` stays fast. */
+/** Commands by name; each is loaded when it is called, so that `--help` stays fast. */
 const commands: Record<string, { summary: string; load: () => Promise<{ define(command: Command): void }> }> = {
-  doctor: { summary: 'say what this machine has: LibTorch, devices, weights', load: () => import('./doctor.js') },
+  doctor: { summary: 'check this machine: LibTorch, devices, weights', load: () => import('./doctor.js') },
   'train tokenizer': {
     summary: 'train a tokenizer on a folder of images',
     load: () => import('./train-tokenizer.js')
@@ -20,36 +22,42 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
   },
   encode: { summary: 'encode a folder of images into latent shards', load: () => import('./encode.js') },
   decode: { summary: 'decode latent shards into images', load: () => import('./decode.js') },
-  sample: { summary: 'draw samples of a generator', load: () => import('./sample.js') },
+  sample: { summary: 'draw samples from a generator', load: () => import('./sample.js') },
   reconstruct: {
     summary: 'write a grid of images, their masks and their reconstructions',
     load: () => import('./reconstruct.js')
   },
   'evaluate reconstruction': {
-    summary: "judge a tokenizer's reconstructions: PSNR, SSIM, LPIPS, rFID",
+    summary: "measure a tokenizer's reconstructions: PSNR, SSIM, LPIPS, rFID",
     load: () => import('./evaluate-reconstruction.js')
   },
   'evaluate generation': {
-    summary: "judge a generator's samples: FID, sFID, Inception score, precision and recall; search the best guidance",
+    summary: "measure a generator's samples: FID, sFID, Inception score, precision, recall; search the best guidance",
     load: () => import('./evaluate-generation.js')
   },
   'evaluate statistics': {
-    summary: 'write the reference statistics of images',
+    summary: 'write reference statistics of images',
     load: () => import('./evaluate-statistics.js')
   },
-  probe: { summary: 'say how much of the classes a linear map finds in latents', load: () => import('./probe.js') },
-  ablate: { summary: "run an ablation table's rows, and write table and plots", load: () => import('./ablate.js') },
-  ui: { summary: 'serve a live page of a run', load: () => import('./ui.js') },
-  report: { summary: 'write a report of a run, one HTML file', load: () => import('./report.js') },
+  probe: { summary: 'fit a linear classifier on latents and measure its accuracy', load: () => import('./probe.js') },
+  ablate: {
+    summary: "train and measure an ablation's rows; write its table and plots",
+    load: () => import('./ablate.js')
+  },
+  ui: { summary: 'serve the live page of a run', load: () => import('./ui.js') },
+  report: { summary: 'write a report of a run as one HTML file', load: () => import('./report.js') },
   inspect: { summary: 'describe a run, a shard folder or a weights file', load: () => import('./inspect.js') },
   'inspect latents': {
-    summary: 'plot latents: PCA, UMAP, KL, what tokens control, interpolation',
+    summary: 'describe latents: PCA, UMAP, KL, what tokens control, interpolation',
     load: () => import('./inspect-latents.js')
   },
-  'weights pull': { summary: 'fetch published weights', load: () => import('./weights-pull.js') },
-  'weights import': { summary: "convert another project's weights", load: () => import('./weights-import.js') },
+  'weights pull': { summary: 'download published weights', load: () => import('./weights-pull.js') },
+  'weights import': {
+    summary: "convert another project's weights to mactok's format",
+    load: () => import('./weights-import.js')
+  },
   'weights export': {
-    summary: "write a model under another project's names",
+    summary: "convert a model to another project's format",
     load: () => import('./weights-export.js')
   }
 }
@@ -57,7 +65,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
 const groups: Record<string, string> = {
   evaluate: 'measure reconstructions and samples',
   train: 'train a model',
-  weights: 'fetch and convert weights'
+  weights: 'download and convert weights'
 }
 
 function program(): Command {
@@ -69,8 +77,8 @@ function program(): Command {
     .exitOverride()
   const loaders = new Map<Command, () => Promise<void>>()
   const parents = new Set<Command>()
-  /** A command with commands of its own; flags after their names are theirs. */
-  const lazy = (command: Command) => {
+  /** Makes a command one with subcommands; flags after a subcommand's name are the subcommand's. */
+  const asParent = (command: Command) => {
     if (parents.has(command)) return command
     parents.add(command)
     return command
@@ -81,9 +89,9 @@ function program(): Command {
   const group = (parent: Command, name: string) => {
     const summary = groups[name] ?? ''
     const found = parent.commands.find((command) => command.name() === name)
-    return lazy(found ?? parent.command(name).summary(summary).description(summary))
+    return asParent(found ?? parent.command(name).summary(summary).description(summary))
   }
-  lazy(root)
+  asParent(root)
   for (const [path, { summary, load }] of Object.entries(commands)) {
     const names = path.split(' ')
     const parent = names.slice(0, -1).reduce(group, root)
@@ -94,14 +102,14 @@ function program(): Command {
   return root
 }
 
-// A reader such as `head` that has seen enough is no failure.
+// A reader such as `head` that closes the pipe early is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit(0)
 })
 
 try {
-  await program().parseAsync()
+  await program().parseAsync(kebabFlags(process.argv.slice(2)), { from: 'user' })
 } catch (error) {
   // Commander has written its message already.
   if (!(error instanceof CommanderError)) reportError(error)

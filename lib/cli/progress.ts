@@ -11,18 +11,17 @@ const clock = (seconds: number) => {
 
 const rateOf = (rate: number) => (rate >= 100 ? rate.toFixed(0) : rate.toPrecision(3))
 
-/** How far something is. */
 export interface Progress {
   done: number
   total: number
-  /** Units a second. */
+  /** Units per second. */
   rate: number
   secondsLeft: number
-  /** Anything else worth a look. */
-  text?: string
+  /** Anything else worth showing. */
+  text?: string | undefined
 }
 
-/** A bar on a terminal; plain lines elsewhere, at most one every `seconds`; nothing when `quiet`. */
+/** Shows progress as a bar on a terminal, elsewhere as plain lines, at most one every `seconds`; nothing when `quiet`. */
 export class ProgressLine {
   readonly #unit: string
   readonly #seconds: number
@@ -61,10 +60,26 @@ export class ProgressLine {
     process.stderr.write(`${line}\n`)
   }
 
-  /** A line of its own above the bar. */
+  /** Writes a line of its own above the bar. */
   note(message: string): void {
+    if (this.#quiet) return
     if (this.#bar?.isActive) process.stderr.write('\r\x1b[K')
     process.stderr.write(`${message}\n`)
+  }
+
+  /** Notes an image that cannot be read. */
+  readonly noteSkipped = ({ name, reason }: { name: string; reason: string }): void =>
+    this.note(`skipped ${name}: ${reason}`)
+
+  /** An `onProgress(done, total)` that shows the count; it starts over when the count falls back. */
+  counting(text?: string): (done: number, total: number) => void {
+    let update: ReturnType<typeof counter> | undefined
+    let last = 0
+    return (done, total) => {
+      if (!update || done < last) update = counter(this, total)
+      last = done
+      update(done, text)
+    }
   }
 
   stop(): void {
@@ -72,7 +87,7 @@ export class ProgressLine {
   }
 }
 
-/** Counts units and calls `update` with rate and time left. */
+/** A function that shows a count of units with their rate and the time left. */
 export function counter(line: ProgressLine, total: number): (done: number, text?: string) => void {
   const start = performance.now()
   let first: number | undefined
@@ -80,6 +95,6 @@ export function counter(line: ProgressLine, total: number): (done: number, text?
     first ??= done
     const rate = (done - first) / ((performance.now() - start) / 1000) || 0
     const secondsLeft = rate > 0 ? (total - done) / rate : Number.POSITIVE_INFINITY
-    line.update({ done, total, rate, secondsLeft, ...(text === undefined ? {} : { text }) })
+    line.update({ done, total, rate, secondsLeft, text })
   }
 }

@@ -1,13 +1,15 @@
-/** Flags for every field of a configuration schema, and `--config file.yaml`. */
+/** Flags for every field of a settings schema, and `--config file.yaml`. */
 
 import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parse } from 'yaml'
 import type { z } from 'zod'
-import { type ConfigField, configFields, mergeConfig } from '../config.js'
-import { UsageError } from './context.js'
+import { isRecord } from '../checks.js'
+import { type ConfigField, configFields, flagName, mergeConfig, parseConfig } from '../config.js'
+import { UsageError } from './exit.js'
+import { words } from './options.js'
 
-function number(text: string): number {
+function parseNumber(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('Expected a number.')
   return value
@@ -16,32 +18,82 @@ function number(text: string): number {
 /** Stands for null, which Commander would turn into an empty text. */
 const nothing = Symbol('null')
 
+/** The value that a flag's text stands for. */
+function readValue({ kind, choices }: ConfigField, text: string): unknown {
+  if (kind === 'number') return parseNumber(text)
+  if (kind === 'list') return words(text).map(parseNumber)
+  if (kind === 'words') return text === 'none' ? [] : words(text)
+  const allowed = kind === 'boolean' ? ['true', 'false'] : choices
+  if (allowed.length > 0 && !allowed.includes(text)) {
+    throw new InvalidArgumentError(`Expected one of ${allowed.join(', ')}.`)
+  }
+  return kind === 'boolean' ? text === 'true' : text
+}
+
+/** Longer placeholders would leave the help no room for descriptions. */
+const placeholderLength = 38
+
+/** The placeholder of a flag's value in the help: its choices, if they are short. */
+function placeholder({ kind, choices, nullable }: ConfigField): string {
+  const joined = (kind === 'boolean' ? ['true', 'false'] : choices).join(kind === 'words' ? ',' : '|')
+  const shown = kind === 'list' ? 'a,b' : joined.length > placeholderLength ? 'kind' : joined || kind
+  return nullable ? `${shown}|none` : shown
+}
+
 /** `--masking.max <number>`, which converts and checks its value. */
-function flag({ name, kind, choices, nullable, description }: ConfigField): Option {
-  const words = kind === 'boolean' ? ['true', 'false'] : choices
-  const shown = kind === 'words' ? words.join(',') : words.length > 0 ? words.join('|') : kind === 'list' ? 'a,b' : kind
-  const option = new Option(`--${name} <${nullable ? `${shown}|none` : shown}>`, description)
-  return option.argParser((text: string): unknown => {
-    if (nullable && (text === 'none' || text === 'null')) return nothing
-    if (kind === 'number') return number(text)
-    if (kind === 'list') return text.split(',').map(number)
-    if (kind === 'words') return text === 'none' ? [] : text.split(',')
-    if (words.length > 0 && !words.includes(text))
-      throw new InvalidArgumentError(`Expected one of ${words.join(', ')}.`)
-    return kind === 'boolean' ? text === 'true' : text
+function valueFlag(field: ConfigField, description: string): Option {
+  const flag = `--${flagName(field.name)}`
+  return new Option(`${flag} <${placeholder(field)}>`, description).argParser((text: string): unknown => {
+    if (field.nullable && (text === 'none' || text === 'null')) return nothing
+    const value = readValue(field, text)
+    try {
+      parseConfig(field.schema, value, flag)
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message)
+    }
+    return value
   })
 }
 
-/** Adds `--config` and a flag such as `--masking.max` for every leaf of the schema. */
+/** `--moments`, and `--no-moments`, which is shown only where the default is on. */
+function switchFlags({ name, fallback }: ConfigField, description: string): Option[] {
+  const flag = flagName(name)
+  const negative = new Option(`--no-${flag}`, `turn --${flag} off`)
+  return [new Option(`--${flag}`, description), fallback === true ? negative : negative.hideHelp()]
+}
+
+/** A field's description in the words of the command line, with its choices if the placeholder is too short for them. */
+function describeField(field: ConfigField): string {
+  const { choices } = field
+  const description = field.description.replaceAll('null:', 'none:')
+  const isMissing = placeholder(field).startsWith('kind') && !choices.every((choice) => description.includes(choice))
+  return isMissing ? `${description}; one of ${choices.join(', ')}` : description
+}
+
+const describeDefault = ({ fallback }: ConfigField): string => {
+  const isShown = fallback !== undefined && fallback !== null && fallback !== false && fallback !== ''
+  return isShown ? ` (default: ${fallback === true ? 'on' : fallback})` : ''
+}
+
+const hasPresets = (schema: z.core.$ZodType) => configFields(schema).some(({ name }) => name === 'preset')
+
+/**
+ * Adds `--config` and a flag such as `--masking.max` for every leaf of the schema.
+ * @param defaultsVary - presets give other defaults: the help shows none, and a boolean takes a value, `--align.local false`
+ */
 export function addSettings(
   command: Command,
   schema: z.core.$ZodType,
-  hidden: readonly string[] | ((name: string) => boolean) = []
+  hidden: readonly string[] | ((name: string) => boolean) = [],
+  defaultsVary = hasPresets(schema)
 ): void {
-  command.option('--config <file>', 'settings from a YAML file, which flags override')
+  command.option('--config <file>', 'read settings from a YAML file; flags override it')
   for (const field of configFields(schema)) {
     if (typeof hidden === 'function' ? hidden(field.name) : hidden.includes(field.name)) continue
-    command.addOption(flag(field).helpGroup('Settings:'))
+    const description = describeField(field) + (defaultsVary ? '' : describeDefault(field))
+    const isSwitch = field.kind === 'boolean' && !field.nullable && !defaultsVary
+    const options = isSwitch ? switchFlags(field, description) : [valueFlag(field, description)]
+    for (const option of options) command.addOption(option.helpGroup('Settings:'))
   }
 }
 
@@ -53,21 +105,22 @@ export function readConfig(file: string): Record<string, unknown> {
   } catch (error) {
     throw new UsageError(`Cannot read ${file}: ${(error as Error).message}`)
   }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new UsageError(`Expected ${file} to hold settings by name`)
-  }
-  return content as Record<string, unknown>
+  if (!isRecord(content)) throw new UsageError(`Expected ${file} to hold settings by name`)
+  return content
 }
 
-/** The settings that were given: those of the file, with the flags laid over them. */
-export function givenSettings(options: Record<string, unknown>, schema: z.core.$ZodType): Record<string, unknown> {
+/** The settings that were given: those of the file, overridden by flags. */
+export function givenSettings<S extends z.core.$ZodType>(
+  options: Record<string, unknown>,
+  schema: S
+): Partial<z.input<S>> {
   let given = typeof options.config === 'string' ? readConfig(options.config) : {}
   for (const { name } of configFields(schema)) {
-    // Commander keeps the dots of a name and joins its dashes, of which there are none.
+    // Commander keeps the dots of a flag and turns its dashes back into camelCase.
     if (options[name] === undefined) continue
     const value = options[name] === nothing ? null : options[name]
     const nested = name.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value)
     given = mergeConfig(given, nested)
   }
-  return given
+  return given as Partial<z.input<S>>
 }

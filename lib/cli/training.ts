@@ -6,19 +6,17 @@ import type { ProfileInput } from '../profile/schema.js'
 import { TrainingControl } from '../training/control.js'
 import type { SharedEvents, SharedStepEvent } from '../training/events.js'
 import type { FinishedRun, RunOptions } from '../training/options.js'
+import { Interrupted, interruption, usage } from './exit.js'
 import {
   addComputeOptions,
   addExamples,
   addProfileOption,
-  askForProfile,
   type ComputeOptions,
-  Interrupted,
-  interruption,
   type ProfileOptions,
   positiveInteger,
-  usage,
-  writeJson
-} from './context.js'
+  requestProfile
+} from './options.js'
+import { writeJson } from './output.js'
 import { ProgressLine } from './progress.js'
 import { addSettings } from './settings.js'
 import { addUiOptions, type UiOptions, withPage } from './ui.js'
@@ -100,7 +98,7 @@ export async function runTraining<T extends AnyTraining>(
 ): Promise<void> {
   const { out: dir, stopAt, resume, json = false } = options
   const control = new TrainingControl()
-  askForProfile(training, options)
+  requestProfile(training, options)
   const stopReport = report(training, display, json)
   const result = await withPage(dir, options, { control, device, json, ...page }, () =>
     usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))

@@ -1,15 +1,17 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { TrainingControl } from '../training/control.js'
-import { addExamples, Interrupted, interruption, usage, writeJson } from './context.js'
+import { Interrupted, interruption, usage } from './exit.js'
+import { addExamples } from './options.js'
+import { writeJson } from './output.js'
 
-/** Where the page is served. */
+/** Whether and where the page is served. */
 export interface UiOptions {
   ui?: boolean
   uiHost: string
   uiPort: number
 }
 
-function port(text: string): number {
+function parsePort(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !Number.isInteger(value) || value < 0 || value > 65535) {
     throw new InvalidArgumentError('Expected an integer from 0 to 65535.')
@@ -17,41 +19,43 @@ function port(text: string): number {
   return value
 }
 
-const addPlace = (command: Command): Command =>
+const addAddressOptions = (command: Command): Command =>
   command
-    .option('--ui-host <address>', 'where the page listens; 0.0.0.0 lets the network in', '127.0.0.1')
-    .option('--ui-port <number>', 'its port; 0: a free one', port, 0)
+    .option('--ui-host <address>', 'address to listen on; 0.0.0.0: reachable from the network', '127.0.0.1')
+    .option('--ui-port <number>', 'port to listen on; 0: a free one', parsePort, 0)
 
 /** `--ui` for commands that train. */
 export const addUiOptions = (command: Command): Command =>
-  addPlace(command.option('--ui', 'serve a page with live curves, grids, a playground, and buttons to pause and stop'))
+  addAddressOptions(
+    command.option('--ui', 'serve a page with live curves, grids, a playground, and buttons to pause and stop')
+  )
 
-interface Place {
+interface PageOptions {
   control?: TrainingControl
   device?: string
   tokenizer?: string | undefined
   json: boolean
 }
 
-/** Serves a run's page and tells where. */
-async function openPage(run: string, { uiHost: host, uiPort }: UiOptions, { json, ...options }: Place) {
+/** Serves a run's page and prints its address. */
+async function openPage(run: string, { uiHost: host, uiPort: port }: UiOptions, { json, ...options }: PageOptions) {
   const { serveRun } = await import('../ui/server.js')
-  const page = await usage(() => serveRun(run, { host, port: uiPort, ...options }))
+  const page = await usage(() => serveRun(run, { host, port, ...options }))
   if (json) writeJson({ event: 'page', url: page.url })
   else process.stderr.write(`Live page: ${page.url}\n`)
   return page
 }
 
-/** Runs a training with its page, if one was asked for. */
+/** Runs a training, and serves its page meanwhile if `--ui` was given. */
 export async function withPage<T>(
   run: string,
   options: UiOptions,
-  place: Place,
+  page: PageOptions,
   training: () => Promise<T>
 ): Promise<T> {
   if (!options.ui) return training()
-  const page = await openPage(run, options, place)
-  return training().finally(() => page.close())
+  const opened = await openPage(run, options, page)
+  return training().finally(() => opened.close())
 }
 
 interface Options extends UiOptions {
@@ -62,15 +66,18 @@ interface Options extends UiOptions {
 
 export function define(command: Command): void {
   command
-    .argument('<run>', 'a run folder, also of a training that goes on')
-    .option('--tokenizer <folder>', "what decodes a generator's samples (default: the one that the run was told of)")
-    .option('--device <name>', 'of the playground: cpu, cuda, cuda:1, or auto', 'auto')
+    .argument('<run>', 'a run folder, of a finished or a running training')
+    .option(
+      '--tokenizer <folder>',
+      "the tokenizer that decodes a generator's samples (default: the one recorded in the run)"
+    )
+    .option('--device <name>', 'device of the playground: cpu, cuda, cuda:1, or auto', 'auto')
     .option('--json', 'write the address as JSON')
-  addPlace(command)
+  addAddressOptions(command)
   addExamples(command, {
     'mactok ui runs/tiny': 'curves, grids and a playground for images',
     'mactok ui runs/sit --tokenizer runs/tiny': 'a playground that samples classes',
-    'mactok train tokenizer tiny-64 --data photos/ --out runs/tiny --ui': 'the same while it trains, with buttons'
+    'mactok train tokenizer tiny-64 --data photos/ --out runs/tiny --ui': 'the same during training, with buttons'
   })
   command.action(run)
 }

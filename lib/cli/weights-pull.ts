@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
 import { pullWeights } from '../weights/index.js'
-import { addExamples, Interrupted, interruption, positiveInteger, usage, writeJson } from './context.js'
-import { counter, ProgressLine } from './progress.js'
+import { Interrupted, interruption, usage } from './exit.js'
+import { addExamples, positiveInteger } from './options.js'
+import { writeJson } from './output.js'
+import { ProgressLine } from './progress.js'
 
 interface Options {
   revision?: string
@@ -12,10 +14,10 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<repository>', 'a repository of the Hugging Face hub, such as facebook/dinov2-small')
+    .argument('<repository>', 'a repository on the Hugging Face Hub, such as facebook/dinov2-small')
     .option('--revision <name>', 'branch, tag or commit (default: main)')
-    .option('--file <path...>', 'files of the repository (default: model.safetensors and config.json)')
-    .option('--attempts <count>', 'tries without progress before giving up (default: 5)', positiveInteger)
+    .option('--file <path...>', 'files to download (default: model.safetensors and config.json)')
+    .option('--attempts <count>', 'attempts without progress before giving up (default: 5)', positiveInteger)
     .option('--json', 'write JSON to standard output')
   addExamples(command, {
     'mactok weights pull facebook/dinov2-small': 'the teacher of the tiny presets (88 MB)',
@@ -25,23 +27,22 @@ export function define(command: Command): void {
   command.action(async (repository: string, { revision, file: files, attempts, json = false }: Options) => {
     const line = new ProgressLine({ unit: 'MB', quiet: json })
     const signal = interruption()
-    let current = ''
-    let update: ReturnType<typeof counter> | undefined
-    const given = { revision, files, attempts }
-    const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+    const counts = new Map<string, ReturnType<typeof line.counting>>()
     const pulled = await usage(() =>
       pullWeights(repository, {
-        ...options,
+        revision,
+        files,
+        attempts,
         signal,
         onProgress: ({ file, received, size }) => {
-          if (file !== current) update = counter(line, megabytes(size ?? received))
-          current = file
-          update?.(megabytes(received), file)
+          const count = counts.get(file) ?? line.counting(file)
+          counts.set(file, count)
+          count(megabytes(received), megabytes(size ?? received))
         }
       })
     )
       .catch((error) => {
-        throw signal.aborted ? new Interrupted('Stopped; the same command goes on where it was.') : error
+        throw signal.aborted ? new Interrupted('Interrupted; run the same command again to resume') : error
       })
       .finally(() => line.stop())
     if (json) return writeJson(pulled)

@@ -1,31 +1,33 @@
 import { rm } from 'node:fs/promises'
+import type { z } from 'zod'
 import { positive } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { MactokError } from '../errors.js'
 import { tensor } from '../tensor/tensor.js'
-import { ImageStatistics, type StatisticsOptions } from './image-statistics.js'
+import { ImageStatistics } from './image-statistics.js'
 import type { ImageStream } from './image-stream.js'
 import type { Inception } from './inception.js'
+import { gatherSchema } from './schema.js'
 
-export interface GatherOptions extends StatisticsOptions {
-  /** Images in one pass. Default 64. */
-  batch?: number
-  /** Where to keep what was gathered, to go on after an interruption; removed at the end. */
-  partial?: { file: string; key: string; every?: number } | null
+export interface GatherOptions extends z.input<typeof gatherSchema> {
+  /** Saves the statistics so far here, every 5,000 images or `every`, so that an interrupted call resumes; removed at the end. */
+  partial?: { file: string; key: string; every?: number } | null | undefined
   onProgress?: ((done: number, total: number) => void) | undefined
   /** Stops between two batches with ERR_ABORTED, after writing `partial`. */
   signal?: AbortSignal | undefined
 }
 
-/** The statistics of a stream of images. */
+/** Gathers the statistics of a stream of images. */
 export async function gather(
   inception: Inception,
   stream: ImageStream,
   options: GatherOptions = {}
 ): Promise<ImageStatistics> {
-  const { batch = 64, partial, onProgress, signal, ...wanted } = options
-  const statistics = await ImageStatistics.create(inception, wanted)
+  const { partial, onProgress, signal, ...settings } = options
+  const { batch, ...wanted } = parseConfig(gatherSchema, settings)
   const every = partial?.every ?? 5_000
-  for (const [name, value] of Object.entries({ batch, every })) positive(name, value)
+  positive('every', every)
+  const statistics = await ImageStatistics.create(inception, wanted)
   let done = 0
   let saved = 0
   const save = async () => {
@@ -50,7 +52,7 @@ export async function gather(
     if (partial) await rm(partial.file, { force: true })
     return statistics
   } catch (error) {
-    // Drawing may be stopped in the midst of a batch; those before it count.
+    // The abort may have come in the middle of a batch; those before it count.
     if (error instanceof MactokError && error.code === 'ERR_ABORTED') await save()
     statistics.dispose()
     throw error

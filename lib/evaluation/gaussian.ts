@@ -27,7 +27,7 @@ export const frechetDistance = (a: Gaussian, b: Gaussian): Promise<number> =>
 /** Arrays by name, as `.npz` files hold them. */
 export type Arrays = Record<string, { shape: readonly number[]; data: NpzData }>
 
-/** Mean and covariance of rows that come batch by batch, in float64; can be merged, kept and taken up again. */
+/** Mean and covariance of rows, accumulated batch by batch in float64; can be merged, saved and loaded. */
 export class Moments implements Disposable {
   readonly #native: NativeMoments
 
@@ -48,7 +48,7 @@ export class Moments implements Disposable {
     return native(this.#native.add(rows.native))
   }
 
-  /** Adds what another one has gathered. */
+  /** Adds the rows of another one. */
   merge(other: Moments): Promise<void> {
     return native(this.#native.merge(other.#native))
   }

@@ -8,7 +8,7 @@ import type { ImageStream } from './image-stream.js'
 
 export type DrawOptions = Omit<SampleOptions, 'tokenizer' | 'count' | 'firstIndex' | 'onStep'>
 
-/** Samples of a generator as a stream of images on 256 levels: image i depends on the seed and i alone. */
+/** A generator's samples as a stream of images on 256 levels; image i depends only on the seed and i. */
 export function generatedImages(
   generator: Generator,
   tokenizer: Tokenizer,
@@ -17,7 +17,10 @@ export function generatedImages(
 ): ImageStream {
   const { imageSize: size } = tokenizer.config
   return {
-    ...{ name: 'samples', total, height: size, width: size },
+    name: 'samples',
+    total,
+    height: size,
+    width: size,
     async *batches(first, batch) {
       for (let done = first; done < total; ) {
         const count = Math.min(batch, total - done)
@@ -32,7 +35,7 @@ export function generatedImages(
   }
 }
 
-/** What samples are of: the weights' files with their times, and the settings. */
+/** Identifies samples: the weights' files with their modification times, and the settings. */
 export async function sampleKey(
   folders: { generator: string; tokenizer: string; raw?: boolean; weak?: string | undefined },
   settings: Record<string, unknown>

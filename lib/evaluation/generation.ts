@@ -1,4 +1,6 @@
+import type { z } from 'zod'
 import { callbacks, instance, pathTo } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { NpzFile } from '../files/npz-reader.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -6,33 +8,32 @@ import { type GatherOptions, gather } from './gather.js'
 import { frechetDistance } from './gaussian.js'
 import type { ImageStatistics } from './image-statistics.js'
 import { type ImageStream, imageKey, openImages } from './image-stream.js'
-import { Inception, type InceptionInput, inceptionInputs } from './inception.js'
-import { type GenerationMetric, generationMetrics } from './metric-names.js'
+import { Inception } from './inception.js'
+import { type GenerationMetric, type InceptionInput, inceptionInputs } from './metric-names.js'
 import { precisionRecall } from './precision-recall.js'
+import { generationSchema, referenceSchema } from './schema.js'
 import { type Gaussians, readStatistics, writeStatistics } from './statistics-file.js'
 
-/** What generated images are held against. */
+/** What generated images are compared with. */
 export interface Reference extends Disposable {
   readonly name: string
   readonly gaussians: Gaussians
   /** [N, 2048]; null where only statistics are known. */
   readonly features: Tensor<'float32'> | null
-  /** Of which the features are; null where only statistics are known. */
+  /** The number of images; null where only statistics are known. */
   readonly images: number | null
 }
 
-export interface ReferenceOptions extends Pick<GatherOptions, 'batch' | 'onProgress' | 'signal'> {
-  /** Also what sFID, and precision and recall, need. Default: all. */
-  metrics?: readonly GenerationMetric[]
-  /** Side of the centre crops of a folder's images: that of the generated ones. */
-  size?: number | undefined
-  /** Keep what was gathered here, to go on after an interruption. */
-  partial?: string
+export interface ReferenceOptions
+  extends z.input<typeof referenceSchema>,
+    Pick<GatherOptions, 'onProgress' | 'signal'> {
+  /** Saves the statistics so far in this file, so that an interrupted call resumes. */
+  partial?: string | undefined
 }
 
 /**
- * How a reference wants images resized: as its statistics tell; those of ADM's evaluator (with `mu_s`) as TensorFlow; all else as
- * pytorch-fid.
+ * How images must be resized to compare with a reference: as its statistics record; as TensorFlow for those of ADM's evaluator (with
+ * `mu_s`); otherwise as pytorch-fid.
  */
 export async function referenceInput(path: string): Promise<InceptionInput> {
   if (!path.endsWith('.npz')) return 'pytorch'
@@ -41,53 +42,60 @@ export async function referenceInput(path: string): Promise<InceptionInput> {
   return file.has('mu_s') ? 'tensorflow' : 'pytorch'
 }
 
-const wants = (metrics: readonly GenerationMetric[]) => ({
+const statisticsFor = (metrics: readonly GenerationMetric[]) => ({
   spatial: metrics.includes('sfid'),
   features: metrics.includes('precision') || metrics.includes('recall')
 })
 
 /**
- * Reads a reference: statistics (`mu`, `sigma` of pytorch-fid; ADM's with images beside them), or gathers them from the images of
+ * Reads a reference's statistics (`mu`, `sigma` of pytorch-fid; ADM's, with images beside them), or gathers them from the images of
  * an `.npz`, a folder or tars.
+ * @throws {TypeError | RangeError} wrong options
  */
 export async function openReference(
   inception: Inception,
   path: string,
   options: ReferenceOptions = {}
 ): Promise<Reference> {
-  const { metrics = generationMetrics, size, partial, ...rest } = options
+  const { partial, onProgress, signal, ...settings } = options
   instance('inception', 'an Inception', Inception, inception)
   pathTo('path', path)
-  callbacks(options)
-  const wanted = wants(metrics)
+  callbacks({ onProgress, signal })
+  const { metrics, size, batch } = parseConfig(referenceSchema, settings)
+  const wanted = statisticsFor(metrics)
+  const gathering = { batch, onProgress, signal }
   if (path.endsWith('.npz')) {
     await using file = await NpzFile.open(path)
     const gaussians = await readStatistics(file)
     if (gaussians && !(wanted.features && file.has('arr_0'))) {
-      return reference(path, gaussians, null, null)
+      return createReference(path, gaussians, null, null)
     }
     if (gaussians) {
       await using images = await openImages(path)
-      using statistics = await gather(inception, images, { ...rest, features: true })
-      return reference(path, gaussians, await statistics.features(), statistics.images)
+      using statistics = await gather(inception, images, { ...gathering, features: true })
+      return createReference(path, gaussians, await statistics.features(), statistics.images)
     }
   }
   await using images = await openImages(path, { size })
   const key = partial === undefined ? '' : await gatherKey(inception, images, await imageKey(path))
   using statistics = await gather(inception, images, {
-    ...{ ...rest, ...wanted },
+    ...gathering,
+    ...wanted,
     partial: partial === undefined ? null : { file: partial, key }
   })
-  return reference(path, await statistics.gaussians(), await statistics.features(), statistics.images)
+  return createReference(path, await statistics.gaussians(), await statistics.features(), statistics.images)
 }
 
-const reference = (
+const createReference = (
   name: string,
   gaussians: Gaussians,
   features: Tensor<'float32'> | null,
   images: number | null
 ): Reference => ({
-  ...{ name, gaussians, features, images },
+  name,
+  gaussians,
+  features,
+  images,
   [Symbol.dispose]: () => {
     gaussians.pool[Symbol.dispose]()
     gaussians.spatial?.[Symbol.dispose]()
@@ -99,7 +107,7 @@ const gatherKey = async (inception: Inception, { total, width, height }: ImageSt
   JSON.stringify([key, inception.input, inception.precision, total, width, height])
 
 /**
- * Writes the statistics of images as a reference file, resuming where an earlier call was stopped.
+ * Writes the statistics of images as a reference file, resuming an interrupted call.
  * @returns the number of images
  */
 export async function referenceStatistics(
@@ -110,13 +118,13 @@ export async function referenceStatistics(
 ): Promise<number> {
   if (!file.endsWith('.npz')) throw outOfRange('file', 'a name that ends in .npz', file)
   const metrics = ['fid', 'sfid'] as const
-  using made = await openReference(inception, path, { partial: `${file}.partial`, ...options, metrics })
-  if (made.images === null) throw outOfRange('path', 'images', `${path}, which holds statistics already`)
-  await writeStatistics(file, made.gaussians, inception.input)
-  return made.images
+  using reference = await openReference(inception, path, { partial: `${file}.partial`, ...options, metrics })
+  if (reference.images === null) throw outOfRange('path', 'images', `${path}, which holds statistics already`)
+  await writeStatistics(file, reference.gaussians, inception.input)
+  return reference.images
 }
 
-/** What is said of generated images; null: cannot be said, for a reason in `notices`. */
+/** Metrics of generated images; null: could not be computed, for a reason in `notices`. */
 export interface GenerationEvaluation {
   images: number
   fid?: number
@@ -128,14 +136,13 @@ export interface GenerationEvaluation {
   notices: string[]
 }
 
-export interface GenerationOptions extends Omit<GatherOptions, 'spatial' | 'features'> {
-  /** Default: all. */
-  metrics?: readonly GenerationMetric[]
-}
+export interface GenerationOptions
+  extends z.input<typeof generationSchema>,
+    Pick<GatherOptions, 'partial' | 'onProgress' | 'signal'> {}
 
 /**
- * FID, sFID, Inception score, precision and recall of generated images, with the definitions of ADM's evaluator.
- * @throws {RangeError} an unknown metric
+ * Computes FID, sFID, Inception score, precision and recall of generated images, with the definitions of ADM's evaluator.
+ * @throws {TypeError | RangeError} wrong options, an unknown metric
  */
 export async function evaluateGeneration(
   inception: Inception,
@@ -143,20 +150,21 @@ export async function evaluateGeneration(
   against: Reference,
   options: GenerationOptions = {}
 ): Promise<GenerationEvaluation> {
-  const { metrics = generationMetrics, ...rest } = options
+  const { partial, onProgress, signal, ...settings } = options
   instance('inception', 'an Inception', Inception, inception)
   if (typeof generated?.batches !== 'function') {
     throw invalidParameter('generated', 'images such as openImages(path) gives', generated)
   }
-  callbacks(options)
-  const unknown = metrics.find((name) => !generationMetrics.includes(name))
-  if (unknown !== undefined) throw outOfRange('metrics', `some of ${generationMetrics.join(', ')}`, unknown)
-  const partial = rest.partial && { ...rest.partial, key: await gatherKey(inception, generated, rest.partial.key) }
+  callbacks({ onProgress, signal })
+  const { metrics, batch } = parseConfig(generationSchema, settings)
   using statistics = await gather(inception, generated, {
-    ...{ ...rest, ...wants(metrics) },
-    ...(partial && { partial })
+    ...statisticsFor(metrics),
+    batch,
+    onProgress,
+    signal,
+    partial: partial && { ...partial, key: await gatherKey(inception, generated, partial.key) }
   })
-  return await compare(inception, statistics, against, metrics, rest.signal)
+  return await compare(inception, statistics, against, metrics, signal)
 }
 
 async function compare(
@@ -181,14 +189,14 @@ async function compare(
     if (inception.classes === 0)
       result.notices.push('no Inception score: the Inception weights lack the classifier, fc')
   }
-  const judged = (['precision', 'recall'] as const).filter((name) => metrics.includes(name))
-  if (judged.length > 0) {
+  const manifold = (['precision', 'recall'] as const).filter((name) => metrics.includes(name))
+  if (manifold.length > 0) {
     using features = await statistics.features()
     const both =
       features && against.features
-        ? await precisionRecall(against.features, features, signal ? { signal } : {})
+        ? await precisionRecall(against.features, features, { signal })
         : { precision: null, recall: null }
-    for (const name of judged) result[name] = both[name]
+    for (const name of manifold) result[name] = both[name]
     if (!against.features) {
       result.notices.push(`no precision and recall: ${against.name} has statistics alone, and they need images`)
     }

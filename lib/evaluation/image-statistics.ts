@@ -7,15 +7,15 @@ import { type Inception, POOL, SPATIAL } from './inception.js'
 import { InceptionScore } from './inception-score.js'
 
 export interface StatisticsOptions {
-  /** Also gather sFID's features. */
+  /** Also gather sFID's features. Default false. */
   spatial?: boolean
-  /** Also keep every image's features, 8 KB each, for precision and recall. */
+  /** Also keep every image's features, 8 KB each, for precision and recall. Default false. */
   features?: boolean
 }
 
 /**
- * Everything that a distribution of images is compared by, gathered batch by batch: no image is kept. Can be written to a file
- * and taken up again.
+ * The statistics that a distribution of images is compared by, accumulated batch by batch; no image is kept. Can be saved to a file
+ * and resumed from it.
  */
 export class ImageStatistics implements Disposable {
   readonly #inception: Inception
@@ -76,9 +76,9 @@ export class ImageStatistics implements Disposable {
   }
 
   /**
-   * Writes everything gathered so far, to be taken up by `resume`.
-   * @param key - what the images are; another one is not taken up
-   * @param position - of the image that comes next
+   * Writes the statistics so far, for `resume`.
+   * @param key - identifies the images; `resume` ignores a file with another key
+   * @param position - of the next image
    */
   async save(file: string, key: string, position: number): Promise<void> {
     const text = Int32Array.from(key, (character) => character.charCodeAt(0))
@@ -94,7 +94,7 @@ export class ImageStatistics implements Disposable {
     await writeNpz(file, arrays)
   }
 
-  /** Takes up what `save` wrote under the same key; returns the position of the next image, 0 where there is no such file. */
+  /** Loads what `save` wrote under the same key; returns the position of the next image, 0 where there is no such file. */
   async resume(file: string, key: string): Promise<number> {
     const archive = await NpzFile.open(file).catch(() => null)
     if (!archive) return 0

@@ -98,7 +98,7 @@ export async function setImages(source: ImageSource, options: ImageStreamOptions
       height: size,
       width: size,
       async *batches(first, batch) {
-        const settings = { size, batch, start: first, ...(onBroken && { onBroken }) }
+        const settings = { size, batch, start: first, onBroken }
         for await (const { images, indices } of evaluationBatches(chosen, settings)) {
           yield { images, count: indices.length, next: (indices.at(-1) as number) + 1 }
         }

@@ -1,6 +1,6 @@
 /**
  * The Inception score, exp of the mean divergence of predictions from their mean, over splits of consecutive images as in ADM's
- * evaluator (splits of 5,000, the last one shorter). Gathered batch by batch in double precision.
+ * evaluator (splits of 5,000, the last one shorter). Accumulated batch by batch in double precision.
  */
 export class InceptionScore {
   readonly #classes: number
@@ -31,7 +31,7 @@ export class InceptionScore {
     }
   }
 
-  /** The mean over splits; NaN of nothing. */
+  /** The mean over splits; NaN before the first image. */
   result(): number {
     const scores = this.#sums.map((sums) => {
       const [count, own] = [sums[0] as number, sums[1] as number]
@@ -43,7 +43,7 @@ export class InceptionScore {
     return scores.reduce((sum, score) => sum + score, 0) / scores.length
   }
 
-  /** [splits, 2 + classes], to go on from. */
+  /** [splits, 2 + classes], for `load`. */
   state(): { shape: number[]; data: Float64Array } {
     const width = 2 + this.#classes
     const data = new Float64Array(this.#sums.length * width)

@@ -1,28 +1,19 @@
-import { MactokError, outOfRange } from '../errors.js'
+import type { z } from 'zod'
+import { parseConfig } from '../config.js'
+import { MactokError } from '../errors.js'
 import type { NativeInception, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
+import { checkImages, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
-import { inceptionName, openInception } from '../weights/inception.js'
+import { openInception } from '../weights/inception.js'
 import { loadInto } from '../weights/state.js'
+import type { InceptionInput } from './metric-names.js'
+import { inceptionSchema } from './schema.js'
 
-/**
- * How images reach 299 × 299: `pytorch` as pytorch-fid does, `tensorflow` as ADM's evaluator (TensorFlow 1), whose published
- * statistics are only comparable with the latter.
- */
-export type InceptionInput = (typeof inceptionInputs)[number]
-export const inceptionInputs = ['pytorch', 'tensorflow'] as const
-
-export interface InceptionOptions {
-  /** A name or a path. Default `inception-fid`. */
-  weights?: string
-  device?: string
-  /** Default `pytorch`. */
-  input?: InceptionInput
-  /** Default `fp32`. */
-  precision?: Precision
+export interface InceptionOptions extends z.input<typeof inceptionSchema> {
+  device?: string | undefined
 }
 
 export interface InceptionFeatures {
@@ -37,14 +28,14 @@ export interface InceptionFeatures {
 export const POOL = 2048
 export const SPATIAL = 17 * 17 * 7
 
-/** The Inception-v3 by which images are compared. */
+/** The Inception-v3 whose features images are compared by. */
 export class Inception implements Disposable {
   readonly #native: NativeInception
   #disposed = false
 
   private constructor(
     network: NativeInception,
-    /** Of its classifier; 0 without one. */
+    /** Classes of its classifier; 0 without one. */
     readonly classes: number,
     readonly input: InceptionInput,
     readonly precision: Precision
@@ -54,10 +45,9 @@ export class Inception implements Disposable {
 
   /** @throws {MactokError} ERR_FORMAT when the weights are not found, with how to get them, or are another network's */
   static async load(options: InceptionOptions = {}): Promise<Inception> {
-    const { weights = inceptionName, input = 'pytorch', precision = 'fp32' } = options
-    if (!inceptionInputs.includes(input)) throw outOfRange('input', 'pytorch or tensorflow', input)
-    checkPrecision(precision)
-    const device = resolveDevice(options.device)
+    const { device: wanted, ...settings } = options
+    const { weights, input, precision } = parseConfig(inceptionSchema, settings)
+    const device = resolveDevice(wanted)
     await using checkpoint = await openInception(weights)
     const network = await native(addon().createInception(checkpoint.classes, device))
     await loadInto(network, checkpoint.weights)
@@ -76,7 +66,8 @@ export class Inception implements Disposable {
       this.#native.features(images.native, this.input, this.precision)
     )
     return {
-      ...{ pool: Tensor.wrap(pool), spatial: Tensor.wrap(spatial) },
+      pool: Tensor.wrap(pool),
+      spatial: Tensor.wrap(spatial),
       probabilities: probabilities && Tensor.wrap(probabilities)
     }
   }

@@ -1,4 +1,4 @@
-/** Images of what latents do: single tokens perturbed, and the way from one image to another. */
+/** Images of what latents do: single tokens perturbed, and interpolations between images. */
 
 import { join } from 'node:path'
 import type { Image } from '../data/decode.js'
@@ -20,7 +20,7 @@ export interface TokenControl {
   deviation: number
   /** Mean change of a pixel between −3 and +3 deviations, in levels of 255. */
   influence: number
-  /** Where the change is, its centre of mass, from 0 to 1 rightwards and downwards. */
+  /** The change's centre of mass, from 0 to 1 rightwards and downwards. */
   centre: { x: number; y: number }
 }
 
@@ -29,8 +29,8 @@ const imageCount = 2
 
 const zoomOf = (size: number) => Math.max(1, Math.floor(96 / size))
 
-/** The first images of a spread over the source, and their latents. */
-async function someLatents(tokenizer: Tokenizer, source: ImageSource, count: number) {
+/** Encodes `count` images spread over the source. */
+async function encodeSome(tokenizer: Tokenizer, source: ImageSource, count: number) {
   const { imageSize: size } = tokenizer.config
   const set = await source.open()
   try {
@@ -64,7 +64,7 @@ async function decode(tokenizer: Tokenizer, latents: readonly Float32Array[]): P
   return images
 }
 
-/** First principal axis and deviation of some tokens over all samples. */
+/** The first principal axis and the deviation along it of some tokens, over all samples. */
 async function mainDirections({ means, count, tokens, channels }: LatentSamples, chosen: readonly number[]) {
   const points = new Float32Array(chosen.length * count * channels)
   for (const [row, token] of chosen.entries()) {
@@ -81,7 +81,7 @@ async function mainDirections({ means, count, tokens, channels }: LatentSamples,
 }
 
 /**
- * Writes `controls-0.png` and so on, an image each: a row a token, moved by −3 to 3 standard deviations along its main direction, and
+ * Writes `controls-0.png` and so on, one per image: each row a token, moved by −3 to 3 standard deviations along its main direction, and
  * where that changes the image.
  */
 export async function drawControls(
@@ -94,7 +94,7 @@ export async function drawControls(
   const { latentTokens, latentChannels: channels, imageSize } = tokenizer.config
   const chosen = Array.from({ length: count }, (_, i) => Math.floor((i * latentTokens) / count))
   const { directions, spreads } = await mainDirections(samples, chosen)
-  const { latents } = await someLatents(tokenizer, source, imageCount)
+  const { latents } = await encodeSome(tokenizer, source, imageCount)
   const controls: TokenControl[][] = []
   const files: string[] = []
   for (const [number, base] of latents.entries()) {
@@ -112,7 +112,7 @@ export async function drawControls(
     const tiles: Image[] = []
     controls[number] = chosen.map((token, row) => {
       const images = decoded.slice(row * moves.length, (row + 1) * moves.length)
-      const { image, influence, centre } = change(images[0] as Image, images.at(-1) as Image)
+      const { image, influence, centre } = differenceOf(images[0] as Image, images.at(-1) as Image)
       tiles.push(...images, image)
       return { token, deviation: spreads[row] as number, influence, centre }
     })
@@ -127,8 +127,8 @@ export async function drawControls(
   return { controls, files }
 }
 
-/** How two images differ: as an image in grey, the largest difference white; its mean in levels; its centre of mass. */
-function change(a: Image, b: Image): { image: Image; influence: number; centre: { x: number; y: number } } {
+/** The difference of two images: in grey, the largest white; its mean in levels; its centre of mass. */
+function differenceOf(a: Image, b: Image): { image: Image; influence: number; centre: { x: number; y: number } } {
   const { width, height } = a
   const values = Float32Array.from({ length: width * height }, (_, i) => {
     const at = 3 * i
@@ -151,7 +151,7 @@ const pairs = 3
 
 /** Writes `interpolation.png`: rows of original, decoded mixtures of two images' latents from one to the other, original. */
 export async function drawInterpolation(tokenizer: Tokenizer, source: ImageSource, folder: string): Promise<string[]> {
-  const { originals, latents } = await someLatents(tokenizer, source, 2 * pairs)
+  const { originals, latents } = await encodeSome(tokenizer, source, 2 * pairs)
   const rows = Math.floor(latents.length / 2)
   if (rows === 0) return []
   const tiles: Image[] = []

@@ -1,12 +1,14 @@
-import { instance, positive } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks, instance } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
 import { spread, spreadIndices } from '../data/spread.js'
 import { MactokError } from '../errors.js'
 import type { LatentShards } from '../latents/index.js'
-import type { Precision } from '../native/addon.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { latentSampleSchema } from './schema.js'
 
 /** Posteriors of many images, in memory. */
 export interface LatentSamples {
@@ -22,11 +24,7 @@ export interface LatentSamples {
   classes: readonly string[] | null
 }
 
-export interface LatentSampleOptions {
-  /** At most this many images, spread over the listing. */
-  count: number
-  batch?: number
-  precision?: Precision
+export interface LatentSampleOptions extends z.input<typeof latentSampleSchema> {
   onProgress?: ((done: number, total: number) => void) | undefined
   signal?: AbortSignal | undefined
 }
@@ -35,15 +33,20 @@ const throwIfAborted = (signal: AbortSignal | undefined) => {
   if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Reading latents was aborted')
 }
 
-/** Encodes centre crops of images, unmasked. */
+/**
+ * Encodes centre crops of images, unmasked.
+ * @throws {TypeError | RangeError} wrong options
+ * @throws {MactokError} ERR_ABORTED when `signal` aborts
+ */
 export async function encodeSamples(
   tokenizer: Tokenizer,
   source: ImageSource,
-  { count, batch = 64, precision = 'fp32', onProgress, signal }: LatentSampleOptions
+  options: LatentSampleOptions = {}
 ): Promise<LatentSamples> {
+  const { onProgress, signal, ...settings } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
-  positive('count', count)
-  positive('batch', batch)
+  callbacks({ onProgress, signal })
+  const { count, batch, precision } = parseConfig(latentSampleSchema, settings)
   const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
   const set = await source.open()
   try {
@@ -84,7 +87,11 @@ export async function encodeSamples(
  * Reads latents of tokens from shards.
  * @throws {MactokError} ERR_FORMAT for shards of two-dimensional latents
  */
-export async function readSamples(shards: LatentShards, { count }: LatentSampleOptions): Promise<LatentSamples> {
+export async function readSamples(
+  shards: LatentShards,
+  options: Pick<LatentSampleOptions, 'count'> = {}
+): Promise<LatentSamples> {
+  const { count } = parseConfig(latentSampleSchema, options)
   const [tokens, channels, ...more] = shards.sampleShape
   if (more.length > 0) {
     throw new MactokError(

@@ -1,8 +1,10 @@
-/** What latents are like: where images lie, which units carry something, and what each token does to the image. */
+/** Describes latents: where images lie, which units carry information, and what each token does to the image. */
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { callbacks, natural, pathTo, positive } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks, pathTo } from '../checks.js'
+import { parseConfig } from '../config.js'
 import type { ImageSource } from '../data/image-set.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
 import { native } from '../native/errors.js'
@@ -12,17 +14,12 @@ import { scatterPlot } from '../plot/scatter-plot.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { drawControls, drawInterpolation, type TokenControl } from './latent-images.js'
 import type { LatentSamples } from './latent-samples.js'
+import { latentSpaceSchema } from './schema.js'
 
-export interface LatentSpaceOptions {
-  /** Whose decoder shows what tokens do; with `images`. Default: no such images. */
-  decoder?: { tokenizer: Tokenizer; images: ImageSource }
-  /** Tokens to perturb, spread over all. Default 12. */
-  tokens?: number
-  /** Neighbours of UMAP; 0: no UMAP. Default 15. */
-  neighbours?: number
-  /** Of UMAP. Default 0. */
-  seed?: number
-  /** What is being done. */
+export interface LatentSpaceOptions extends z.input<typeof latentSpaceSchema> {
+  /** Decodes perturbed latents of these images. Default: no such grids. */
+  decoder?: { tokenizer: Tokenizer; images: ImageSource } | undefined
+  /** Called when a stage begins. */
   onStage?: (stage: string) => void
 }
 
@@ -30,40 +27,39 @@ export interface LatentSpace {
   images: number
   tokens: number
   channels: number
-  /** Part of the units whose mean varies: Var_x(μ) > .01. */
+  /** Fraction of the units whose mean varies: Var_x(μ) > 0.01. */
   activeUnits: number
   /** The variance of the means over images, mean over the units of a token, and of a channel. */
   variancePerToken: number[]
   variancePerChannel: number[]
-  /** Nats, mean over the images; absent where nothing is known of the posterior. */
+  /** Nats, mean over the images; absent where the posterior is not known. */
   klPerToken?: number[]
   klPerChannel?: number[]
-  /** Mean-pooled latents on their first two principal axes, and the part of the variance that each axis has. */
+  /** Mean-pooled latents on their first two principal axes, and the fraction of the variance along each axis. */
   pca: { points: [number, number][]; explained: number[] }
   umap: [number, number][] | null
   labels: number[]
   classes: readonly string[] | null
-  /** What the perturbed tokens do, one list an image; absent without a decoder. */
+  /** What the perturbed tokens do, one list per image; absent without a decoder. */
   controls?: TokenControl[][]
   files: string[]
 }
 
 /**
- * Describes latents in a folder: `latents.json`, plots of PCA, UMAP and KL, and with a decoder grids of what single tokens control and of
- * the way from one image to another.
+ * Describes latents in a folder: `latents.json`, plots of PCA, UMAP and KL, and with a decoder grids of what single tokens control and
+ * of interpolations between images.
+ * @throws {TypeError | RangeError} wrong options
  */
 export async function describeLatents(
   samples: LatentSamples,
   folder: string,
   options: LatentSpaceOptions = {}
 ): Promise<LatentSpace> {
-  const { decoder, tokens: shown = 12, neighbours = 15, seed = 0, onStage } = options
+  const { decoder, onStage, ...settings } = options
   const { count, tokens, channels, labels, classes } = samples
   pathTo('folder', folder)
-  positive('tokens', shown)
-  natural('neighbours', neighbours)
-  natural('seed', seed)
-  callbacks(options)
+  callbacks({ onStage })
+  const { tokens: perturbed, neighbours, seed } = parseConfig(latentSpaceSchema, settings)
   await mkdir(folder, { recursive: true })
   const files: string[] = []
   const write = async (name: string, svg: string) => {
@@ -75,12 +71,15 @@ export async function describeLatents(
   const variance = unitVariance(samples)
   const kl = unitKl(samples)
   const units = { tokens, channels }
-  const points = pooled(samples)
-  const pca = await principal(points, count, channels)
+  const points = poolTokens(samples)
+  const pca = await principalComponents(points, count, channels)
   const numbers = Array.from(labels)
   const plot = (title: string, places: readonly [number, number][], axes: [string, string]) =>
     scatterPlot({
-      ...{ title, classes, xLabel: axes[0], yLabel: axes[1] },
+      title,
+      classes,
+      xLabel: axes[0],
+      yLabel: axes[1],
       points: places.map(([x, y], i) => ({ x, y, label: numbers[i] as number }))
     })
   const [first, second] = pca.explained.map((part) => `${(100 * part).toFixed(0)} % of the variance`)
@@ -89,15 +88,15 @@ export async function describeLatents(
   let umap: [number, number][] | null = null
   if (neighbours > 0 && count > neighbours + 1) {
     onStage?.('UMAP')
-    umap = await project(points, count, channels, neighbours, seed)
+    umap = await projectByUmap(points, count, channels, neighbours, seed)
     await write('umap.svg', plot('Mean latents, UMAP', umap, ['', '']))
   }
   const curve = (title: string, yLabel: string, xLabel: string, values: readonly number[]) =>
     lineChart({ title, xLabel, yLabel, series: [{ name: yLabel, points: values.map((y, x) => ({ x, y })) }] })
-  const variancePerToken = over('token', variance, units).map((value) => value / channels)
-  const variancePerChannel = over('channel', variance, units).map((value) => value / tokens)
-  const klPerToken = kl && over('token', kl, units)
-  const klPerChannel = kl && over('channel', kl, units)
+  const variancePerToken = sumPer('token', variance, units).map((value) => value / channels)
+  const variancePerChannel = sumPer('channel', variance, units).map((value) => value / tokens)
+  const klPerToken = kl && sumPer('token', kl, units)
+  const klPerChannel = kl && sumPer('channel', kl, units)
   if (klPerToken && klPerChannel) {
     if (tokens > 1) await write('kl-tokens.svg', curve('KL by token', 'nats', 'token', klPerToken))
     if (channels > 1) await write('kl-channels.svg', curve('KL by channel', 'nats', 'channel', klPerChannel))
@@ -106,17 +105,23 @@ export async function describeLatents(
   let controls: TokenControl[][] | undefined
   if (decoder) {
     onStage?.('what tokens control')
-    const drawn = await drawControls(decoder.tokenizer, decoder.images, samples, folder, Math.min(shown, tokens))
+    const drawn = await drawControls(decoder.tokenizer, decoder.images, samples, folder, Math.min(perturbed, tokens))
     controls = drawn.controls
     onStage?.('interpolation')
     files.push(...drawn.files, ...(await drawInterpolation(decoder.tokenizer, decoder.images, folder)))
   }
   const result: LatentSpace = {
-    ...{ images: count, tokens, channels },
+    images: count,
+    tokens,
+    channels,
     activeUnits: variance.filter((value) => value > 0.01).length / variance.length,
-    ...{ variancePerToken, variancePerChannel },
+    variancePerToken,
+    variancePerChannel,
     ...(klPerToken && klPerChannel && { klPerToken, klPerChannel }),
-    ...{ pca, umap, labels: numbers, classes },
+    pca,
+    umap,
+    labels: numbers,
+    classes,
     ...(controls && { controls }),
     files: [...files, 'latents.json']
   }
@@ -137,7 +142,7 @@ function unitVariance({ means, count, tokens, channels }: LatentSamples): Float6
   return squares.map((value) => value / count)
 }
 
-/** KL of each unit from N(0, 1), mean over the images; null where nothing is known of the posterior. */
+/** KL of each unit from N(0, 1), mean over the images; null where the posterior is not known. */
 function unitKl({ means, logvars, count, tokens, channels }: LatentSamples): Float64Array | null {
   if (!logvars) return null
   const kl = new Float64Array(tokens * channels)
@@ -149,8 +154,8 @@ function unitKl({ means, logvars, count, tokens, channels }: LatentSamples): Flo
   return kl.map((value) => value / count)
 }
 
-/** Sums over the units of each token, or of each channel. */
-function over(
+/** The sum of the units of each token, or of each channel. */
+function sumPer(
   what: 'token' | 'channel',
   values: Float64Array,
   { tokens, channels }: { tokens: number; channels: number }
@@ -163,8 +168,8 @@ function over(
   return sums
 }
 
-/** The mean over the tokens, [count, channels]. */
-function pooled({ means, count, tokens, channels }: LatentSamples): Float32Array {
+/** Means over the tokens, [count, channels]. */
+function poolTokens({ means, count, tokens, channels }: LatentSamples): Float32Array {
   const result = new Float32Array(count * channels)
   for (let i = 0; i < means.length; i++) {
     const to = Math.floor(i / (tokens * channels)) * channels + (i % channels)
@@ -175,7 +180,7 @@ function pooled({ means, count, tokens, channels }: LatentSamples): Float32Array
 
 const rounded = (value: number) => Number(value.toPrecision(5))
 
-async function principal(points: Float32Array, count: number, channels: number): Promise<LatentSpace['pca']> {
+async function principalComponents(points: Float32Array, count: number, channels: number): Promise<LatentSpace['pca']> {
   const input = addon().tensor(points, 'float32', [1, count, channels], 'cpu')
   const { mean, axes, deviations, scores } = await native(addon().principalComponents(input, channels))
   const values = new Float32Array(await native(scores.read()))
@@ -190,7 +195,7 @@ async function principal(points: Float32Array, count: number, channels: number):
 }
 
 /** UMAP in two dimensions; the same for the same seed. */
-async function project(
+async function projectByUmap(
   points: Float32Array,
   count: number,
   channels: number,

@@ -1,16 +1,17 @@
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet } from '../data/image-set.js'
+import { BATCH } from '../tensor/settings.js'
 import { psnr } from './psnr.js'
 
 /**
- * The mean PSNR, in dB, of answering every image with the mean of `training`: what a tokenizer reaches whose latents say nothing.
+ * The mean PSNR, in dB, of reconstructing every image as the mean of `training`: what a tokenizer reaches whose latents carry nothing.
  * @param size - side of the images' centre crops
  */
 export async function meanImagePsnr(training: ImageSet, heldOut: ImageSet, size: number): Promise<number> {
   const plane = size * size
   const sum = new Float64Array(plane * 3)
   let count = 0
-  for await (const { images, indices } of evaluationBatches(training, { size, batch: 64 })) {
+  for await (const { images, indices } of evaluationBatches(training, { size, batch: BATCH })) {
     for (let i = 0; i < images.length; i++)
       sum[i % sum.length] = (sum[i % sum.length] as number) + (images[i] as number)
     count += indices.length

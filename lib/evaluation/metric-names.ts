@@ -1,9 +1,20 @@
-/** What can be measured, by name. */
+/** Names of metrics and of the ways to compute them. */
 
-/** Of reconstructions, besides PSNR, active units and KL, which cost nothing. */
+/** Metrics of reconstructions besides PSNR, active units and KL, which cost nothing. */
 export const reconstructionMetrics = ['ssim', 'lpips', 'rfid'] as const
 export type ReconstructionMetric = (typeof reconstructionMetrics)[number]
 
-/** Of generated images; `is`: the Inception score. */
+/** Metrics of generated images; `is`: the Inception score. */
 export const generationMetrics = ['fid', 'sfid', 'is', 'precision', 'recall'] as const
 export type GenerationMetric = (typeof generationMetrics)[number]
+
+/**
+ * How images reach 299 × 299: `pytorch` as pytorch-fid does, `tensorflow` as ADM's evaluator (TensorFlow 1), whose published
+ * statistics are only comparable with the latter.
+ */
+export const inceptionInputs = ['pytorch', 'tensorflow'] as const
+export type InceptionInput = (typeof inceptionInputs)[number]
+
+/** What a guidance sweep varies. */
+export const sweepAxes = ['guidance', 'interval'] as const
+export type SweepAxis = (typeof sweepAxes)[number]

@@ -10,13 +10,13 @@ export interface PrecisionRecallOptions {
   /** Rows whose distances to all others are in memory at once. Default 512. */
   block?: number
   onProgress?: (done: number, total: number) => void
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 export interface PrecisionRecall {
-  /** The part of the generated images that lie within the manifold of the real ones. */
+  /** The fraction of generated images that lie within the manifold of the real ones. */
   precision: number
-  /** The part of the real images that lie within the manifold of the generated ones. */
+  /** The fraction of real images that lie within the manifold of the generated ones. */
   recall: number
 }
 
@@ -40,7 +40,7 @@ export async function precisionRecall(
   }
   const total = 2 * (rows(real) + rows(generated))
   let done = 0
-  const byBlocks = async (features: Tensor<'float32'>, work: (part: Tensor<'float32'>) => Promise<void>) => {
+  const forEachBlock = async (features: Tensor<'float32'>, work: (part: Tensor<'float32'>) => Promise<void>) => {
     for (let first = 0; first < rows(features); first += block) {
       if (signal?.aborted) throw new MactokError('ERR_ABORTED', 'Precision and recall were stopped')
       using part = features.slice(first, Math.min(rows(features), first + block))
@@ -51,21 +51,21 @@ export async function precisionRecall(
   }
   const radii = async (features: Tensor<'float32'>): Promise<Tensor<'float32'>> => {
     const parts: Tensor<'float32'>[] = []
-    await byBlocks(features, async (part) => {
+    await forEachBlock(features, async (part) => {
       parts.push(Tensor.wrap(await native(addon().neighbourRadii(part.native, features.native, k))))
     })
     return concatenate(parts).finally(() => {
       for (const part of parts) part.dispose()
     })
   }
-  const partInside = async (queries: Tensor<'float32'>, features: Tensor<'float32'>): Promise<number> => {
+  const fractionInside = async (queries: Tensor<'float32'>, features: Tensor<'float32'>): Promise<number> => {
     using around = await radii(features)
     let inside = 0
-    await byBlocks(queries, async (part) => {
-      using found = Tensor.wrap<'bool'>(await native(addon().inManifold(part.native, features.native, around.native)))
-      inside += (await found.data()).reduce((sum, one) => sum + one, 0)
+    await forEachBlock(queries, async (part) => {
+      using mask = Tensor.wrap<'bool'>(await native(addon().inManifold(part.native, features.native, around.native)))
+      inside += (await mask.data()).reduce((sum, one) => sum + one, 0)
     })
     return inside / rows(queries)
   }
-  return { precision: await partInside(generated, real), recall: await partInside(real, generated) }
+  return { precision: await fractionInside(generated, real), recall: await fractionInside(real, generated) }
 }

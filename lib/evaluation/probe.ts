@@ -1,5 +1,8 @@
-/** How much of an image's class a linear map finds in its features. */
+/** Linear probes: how well a linear map predicts an image's class from its features. */
 
+import type { z } from 'zod'
+import { callbacks } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
@@ -11,32 +14,18 @@ import { addon } from '../native/load.js'
 import { Teacher } from '../teacher/teacher.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { fitSchema, probeSchema } from './schema.js'
 
 /** `mean`: latents averaged over the tokens; `flatten`: all of them; `cls` and `patches` (their mean): a teacher's. */
-export type ProbeKind = 'mean' | 'flatten' | 'cls' | 'patches'
+export type ProbeKind = NonNullable<z.output<typeof probeSchema>['features']>
 
-export interface FitOptions {
-  /** Weight of ½‖W‖² beside the mean cross-entropy. Default 1e-3. */
-  l2?: number
-  /** The most iterations of L-BFGS. Default 1,000. */
-  iterations?: number
-}
+export type FitOptions = z.input<typeof fitSchema>
 
-export interface ProbeOptions extends FitOptions {
-  /** Default `mean` for a tokenizer, `cls` for a teacher. */
-  features?: ProbeKind
-  /** Images to judge by; without them every `fold`-th of the first is kept from fitting. */
+export interface ProbeOptions extends z.input<typeof probeSchema> {
+  /** Images to validate on; without them every `fold`-th of the first source is held out. */
   validation?: ImageSource | undefined
-  /** Default 5. */
-  fold?: number
-  /** The most images of each source, spread over its listing. Default: all. */
-  images?: number
-  /** Draws from the posteriors (seed 0) instead of their means, of which standardisation reads the faintest. Default false. */
-  sample?: boolean
-  precision?: Precision
-  batch?: number
-  onProgress?: (done: number, total: number) => void
-  onBroken?: (broken: Broken) => void
+  onProgress?: ((done: number, total: number) => void) | undefined
+  onBroken?: ((broken: Broken) => void) | undefined
 }
 
 /** Features and classes of images. */
@@ -54,7 +43,7 @@ export interface ProbeResult {
   classes: number
   training: number
   validation: number
-  /** Parts of the images whose class is the likeliest one. */
+  /** Fractions of the images whose class is predicted. */
   trainingAccuracy: number
   validationAccuracy: number
 }
@@ -64,22 +53,21 @@ export interface FittedProbe {
   validationAccuracy: number
   /** Mean cross-entropy and penalty at the end of the fit. */
   loss: number
-  /** [classes, D] and [classes], of features standardised by the training ones' means and deviations. */
+  /** [classes, D] and [classes], for features standardised by the training ones' means and deviations. */
   weight: Float64Array
   bias: Float64Array
 }
 
 /**
- * Multinomial logistic regression on features standardised by the training ones, fitted to the one optimum in double precision.
- * @throws {RangeError} fewer than two classes, labels below 0, features of other lengths
+ * Fits multinomial logistic regression on features standardised by the training ones, to its one optimum in double precision.
+ * @throws {TypeError | RangeError} wrong options, fewer than two classes, labels below 0, features of other lengths
  */
 export async function fitProbe(
   training: LabelledFeatures,
   validation: LabelledFeatures,
-  { l2 = 1e-3, iterations = 1_000 }: FitOptions = {}
+  options: FitOptions = {}
 ): Promise<FittedProbe> {
-  if (!(l2 >= 0)) throw outOfRange('l2', 'a number from 0 on', l2)
-  if (!Number.isInteger(iterations) || iterations < 1) throw outOfRange('iterations', 'a positive integer', iterations)
+  const { l2, iterations } = parseConfig(fitSchema, options)
   const dimensions = training.features.length / training.labels.length
   for (const [name, { features, labels }] of Object.entries({ training, validation })) {
     if (labels.length === 0) throw outOfRange(name, 'one or more images', labels.length)
@@ -103,14 +91,16 @@ export async function fitProbe(
     return {
       trainingAccuracy: fitted.trainAccuracy,
       validationAccuracy: fitted.validationAccuracy,
-      ...{ loss: fitted.loss, weight: await doubles(weight), bias: await doubles(bias) }
+      loss: fitted.loss,
+      weight: await doubles(weight),
+      bias: await doubles(bias)
     }
   } finally {
     for (const each of held) each.dispose()
   }
 }
 
-/** Gathers latents [B, L, Z] batch by batch. */
+/** Features of latents [B, L, Z], accumulated batch by batch. */
 export class ProbeFeatures {
   readonly #rows: Float32Array[] = []
   readonly #labels: number[] = []
@@ -138,8 +128,8 @@ export class ProbeFeatures {
     return { features, labels: Int32Array.from(this.#labels.filter((_, row) => keep(row))) }
   }
 
-  /** Accuracy on every other image of a probe fitted on the rest; nothing where the images have no classes. */
-  async alternating(): Promise<{ probe?: number }> {
+  /** Fits a probe on every other image and validates it on the rest; empty where the images have no classes. */
+  async probeAlternating(): Promise<{ probe?: number }> {
     const distinct = new Set(this.#labels)
     if (distinct.has(-1) || distinct.size < 2) return {}
     const [even, odd] = [this.result((row) => row % 2 === 0), this.result((row) => row % 2 === 1)]
@@ -154,8 +144,8 @@ function meanOverTokens(latent: Float32Array, tokens: number, channels: number):
 }
 
 /**
- * The accuracy of a linear probe on a tokenizer's latents (posterior means of whole images) or a teacher's features.
- * @throws {RangeError} images without classes, features that the model has not
+ * Measures the accuracy of a linear probe on a tokenizer's latents (posterior means of whole images) or a teacher's features.
+ * @throws {TypeError | RangeError} wrong options, images without classes, features that the model does not have
  */
 export async function probe(
   model: Tokenizer | Teacher,
@@ -166,20 +156,26 @@ export async function probe(
     throw invalidParameter('model', 'a tokenizer or a teacher', model)
   }
   const kinds: ProbeKind[] = model instanceof Tokenizer ? ['mean', 'flatten'] : ['cls', 'patches']
-  const { features: kind = kinds[0] as ProbeKind, validation, fold = 5 } = options
+  const { validation, onProgress, onBroken, ...given } = options
+  callbacks({ onProgress, onBroken })
+  const settings = parseConfig(probeSchema, given)
+  const { features: kind = kinds[0] as ProbeKind, fold, l2, iterations } = settings
   if (!kinds.includes(kind)) throw outOfRange('features', `one of ${kinds.join(', ')}`, kind)
-  if (!Number.isInteger(fold) || fold < 2) throw outOfRange('fold', 'an integer from 2 on', fold)
-  const all = await gather(model, kind, source, options)
-  const others = validation ? await gather(model, kind, validation, options) : null
+  const gathering = { ...settings, onProgress, onBroken }
+  const all = await gatherFeatures(model, kind, source, gathering)
+  const others = validation ? await gatherFeatures(model, kind, validation, gathering) : null
   const part = (keep: (row: number) => boolean) => (others ? all : select(all, keep))
   const training = part((row) => row % fold !== fold - 1)
-  const judged = others ?? part((row) => row % fold === fold - 1)
-  const fitted = await fitProbe(training, judged, options)
+  const heldOut = others ?? part((row) => row % fold === fold - 1)
+  const fitted = await fitProbe(training, heldOut, { l2, iterations })
   return {
     features: kind,
-    ...{ dimensions: all.features.length / all.labels.length, classes: new Set(all.labels).size },
-    ...{ training: training.labels.length, validation: judged.labels.length },
-    ...{ trainingAccuracy: fitted.trainingAccuracy, validationAccuracy: fitted.validationAccuracy }
+    dimensions: all.features.length / all.labels.length,
+    classes: new Set(all.labels).size,
+    training: training.labels.length,
+    validation: heldOut.labels.length,
+    trainingAccuracy: fitted.trainingAccuracy,
+    validationAccuracy: fitted.validationAccuracy
   }
 }
 
@@ -191,22 +187,29 @@ function select({ features, labels }: LabelledFeatures, keep: (row: number) => b
   return { features: chosen, labels: Int32Array.from(rows, (row) => labels[row] as number) }
 }
 
-async function gather(
+async function gatherFeatures(
   model: Tokenizer | Teacher,
   kind: ProbeKind,
   source: ImageSource,
-  { images, batch = 64, precision = 'fp32', sample = false, onProgress, onBroken }: ProbeOptions
+  {
+    images: most,
+    batch,
+    precision,
+    sample,
+    onProgress,
+    onBroken
+  }: z.output<typeof probeSchema> & Pick<ProbeOptions, 'onProgress' | 'onBroken'>
 ): Promise<LabelledFeatures> {
   const opened = await source.open()
   try {
-    const set = spread(opened, images ?? opened.size)
+    const set = spread(opened, most ?? opened.size)
     const size = model instanceof Tokenizer ? model.config.imageSize : model.config.grid * model.config.patchSize
     const rows: Float32Array[] = []
     const classes: number[] = []
     for await (const { images, indices, labels } of evaluationBatches(set, {
       size,
       batch,
-      ...(onBroken && { onBroken })
+      onBroken
     })) {
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
       rows.push(await featuresOf(model, kind, input, { precision, sample, seed: 0, firstIndex: classes.length }))
@@ -236,11 +239,11 @@ async function featuresOf(
   if (model instanceof Tokenizer) {
     using latents = await model.encode(input, options)
     const values = await latents.toFloat32()
-    return kind === 'flatten' ? values : pooled(values, latents.shape)
+    return kind === 'flatten' ? values : poolTokens(values, latents.shape)
   }
   const { cls, patches } = await model.features(input, { precision: options.precision })
   try {
-    return kind === 'cls' ? await cls.toFloat32() : pooled(await patches.toFloat32(), patches.shape)
+    return kind === 'cls' ? await cls.toFloat32() : poolTokens(await patches.toFloat32(), patches.shape)
   } finally {
     cls.dispose()
     patches.dispose()
@@ -248,7 +251,7 @@ async function featuresOf(
 }
 
 /** [B, L, Z] averaged over L. */
-function pooled(values: Float32Array, shape: readonly number[]): Float32Array {
+function poolTokens(values: Float32Array, shape: readonly number[]): Float32Array {
   const [count, tokens, channels] = shape as [number, number, number]
   const result = new Float32Array(count * channels)
   for (let row = 0; row < count; row++) {

@@ -1,4 +1,6 @@
-import { callbacks, instance, positive } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks, instance } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
@@ -8,7 +10,6 @@ import { spread } from '../data/spread.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { NativePerceptual, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
-import { checkPrecision } from '../tensor/images.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { inceptionName } from '../weights/inception.js'
@@ -20,6 +21,7 @@ import { Inception } from './inception.js'
 import { type ReconstructionMetric, reconstructionMetrics } from './metric-names.js'
 import { PosteriorStatistics, type PosteriorSummary } from './posterior.js'
 import { levelsPsnr } from './psnr.js'
+import { reconstructionSchema } from './schema.js'
 import { SSIM_WINDOW, ssim } from './ssim.js'
 
 export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
@@ -33,7 +35,7 @@ export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
   rfid?: number
 }
 
-export interface JudgeOptions {
+export interface EvaluatorOptions {
   metrics: readonly ReconstructionMetric[]
   /** LPIPS weights: a name or a path. */
   lpips: string
@@ -42,21 +44,21 @@ export interface JudgeOptions {
   device: string
 }
 
-export interface JudgingOptions {
+export interface EvaluationPassOptions {
   precision: Precision
-  /** Told of the images done; may throw to stop. */
+  /** Called after each batch with the number of images done; may throw to stop. */
   onBatch?: (done: number) => void
-  /** Shown the posterior means [B, L, Z] of each batch and the images' labels. */
+  /** Called with the posterior means [B, L, Z] of each batch and the images' labels. */
   onLatents?: (means: Float32Array, labels: Int32Array) => void
 }
 
-/** Whose weights metrics use unless told otherwise. */
+/** The default weights of the metrics during training. */
 export const reconstructionWeights = { lpips: 'lpips-vgg', inception: inceptionName }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** The networks and sums behind the metrics of reconstructions; images pass through in batches. */
-export class ReconstructionJudge implements Disposable {
+/** The networks and sums behind the metrics of reconstructions, fed batch by batch. */
+export class ReconstructionEvaluator implements Disposable {
   readonly #perceptual: NativePerceptual | null
   readonly #inception: Inception | null
   readonly #structure: boolean
@@ -68,24 +70,22 @@ export class ReconstructionJudge implements Disposable {
   }
 
   /** @throws {MactokError} ERR_FORMAT when weights that a metric needs are missing, with how to get them */
-  static async load({ metrics, lpips, inception, device }: JudgeOptions): Promise<ReconstructionJudge> {
+  static async load({ metrics, lpips, inception, device }: EvaluatorOptions): Promise<ReconstructionEvaluator> {
     const perceptual = metrics.includes('lpips') ? await loadPerceptual(lpips, device) : null
     try {
       const network = metrics.includes('rfid') ? await Inception.load({ weights: inception, device }) : null
-      return new ReconstructionJudge(perceptual, network, metrics.includes('ssim'))
+      return new ReconstructionEvaluator(perceptual, network, metrics.includes('ssim'))
     } catch (error) {
       perceptual?.dispose()
       throw error
     }
   }
 
-  /**
-   * Judges the reconstructions of centre crops, nothing masked, from posterior means.
-   */
-  async judge(
+  /** Evaluates the reconstructions of centre crops, nothing masked, from posterior means. */
+  async evaluate(
     tokenizer: Tokenizer,
     batches: AsyncIterable<EvaluationBatch>,
-    { precision, onBatch, onLatents }: JudgingOptions
+    { precision, onBatch, onLatents }: EvaluationPassOptions
   ): Promise<ReconstructionEvaluation> {
     const { imageSize: size, latentTokens, latentChannels } = tokenizer.config
     const posterior = new PosteriorStatistics(latentTokens, latentChannels)
@@ -120,7 +120,7 @@ export class ReconstructionJudge implements Disposable {
         await statistics?.decoded.add(decoded)
         onBatch?.(values.psnr.length)
       }
-      if (values.psnr.length === 0) throw new MactokError('ERR_FORMAT', 'There is no image to evaluate')
+      if (values.psnr.length === 0) throw new MactokError('ERR_FORMAT', 'There are no images to evaluate')
       const result: ReconstructionEvaluation = { images: values.psnr.length, psnr: mean(values.psnr) }
       if (values.ssim.length > 0) result.ssim = mean(values.ssim)
       if (values.lpips.length > 0) result.lpips = mean(values.lpips)
@@ -149,19 +149,7 @@ async function distanceBetween(a: ImageStatistics, b: ImageStatistics): Promise<
   return await frechetDistance(one.pool, other.pool)
 }
 
-export interface EvaluateReconstructionOptions {
-  /** Besides PSNR, active units and KL. Default: all whose weights are found; those named must be there. */
-  metrics?: readonly ReconstructionMetric[]
-  /** LPIPS weights. Default `lpips-alex`, the lpips package's own choice for measuring, else `lpips-vgg`. */
-  lpips?: string
-  /** FID's Inception. Default `inception-fid`. */
-  inception?: string
-  /** Only so many images, spread over the listing. Default: all. */
-  count?: number
-  /** Images in one pass. Default 64. */
-  batch?: number
-  /** Of the tokenizer. Default `fp32`. */
-  precision?: Precision
+export interface EvaluateReconstructionOptions extends z.input<typeof reconstructionSchema> {
   onBroken?: (broken: Broken) => void
   onProgress?: (done: number, total: number) => void
   /** Stops between two batches with ERR_ABORTED. */
@@ -169,16 +157,16 @@ export interface EvaluateReconstructionOptions {
 }
 
 export interface ReconstructionReport extends ReconstructionEvaluation {
-  /** The weights that LPIPS came from. */
+  /** The weights that LPIPS was computed with. */
   lpipsWeights?: string
   /** Why a metric is missing. */
   notices: string[]
 }
 
 /**
- * Judges a tokenizer's reconstructions of images (centre crops, nothing masked, posterior means): PSNR, SSIM, LPIPS and rFID on 256
+ * Evaluates a tokenizer's reconstructions of images (centre crops, nothing masked, posterior means): PSNR, SSIM, LPIPS and rFID on 256
  * levels, active units and KL.
- * @throws {RangeError} an unknown metric
+ * @throws {TypeError | RangeError} wrong options, an unknown metric
  * @throws {MactokError} ERR_FORMAT when a metric was named whose weights are missing
  */
 export async function evaluateReconstruction(
@@ -186,17 +174,15 @@ export async function evaluateReconstruction(
   source: ImageSource | string,
   options: EvaluateReconstructionOptions = {}
 ): Promise<ReconstructionReport> {
-  const { metrics, count, batch = 64, precision = 'fp32', onBroken, onProgress, signal } = options
+  const { onBroken, onProgress, signal, ...given } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
-  for (const [name, value] of Object.entries({ batch, ...(count !== undefined && { count }) })) positive(name, value)
-  checkPrecision(precision)
-  callbacks(options)
-  const unknown = metrics?.find((name) => !reconstructionMetrics.includes(name))
-  if (unknown !== undefined) throw outOfRange('metrics', `some of ${reconstructionMetrics.join(', ')}`, unknown)
-  const lpips = options.lpips ?? ((await locateWeights('lpips-alex')) ? 'lpips-alex' : 'lpips-vgg')
-  const inception = options.inception ?? inceptionName
-  const { chosen, notices } = await available(metrics, { lpips, inception, size: tokenizer.config.imageSize })
-  using judge = await ReconstructionJudge.load({ metrics: chosen, lpips, inception, device: tokenizer.device })
+  callbacks({ onBroken, onProgress, signal })
+  const settings = parseConfig(reconstructionSchema, given)
+  const { metrics, inception, count, batch, precision } = settings
+  // The lpips package measures with AlexNet and trains with VGG.
+  const lpips = settings.lpips ?? ((await locateWeights('lpips-alex')) ? 'lpips-alex' : 'lpips-vgg')
+  const { chosen, notices } = await chooseMetrics(metrics, { lpips, inception, size: tokenizer.config.imageSize })
+  using evaluator = await ReconstructionEvaluator.load({ metrics: chosen, lpips, inception, device: tokenizer.device })
   const set = await asSource('source', source).open()
   try {
     const images = spread(set, count ?? set.size)
@@ -205,7 +191,7 @@ export async function evaluateReconstruction(
       onProgress?.(done, images.size)
       if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${images.size} images`)
     }
-    const result = await judge.judge(tokenizer, centreCrops(images, tokenizer, batch, onBroken), {
+    const result = await evaluator.evaluate(tokenizer, centreCrops(images, tokenizer, batch, onBroken), {
       precision,
       onBatch
     })
@@ -216,13 +202,13 @@ export async function evaluateReconstruction(
 }
 
 const centreCrops = (set: ImageSet, { config }: Tokenizer, batch: number, onBroken?: (broken: Broken) => void) =>
-  evaluationBatches(set, { size: config.imageSize, batch, ...(onBroken && { onBroken }) })
+  evaluationBatches(set, { size: config.imageSize, batch, onBroken })
 
-/** Below which a metric's windows and poolings do not fit. */
+/** The smallest side, in pixels, that a metric's windows and poolings fit into. */
 const leastSide: Record<ReconstructionMetric, number> = { ssim: SSIM_WINDOW, lpips: 32, rfid: 1 }
 
-/** The metrics that were named; or all that can be computed here, with what is missing. */
-async function available(
+/** The requested metrics; or all that can be computed here, with why others cannot. */
+async function chooseMetrics(
   metrics: readonly ReconstructionMetric[] | undefined,
   { lpips, inception, size }: { lpips: string; inception: string; size: number }
 ): Promise<{ chosen: readonly ReconstructionMetric[]; notices: string[] }> {
@@ -237,7 +223,7 @@ async function available(
     const least = leastSide[metric]
     if (size < least) notices.push(`no ${metric}: it needs images of ${least} pixels or more`)
     else if (weights === null || (await locateWeights(weights))) chosen.push(metric)
-    else notices.push(`no ${metric}: the weights ${weights} were not found; --metrics ${metric} tells how to get them`)
+    else notices.push(`no ${metric}: the weights ${weights} were not found; --metrics ${metric} says how to get them`)
   }
   return { chosen, notices }
 }

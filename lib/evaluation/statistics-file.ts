@@ -1,11 +1,12 @@
-/** Files of reference statistics: `mu` and `sigma` as pytorch-fid has them, `mu_s` and `sigma_s` beside them as ADM's evaluator. */
+/** Files of reference statistics: `mu` and `sigma` as in pytorch-fid, and `mu_s` and `sigma_s` as in ADM's evaluator. */
 
 import { MactokError } from '../errors.js'
 import type { NpzFile } from '../files/npz-reader.js'
 import { writeNpz } from '../files/npz-writer.js'
 import { tensor } from '../tensor/tensor.js'
 import { type Arrays, type Gaussian, gaussian } from './gaussian.js'
-import { type InceptionInput, inceptionInputs, POOL, SPATIAL } from './inception.js'
+import { POOL, SPATIAL } from './inception.js'
+import { type InceptionInput, inceptionInputs } from './metric-names.js'
 
 export interface Gaussians {
   pool: Gaussian
@@ -15,16 +16,16 @@ export interface Gaussians {
 async function readGaussian(file: NpzFile, [mu, sigma]: [string, string], width: number): Promise<Gaussian> {
   const [mean, covariance] = [await file.numbers(mu), await file.numbers(sigma)]
   if (`${mean.shape}` !== `${width}` || `${covariance.shape}` !== `${[width, width]}`) {
-    const found = `[${mean.shape}] and [${covariance.shape}]`
+    const shapes = `[${mean.shape}] and [${covariance.shape}]`
     throw new MactokError(
       'ERR_FORMAT',
-      `${mu} and ${sigma} of ${file.path} are ${found} instead of [${width}] and [${width}, ${width}]`
+      `${mu} and ${sigma} of ${file.path} are ${shapes} instead of [${width}] and [${width}, ${width}]`
     )
   }
   return gaussian(tensor(mean.data, mean.shape), tensor(covariance.data, covariance.shape))
 }
 
-/** The statistics in an archive; null where it has none. */
+/** Reads the statistics of an archive; null where it has none. */
 export async function readStatistics(file: NpzFile): Promise<Gaussians | null> {
   if (!file.has('mu') || !file.has('sigma')) return null
   const pool = await readGaussian(file, ['mu', 'sigma'], POOL)
@@ -33,8 +34,8 @@ export async function readStatistics(file: NpzFile): Promise<Gaussians | null> {
 }
 
 /**
- * Writes `mu`, `sigma` (and `mu_s`, `sigma_s`), readable by pytorch-fid and ADM's evaluator, and in `resize` how the images reached
- * the network, by its number among `inceptionInputs`.
+ * Writes `mu`, `sigma` (and `mu_s`, `sigma_s`), which pytorch-fid and ADM's evaluator read, and `resize`, the index among
+ * `inceptionInputs` of how the images reached the network.
  */
 export async function writeStatistics(
   file: string,

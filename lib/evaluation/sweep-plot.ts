@@ -5,29 +5,33 @@ import { type GenerationMetric, generationMetrics } from './metric-names.js'
 import type { Sweep, SweepPoint } from './sweep.js'
 
 const names: Record<GenerationMetric, string> = {
-  ...{ fid: 'FID', sfid: 'sFID', is: 'Inception score', precision: 'Precision', recall: 'Recall' }
+  fid: 'FID',
+  sfid: 'sFID',
+  is: 'Inception score',
+  precision: 'Precision',
+  recall: 'Recall'
 }
 
 const interval = ({ low, high }: SweepPoint) => `${low}–${high}`
 
-/** The curve of a metric over the scales, one line an interval; null where there is nothing to draw. */
+/** The curve of a metric over the scales, one line per interval; null where there is nothing to draw. */
 export function sweepChart({ points, best }: Sweep, metric: GenerationMetric): string | null {
-  const judged = points.filter(({ metrics }) => typeof metrics[metric] === 'number')
-  if (judged.length === 0) return null
-  const scales = new Set(judged.map(({ scale }) => scale))
+  const measured = points.filter(({ metrics }) => typeof metrics[metric] === 'number')
+  if (measured.length === 0) return null
+  const scales = new Set(measured.map(({ scale }) => scale))
   const chart = { title: `${names[metric]} over guidance`, yLabel: names[metric] }
   const value = ({ metrics }: SweepPoint) => metrics[metric] as number
   if (scales.size === 1) {
-    const line = judged.map((point) => ({ x: interval(point), y: value(point) }))
+    const line = measured.map((point) => ({ x: interval(point), y: value(point) }))
     return lineChart({
       ...chart,
       xLabel: `interval, at scale ${best.scale}`,
       series: [{ name: 'interval', points: line }]
     })
   }
-  const series = [...new Set(judged.map(interval))].map((name) => ({
+  const series = [...new Set(measured.map(interval))].map((name) => ({
     name: `interval ${name}`,
-    points: judged
+    points: measured
       .filter((point) => interval(point) === name)
       .sort((a, b) => a.scale - b.scale)
       .map((point) => ({ x: point.scale, y: value(point) }))
@@ -35,7 +39,7 @@ export function sweepChart({ points, best }: Sweep, metric: GenerationMetric): s
   return lineChart({ ...chart, xLabel: 'guidance scale', series })
 }
 
-/** Writes a curve a metric, `fid.svg` and so on. */
+/** Writes one curve per metric, `fid.svg` and so on. */
 export async function writeSweepPlots(folder: string, sweep: Sweep): Promise<void> {
   for (const metric of generationMetrics) {
     const chart = sweepChart(sweep, metric)

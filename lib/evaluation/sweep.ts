@@ -1,19 +1,20 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { oneOf } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import type { GenerationEvaluation } from './generation.js'
-import { type GenerationMetric, generationMetrics } from './metric-names.js'
+import type { GenerationMetric } from './metric-names.js'
+import { sweepSchema } from './schema.js'
 
-/** A guidance scale and the times between which it acts, 0 noise and 1 data. */
+/** A guidance scale and the times between which it applies, 0 noise and 1 data. */
 export interface Guidance {
   scale: number
   low: number
   high: number
 }
-
-export type SweepAxis = 'guidance' | 'interval'
 
 export interface SweepPoint extends Guidance {
   metrics: GenerationEvaluation
@@ -27,42 +28,16 @@ export interface Sweep {
   points: SweepPoint[]
 }
 
-export interface SweepOptions {
-  /** One after the other, each at the best of what came before: `['guidance', 'interval']`. An axis may come twice. */
-  axes: readonly SweepAxis[]
-  /** Scales to try. */
-  scales?: readonly number[]
-  /** Intervals to try. */
-  intervals?: readonly (readonly [number, number])[]
+export interface SweepOptions extends z.input<typeof sweepSchema> {
   /** Where the first axis starts. Default: no guidance, at all times. */
   start?: Guidance
-  /** What is best: the lowest fid or sfid, the highest of others. Default `fid`. */
-  by?: GenerationMetric
-  /** Keeps `sweep.json` here, so that the same sweep goes on after an interruption. */
-  folder?: string
-  /** What the sweep is of; another one's points are not taken up. */
+  /** Keeps `sweep.json` here, from which an interrupted sweep resumes. */
+  folder?: string | undefined
+  /** Identifies what the sweep evaluates; points saved under another key are ignored. */
   key?: string
-  /** Before each setting that is evaluated anew. */
+  /** Called before each setting that is evaluated, not read from `folder`. */
   onPoint?: (guidance: Guidance, done: number) => void
 }
-
-export const sweepDefaults = {
-  scales: [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4],
-  intervals: [
-    [0, 1],
-    [0.1, 1],
-    [0.2, 1],
-    [0.3, 1],
-    [0, 0.9],
-    [0.1, 0.9],
-    [0.2, 0.9],
-    [0.3, 0.9],
-    [0, 0.8],
-    [0.1, 0.8],
-    [0.2, 0.8],
-    [0.3, 0.8]
-  ]
-} as const satisfies Partial<SweepOptions>
 
 const lowerIsBetter: readonly GenerationMetric[] = ['fid', 'sfid']
 
@@ -70,21 +45,20 @@ const same = (a: Guidance, b: Guidance) =>
   a.scale === b.scale && (a.scale === 1 || (a.low === b.low && a.high === b.high))
 
 /**
- * The search for the best guidance (the paper's "optimal CFG"): scales, then intervals at the best scale, or as `axes` tell.
- * @param evaluate - the metrics of images drawn with a guidance
+ * Searches the best guidance (the paper's "optimal CFG"): scales, then intervals at the best scale, or in the order of `axes`.
+ * @param evaluate - computes the metrics of images drawn with a guidance
+ * @throws {TypeError | RangeError} wrong options
  */
 export async function sweepGuidance(
   evaluate: (guidance: Guidance) => Promise<GenerationEvaluation>,
   options: SweepOptions
 ): Promise<Sweep> {
-  const { axes, start = { scale: 1, low: 0, high: 1 }, by = 'fid', folder, key = '', onPoint } = options
-  const { scales = sweepDefaults.scales, intervals = sweepDefaults.intervals } = options
-  if (!Array.isArray(axes) || axes.length === 0) throw outOfRange('axes', 'guidance, interval or both', axes)
-  for (const axis of axes) oneOf('axes', ['guidance', 'interval'], axis)
-  oneOf('by', generationMetrics, by)
+  const { start = { scale: 1, low: 0, high: 1 }, folder, key = '', onPoint, ...settings } = options
+  callbacks({ onPoint })
+  const { axes, scales, intervals, by } = parseConfig(sweepSchema, settings)
   const file = folder === undefined ? null : join(folder, 'sweep.json')
   if (folder !== undefined) await mkdir(folder, { recursive: true })
-  const points: SweepPoint[] = file ? await earlier(file, key) : []
+  const points: SweepPoint[] = file ? await readPoints(file, key) : []
   const visited: SweepPoint[] = []
   const visit = async (guidance: Guidance): Promise<void> => {
     if (visited.some((point) => same(point, guidance))) return
@@ -99,11 +73,11 @@ export async function sweepGuidance(
   }
   let best: Guidance = start
   for (const axis of axes) {
-    const settings =
+    const candidates =
       axis === 'guidance'
         ? scales.map((scale) => ({ ...best, scale }))
         : intervals.map(([low, high]) => ({ ...best, low, high }))
-    for (const guidance of settings) await visit(guidance)
+    for (const guidance of candidates) await visit(guidance)
     best = bestOf(visited, by)
   }
   return { by, best: bestOf(visited, by), points: visited }
@@ -112,12 +86,12 @@ export async function sweepGuidance(
 function bestOf(points: readonly SweepPoint[], by: GenerationMetric): SweepPoint {
   const sign = lowerIsBetter.includes(by) ? 1 : -1
   const value = ({ metrics }: SweepPoint) => sign * (metrics[by] ?? Number.NaN)
-  const judged = points.filter((point) => !Number.isNaN(value(point)))
-  if (judged.length === 0) throw outOfRange('by', 'a metric that could be computed', by)
-  return judged.reduce((best, point) => (value(point) < value(best) ? point : best))
+  const measured = points.filter((point) => !Number.isNaN(value(point)))
+  if (measured.length === 0) throw outOfRange('by', 'a metric that could be computed', by)
+  return measured.reduce((best, point) => (value(point) < value(best) ? point : best))
 }
 
-async function earlier(file: string, key: string): Promise<SweepPoint[]> {
+async function readPoints(file: string, key: string): Promise<SweepPoint[]> {
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text === null) return []
   const saved = JSON.parse(text) as { key: string; points: SweepPoint[] }

@@ -1,12 +1,12 @@
-/** The files of the page, which needs no build step. */
+/** The files of the live page and of reports; they need no build step. */
 
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-// The same from lib/page and dist/page.
-const page = fileURLToPath(new URL('../ui/page', import.meta.url))
+// The path is the same from lib/page and dist/page.
+const assets = fileURLToPath(new URL('../../lib/page/assets', import.meta.url))
 
 const types: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -17,21 +17,21 @@ const types: Record<string, string> = {
 
 const uplot = () => join(createRequire(import.meta.url).resolve('uplot/package.json'), '..', 'dist')
 
-/** Every file there is, by the name under which it is served. */
+/** Every file, by the name under which it is served. */
 const files: Record<string, () => string> = {
-  'index.html': () => join(page, 'index.html'),
-  'style.css': () => join(page, 'style.css'),
-  'app.js': () => join(page, 'app.js'),
-  'charts.js': () => join(page, 'charts.js'),
-  'playground.js': () => join(page, 'playground.js'),
-  'report.js': () => join(page, 'report.js'),
-  'icon.svg': () => join(page, 'icon.svg'),
+  'index.html': () => join(assets, 'index.html'),
+  'style.css': () => join(assets, 'style.css'),
+  'app.js': () => join(assets, 'app.js'),
+  'charts.js': () => join(assets, 'charts.js'),
+  'playground.js': () => join(assets, 'playground.js'),
+  'report.js': () => join(assets, 'report.js'),
+  'icon.svg': () => join(assets, 'icon.svg'),
   'uplot.js': () => join(uplot(), 'uPlot.iife.min.js'),
   'uplot.css': () => join(uplot(), 'uPlot.min.css')
 }
 
-/** A file of the page, or null when there is none of this name. */
-export async function pageFile(name: string): Promise<{ content: string; type: string } | null> {
+/** Reads a file by its name; null for an unknown one. */
+export async function readPageFile(name: string): Promise<{ content: string; type: string } | null> {
   const path = Object.hasOwn(files, name) ? files[name]?.() : undefined
   if (path === undefined) return null
   return { content: await readFile(path, 'utf8'), type: types[extname(name)] as string }

@@ -1,25 +1,17 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
-import { callbacks, flag, instance, natural, pathTo, positive } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks, instance, pathTo } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { openLatents } from '../latents/index.js'
-import type { Precision } from '../native/addon.js'
-import { checkPrecision } from '../tensor/images.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { decodeSchema } from './decode-schema.js'
 
-export interface DecodeShardsOptions {
-  /** Images per pass. Default 64. */
-  batch?: number
-  /** First image and end of the range, exclusive. Default: all. */
-  start?: number
-  end?: number
-  /** Default `fp32`. */
-  precision?: Precision
-  /** Decode shards even if another tokenizer encoded them. Default false. */
-  force?: boolean
+export interface DecodeShardsOptions extends z.input<typeof decodeSchema> {
   onProgress?: (done: number, total: number) => void
   /** Stops between two batches. */
   signal?: AbortSignal
@@ -42,14 +34,12 @@ export async function decodeShards(
   folder: string,
   options: DecodeShardsOptions = {}
 ): Promise<DecodedShards> {
-  const { batch = 64, precision = 'fp32', force = false, signal, onProgress } = options
+  const { signal, onProgress, ...settings } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('shardFolder', shardFolder)
   pathTo('folder', folder)
-  positive('batch', batch)
-  checkPrecision(precision)
-  flag('force', force)
-  callbacks(options)
+  callbacks({ signal, onProgress })
+  const { batch, precision, force, start, ...range } = parseConfig(decodeSchema, settings)
   await using shards = await openLatents(shardFolder)
   const { latentTokens, latentChannels } = tokenizer.config
   const shape = [latentTokens, latentChannels]
@@ -65,9 +55,7 @@ export async function decodeShards(
       `${shardFolder} was encoded by another tokenizer (${shards.tokenizer}); set force to decode it anyway`
     )
   }
-  const { start = 0, end = shards.count } = options
-  natural('start', start)
-  natural('end', end)
+  const { end = shards.count } = range
   if (start >= Math.min(end, shards.count)) {
     throw outOfRange('start and end', `a range within the ${shards.count} images`, [start, end])
   }

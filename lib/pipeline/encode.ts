@@ -1,43 +1,16 @@
-import { callbacks, flag, instance, natural, oneOf, pathTo, positive } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks, instance, pathTo } from '../checks.js'
+import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
-import {
-  type LatentDtype,
-  type LatentPlan,
-  type LatentWriter,
-  openLatentWriter,
-  type ShardRange
-} from '../latents/index.js'
-import { latentDtypes } from '../latents/manifest.js'
-import type { Precision } from '../native/addon.js'
-import { checkPrecision } from '../tensor/images.js'
+import { type LatentPlan, type LatentWriter, openLatentWriter, type ShardRange } from '../latents/index.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { type EncodeSettings, encodeSchema } from './encode-schema.js'
 
-export interface EncodeImagesOptions {
-  /** Of the stored latents. Default `float32`. */
-  dtype?: LatentDtype
-  /** Store posterior means and log-variances, so that training can draw new samples. Default false. */
-  moments?: boolean
-  /** Store a sample of the posterior instead of its mean; the noise of image i depends on (seed, i). Default false. */
-  sample?: boolean
-  /** Seed of `sample`. Default 0. */
-  seed?: number
-  /** Encode the mirrored images as well, as LightningDiT expects. Default true. */
-  flip?: boolean
-  /** Images per shard. Default 10,000. */
-  shardSize?: number
-  /** Images per pass. Default 64. */
-  batch?: number
-  /** Default `fp32`. */
-  precision?: Precision
-  /** `adm` (default): ADM's exact centre crop; `fast`: shrinks while decoding. */
-  preprocess?: 'adm' | 'fast'
-  /** Fail at an unreadable image instead of skipping it. Default false. */
-  strict?: boolean
-  /** Called once for each unreadable image. */
+export interface EncodeImagesOptions extends z.input<typeof encodeSchema> {
   onBroken?: (broken: Broken) => void
   onProgress?: (done: number, total: number) => void
   /** Stops between two batches. Finished shards stay, and the same call resumes after them. */
@@ -54,20 +27,9 @@ export interface EncodedImages {
   interrupted: boolean
 }
 
-const defaults = {
-  dtype: 'float32',
-  moments: false,
-  sample: false,
-  seed: 0,
-  flip: true,
-  shardSize: 10_000,
-  batch: 64,
-  precision: 'fp32',
-  preprocess: 'adm',
-  strict: false
-} as const satisfies EncodeImagesOptions
-
-type Settings = Required<Pick<EncodeImagesOptions, keyof typeof defaults>> & EncodeImagesOptions
+type Settings = EncodeSettings & {
+  [name in 'onBroken' | 'onProgress' | 'signal']: EncodeImagesOptions[name] | undefined
+}
 
 /**
  * Encodes images (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
@@ -83,7 +45,10 @@ export async function encodeImages(
 ): Promise<EncodedImages> {
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('folder', folder)
-  const settings = completeSettings(options)
+  const { signal, onBroken, onProgress, ...given } = options
+  const listeners = { signal, onBroken, onProgress }
+  callbacks(listeners)
+  const settings = { ...parseConfig(encodeSchema, given), ...listeners }
   const set = await asSource('source', source).open()
   try {
     const writer = await openLatentWriter(folder, await makePlan(tokenizer, set, settings))
@@ -96,19 +61,6 @@ export async function encodeImages(
   } finally {
     await set.close()
   }
-}
-
-function completeSettings(options: EncodeImagesOptions): Settings {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const settings: Settings = { ...defaults, ...given }
-  oneOf('dtype', latentDtypes, settings.dtype)
-  oneOf('preprocess', ['adm', 'fast'], settings.preprocess)
-  for (const name of ['moments', 'sample', 'flip', 'strict'] as const) flag(name, settings[name])
-  for (const name of ['shardSize', 'batch'] as const) positive(name, settings[name])
-  natural('seed', settings.seed)
-  checkPrecision(settings.precision)
-  callbacks(options)
-  return settings
 }
 
 async function makePlan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {

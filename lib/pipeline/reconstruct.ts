@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { instance, natural, pathTo, positive } from '../checks.js'
+import type { z } from 'zod'
+import { instance, pathTo } from '../checks.js'
+import { parseConfig } from '../config.js'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import { grid, writePng } from '../data/image.js'
@@ -8,30 +10,19 @@ import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import { sliceImages, toImages } from '../data/levels.js'
 import { spread } from '../data/spread.js'
-import { outOfRange } from '../errors.js'
 import { psnr } from '../evaluation/psnr.js'
-import type { NativeTensor, Precision } from '../native/addon.js'
+import type { NativeTensor } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { Teacher } from '../teacher/teacher.js'
-import { checkPrecision } from '../tensor/images.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { maskImage } from './images.js'
+import { reconstructSchema } from './reconstruct-schema.js'
 
-export interface ReconstructOptions {
-  /** Adds a column with semantic masks. Its grid must be the encoder's. */
+export interface ReconstructOptions extends z.input<typeof reconstructSchema> {
+  /** Shows what semantic masking hides; its grid is the encoder's. */
   teacher?: Teacher | null
-  /** Number of images, spread over the listing. Default 12. */
-  count?: number
-  /** Fraction of the patches that the masks hide. Default 0.5. */
-  ratio?: number
-  /** Seed of the random masks. Default 0. */
-  seed?: number
-  /** Default `fp32`. */
-  precision?: Precision
-  /** Whole-number magnification of the images. Default: to about 128 pixels. */
-  zoom?: number
 }
 
 export interface Reconstructed {
@@ -53,27 +44,15 @@ export async function reconstruct(
   file: string,
   options: ReconstructOptions = {}
 ): Promise<Reconstructed> {
-  const { teacher = null, count = 12, ratio = 0.5, seed = 0, precision = 'fp32' } = options
+  const { teacher = null, ...given } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   if (teacher !== null) instance('teacher', 'a Teacher', Teacher, teacher)
   pathTo('file', file)
-  positive('count', count)
-  natural('seed', seed)
-  checkPrecision(precision)
-  if (!(ratio >= 0 && ratio <= 1)) throw outOfRange('ratio', 'a number from 0 to 1', ratio)
-  const { imageSize: size } = tokenizer.config
-  const { zoom = Math.max(1, Math.floor(128 / size)) } = options
-  positive('zoom', zoom)
+  const settings = parseConfig(reconstructSchema, given)
+  const { zoom = Math.max(1, Math.floor(128 / tokenizer.config.imageSize)) } = settings
   const set = await asSource('source', source).open()
   try {
-    const { sheet, ...result } = await reconstructionGrid(tokenizer, set, {
-      teacher,
-      count,
-      ratio,
-      seed,
-      precision,
-      zoom
-    })
+    const { sheet, ...result } = await reconstructionGrid(tokenizer, set, { ...settings, teacher, zoom })
     await mkdir(dirname(file), { recursive: true })
     await writePng(file, sheet)
     return { file, ...result }
@@ -86,7 +65,14 @@ export async function reconstruct(
 export async function reconstructionGrid(
   tokenizer: Tokenizer,
   set: ImageSet,
-  { teacher, count, ratio, seed, precision, zoom }: Required<ReconstructOptions>
+  {
+    teacher,
+    count,
+    ratio,
+    seed,
+    precision,
+    zoom
+  }: Required<z.output<typeof reconstructSchema>> & { teacher: Teacher | null }
 ): Promise<Omit<Reconstructed, 'file'> & { sheet: Image }> {
   const { imageSize: size } = tokenizer.config
   const rows: Image[][] = []

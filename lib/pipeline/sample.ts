@@ -1,25 +1,29 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { callbacks, flag, instance, natural, pathTo, positive } from '../checks.js'
+import type { z } from 'zod'
+import { callbacks, instance, pathTo } from '../checks.js'
+import { parseConfig } from '../config.js'
 import type { Image } from '../data/decode.js'
 import { grid, writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
 import { invalidParameter, MactokError } from '../errors.js'
 import { NpzWriter } from '../files/npz-writer.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
+import type { GuidanceInput } from '../generator/sampling.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { sampleSchema } from './sample-schema.js'
 
-export interface SampleImagesOptions extends Omit<SampleOptions, 'tokenizer' | 'onStep' | 'signal'> {
-  /** A folder for one PNG per image, named by the sample's number: `000000.png`, …. */
+export interface SampleImagesOptions
+  extends Omit<z.input<typeof sampleSchema>, 'guidance'>,
+    Pick<SampleOptions, 'classes' | 'weak'> {
+  /** A scale, or `{ scale, low, high, channels }`, times in [0 noise, 1 data]. Default: none. */
+  guidance?: GuidanceInput
+  /** A folder for one PNG an image, `000000.png`, …: the sample's number. */
   folder?: string
   /** One PNG with all images. */
   grid?: string
-  /** Columns of the grid. Default: the number of classes given, else 8. */
-  columns?: number
-  /** An `.npz` in ADM's layout. */
+  /** ADM's `.npz`. */
   npz?: string
-  /** Images per pass. Default 64. */
-  batch?: number
   onProgress?: (done: number, total: number) => void
   /** Stops between two steps, leaving no incomplete grid or `.npz`. */
   signal?: AbortSignal
@@ -42,7 +46,7 @@ export async function sampleImages(
   tokenizer: Tokenizer,
   options: SampleImagesOptions
 ): Promise<SampledImages> {
-  const { folder, grid: sheet, npz, columns, batch = 64, onProgress, signal, ...sampling } = options ?? {}
+  const { folder, grid: sheet, npz, classes, weak, onProgress, signal, ...given } = options ?? {}
   instance('generator', 'a Generator', Generator, generator)
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   callbacks({ signal, onProgress })
@@ -50,14 +54,11 @@ export async function sampleImages(
     throw invalidParameter('folder', 'a folder, a grid or an npz file to write to', folder)
   }
   for (const [name, place] of Object.entries({ folder, grid: sheet, npz })) if (place !== undefined) pathTo(name, place)
-  positive('batch', batch)
-  if (columns !== undefined) positive('columns', columns)
-  const { firstIndex = 0, classes, force = false } = sampling
-  natural('firstIndex', firstIndex)
-  flag('force', force)
-  const given = classes === undefined ? 0 : [classes].flat().length
-  const total = sampling.count ?? Math.max(1, given)
-  positive('count', total)
+  const { guidance } = given
+  const settings = typeof guidance === 'number' ? { ...given, guidance: { scale: guidance } } : given
+  const { batch, columns, firstIndex, count, ...sampling } = parseConfig(sampleSchema, settings)
+  const classCount = classes === undefined ? 0 : [classes].flat().length
+  const total = count ?? Math.max(1, classCount)
   const size = tokenizer.config.imageSize
   const counts: Record<number, number> = {}
   const shown: Image[] = []
@@ -69,8 +70,8 @@ export async function sampleImages(
     onProgress?.(0, total)
     for (let done = 0; done < total; ) {
       const count = Math.min(batch, total - done)
-      const part = { ...sampling, count, firstIndex: firstIndex + done, tokenizer }
-      const { images, labels } = await draw(generator, signal ? { ...part, signal } : part)
+      const part = { ...sampling, classes, weak, count, firstIndex: firstIndex + done, tokenizer, signal }
+      const { images, labels } = await draw(generator, part)
       for (const [i, image] of images.entries()) {
         const label = labels[i] as number
         counts[label] = (counts[label] ?? 0) + 1
@@ -81,7 +82,7 @@ export async function sampleImages(
       done += count
       onProgress?.(done, total)
     }
-    const width = columns ?? Math.min(total, given || 8)
+    const width = columns ?? Math.min(total, classCount || 8)
     if (sheet) await writePng(sheet, await grid(shown, width))
     await archive?.finish()
   } catch (error) {

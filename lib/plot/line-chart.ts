@@ -1,10 +1,10 @@
-/** Line charts as SVG that stand alone: no script, no outside style, light and dark. */
+/** Line charts as self-contained SVG: no script, no external style, light and dark. */
 
 import { scaleLinear, scaleLog, scalePoint } from 'd3-scale'
 import { area, line } from 'd3-shape'
 import { outOfRange } from '../errors.js'
 
-/** x, y, and where there are several runs the ends of their spread. */
+/** x, y, and for several runs the ends of their spread. */
 export interface PlotPoint {
   x: number | string
   y: number
@@ -17,7 +17,7 @@ export interface PlotSeries {
   points: readonly PlotPoint[]
 }
 
-/** A horizontal line that the series are held against. */
+/** A horizontal line that the series are compared with. */
 export interface PlotRule {
   y: number
   name: string
@@ -29,8 +29,8 @@ export interface LineChart {
   yLabel: string
   series: readonly PlotSeries[]
   rules?: readonly PlotRule[]
-  /** Logarithmic y; what is not positive is left out. Default false. */
-  log?: boolean
+  /** Logarithmic y; values that are not positive are skipped. Default false. */
+  log?: boolean | undefined
   /** Pixels; the drawing scales. Default 640 × 360. */
   width?: number
   height?: number
@@ -38,7 +38,7 @@ export interface LineChart {
   theme?: 'auto' | 'inherit'
 }
 
-/** Told apart by people who are colour-blind, on white and on black. */
+/** Okabe and Ito's palette and two more: distinguishable by colour-blind readers, on white and on black. */
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#8c564b', '#7f7f7f']
 const dashes = ['', '7 3', '2 3']
 
@@ -60,7 +60,7 @@ interface Scales {
   yTicks: { at: number; text: string }[]
 }
 
-/** Points that can be drawn. */
+/** The series without points that cannot be drawn. */
 const drawable = (chart: LineChart): PlotSeries[] =>
   chart.series.map(({ name, points }) => ({
     name,
@@ -133,7 +133,7 @@ function drawSeries({ points }: PlotSeries, index: number, { x, y }: Scales, flo
 }
 
 /**
- * A chart of one or more series, with a legend where there are several.
+ * Draws one or more series, with a legend where there are several.
  * @returns an `<svg>` element
  * @throws {RangeError} when there is nothing to draw
  */
@@ -141,7 +141,7 @@ export function lineChart(chart: LineChart): string {
   const { width = 640, height = 360, rules = [], theme = 'auto' } = chart
   const series = drawable(chart)
   if (!series.some(({ points }) => points.length > 0)) {
-    throw outOfRange('series', `a value or more that can be drawn in "${chart.title}"`, chart.series)
+    throw outOfRange('series', `at least one value that can be drawn in "${chart.title}"`, chart.series)
   }
   const legend = series.length > 1 ? series.map(({ name }) => name) : []
   const perRow = Math.max(1, Math.floor((width - 64) / (Math.max(1, ...legend.map(({ length }) => length)) * 7 + 30)))

@@ -1,4 +1,4 @@
-/** Scatter plots as SVG that stand alone: no script, no outside style, light and dark. */
+/** Scatter plots as self-contained SVG: no script, no external style, light and dark. */
 
 import { scaleLinear } from 'd3-scale'
 import { outOfRange } from '../errors.js'
@@ -32,7 +32,7 @@ const colour = (label: number): string =>
   label < 0 ? '#808080' : `hsl(${Math.round((label * 137.508) % 360)} 65% ${label % 2 ? 42 : 55}%)`
 
 /**
- * Points coloured by class.
+ * Draws points coloured by class.
  * @returns an `<svg>` element
  * @throws {RangeError} when there is no point
  */

@@ -1,20 +1,20 @@
-/** What a recording of steps says: spans cut to the steps, nested, and given their phases. */
+/** Reads a recording of steps: cuts spans to the steps, nests them and assigns their phases. */
 
 import type { NativeProfile } from '../native/addon.js'
 
-/** A span of host time, in µs since the profile's first. */
+/** A span of host time, in µs since the profile's start. */
 export interface Span {
   name: string
-  /** An operation of LibTorch or an autograd node; a phase of a step; a step. */
+  /** `operation`: of LibTorch or an autograd node. */
   kind: 'operation' | 'phase' | 'step'
   thread: number
   begin: number
   end: number
-  /** What lies in no span within this one, of the same thread. */
+  /** Time outside the spans within this one, on the same thread. */
   self: number
-  /** Within another span of the same name. */
-  recurs: boolean
-  /** What the step was doing. */
+  /** Whether it lies within another span of the same name. */
+  isNested: boolean
+  /** The phase of the step that it belongs to. */
   phase: string
 }
 
@@ -25,18 +25,18 @@ export interface Profile {
   steps: number
   /** From the end of the step before to the end of the last one, in µs. */
   duration: number
-  /** By begin, outer ones first. */
+  /** Ordered by begin, outer spans first. */
   spans: Span[]
 }
 
-/** Time between two steps, when the engine had nothing to do. */
+/** Time between two steps, when the engine was idle. */
 export const WAIT = 'data wait'
 /** Time of a step in none of its phases. */
 export const OTHER = 'other'
 
 const stepName = 'step'
 const phasePrefix = 'phase:'
-/** LibTorch calls the autograd engine's own span so. */
+/** LibTorch's prefix for the spans of autograd nodes. */
 const enginePrefix = 'autograd::engine::evaluate_function: '
 
 interface Raw {
@@ -48,8 +48,8 @@ interface Raw {
 }
 
 /**
- * The steps from `first` to `last` (counted from 0, as native steps are) of a recording; null where none of them was recorded.
- * The wait before the first one is known where the step before was recorded too.
+ * Reads the steps from `first` to `last` (counted from 0, as native steps are) of a recording; null where none of them was recorded.
+ * The wait before the first one is known only where the step before was recorded too.
  */
 export function readProfile({ names, spans }: NativeProfile, first: number, last: number): Profile | null {
   const all: Raw[] = Array.from({ length: spans.length / 5 }, (_, i) => {
@@ -74,14 +74,14 @@ export function readProfile({ names, spans }: NativeProfile, first: number, last
     last: to.number + 1,
     steps: wanted.length,
     duration: to.end - start,
-    spans: nested(cut, to.thread)
+    spans: nest(cut, to.thread)
   }
 }
 
 const byBegin = (a: Raw, b: Raw) => a.begin - b.begin || b.end - a.end
 
-/** Spans with what their nesting tells; `main` is the thread of the steps. */
-function nested(raw: readonly Raw[], main: number): Span[] {
+/** Nests spans; `main` is the thread of the steps. */
+function nest(raw: readonly Raw[], main: number): Span[] {
   const open = new Map<number, Span[]>()
   const spans: Span[] = []
   for (const { name, thread, begin, end } of raw) {
@@ -92,8 +92,8 @@ function nested(raw: readonly Raw[], main: number): Span[] {
     if (outer) outer.self -= end - begin
     const kind = name === stepName ? 'step' : name.startsWith(phasePrefix) ? 'phase' : 'operation'
     const plain = name.replace(kind === 'phase' ? phasePrefix : enginePrefix, '')
-    const span: Span = { name: plain, kind, thread, begin, end, self: end - begin, recurs: false, phase: OTHER }
-    span.recurs = stack.some((one) => one.name === plain)
+    const span: Span = { name: plain, kind, thread, begin, end, self: end - begin, isNested: false, phase: OTHER }
+    span.isNested = stack.some((one) => one.name === plain)
     if (kind === 'phase') span.phase = plain
     else if (outer) span.phase = outer.phase
     // Other threads work for the phase that the step is in.

@@ -1,4 +1,4 @@
-/** Profiles some steps of a loop and writes what they took. */
+/** Profiles some steps of a loop and writes the results. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,34 +9,34 @@ import type { ProfileConfig } from './schema.js'
 import { profileTable } from './table.js'
 import { chromeTrace } from './trace.js'
 
-/** A profile that was written. */
+/** The files of a profile. */
 export interface ProfileFiles {
   /** Chrome's trace format. */
   trace: string
-  /** Markdown: phases, all operations, and those of each phase. */
+  /** Markdown: phases, all operations, and the operations of each phase. */
   table: string
-  /** The heads of these tables. */
+  /** The heads of these tables, as text. */
   text: string
 }
 
 export class Recording {
-  readonly #asked: number
+  readonly #requested: number
   readonly #first: number
   readonly #last: number
   #state: 'waiting' | 'recording' | 'over' = 'waiting'
 
   /**
-   * Where the loop is too short, fewer steps are profiled, and after fewer that warm up; a notice says so.
+   * If the loop is too short, fewer steps warm up and are profiled; a notice says so.
    * @param config - null: nothing is profiled
    */
   constructor(
     config: ProfileConfig | null,
     private readonly options: {
-      /** Steps done before the loop, and the step that it stops after. */
+      /** Steps done before the loop, and the step after which it stops. */
       start: number
       stop: number
       device: string
-      /** Where `profile/` is made. */
+      /** The folder in which `profile/` is created. */
       dir: string
       done(files: ProfileFiles): void
       notice(message: string): void
@@ -45,24 +45,24 @@ export class Recording {
     const { start, stop, notice } = options
     const available = stop - start
     const after = Math.max(0, Math.min(config?.after ?? 0, available - 1))
-    this.#asked = Math.min(config?.steps ?? 0, available - after)
+    this.#requested = Math.min(config?.steps ?? 0, available - after)
     this.#first = start + after
-    this.#last = this.#first + this.#asked - 1
+    this.#last = this.#first + this.#requested - 1
     if (!config || available === 0) this.#state = 'over'
-    if (config && available === 0) notice('Nothing is profiled: no step is left to do')
+    if (config && available === 0) notice('Nothing is profiled: no steps are left')
     else if (config && available < config.after + config.steps) {
-      notice(`${counted(available)} to do: profiling ${this.#asked} of them, after ${after} that warm up`)
+      notice(`Only ${counted(available)} left: profiling ${this.#requested} after ${after} of warm-up`)
     }
   }
 
-  /** Runs a step, which the engine does as step `number`. */
+  /** Runs step `number` of the engine, profiled if it is one of the steps to profile. */
   async step(number: number, run: () => Promise<void>): Promise<void> {
     if (this.#state === 'over') return run()
     await Promise.all([this.#begin(number), run()])
     if (number >= this.#last) await this.end()
   }
 
-  /** The step before tells when the wait for the first one began. */
+  /** Starts at the step before the first, which shows when the wait for the first one began. */
   async #begin(number: number): Promise<void> {
     if (this.#state !== 'waiting' || number < this.#first - 1) return
     this.#state = 'recording'
@@ -74,17 +74,17 @@ export class Recording {
     }
   }
 
-  /** Writes what was recorded; a loop that ends early calls it too. */
+  /** Stops and writes the profile; called early if the loop ends early. */
   async end(): Promise<void> {
     const { device, dir, done, notice } = this.options
     const state = this.#state
     this.#state = 'over'
     const recorded = state === 'recording' ? await native(addon().stopProfile(device)) : null
     const profile = recorded && readProfile(recorded, this.#first, this.#last)
-    if (state !== 'over' && !profile)
-      notice(`Nothing is profiled: the run ended before step ${this.#first + 1} was done`)
+    if (state !== 'over' && !profile) notice(`Nothing is profiled: the run ended before step ${this.#first + 1}`)
     if (!profile) return
-    if (profile.steps < this.#asked) notice(`Profiled ${counted(profile.steps)} of ${this.#asked}: the run ended`)
+    if (profile.steps < this.#requested)
+      notice(`Profiled ${counted(profile.steps)} of ${this.#requested}: the run ended`)
     const folder = join(dir, 'profile')
     await mkdir(folder, { recursive: true })
     const [trace, table] = [join(folder, 'trace.json'), join(folder, 'table.md')]

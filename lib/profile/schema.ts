@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
-/** Which steps of a call are profiled. */
+/** Which steps of a run are profiled. */
 export const profileSchema = z.strictObject({
-  steps: z.number().int().positive().max(100).default(5).describe('steps that are profiled'),
-  after: z.number().int().nonnegative().default(3).describe('steps before them, which warm up')
+  steps: z.number().int().positive().max(100).default(5).describe('steps to profile'),
+  after: z.number().int().nonnegative().default(3).describe('steps of warm-up before them')
 })
 
 export type ProfileConfig = z.output<typeof profileSchema>

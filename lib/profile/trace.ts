@@ -1,6 +1,6 @@
 import type { Profile } from './profile.js'
 
-/** A profile in Chrome's trace format, as https://ui.perfetto.dev and chrome://tracing read it: complete events by their begin, in µs. */
+/** Formats a profile in Chrome's trace format, which https://ui.perfetto.dev and chrome://tracing read: complete events by begin, in µs. */
 export function chromeTrace({ spans }: Profile, { device }: { device: string }): string {
   const threads = [...new Set(spans.map(({ thread }) => thread))]
   const main = spans.find(({ kind }) => kind === 'step')?.thread
@@ -9,10 +9,16 @@ export function chromeTrace({ spans }: Profile, { device }: { device: string }):
     return { ph: 'M', name: 'thread_name', pid: 1, tid, ts: 0, args: { name } }
   })
   const events = spans.map(({ name, kind, thread, begin, end, phase }) => ({
-    ...{ ph: 'X', name, cat: kind, pid: 1, tid: thread, ts: begin, dur: end - begin },
+    ph: 'X',
+    name,
+    cat: kind,
+    pid: 1,
+    tid: thread,
+    ts: begin,
+    dur: end - begin,
     args: { phase }
   }))
-  // One event a line: such files are searched by line tools too.
+  // One event per line, so that line tools can search the file.
   const lines = [...names, ...events].map((event) => JSON.stringify(event))
   const other = JSON.stringify({ device, times: 'of the host' })
   return `{"displayTimeUnit":"ms","otherData":${other},"traceEvents":[\n${lines.join(',\n')}\n]}\n`

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isRecord } from '../checks.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 
 /** One evaluation: its numbers by name. */
@@ -8,21 +9,21 @@ export interface EvaluationTable {
   values: Record<string, number>
 }
 
-/** `{ a: { b: 1 } }` as `{ 'a.b': 1 }`; what is no number is left out, and long lists are too. */
-function numbers(value: unknown, path: string[] = []): [string, number][] {
+/** `{ a: { b: 1 } }` as entries of `{ 'a.b': 1 }`, without lists and whatever else is no number. */
+function flattenNumbers(value: unknown, path: string[] = []): [string, number][] {
   if (typeof value === 'number') return [[path.join('.'), value]]
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return []
+  if (!isRecord(value)) return []
   const entries = Object.entries(value).filter(([key]) => key !== 'formatVersion')
-  return entries.flatMap(([key, inner]) => numbers(inner, [...path, key]))
+  return entries.flatMap(([key, inner]) => flattenNumbers(inner, [...path, key]))
 }
 
-/** The evaluations that lie in a run folder as `evaluation*.json`, and the last one of the training itself. */
+/** Reads the evaluations in a run folder (`evaluation*.json`), and the last one of the training itself. */
 export async function readEvaluations(run: string, lines: readonly MetricsRecord[]): Promise<EvaluationTable[]> {
   const names = (await readdir(run)).filter((name) => /^evaluation.*\.json$/.test(name)).sort()
   const files = await Promise.all(
     names.map(async (name) => {
       try {
-        const values = Object.fromEntries(numbers(JSON.parse(await readFile(join(run, name), 'utf8'))))
+        const values = Object.fromEntries(flattenNumbers(JSON.parse(await readFile(join(run, name), 'utf8'))))
         return { name: name.replace('.json', ''), values }
       } catch {
         return { name, values: {} }

@@ -1,6 +1,6 @@
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-/** Text that is HTML already. */
+/** Text that is HTML and needs no escaping. */
 export class Html {
   constructor(readonly text: string) {}
 }
@@ -14,14 +14,14 @@ const render = (part: Part): string => {
   return String(part).replace(/[&<>"']/g, (character) => entities[character] as string)
 }
 
-/** A template in which values are escaped unless they are HTML; lists are joined, `null` and `false` are nothing. */
+/** A template that escapes values unless they are HTML; lists are joined, `null` and `false` are empty. */
 export const html = (strings: TemplateStringsArray, ...values: Part[]): Html =>
   new Html(strings.map((string, i) => string + render(values[i])).join(''))
 
-/** JSON that may stand in a script element. */
-export const embedded = (value: unknown): Html => new Html(JSON.stringify(value).replaceAll('<', '\\u003c'))
+/** JSON that is safe inside a script element. */
+export const embedJson = (value: unknown): Html => new Html(JSON.stringify(value).replaceAll('<', '\\u003c'))
 
-/** A table with headings; cells of numbers stand to the right. */
+/** A table with headings; numbers are right-aligned. */
 export function table(headings: readonly string[], rows: readonly (readonly Part[])[]): Html {
   const kind = (cell: Part) => (typeof cell === 'number' ? html` class="number"` : '')
   const numeric = headings.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'))

@@ -1,4 +1,4 @@
-/** Images of a report: all inside the file. */
+/** Images of a report, all embedded as data URLs. */
 
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
@@ -15,18 +15,18 @@ export interface ReportImage {
 
 const dataUrl = (type: string, bytes: Buffer) => `data:${type};base64,${bytes.toString('base64')}`
 
-/** An image as WebP: photographs take a tenth of their size as PNG. */
-export async function webp(image: Sharp): Promise<string> {
+/** Encodes an image as WebP, a tenth of a PNG's size for photographs. */
+export async function encodeWebp(image: Sharp): Promise<string> {
   return dataUrl('image/webp', await image.webp({ quality: 88 }).toBuffer())
 }
 
-async function inlined(path: string): Promise<string> {
+async function readAsDataUrl(path: string): Promise<string> {
   if (extname(path) === '.svg') return dataUrl('image/svg+xml', await readFile(path))
-  return webp((await loadSharp())(path))
+  return encodeWebp((await loadSharp())(path))
 }
 
-/** Grids over time, oldest first: the newest, the first, and others spread between. */
-export async function gridsOverTime(run: string, most: number): Promise<ReportImage[]> {
+/** Reads up to `most` grids, oldest first: the first, the newest, and others spread between. */
+export async function readGrids(run: string, most: number): Promise<ReportImage[]> {
   const all = await listGrids(run)
   const count = Math.min(most, all.length)
   const chosen = Array.from(
@@ -37,7 +37,7 @@ export async function gridsOverTime(run: string, most: number): Promise<ReportIm
     chosen.flatMap((grid) =>
       grid
         ? [
-            inlined(join(run, 'grids', grid.name)).then((url) => ({
+            readAsDataUrl(join(run, 'grids', grid.name)).then((url) => ({
               url,
               step: grid.step,
               caption: `step ${grid.step}`
@@ -48,13 +48,13 @@ export async function gridsOverTime(run: string, most: number): Promise<ReportIm
   )
 }
 
-/** Plots that other commands left in a folder of the run, by name. */
-export async function plotsIn(run: string, folder: string): Promise<ReportImage[]> {
+/** Reads the plots that other commands wrote to a folder of the run, by name. */
+export async function readPlots(run: string, folder: string): Promise<ReportImage[]> {
   const names = await readdir(join(run, folder)).catch(() => [])
   const plots = names.filter((name) => ['.png', '.svg'].includes(extname(name))).sort()
   return Promise.all(
     plots.map(async (name) => ({
-      url: await inlined(join(run, folder, name)),
+      url: await readAsDataUrl(join(run, folder, name)),
       caption: name.slice(0, -extname(name).length).replaceAll(/[-_]/g, ' ')
     }))
   )

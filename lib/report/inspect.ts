@@ -16,7 +16,7 @@ export interface InspectedRun {
   kind: 'run'
   path: string
   record: AnyRunRecord
-  /** Of the newest complete checkpoint, if there is one. */
+  /** The newest complete checkpoint. */
   checkpoint: { step: number; folder: string } | null
   lastMetrics: MetricsRecord | null
   lastEvaluation: MetricsRecord | null
@@ -50,14 +50,15 @@ export interface InspectedWeights {
 export type Inspected = InspectedRun | InspectedShards | InspectedWeights
 
 /**
- * Describes a run folder, a shard folder, or a weights file or folder. Reads headers and JSON files; only a file of torch.save takes LibTorch.
+ * Describes a run folder, a shard folder, or a weights file or folder. Reads headers and JSON files; only a file of torch.save needs LibTorch.
+ * @throws {TypeError} no path
  * @throws {MactokError} `ERR_FORMAT` when it is none of them
  */
 export async function inspect(path: string): Promise<Inspected> {
   pathTo('path', path)
-  const found = await stat(path).catch(() => null)
-  if (!found) throw new MactokError('ERR_FORMAT', `There is nothing at ${path}`)
-  if (found.isFile()) return inspectWeights(path)
+  const stats = await stat(path).catch(() => null)
+  if (!stats) throw new MactokError('ERR_FORMAT', `There is nothing at ${path}`)
+  if (stats.isFile()) return inspectWeights(path)
   const record = await readAnyRun(path)
   if (record) return inspectRun(path, record)
   const has = (name: string) =>
@@ -73,7 +74,9 @@ async function inspectRun(path: string, record: AnyRunRecord): Promise<Inspected
   const checkpoint = await newestCheckpoint(path)
   const metrics = readMetrics(path)
   return {
-    ...{ kind: 'run', path, record },
+    kind: 'run',
+    path,
+    record,
     checkpoint: checkpoint && { step: checkpoint.state.step, folder: checkpoint.folder },
     lastMetrics: metrics.findLast((line) => 'loss' in line) ?? null,
     lastEvaluation: metrics.findLast((line) => 'evaluation' in line) ?? null
@@ -88,7 +91,7 @@ async function inspectShards(path: string): Promise<InspectedShards> {
   return { kind: 'shards', path, samples, sampleShape, dtype, moments, flips, classes, tokenizer, mean, std }
 }
 
-/** A file of torch.save: its state dicts, and what it tells besides as metadata. Reading its directory takes LibTorch. */
+/** Describes a file of torch.save: its state dicts, and its other values as metadata. Reading its directory needs LibTorch. */
 async function inspectTorch(path: string): Promise<InspectedWeights> {
   const file = await openWeightsFile(path)
   try {
@@ -100,15 +103,13 @@ async function inspectTorch(path: string): Promise<InspectedWeights> {
     )
     const sizes = tensors.map(({ shape }) => shape.reduce((product, length) => product * length, 1))
     const { weights } = chooseGroup(file)
-    const told = Object.entries(record).map(([name, value]) => [name, JSON.stringify(value)])
+    const recorded = Object.entries(record).map(([name, value]) => [name, JSON.stringify(value)])
     const other = unsupported.length > 0 ? [['of other types', unsupported.join(', ')]] : []
     return {
-      ...{
-        kind: 'weights',
-        path,
-        layout: layoutOf([...weights.keys()]),
-        metadata: Object.fromEntries([...told, ...other])
-      },
+      kind: 'weights',
+      path,
+      layout: detectLayout([...weights.keys()]),
+      metadata: Object.fromEntries([...recorded, ...other]),
       parameters: sizes.reduce((sum, size) => sum + size, 0),
       bytes: tensors.reduce((sum, { format }, i) => sum + (sizes[i] as number) * formatSize(format), 0),
       tensors
@@ -124,14 +125,17 @@ async function inspectWeights(path: string): Promise<InspectedWeights> {
   const tensors = [...file.tensors.values()]
   const size = ({ shape }: TensorInfo) => shape.reduce((product, length) => product * length, 1)
   return {
-    ...{ kind: 'weights', path, layout: layoutOf(file.names()), metadata: file.metadata },
+    kind: 'weights',
+    path,
+    layout: detectLayout(file.names()),
+    metadata: file.metadata,
     parameters: tensors.reduce((sum, info) => sum + size(info), 0),
     bytes: tensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
     tensors: tensors.map(({ name, format, shape }) => ({ name, format, shape }))
   }
 }
 
-function layoutOf(names: string[]): string {
+function detectLayout(names: string[]): string {
   if (isContinuousTokenizer(names)) return 'tokenizer (continuous_tokenizer)'
   if (names.includes('encoder.latent_tokens')) return 'mactok tokenizer'
   const generator = detectGenerator(names)

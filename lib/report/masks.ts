@@ -12,10 +12,10 @@ import { Teacher } from '../teacher/teacher.js'
 import { tensor } from '../tensor/tensor.js'
 import type { TokenizerRunRecord } from '../training/tokenizer/record.js'
 import { locateWeights } from '../weights/index.js'
-import { type ReportImage, webp } from './images.js'
+import { encodeWebp, type ReportImage } from './images.js'
 
 const rows = 4
-/** Of the largest ratio that training draws. */
+/** Shown ratios, as fractions of the largest that training draws. */
 const parts = [1 / 3, 2 / 3, 1]
 
 interface Options {
@@ -24,8 +24,8 @@ interface Options {
 }
 
 /**
- * What training hides of the run's images, from few patches to the most, at random and where the teacher is found by importance.
- * Null where nothing is masked or the images are no longer there.
+ * Draws the masks of training on the run's images, from few patches to the most: random, and semantic where the teacher is found.
+ * Null where training does not mask images, or the images are no longer there.
  */
 export async function drawMaskSheet(
   record: TokenizerRunRecord,
@@ -37,9 +37,8 @@ export async function drawMaskSheet(
   const from = data ?? record.data.heldOutFrom ?? record.data.from
   if (data === undefined && !(await stat(from).catch(() => null))) return null
   const { imageSize: size, patchSize } = tokenizer
-  const found = weights !== null && masking.semantic > 0 && (await locateWeights(weights)) !== undefined
-  const place = device === undefined ? {} : { device }
-  using teacher = found ? await Teacher.load(weights, { ...place, grid: size / patchSize }) : null
+  const isFound = weights !== null && masking.semantic > 0 && (await locateWeights(weights)) !== undefined
+  using teacher = isFound ? await Teacher.load(weights, { device, grid: size / patchSize }) : null
   const set = await imageSource(from).open()
   try {
     const sheet: Image[] = []
@@ -65,8 +64,8 @@ export async function drawMaskSheet(
     const zoom = Math.max(1, Math.floor(128 / size))
     const image = await grid(sheet, captions.length + 1, { zoom, captions: ['original', ...captions] })
     const raw = { width: image.width, height: image.height, channels: 3 } as const
-    const most = `at most ${Math.round(100 * masking.max)} % of the patches, ${Math.round(100 * masking.semantic)} % of the images by importance`
-    return { url: await webp((await loadSharp())(image.data, { raw })), caption: `Training hides ${most}.` }
+    const most = `at most ${Math.round(100 * masking.max)} % of the patches, ${Math.round(100 * masking.semantic)} % of the images semantically`
+    return { url: await encodeWebp((await loadSharp())(image.data, { raw })), caption: `Training masks ${most}.` }
   } finally {
     await set.close()
   }

@@ -1,4 +1,4 @@
-/** The paper's table of results (CVPR 2026; ImageNet, full training): what a run of the same preset is held against. */
+/** The paper's results (CVPR 2026; ImageNet, full training), which runs of the same presets are compared with. */
 
 export interface PaperRow {
   /** Reconstruction FID of the tokenizer. */

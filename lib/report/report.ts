@@ -3,24 +3,24 @@ import { arch, cpus, release, totalmem, type } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { instance, pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { pageFile } from '../page/files.js'
+import { readPageFile } from '../page/files.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
 import { type EvaluationTable, readEvaluations } from './evaluations.js'
-import { embedded, Html, html, table } from './html.js'
-import { gridsOverTime, plotsIn, type ReportImage } from './images.js'
+import { embedJson, Html, html, table } from './html.js'
+import { type ReportImage, readGrids, readPlots } from './images.js'
 import { drawMaskSheet } from './masks.js'
 import { type PaperRow, paperRows } from './paper.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
 import { commandsOf, settingsOf } from './settings.js'
-import { thinned } from './thin.js'
+import { thin } from './thin.js'
 
 export interface ReportOptions {
   /** Default: `report.html` in the run folder. */
   out?: string | undefined
-  /** Images to show the masks of training on. Default: the run's own where they still are; null: none. */
+  /** Images to show the training masks on. Default: the run's own, if they are still there; null: no masks. */
   data?: string | null | undefined
-  /** Of the teacher that finds what matters. Default `auto`. */
+  /** Device of the teacher, for semantic masks. Default `auto`. */
   device?: string | undefined
 }
 
@@ -34,8 +34,8 @@ export interface Report {
 const mostGrids = 12
 
 /**
- * Writes what there is to know about a run as one HTML file that needs nothing else: curves, images, numbers beside the paper's,
- * settings and the commands that repeat it.
+ * Writes a report of a run as one self-contained HTML file: curves, images, metrics beside the paper's, settings, and the commands that
+ * repeat the run.
  * @param run - the folder of a tokenizer's, decoder's or generator's run
  * @throws {TypeError} wrong options
  * @throws {MactokError} ERR_FORMAT when the folder holds no run
@@ -53,7 +53,7 @@ export async function writeReport(run: string, options: ReportOptions = {}): Pro
   const masks =
     data === null || record.kind === 'generator'
       ? null
-      : await drawMaskSheet(record, { data, device }).catch(noted(missing))
+      : await drawMaskSheet(record, { data, device }).catch(noteMissing(missing))
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -62,27 +62,27 @@ export async function writeReport(run: string, options: ReportOptions = {}): Pro
 <meta name="color-scheme" content="light dark">
 <title>${basename(resolve(run))} · mactok</title>
 <link rel="icon" href="${await asset('icon.svg', 'image/svg+xml')}">
-<style>${await text('uplot.css')}
-${await text('style.css')}</style>
+<style>${await readText('uplot.css')}
+${await readText('style.css')}</style>
 </head>
 <body>
 ${heading(run, record)}
 <main>
 ${tiles(record, lines, step)}
-${await evaluations(record, await readEvaluations(run, lines))}
-${curves()}
-${overTime(record, await gridsOverTime(run, mostGrids))}
+${await metricsSection(record, await readEvaluations(run, lines))}
+${curvesSection()}
+${gridSection(record, await readGrids(run, mostGrids))}
 ${masks && section('Masks', figures([masks]))}
-${figuresOf('Latent space', await plotsIn(run, 'latents'))}
-${figuresOf('Plots', await plotsIn(run, '.'))}
+${figuresOf('Latent space', await readPlots(run, 'latents'))}
+${figuresOf('Plots', await readPlots(run, '.'))}
 ${section('Commands', html`${commandsOf(record, run).map(({ what, command }) => html`<h3>${what}</h3><pre><code>${command}</code></pre>`)}`)}
-${settings(record)}
-${environment(record)}
+${settingsSection(record)}
+${environmentSection(record)}
 </main>
-<script type="application/json" id="lines">${embedded(thinned(lines))}</script>
-<script>${await text('uplot.js')}</script>
-<script type="module">${await text('charts.js')}
-${withoutImports((await text('report.js')).text)}</script>
+<script type="application/json" id="lines">${embedJson(thin(lines))}</script>
+<script>${await readText('uplot.js')}</script>
+<script type="module">${await readText('charts.js')}
+${withoutImports((await readText('report.js')).text)}</script>
 </body>
 </html>
 `.text
@@ -90,7 +90,7 @@ ${withoutImports((await text('report.js')).text)}</script>
   return { file: out, bytes: Buffer.byteLength(page), missing }
 }
 
-const noted =
+const noteMissing =
   (missing: string[]) =>
   (error: unknown): null => {
     if (!(error instanceof Error)) throw error
@@ -99,16 +99,16 @@ const noted =
   }
 
 async function asset(name: string, type: string): Promise<string> {
-  return `data:${type};base64,${Buffer.from((await text(name)).text).toString('base64')}`
+  return `data:${type};base64,${Buffer.from((await readText(name)).text).toString('base64')}`
 }
 
-/** A file of the page, which may hold no end of a script element. */
-async function text(name: string): Promise<Html> {
-  const file = await pageFile(name)
+/** Reads a file of the page, with no end of a script element in it. */
+async function readText(name: string): Promise<Html> {
+  const file = await readPageFile(name)
   return new Html((file?.content ?? '').replaceAll('</script', '<\\/script'))
 }
 
-/** What it imports stands before it in the same module. */
+/** Without its imports, which stand before it in the same module. */
 const withoutImports = (code: string): Html => new Html(code.replaceAll(/^import .*$/gm, ''))
 
 const section = (title: string, content: Html, options: Html = html``): Html => html`<section>
@@ -156,7 +156,7 @@ function tiles(record: AnyRunRecord, lines: readonly MetricsRecord[], step: numb
   return html`<dl class="tiles" aria-label="Summary">${rows.map(([name, value, unit]) => html`<div><dt>${name}</dt><dd>${value}<small>${unit}</small></dd></div>\n`)}</dl>`
 }
 
-/** Under which names evaluations hold the paper's numbers. */
+/** Names of the paper's numbers in evaluations. */
 const paperNames: Record<AnyRunRecord['kind'], Record<string, keyof PaperRow>> = {
   tokenizer: { rfid: 'rfid' },
   generator: { fid: 'gfid', is: 'is' }
@@ -164,7 +164,6 @@ const paperNames: Record<AnyRunRecord['kind'], Record<string, keyof PaperRow>> =
 const titles: Record<string, string> = {
   activeUnits: 'active units',
   kl: 'KL',
-
   rfid: 'rFID',
   fid: 'FID',
   sfid: 'sFID',
@@ -174,44 +173,44 @@ const titles: Record<string, string> = {
   lpips: 'LPIPS'
 }
 
-/** The paper's row for the run's tokenizer preset. */
-async function paperRow(record: AnyRunRecord): Promise<PaperRow | undefined> {
+/** Finds the paper's row for the run's tokenizer preset. */
+async function findPaperRow(record: AnyRunRecord): Promise<PaperRow | undefined> {
   if (record.kind === 'tokenizer') return paperRows[record.config.preset ?? '']
   const { tokenizerFrom } = record.data
   const of = tokenizerFrom === null ? null : await readAnyRun(tokenizerFrom).catch(() => null)
   return paperRows[of?.config.preset ?? '']
 }
 
-async function evaluations(record: AnyRunRecord, found: readonly EvaluationTable[]): Promise<Html | null> {
-  const paper = await paperRow(record)
-  if (found.length === 0 && !paper) return null
+async function metricsSection(record: AnyRunRecord, evaluations: readonly EvaluationTable[]): Promise<Html | null> {
+  const paper = await findPaperRow(record)
+  if (evaluations.length === 0 && !paper) return null
   const reported = paperNames[record.kind]
   const names = [
-    ...new Set([...found.flatMap(({ values }) => Object.keys(values)), ...(paper ? Object.keys(reported) : [])])
+    ...new Set([...evaluations.flatMap(({ values }) => Object.keys(values)), ...(paper ? Object.keys(reported) : [])])
   ]
   const rows = names.map((name) => {
-    const cells = found
+    const cells = evaluations
       .map(({ values }) => values[name])
       .map((value) => (value === undefined ? '–' : Number(short(value))))
     const key = reported[name]
     return [titles[name] ?? name, ...cells, ...(paper ? [key ? paper[key] : '–'] : [])]
   })
-  const headings = ['', ...found.map(({ name }) => name), ...(paper ? ['paper, full training'] : [])]
-  return section('Numbers', html`<div class="card narrow">${table(headings, rows)}</div>`)
+  const headings = ['', ...evaluations.map(({ name }) => name), ...(paper ? ['paper, full training'] : [])]
+  return section('Metrics', html`<div class="card narrow">${table(headings, rows)}</div>`)
 }
 
-const curves = (): Html =>
+const curvesSection = (): Html =>
   section(
     'Curves',
-    html`<div id="curves"><p class="empty">No metrics were logged, or this viewer runs no scripts.</p></div>`,
+    html`<div id="curves"><p class="empty">No metrics were logged, or scripts are disabled in this viewer.</p></div>`,
     html`<div class="options">
 <label><input type="checkbox" id="log"> Logarithmic losses</label>
 <label><input type="checkbox" id="smooth"> Smooth</label>
 </div>`
   )
 
-/** The newest grid is shown, the others by a slider. */
-function overTime(record: AnyRunRecord, grids: readonly ReportImage[]): Html | null {
+/** The newest grid, and a slider for the others. */
+function gridSection(record: AnyRunRecord, grids: readonly ReportImage[]): Html | null {
   if (grids.length === 0) return null
   const last = grids.length - 1
   const title = record.kind === 'generator' ? 'Samples over time' : 'Reconstructions over time'
@@ -224,7 +223,7 @@ function overTime(record: AnyRunRecord, grids: readonly ReportImage[]): Html | n
   return section(title, html`<figure class="card grid">${images}</figure>`, scrub)
 }
 
-function settings(record: AnyRunRecord): Html {
+function settingsSection(record: AnyRunRecord): Html {
   const all = settingsOf(record)
   const changed = all.filter(({ preset }) => preset !== null)
   const row = ({ name, value, preset, description }: (typeof all)[number]) => [
@@ -235,15 +234,15 @@ function settings(record: AnyRunRecord): Html {
   const settled = Object.fromEntries((['steps', 'precision'] as const).map((name) => [name, record.settled[name]]))
   return section(
     'Settings',
-    html`${changed.length > 0 && html`<div class="card">${table(['otherwise than the preset', '', ''], changed.map(row))}</div>`}
+    html`${changed.length > 0 && html`<div class="card">${table(['changed from the preset', '', ''], changed.map(row))}</div>`}
 <details><summary>All settings</summary><div class="card">${table(['', '', ''], all.map(row))}</div></details>
-<p class="constants">Settled on this machine: ${Object.entries(settled)
+<p class="constants">Resolved on this machine: ${Object.entries(settled)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')}.</p>`
   )
 }
 
-function environment(record: AnyRunRecord): Html {
+function environmentSection(record: AnyRunRecord): Html {
   const [cpu] = cpus()
   const rows = [
     ...Object.entries(record.versions),

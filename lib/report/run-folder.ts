@@ -1,4 +1,4 @@
-/** What lies in a run folder, whatever was trained. */
+/** Reads run folders, of whichever training. */
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { readTokenizerRun, type TokenizerRunRecord } from '../training/tokenizer
 export type AnyRunRecord = TokenizerRunRecord | GeneratorRunRecord
 
 /**
- * The record of a tokenizer's or a generator's run, or null when the folder holds none.
+ * Reads the record of a tokenizer's or a generator's run; null when the folder holds none.
  * @throws {MactokError} ERR_FORMAT for a broken `run.json`
  */
 export async function readAnyRun(folder: string): Promise<AnyRunRecord | null> {
@@ -25,12 +25,12 @@ export async function readAnyRun(folder: string): Promise<AnyRunRecord | null> {
 }
 
 export interface GridFile {
-  /** In the folder `grids`. */
+  /** File name in the folder `grids`. */
   name: string
   step: number
 }
 
-/** The grids that training wrote, reconstructions of held-out images or samples, oldest first. */
+/** Lists the grids that training wrote, reconstructions of held-out images or samples, oldest first. */
 export async function listGrids(folder: string): Promise<GridFile[]> {
   const files = await readdir(join(folder, 'grids')).catch(() => [])
   return files

@@ -1,10 +1,10 @@
 import type { MetricsRecord } from '../runs/metrics.js'
 
-/** Points of a curve that are worth drawing. */
+/** The number of points worth drawing in a curve. */
 const most = 4000
 
-/** Of a long log every k-th line, all evaluations, and the last. */
-export function thinned(lines: readonly MetricsRecord[]): MetricsRecord[] {
+/** Thins a long log to every k-th line, all evaluations, and the last line. */
+export function thin(lines: readonly MetricsRecord[]): MetricsRecord[] {
   const every = Math.ceil(lines.length / most)
   return lines.filter((line, i) => i % every === 0 || 'evaluation' in line || i === lines.length - 1)
 }

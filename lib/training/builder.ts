@@ -1,4 +1,4 @@
-import { callable } from '../checks.js'
+import { callback } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { type ProfileConfig, type ProfileInput, profileSchema } from '../profile/schema.js'
@@ -84,7 +84,7 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
   on<Name extends keyof Events & string>(name: Name, listener: (event: Events[Name]) => void): this {
     const { eventNames } = this.#kind
     if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
-    callable('listener', listener)
+    callback('listener', listener)
     this.events.on(name, listener)
     return this
   }

@@ -7,7 +7,7 @@ import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { imageUrl, Newest } from './newest.js'
 
 export const sampleRequest = z.strictObject({
-  /** Used in turn; none: drawn from all. */
+  /** Labels used in turn; empty: drawn from all. */
   classes: z.array(z.number().int().nonnegative()).max(1000),
   count: z.number().int().min(1).max(64),
   steps: z.number().int().min(1).max(250),
@@ -16,7 +16,7 @@ export const sampleRequest = z.strictObject({
 })
 export type SampleRequest = z.output<typeof sampleRequest>
 
-/** One line of the answer: how far it is, now and then with what the samples will be about, at the end with the samples. */
+/** One line of the response: the progress, from time to time with a preview, at the end with the samples. */
 export interface SampleProgress {
   step: number
   steps: number | null
@@ -26,10 +26,10 @@ export interface SampleProgress {
   labels?: number[]
 }
 
-/** Milliseconds between two looks at unfinished samples. */
+/** Milliseconds between previews. */
 const previewEvery = 600
 
-/** Samples of the newest checkpoint of a generator run. Loaded when they are first asked for. */
+/** Draws samples from the newest checkpoint of a generator run, which is loaded at the first request. */
 export class GeneratorPlayground implements Disposable {
   readonly kind = 'generator'
   readonly #newest: Newest<Generator>
@@ -58,8 +58,10 @@ export class GeneratorPlayground implements Disposable {
     const { classes, ...settings } = request
     const steps = generator.steps({
       ...settings,
-      ...{ sampler: 'heun', tokenizer, signal },
-      ...(classes.length > 0 ? { classes } : {})
+      classes: classes.length > 0 ? classes : undefined,
+      sampler: 'heun',
+      tokenizer,
+      signal
     })
     let last = performance.now()
     for (;;) {
@@ -68,7 +70,7 @@ export class GeneratorPlayground implements Disposable {
         using _ = value.latents
         using images = value.images as Tensor<'float32'>
         const { steps: total } = request
-        yield { step: total, steps: total, done: true, images: await urls(images), labels: [...value.labels] }
+        yield { step: total, steps: total, done: true, images: await imageUrls(images), labels: [...value.labels] }
         return
       }
       const { step, steps: total } = value
@@ -78,15 +80,15 @@ export class GeneratorPlayground implements Disposable {
       }
       using preview = await value.preview()
       using images = await tokenizer.decode(preview)
-      yield { step, steps: total, done: false, images: await urls(images) }
+      yield { step, steps: total, done: false, images: await imageUrls(images) }
       last = performance.now()
     }
   }
 
   async #loadTokenizer(): Promise<Tokenizer> {
     if (this.#tokenizerFolder === null) {
-      const how = 'mactok ui <run> --tokenizer <folder>'
-      throw new MactokError('ERR_FORMAT', `Samples need the tokenizer that decodes them: ${how}`)
+      const command = 'mactok ui <run> --tokenizer <folder>'
+      throw new MactokError('ERR_FORMAT', `Sampling needs the tokenizer that decodes: ${command}`)
     }
     this.#tokenizer ??= await Tokenizer.load(this.#tokenizerFolder, { device: this.#device })
     return this.#tokenizer
@@ -98,6 +100,6 @@ export class GeneratorPlayground implements Disposable {
   }
 }
 
-async function urls(images: Tensor<'float32'>): Promise<string[]> {
+async function imageUrls(images: Tensor<'float32'>): Promise<string[]> {
   return Promise.all(toImages(await images.data(), images.shape).map(imageUrl))
 }

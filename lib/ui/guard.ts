@@ -1,10 +1,10 @@
-/** Who may talk to the live page. */
+/** Access control of the live page. */
 
 import { timingSafeEqual } from 'node:crypto'
 import { hostname, networkInterfaces } from 'node:os'
 import type { MiddlewareHandler } from 'hono'
 
-/** Only what this server sends, and nothing inline. */
+/** Content from this server only, and nothing inline. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -27,7 +27,7 @@ const headers = {
 
 const loopback = ['127.0.0.1', 'localhost', '[::1]']
 
-/** Names under which a server on `host` may be asked for. Another one is a foreign name that was pointed here (DNS rebinding). */
+/** The names under which a server on `host` may be requested; any other is a foreign name resolved to it (DNS rebinding). */
 export function hostNames(host: string): string[] {
   const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address)
   const everywhere = host === '0.0.0.0' || host === '::'
@@ -36,7 +36,7 @@ export function hostNames(host: string): string[] {
   return [...loopback, ...names.map((name) => bracketed(name.toLowerCase()))]
 }
 
-/** `localhost` of `localhost:8080` */
+/** `localhost` for `localhost:8080` */
 const nameOf = (host: string) => host.toLowerCase().replace(/:\d+$/, '')
 
 const equal = (a: string, b: string) => {
@@ -44,17 +44,17 @@ const equal = (a: string, b: string) => {
   return one.length === other.length && timingSafeEqual(one, other)
 }
 
-/** Lets through who knows the token and asks by one of the names; what changes anything must come from the page itself. */
+/** Admits requests with the token and one of the names; all but GET must come from the page itself. */
 export function guard(token: string, names: readonly string[]): MiddlewareHandler {
   return async (context, next) => {
     const refuse = (status: 403 | 404, text: string) => context.text(text, status, headers)
     const host = context.req.header('host') ?? ''
-    if (!names.includes(nameOf(host))) return refuse(403, 'Not under this name')
+    if (!names.includes(nameOf(host))) return refuse(403, 'Unknown host name')
     const [, given = ''] = context.req.path.split('/')
     if (!equal(given, token)) return refuse(404, 'Not found')
     const origin = context.req.header('origin')
     const foreign = origin !== undefined && origin !== `http://${host}`
-    if (context.req.method !== 'GET' && foreign) return refuse(403, 'Not from this origin')
+    if (context.req.method !== 'GET' && foreign) return refuse(403, 'Unknown origin')
     await next()
     for (const [name, value] of Object.entries(headers)) context.res.headers.set(name, value)
   }

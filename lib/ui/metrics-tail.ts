@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import type { MetricsRecord } from '../runs/metrics.js'
 
 export interface NewLines {
-  /** The log began anew (a resumed run cuts it): what was read before no longer holds. */
+  /** The log was rewritten (a resumed run truncates it): earlier lines are void. */
   reset: boolean
   lines: MetricsRecord[]
 }
 
-/** Reads what is added to a run's `metrics.jsonl`. */
+/** Follows a run's `metrics.jsonl`. */
 export class MetricsTail {
   readonly #path: string
   #inode: number | undefined
@@ -21,6 +21,7 @@ export class MetricsTail {
     this.#path = join(folder, 'metrics.jsonl')
   }
 
+  /** Reads the lines since the last call. */
   async read(): Promise<NewLines> {
     const file = await open(this.#path).catch(() => null)
     if (!file) return { reset: false, lines: [] }

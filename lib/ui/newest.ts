@@ -3,7 +3,7 @@ import { encodePng } from '../data/image.js'
 import { MactokError } from '../errors.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
 
-/** The model of a run's newest checkpoint, loaded when it is asked for and again when there is a newer one. */
+/** The model of a run's newest checkpoint, loaded on demand and again when there is a newer one. */
 export class Newest<Model extends Disposable> implements Disposable {
   #loaded: { model: Model; step: number } | undefined
 

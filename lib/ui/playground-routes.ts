@@ -13,10 +13,10 @@ interface Options {
   tokenizer: string | undefined
 }
 
-/** Requests that may wait for the one that is computed. */
+/** Requests that may wait for the current one. */
 const mostWaiting = 4
 
-/** `GET /` tells what can be tried; `POST /reconstruct` and `POST /sample` try it. One at a time. */
+/** `GET /` describes the playground; `POST /reconstruct` and `POST /sample` compute, one request at a time. */
 export function playgroundRoutes(run: string, options: Options): { routes: Hono; dispose(): Promise<void> } {
   let playground: TokenizerPlayground | GeneratorPlayground | undefined
   let queue: Promise<unknown> = Promise.resolve()
@@ -26,8 +26,8 @@ export function playgroundRoutes(run: string, options: Options): { routes: Hono;
     playground ??= await openPlayground(run, options)
     return playground
   }
-  /** Models may be replaced between two requests, never under one. */
-  const alone = <T>(body: () => Promise<T>): Promise<T> => {
+  /** Runs one request after another: models may be replaced between two, never during one. */
+  const exclusively = <T>(body: () => Promise<T>): Promise<T> => {
     if (waiting >= mostWaiting) throw new MactokError('ERR_ABORTED', 'Too many requests at once')
     waiting += 1
     const turn = queue.then(body).finally(() => {
@@ -38,11 +38,11 @@ export function playgroundRoutes(run: string, options: Options): { routes: Hono;
   }
 
   const routes = new Hono()
-    .get('/', (context) => alone(async () => context.json(await (await open()).describe())))
+    .get('/', (context) => exclusively(async () => context.json(await (await open()).describe())))
     .post('/reconstruct', async (context) => {
-      const request = checked(reconstructionRequest, context.req.query())
+      const request = parseRequest(reconstructionRequest, context.req.query())
       if (request instanceof Error) return context.json({ error: request.message }, 400)
-      return alone(async () => {
+      return exclusively(async () => {
         const place = await open()
         if (place.kind !== 'tokenizer') return context.json({ error: 'This run trains a generator' }, 409)
         const bytes = Buffer.from(await context.req.arrayBuffer())
@@ -50,11 +50,11 @@ export function playgroundRoutes(run: string, options: Options): { routes: Hono;
       })
     })
     .post('/sample', async (context) => {
-      const request = checked(sampleRequest, await context.req.json().catch(() => null))
+      const request = parseRequest(sampleRequest, await context.req.json().catch(() => null))
       if (request instanceof Error) return context.json({ error: request.message }, 400)
       const place = await open()
       if (place.kind !== 'generator') return context.json({ error: 'This run trains a tokenizer' }, 409)
-      return sendSamples(context, (signal) => place.sample(request, signal), alone)
+      return sendSamples(context, (signal) => place.sample(request, signal), exclusively)
     })
   const dispose = async () => {
     await queue
@@ -63,22 +63,22 @@ export function playgroundRoutes(run: string, options: Options): { routes: Hono;
   return { routes, dispose }
 }
 
-/** A line of JSON for each step; who leaves stops it. */
+/** Streams a line of JSON per step; a client that disconnects stops the sampling. */
 function sendSamples(
   context: Context,
   sample: (signal: AbortSignal) => AsyncGenerator<unknown>,
-  alone: <T>(body: () => Promise<T>) => Promise<T>
+  exclusively: <T>(body: () => Promise<T>) => Promise<T>
 ): Response {
   context.header('content-type', 'application/x-ndjson')
   return stream(context, async (lines) => {
-    const left = new AbortController()
-    lines.onAbort(() => left.abort())
+    const disconnected = new AbortController()
+    lines.onAbort(() => disconnected.abort())
     try {
-      await alone(async () => {
-        for await (const line of sample(left.signal)) await lines.writeln(JSON.stringify(line))
+      await exclusively(async () => {
+        for await (const line of sample(disconnected.signal)) await lines.writeln(JSON.stringify(line))
       })
     } catch (error) {
-      if (!left.signal.aborted) await lines.writeln(JSON.stringify({ error: (error as Error).message }))
+      if (!disconnected.signal.aborted) await lines.writeln(JSON.stringify({ error: (error as Error).message }))
     }
   })
 }
@@ -92,8 +92,8 @@ async function openPlayground(run: string, { device: wanted, tokenizer }: Option
     : new TokenizerPlayground(run, device, record.settled.teacher.weights ?? 'dinov2-small')
 }
 
-/** The request, or what is wrong with it. */
-function checked<S extends z.ZodType>(schema: S, input: unknown): z.output<S> | Error {
+/** The request, or the error about it. */
+function parseRequest<S extends z.ZodType>(schema: S, input: unknown): z.output<S> | Error {
   try {
     return parseConfig(schema, input)
   } catch (error) {

@@ -7,38 +7,39 @@ import { serve } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { streamSSE } from 'hono/streaming'
-import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { pageFile } from '../page/files.js'
+import { instance, integerWithin, text } from '../checks.js'
+import { MactokError } from '../errors.js'
+import { readPageFile } from '../page/files.js'
 import { listGrids } from '../report/run-folder.js'
-import { thinned } from '../report/thin.js'
+import { thin } from '../report/thin.js'
 import { TrainingControl } from '../training/control.js'
 import { guard, hostNames } from './guard.js'
 import { MetricsTail } from './metrics-tail.js'
 import { playgroundRoutes } from './playground-routes.js'
-import { type OwnTraining, runState } from './state.js'
+import { type OwnTraining, readRunState } from './state.js'
 import { UPLOAD_BYTES } from './upload.js'
 
 export interface ServeRunOptions {
-  /** Address to listen on. Default 127.0.0.1: nobody but this machine. */
+  /** Address to listen on. Default 127.0.0.1: reachable from this machine only. */
   host?: string
   /** Default 0: a free one. */
   port?: number
-  /** Of the training that runs in this process; without one the page only watches. */
+  /** Controls the training in this process; without it the page only watches. */
   control?: TrainingControl | undefined
-  /** Of the playground. Default `auto`. */
+  /** Device of the playground. Default `auto`. */
   device?: string
-  /** The tokenizer that decodes a generator's samples. Default: the one that the run was told of. */
+  /** Folder of the tokenizer that decodes a generator's samples. Default: the one recorded in the run. */
   tokenizer?: string | undefined
 }
 
 export interface LivePage {
-  /** With the token, without which nothing is served. */
+  /** Includes the token, without which nothing is served. */
   url: string
-  /** Tells the open pages, and stops listening. */
+  /** Notifies open pages and stops listening. */
   close(): Promise<void>
 }
 
-/** Milliseconds between two looks at the run folder, for an open page. */
+/** Milliseconds between polls of the run folder, while a page is open. */
 const interval = 500
 
 /**
@@ -48,11 +49,10 @@ const interval = 500
  */
 export async function serveRun(run: string, options: ServeRunOptions = {}): Promise<LivePage> {
   const { host = '127.0.0.1', port = 0, control, device, tokenizer } = options
-  if (typeof run !== 'string' || run === '') throw invalidParameter('run', 'a run folder', run)
-  if (typeof host !== 'string' || host === '') throw invalidParameter('host', 'an address to listen on', host)
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw outOfRange('port', 'an integer from 0 to 65535', port)
-  if (control !== undefined && !(control instanceof TrainingControl))
-    throw invalidParameter('control', 'a TrainingControl', control)
+  text('run', 'a run folder', run)
+  text('host', 'an address to listen on', host)
+  integerWithin('port', 0, 65535, port)
+  if (control !== undefined) instance('control', 'a TrainingControl', TrainingControl, control)
 
   const token = randomBytes(24).toString('base64url')
   const closing = new AbortController()
@@ -61,11 +61,13 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
     .use(guard(token, hostNames(host)))
     .use(bodyLimit({ maxSize: UPLOAD_BYTES, onError: (context) => failure(context, 413, 'Too large: at most 32 MB') }))
     .onError((error, context) => failure(context, error instanceof MactokError ? 422 : 500, error.message))
-    .get(`/${token}/`, async (context) => respond(context, 'index.html'))
-    .get(`/${token}/assets/:name`, async (context) => respond(context, context.req.param('name')))
+    .get(`/${token}/`, async (context) => sendFile(context, 'index.html'))
+    .get(`/${token}/assets/:name`, async (context) => sendFile(context, context.req.param('name')))
     .get(`/${token}/grids/:name`, (context) => sendGrid(context, run, context.req.param('name')))
-    .get(`/${token}/events`, (context) => events(context, run, control ? { control, device } : null, closing.signal))
-    .post(`/${token}/control/:action`, (context) => act(context, control))
+    .get(`/${token}/events`, (context) =>
+      sendEvents(context, run, control ? { control, device } : null, closing.signal)
+    )
+    .post(`/${token}/control/:action`, (context) => applyControl(context, control))
     .route(`/${token}/playground`, playground.routes)
 
   const server = serve({ fetch: app.fetch, hostname: host, port })
@@ -81,7 +83,7 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
     close: async () => {
       closing.abort()
       const closed = new Promise((done) => server.close(done))
-      // Open pages are told how it ended before their connections go.
+      // Open pages receive the final state before their connections are closed.
       await Promise.race([closed, sleep(interval)])
       if ('closeAllConnections' in server) server.closeAllConnections()
       await closed
@@ -93,12 +95,12 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
 export const failure = (context: Context, status: 400 | 404 | 409 | 413 | 422 | 500 | 503, message: string) =>
   context.json({ error: message }, status)
 
-async function respond(context: Context, name: string): Promise<Response> {
-  const file = await pageFile(name)
+async function sendFile(context: Context, name: string): Promise<Response> {
+  const file = await readPageFile(name)
   return file ? context.body(file.content, 200, { 'content-type': file.type }) : failure(context, 404, 'Not found')
 }
 
-/** Only what the run's list of grids has: no other path is ever opened. */
+/** Sends a grid by its name in the run's list; no other path is ever opened. */
 async function sendGrid(context: Context, run: string, wanted: string): Promise<Response> {
   const grid = (await listGrids(run)).find(({ name }) => name === wanted)
   if (!grid) return failure(context, 404, 'Not found')
@@ -107,30 +109,30 @@ async function sendGrid(context: Context, run: string, wanted: string): Promise<
   })
 }
 
-/** Sends `lines`, what is new in the metrics log, and `state`, whenever it is another. */
-function events(context: Context, run: string, own: OwnTraining | null, closing: AbortSignal): Response {
+/** Sends `lines`, what is new in the metrics log, and `state`, whenever it changes. */
+function sendEvents(context: Context, run: string, own: OwnTraining | null, closing: AbortSignal): Response {
   return streamSSE(context, async (stream) => {
     const tail = new MetricsTail(run)
     let shown = ''
     for (let first = true; !stream.aborted; first = false) {
-      const ends = closing.aborted
+      const isLast = closing.aborted
       const { reset, lines } = await tail.read()
       if (first || reset || lines.length > 0) {
         await stream.writeSSE({
           event: 'lines',
-          data: JSON.stringify({ reset: first || reset, lines: thinned(lines) })
+          data: JSON.stringify({ reset: first || reset, lines: thin(lines) })
         })
       }
-      const state = JSON.stringify(await runState(run, basename(resolve(run)), tail.last, own))
+      const state = JSON.stringify(await readRunState(run, basename(resolve(run)), tail.last, own))
       if (state !== shown) await stream.writeSSE({ event: 'state', data: state })
       shown = state
-      if (ends) return stream.writeSSE({ event: 'end', data: '' })
+      if (isLast) return stream.writeSSE({ event: 'end', data: '' })
       await sleep(interval, undefined, { signal: closing }).catch(() => {})
     }
   })
 }
 
-async function act(context: Context, control: TrainingControl | undefined): Promise<Response> {
+async function applyControl(context: Context, control: TrainingControl | undefined): Promise<Response> {
   if (!control || control.state === 'ended') return failure(context, 409, 'No training runs in this process')
   switch (context.req.param('action')) {
     case 'pause':

@@ -8,32 +8,32 @@ import { newestCheckpoint } from '../runs/checkpoint.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import type { TrainingControl, TrainingState } from '../training/control.js'
 
-/** What the page shows beside curves. */
+/** What the page shows besides curves. */
 export interface RunState {
   name: string
   kind: 'tokenizer' | 'generator' | null
   preset: string | null
-  /** `watching`: trained by another process, or by none. */
+  /** `watching`: trained by another process, or not at all. */
   state: TrainingState | 'watching' | 'done'
   /** Whether the buttons work. */
   controls: boolean
   step: number
   steps: number | null
-  /** Images or latents a second. */
+  /** Images or latents per second. */
   rate: number | null
   secondsLeft: number | null
-  /** Bytes that this process takes, of the GPU's where it computes on one; of a training in another process nothing is known. */
+  /** Bytes that this process uses, of the GPU's memory where it computes on one; null for a training in another process. */
   memory: { used: number; total: number; where: 'machine' | 'GPU' } | null
-  /** Step of the newest complete one. */
+  /** Step of the newest complete checkpoint. */
   checkpoint: number | null
   /** When the log last grew, milliseconds since 1970. */
   changed: number | null
   grids: GridFile[]
 }
 
-const numberIn = (line: MetricsRecord | undefined, ...names: string[]): number | null => {
-  const found = names.map((name) => line?.[name]).find((value) => typeof value === 'number')
-  return typeof found === 'number' ? found : null
+const findNumber = (line: MetricsRecord | undefined, ...names: string[]): number | null => {
+  const values = names.map((name) => line?.[name])
+  return values.find((value): value is number => typeof value === 'number') ?? null
 }
 
 /** The training in this process. */
@@ -42,8 +42,11 @@ export interface OwnTraining {
   device: string | undefined
 }
 
-/** @param last - the newest line of the metrics log */
-export async function runState(
+/**
+ * Reads the state of a run.
+ * @param last - the newest line of the metrics log
+ */
+export async function readRunState(
   run: string,
   name: string,
   last: MetricsRecord | undefined,
@@ -58,23 +61,33 @@ export async function runState(
   const saved = checkpoint?.state.step ?? null
   const step = Math.max(last?.step ?? 0, saved ?? 0)
   const { steps = null, batch = 0, preset = null } = record?.settled ?? {}
-  const rate = numberIn(last, 'imagesPerSecond', 'latentsPerSecond')
+  const rate = findNumber(last, 'imagesPerSecond', 'latentsPerSecond')
   const done = steps !== null && saved !== null && saved >= steps
   const state = own?.control.state ?? (done ? 'done' : 'watching')
-  const goes = state === 'running' || state === 'pausing' || state === 'paused'
-  const left = steps !== null && rate && (goes || state === 'watching') ? ((steps - step) * batch) / rate : null
-  const memory = own && (await memoryOf(own.device))
+  const isUnfinished = ['running', 'pausing', 'paused', 'watching'].includes(state)
+  const secondsLeft = steps !== null && rate && isUnfinished ? ((steps - step) * batch) / rate : null
+  const memory = own && (await readMemory(own.device))
   return {
-    ...{ name, kind: record?.kind ?? null, preset, state, controls: own !== null },
-    ...{ step, steps, rate, secondsLeft: left, memory },
-    ...{ checkpoint: saved, changed: log?.mtimeMs ?? null, grids }
+    name,
+    kind: record?.kind ?? null,
+    preset,
+    state,
+    controls: own !== null,
+    step,
+    steps,
+    rate,
+    secondsLeft,
+    memory,
+    checkpoint: saved,
+    changed: log?.mtimeMs ?? null,
+    grids
   }
 }
 
-/** Rounded to 10 MB, so that a state is not new at every look. */
+/** Rounds to 10 MB, so that not every poll gives a new state. */
 const rounded = (bytes: number) => Math.round(bytes / 1e7) * 1e7
 
-async function memoryOf(device: string | undefined): Promise<RunState['memory']> {
+async function readMemory(device: string | undefined): Promise<RunState['memory']> {
   const gpu = device?.startsWith('cuda') ? await native(addon().deviceMemory(device)) : null
   if (gpu) return { used: rounded(gpu.reserved), total: gpu.total, where: 'GPU' }
   return { used: rounded(process.memoryUsage.rss()), total: totalmem(), where: 'machine' }

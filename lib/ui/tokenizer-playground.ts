@@ -19,16 +19,18 @@ export const reconstructionRequest = z.strictObject({
 export type ReconstructionRequest = z.output<typeof reconstructionRequest>
 
 export interface Reconstruction {
-  /** PNG files as data URLs; the mask is shown in grey, the error from dark to bright. */
+  /** PNG files as data URLs; masked patches are grey, the error runs from dark to bright. */
   images: Record<'original' | 'masked' | 'reconstruction' | 'error', string>
+  /** dB */
   psnr: number
+  /** The number of masked patches, of `patches`. */
   hidden: number
   patches: number
-  /** Of the checkpoint that computed it. */
+  /** Step of the checkpoint. */
   step: number
 }
 
-/** What the newest checkpoint of a tokenizer run makes of an image. Loaded when it is first asked for. */
+/** Reconstructs images with the newest checkpoint of a tokenizer run, which is loaded at the first request. */
 export class TokenizerPlayground implements Disposable {
   readonly kind = 'tokenizer'
   readonly #newest: Newest<Tokenizer>
@@ -48,7 +50,7 @@ export class TokenizerPlayground implements Disposable {
     return { kind: 'tokenizer', semantic: (await locateWeights(teacher)) !== undefined, teacher }
   }
 
-  /** @throws {MactokError} ERR_FORMAT for what is no image, and before the first checkpoint */
+  /** @throws {MactokError} ERR_FORMAT for an upload that is no image, and before the first checkpoint */
   async reconstruct(upload: Buffer, { ratio, kind, seed }: ReconstructionRequest): Promise<Reconstruction> {
     const { model: tokenizer, step } = await this.#newest.get()
     const { imageSize: size, patchSize } = tokenizer.config

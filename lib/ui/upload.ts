@@ -3,13 +3,13 @@ import { decode, type Image } from '../data/decode.js'
 import { imageFormats } from '../data/formats.js'
 import { MactokError } from '../errors.js'
 
-/** Largest image that is taken, in bytes and in pixels. */
+/** The largest upload, in bytes and in pixels. */
 export const UPLOAD_BYTES = 32 * 2 ** 20
 export const UPLOAD_PIXELS = 64e6
 
 const ascii = (bytes: Buffer, from: number, to: number) => bytes.toString('latin1', from, to)
 
-/** Whether the first bytes are those of a format that is read: what else the decoder knows (SVG, PDF, …) never reaches it. */
+/** Whether the first bytes are those of a supported format; others that the decoder knows (SVG, PDF, …) never reach it. */
 function isImage(bytes: Buffer): boolean {
   return (
     bytes.readUIntBE(0, 3) === 0xffd8ff ||
@@ -22,8 +22,8 @@ function isImage(bytes: Buffer): boolean {
 }
 
 /**
- * An image that somebody sent, as evaluation sees it: decoded, centre-cropped to `size`.
- * @throws {MactokError} ERR_FORMAT for anything but an image of at most `UPLOAD_PIXELS` in one of the formats that are read
+ * Decodes an uploaded image and centre-crops it to `size`, as evaluation does.
+ * @throws {MactokError} ERR_FORMAT for anything but an image of at most `UPLOAD_PIXELS` in a supported format
  */
 export async function readUpload(bytes: Buffer, size: number): Promise<Image> {
   if (bytes.length < 12 || !isImage(bytes)) throw new MactokError('ERR_FORMAT', `Expected an image: ${imageFormats}`)

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { collapsed } from '../../lib/ablation/measures.js'
-import { chartOf, markdownTable } from '../../lib/ablation/report.js'
+import { isCollapsed } from '../../lib/ablation/measures.js'
+import { drawColumn, markdownTable } from '../../lib/ablation/report.js'
 import { runAblation } from '../../lib/ablation/run.js'
 import type { AblationConfigInput } from '../../lib/ablation/schema.js'
 import { type Arm, ablationTables, armsOf } from '../../lib/ablation/tables.js'
@@ -15,7 +15,7 @@ import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
 
 describe('tables', () => {
-  test('have rows of names of their own, which all are settings', () => {
+  test('have rows with unique names and valid settings', () => {
     for (const [table, arms] of Object.entries(ablationTables) as [string, readonly Arm[]][]) {
       expect(new Set(arms.map(({ name }) => name)).size).toBe(arms.length)
       for (const arm of arms) {
@@ -25,7 +25,7 @@ describe('tables', () => {
     }
   })
 
-  test('name what is unknown', () => {
+  test('name an unknown table or row', () => {
     expect(() => armsOf('component')).toThrow('Expected one of components, mask-ratio')
     expect(() => armsOf('components', ['plain', 'nothing'])).toThrow(
       "Expected some of plain, random, local, semantic, global for arms but received 'nothing'"
@@ -33,24 +33,27 @@ describe('tables', () => {
   })
 })
 
-test('collapse is both: dead units and the mean image', () => {
-  expect(collapsed({ activeUnits: 0.01, psnr: 10.2 }, 10)).toBe(true)
-  expect(collapsed({ activeUnits: 0.06, psnr: 10.2 }, 10)).toBe(false)
-  expect(collapsed({ activeUnits: 0.01, psnr: 10.4 }, 10)).toBe(false)
+test('collapse is dead units and the mean image, both', () => {
+  expect(isCollapsed({ activeUnits: 0.01, psnr: 10.2 }, 10)).toBe(true)
+  expect(isCollapsed({ activeUnits: 0.06, psnr: 10.2 }, 10)).toBe(false)
+  expect(isCollapsed({ activeUnits: 0.01, psnr: 10.4 }, 10)).toBe(false)
 })
 
 describe('results', () => {
   const run = (seed: number, psnr: number) => ({
-    ...{ seed, dir: '', values: { psnr, kl: 10, activeUnits: 0.5 } },
+    seed,
+    dir: '',
+    values: { psnr, kl: 10, activeUnits: 0.5 },
     metrics: [10, 20].map((step) => ({ step, evaluation: { psnr: psnr + step, kl: 1 } }))
   })
   const results = {
-    ...{ table: 'components', meanImage: 12.5 },
+    table: 'components',
+    meanImage: 12.5,
     config: { preset: 'tiny-32', steps: 20 } as Parameters<typeof markdownTable>[0]['config'],
     rows: armsOf('components').map((arm, i) => ({ arm, runs: i === 1 ? [run(0, 14), run(1, 16)] : [] }))
   }
 
-  test('become a table of means and deviations', () => {
+  test('are formatted as a table of means and deviations', () => {
     const lines = markdownTable(results).split('\n')
     expect(lines[2]).toBe('|  | KL (nats) | active units (%) | PSNR (dB) | collapsed | seeds | in the paper |')
     expect(lines[4]).toBe(
@@ -60,10 +63,10 @@ describe('results', () => {
     expect(lines.join('\n')).toContain('4 rows have no finished run yet.')
   })
 
-  test('become charts with the mean image as a rule', () => {
+  test('are drawn as charts with the mean image as a rule', () => {
     const column = { name: 'psnr', label: 'PSNR (dB)', show: String, unit: 'dB', scale: 1 }
-    expect(chartOf(results, column)).toContain('mean image')
-    expect(chartOf(results, { ...column, name: 'rfid' })).toBeNull()
+    expect(drawColumn(results, column)).toContain('mean image')
+    expect(drawColumn(results, { ...column, name: 'rfid' })).toBeNull()
   })
 })
 
@@ -84,15 +87,22 @@ describe('an ablation', () => {
     config = {
       settings: {
         tokenizer: { imageSize: 16, patchSize: 8, latentTokens: 4, latentChannels: 3, encoder: vit, decoder: vit },
-        ...{ batch: 4, precision: 'fp32', log: { every: 2 }, evaluation: { every: 4 }, checkpoint: { every: 2 } }
+        batch: 4,
+        precision: 'fp32',
+        log: { every: 2 },
+        evaluation: { every: 4 },
+        checkpoint: { every: 2 }
       },
-      ...{ data: photos, heldOut: photos, steps: 8, seeds: [0, 1] },
+      data: photos,
+      heldOut: photos,
+      steps: 8,
+      seeds: [0, 1],
       rows: { annealing: { loss: { weights: { kl: 0.01 } } } }
     }
   })
   const arms = ['plain', 'annealing', 'latent-masking']
 
-  test('runs, goes on bit for bit after an interruption, and writes table and plots', async () => {
+  test('runs, resumes bit-exactly, and writes table and plots', async () => {
     const [whole, parts] = [workplace.path('whole'), workplace.path('parts')]
     const outcome = await runAblation('collapse', config, { out: whole, arms, device })
     expect(outcome).toMatchObject({ interrupted: false, table: 'collapse' })
@@ -100,7 +110,10 @@ describe('an ablation', () => {
 
     const stop = new AbortController()
     const cut = await runAblation('collapse', config, {
-      ...{ out: parts, arms, device, signal: stop.signal },
+      out: parts,
+      arms,
+      device,
+      signal: stop.signal,
       onProgress: ({ arm, step }) => arm === 'annealing' && step?.step === 4 && stop.abort()
     })
     expect(cut).toMatchObject({ interrupted: true })
@@ -108,7 +121,9 @@ describe('an ablation', () => {
     const { mtimeMs } = statSync(finished)
     const progress: [string, number][] = []
     await runAblation('collapse', config, {
-      ...{ out: parts, arms, device },
+      out: parts,
+      arms,
+      device,
       onProgress: ({ arm, done, total }) => {
         expect(total).toBe(48)
         progress.push([arm, done])
@@ -136,7 +151,7 @@ describe('an ablation', () => {
     ])
   })
 
-  test('refuses a folder of other settings, and wrong ones', async () => {
+  test('refuses wrong settings, and a folder of others', async () => {
     const out = workplace.path('whole')
     await expect(runAblation('collapse', { ...config, steps: 9 }, { out, device })).rejects.toThrow(
       'ablation.steps is 8 there but 9 here'

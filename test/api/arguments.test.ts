@@ -72,7 +72,12 @@ describe('encodeImages', () => {
     ['a seed', encode({ seed: -1 }), RangeError, 'a non-negative integer for seed but received -1'],
     ['a shard size', encode({ shardSize: 0 }), RangeError, 'a positive integer for shardSize but received 0'],
     ['a batch', encode({ batch: '8' }), TypeError, "a positive integer for batch but received '8'"],
-    ['a precision', encode({ precision: 'fp8' }), RangeError, "fp32, tf32 or bf16 for precision but received 'fp8'"],
+    [
+      'a precision',
+      encode({ precision: 'fp8' }),
+      RangeError,
+      "one of fp32, tf32, bf16 for precision but received 'fp8'"
+    ],
     [
       'preprocessing',
       encode({ preprocess: 'slow' }),
@@ -91,7 +96,7 @@ describe('decodeShards', () => {
     ['no shards', () => decodeShards(tokenizer, wrong(7), 'out'), TypeError, 'a path for shardFolder but received 7'],
     ['no folder', () => decodeShards(tokenizer, 'shards', ''), TypeError, 'a path for folder'],
     ['a batch', decode({ batch: 0 }), RangeError, 'a positive integer for batch but received 0'],
-    ['a precision', decode({ precision: 16 }), RangeError, 'fp32, tf32 or bf16 for precision but received 16'],
+    ['a precision', decode({ precision: 16 }), RangeError, 'one of fp32, tf32, bf16 for precision but received 16'],
     ['force', decode({ force: 'yes' }), TypeError, "a boolean for force but received 'yes'"],
     ['a listener', decode({ onProgress: {} }), TypeError, 'a function for onProgress'],
     ['a signal', decode({ signal: true }), TypeError, 'an AbortSignal for signal but received true']
@@ -106,9 +111,9 @@ describe('reconstruct', () => {
     ['no file', () => reconstruct(tokenizer, 'photos', wrong(undefined)), TypeError, 'a path for file'],
     ['a teacher', make({ teacher: 'dinov2-small' }), TypeError, "a Teacher for teacher but received 'dinov2-small'"],
     ['a count', make({ count: 0.5 }), RangeError, 'a positive integer for count but received 0.5'],
-    ['a ratio', make({ ratio: 1.5 }), RangeError, 'a number from 0 to 1 for ratio but received 1.5'],
+    ['a ratio', make({ ratio: 1.5 }), RangeError, 'at most 1 for ratio but received 1.5'],
     ['a seed', make({ seed: -1 }), RangeError, 'a non-negative integer for seed but received -1'],
-    ['a precision', make({ precision: '' }), RangeError, 'fp32, tf32 or bf16 for precision'],
+    ['a precision', make({ precision: '' }), RangeError, 'one of fp32, tf32, bf16 for precision'],
     ['a zoom', make({ zoom: 0 }), RangeError, 'a positive integer for zoom but received 0']
   ])
 })
@@ -165,8 +170,8 @@ describe('Teacher', () => {
 describe('tensors', () => {
   const one = () => tensor(Float32Array.of(1, 2))
   refuses([
-    ['what is no tensor', () => concatenate(wrong([1])), TypeError, 'for tensors but received'],
-    ['a body that is none', () => scope(wrong(7)), TypeError, 'a function for body but received 7'],
+    ['a value that is not a tensor', () => concatenate(wrong([1])), TypeError, 'for tensors but received'],
+    ['a body that is not a function', () => scope(wrong(7)), TypeError, 'a function for body but received 7'],
     ['a device', () => one().to({ device: wrong(7) }), TypeError, 'for device but received 7'],
     ['an unknown device', () => one().to({ device: 'tpu' }), TypeError, 'for device but received tpu'],
     ['a dtype', () => one().to({ dtype: wrong('float8') }), TypeError, "for dtype but received 'float8'"],

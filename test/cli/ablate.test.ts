@@ -35,7 +35,7 @@ settings:
 describe('mactok ablate', () => {
   const collapse = ['ablate', '--table', 'collapse', '--threads', '1']
 
-  test('trains the rows, writes table and plots, and has nothing to do a second time; probe reads its runs', async () => {
+  test('trains the rows, writes table and plots, and skips finished runs; probe reads its runs', async () => {
     const out = workplace.path('out')
     const args = [...collapse, '--config', config, '--out', out, '--arms', 'plain,latent-masking']
     const first = await mactok(args)
@@ -65,7 +65,7 @@ describe('mactok ablate', () => {
     expect(stdout).toContain('ratio-0.7  M = 0.7 (the best)\n')
   })
 
-  test('is interrupted in good order', async () => {
+  test('exits 130 on SIGINT', async () => {
     const out = workplace.path('cut')
     const args = [...collapse, '--config', config, '--steps', '4000', '--out', out]
     let asked = false
@@ -75,18 +75,18 @@ describe('mactok ablate', () => {
       }
     })
     expect(code).toBe(130)
-    expect(stderr).toContain('Stopped; the same command goes on')
+    expect(stderr).toContain('Interrupted; run the same command again to resume')
   })
 
-  test('refuses wrong use with code 2', async () => {
+  test('refuses wrong usage with code 2', async () => {
     const wrong: [string[], string][] = [
       [['ablate', '--table', 'colapse'], "'colapse' is invalid"],
       [collapse, 'Expected --out <folder>'],
-      [[...collapse, '--out', 'x'], 'Expected string for data'],
+      [[...collapse, '--out', 'x'], 'Expected a string for data'],
       [[...collapse, '--out', 'x', '--config', config, '--arms', 'plane'], 'for arms but received'],
-      [[...collapse, '--out', 'x', '--seeds', 'one'], 'Expected integers from 0 on'],
+      [[...collapse, '--out', 'x', '--seeds', 'one'], 'Expected a number'],
       [['probe', '--data', photos], 'Expected either a tokenizer, or --teacher'],
-      [['probe', 'run', '--data', photos, '--features', 'median'], "'median' is invalid"]
+      [['probe', 'run', '--data', photos, '--features', 'median'], 'Expected one of mean, flatten, cls, patches']
     ]
     for (const [args, message] of wrong) {
       const { code, stderr } = await mactok(args)

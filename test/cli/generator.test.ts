@@ -12,7 +12,11 @@ const place = new Workplace()
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const settings = {
   generator: { width: 16, depth: 1, heads: 2 },
-  ...{ batch: 8, steps: 24, precision: 'fp32', log: { every: 1 }, checkpoint: { every: 12 } },
+  batch: 8,
+  steps: 24,
+  precision: 'fp32',
+  log: { every: 1 },
+  checkpoint: { every: 12 },
   grid: { every: 12, images: 6, steps: 2 }
 }
 
@@ -107,24 +111,24 @@ describe('train generator', () => {
     ['an unknown flag', () => ['--latents', 'x', '--out', 'y', '--grid.evry', '3'], 'Did you mean --grid.every?', 2],
     [
       'a value outside its range',
-      () => ['--latents', 'x', '--out', 'y', '--labelDropout', '2'],
-      'Expected at most 1 for labelDropout but received 2',
+      () => ['--latents', 'x', '--out', 'y', '--label-dropout', '2'],
+      'Expected at most 1 for --label-dropout but received 2',
       2
     ],
     [
-      'a width that its heads do not divide',
+      'a width that the heads do not divide',
       () => ['--latents', 'x', '--out', 'y', '--generator.heads', '7'],
       'generator.heads: expected a divisor of width',
       2
     ],
     [
-      'a run that is there already',
+      'an existing run',
       () => ['--latents', place.path('shards'), '--out', place.path('run')],
       'it has one at step 24',
       2
     ],
     [
-      'other settings than those of the run that it resumes',
+      'settings other than those of the resumed run',
       () => ['--out', place.path('run'), '--resume', '--seed', '7'],
       'seed is 0 there but 7 here',
       2
@@ -137,10 +141,16 @@ describe('train generator', () => {
     ],
     ['no shards', () => ['--latents', place.path('tokenizer'), '--out', place.path('x')], 'is not a latent shard', 1],
     [
-      'another tokenizer than that of the latents',
+      'a tokenizer other than that of the latents',
       () => [
-        ...['--latents', place.path('shards'), '--tokenizer', place.path('other'), '--out', place.path('x')],
-        ...['--grid.every', '5']
+        '--latents',
+        place.path('shards'),
+        '--tokenizer',
+        place.path('other'),
+        '--out',
+        place.path('x'),
+        '--grid.every',
+        '5'
       ],
       'The generator was trained on the latents of another tokenizer',
       1
@@ -180,7 +190,7 @@ describe('sample', () => {
     expect(readFileSync(npz).subarray(0, 2).toString()).toBe('PK')
   })
 
-  test('draws noise and class of a sample from the seed and its number alone', async () => {
+  test('draws noise and class of a sample from the seed and its index alone', async () => {
     const draw = async (name: string, ...args: string[]) => {
       const { stdout } = await sample(
         '--json',
@@ -200,7 +210,7 @@ describe('sample', () => {
     expect(all).toMatchObject({ interrupted: false, files: expect.arrayContaining(['000000.png', '000006.png']) })
     expect(all.labels).toEqual({ 0: expect.any(Number), 1: expect.any(Number) })
     const parts = await draw('parts', '--count', '7', '--batch', '3')
-    const late = await draw('late', '--count', '3', '--first', '4')
+    const late = await draw('late', '--count', '3', '--first-index', '4')
     const again = await draw('again', '--count', '7')
     const other = await draw('other-seed', '--count', '7', '--seed', '4')
     expect(again.images).toEqual(all.images)
@@ -215,13 +225,18 @@ describe('sample', () => {
   })
 
   test.each<[string, () => string[], string, number]>([
-    ['no place to write to', () => [], 'Expected --out <folder>, --grid <file> or --npz <file>', 2],
+    ['no output', () => [], 'Expected --out <folder>, --grid <file> or --npz <file>', 2],
     ['an unknown class', () => ['--classes', 'rigt', '--grid', 'x.png'], 'did you mean right?', 2],
-    ['a label that is none', () => ['--classes', '2', '--grid', 'x.png'], 'labels from 0 to 1 for classes', 2],
-    ['no number of samples', () => ['--count', '0', '--grid', 'x.png'], 'Expected a positive integer.', 2],
+    ['a label out of range', () => ['--classes', '2', '--grid', 'x.png'], 'labels from 0 to 1 for classes', 2],
+    [
+      'a count of 0',
+      () => ['--count', '0', '--grid', 'x.png'],
+      'Expected a positive integer for --count but received 0',
+      2
+    ],
     ['an unknown sampler', () => ['--sampler', 'heum', '--grid', 'x.png'], 'Expected one of euler, heun', 2],
     [
-      'an interval of guidance that ends before it begins',
+      'a guidance interval that ends before it begins',
       () => ['--guidance.low', '0.9', '--guidance.high', '0.1', '--grid', 'x.png'],
       'for guidance.low',
       2
@@ -233,7 +248,7 @@ describe('sample', () => {
       1
     ],
     [
-      'a weaker generator that is none',
+      'a folder without a weaker generator',
       () => ['--weak', place.path('tokenizer'), '--grid', place.path('x.png')],
       'is not the configuration of a mactok generator',
       1
@@ -245,7 +260,7 @@ describe('sample', () => {
     expect(existsSync(place.path('x.png'))).toBe(false)
   })
 
-  test('decodes with another tokenizer when told to', async () => {
+  test('decodes with another tokenizer if forced to', async () => {
     const { code, stdout } = await sample(
       '--tokenizer',
       place.path('other'),

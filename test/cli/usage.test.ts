@@ -10,7 +10,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-test('the compiled command is a program', () => accessSync(main, constants.X_OK))
+test('the compiled command is executable', () => accessSync(main, constants.X_OK))
 
 describe('--help', () => {
   test('names every command and loads neither LibTorch nor sharp', async () => {
@@ -53,7 +53,7 @@ describe('--help', () => {
     const { stdout } = await mactok(['train', 'tokenizer', '--help'])
     for (const name of [
       'masking.max <number>',
-      'loss.klAnneal.kind <none|linear|cyclical>',
+      'loss.kl-anneal.kind <none|linear|cyclical>',
       'optimizer.lr <number|none>',
       'align.local <true|false>'
     ]) {
@@ -61,7 +61,7 @@ describe('--help', () => {
     }
   })
 
-  test('takes none for a setting that may be nothing', async () => {
+  test('accepts none for a nullable setting', async () => {
     const args = ['train', 'tokenizer', 'tiny-32', '--out', join(folder, 'none'), '--data', join(folder, 'nowhere')]
     // It is the folder that is refused, not the settings.
     const { code, stderr } = await mactok([...args, '--optimizer.lr', 'none', '--grid.every', 'none'])
@@ -87,9 +87,9 @@ describe('wrong usage ends with code 2', () => {
     [
       'a number outside its range',
       [...train, '--masking.max', '1.5'],
-      'Expected at most 1 for masking.max but received 1.5'
+      'Expected at most 1 for --masking.max but received 1.5'
     ],
-    ['a choice that is none', [...train, '--masking.target', 'pixels'], 'Expected one of image, latent, none.'],
+    ['an unknown choice', [...train, '--masking.target', 'pixels'], 'Expected one of image, latent, none.'],
     ['an unknown preset', ['train', 'tokenizer', 'tiny-33', '--data', 'x', '--out', 'y'], 'did you mean tiny-32?'],
     ['no data', ['train', 'tokenizer', 'tiny-32', '--out', 'y'], 'Expected --data <path>'],
     [
@@ -99,8 +99,12 @@ describe('wrong usage ends with code 2', () => {
     ],
     ['an unknown device', [...train, '--device', 'gpu'], "for device but received 'gpu'"],
     ['a missing argument', ['inspect'], "missing required argument 'path'"],
-    ['a name that is none', ['weights', 'pull', 'a/b/c'], 'a repository such as facebook/dinov2-small'],
-    ['a ratio above 1', ['reconstruct', 'x', '--data', 'y', '--ratio', '2'], 'Expected a number from 0 to 1.']
+    ['a malformed name', ['weights', 'pull', 'a/b/c'], 'a repository such as facebook/dinov2-small'],
+    [
+      'a ratio above 1',
+      ['reconstruct', 'x', '--data', 'y', '--ratio', '2'],
+      'Expected at most 1 for --ratio but received 2'
+    ]
   ])('%s', async (_, args, message) => {
     const { code, stderr } = await mactok(args)
     expect(stderr).toContain(message)
@@ -109,8 +113,8 @@ describe('wrong usage ends with code 2', () => {
 
   test.each<[string, string, string]>([
     ['an unknown setting', 'masking: { maxx: 0.5 }', 'Unknown setting masking.maxx; did you mean max?'],
-    ['no settings', '- a\n- b', 'to hold settings by name'],
-    ['no YAML', 'a: [', 'Cannot read']
+    ['a list instead of settings', '- a\n- b', 'to hold settings by name'],
+    ['invalid YAML', 'a: [', 'Cannot read']
   ])('a file with %s', async (_, text, message) => {
     const file = join(folder, 'config.yaml')
     writeFileSync(file, text)
@@ -120,20 +124,16 @@ describe('wrong usage ends with code 2', () => {
   })
 })
 
-describe('what fails ends with code 1', () => {
+describe('failures end with code 1', () => {
   const missing = () => join(folder, 'missing')
   test.each<[string, () => string[], string]>([
     [
-      'images that are not there',
+      'missing images',
       () => ['train', 'tokenizer', 'tiny-32', '--data', missing(), '--out', join(folder, 'run')],
       'neither a folder nor a tar'
     ],
-    [
-      'a tokenizer that is not there',
-      () => ['encode', missing(), '--data', missing(), '--out', missing()],
-      'holds no tokenizer'
-    ],
-    ['something else to inspect', () => ['inspect', missing()], 'There is nothing at']
+    ['a missing tokenizer', () => ['encode', missing(), '--data', missing(), '--out', missing()], 'holds no tokenizer'],
+    ['a missing path to inspect', () => ['inspect', missing()], 'There is nothing at']
   ])('%s', async (_, args, message) => {
     const { code, stderr } = await mactok(args())
     expect(stderr).toContain(message)
@@ -147,7 +147,7 @@ describe('what fails ends with code 1', () => {
   })
 })
 
-test('doctor names LibTorch, its place, the CPU and CUDA or why not', async () => {
+test('doctor reports LibTorch and its origin, the CPU, and CUDA or why it is missing', async () => {
   const { code, stdout } = await mactok(['doctor', '--json'])
   expect(code).toBe(0)
   const report = JSON.parse(stdout)
@@ -155,4 +155,64 @@ test('doctor names LibTorch, its place, the CPU and CUDA or why not', async () =
   expect(report.threads).toMatch(/^\d+$/)
   expect(report.cuda).toMatch(/^(no: .+|\d+ devices?: cuda:0.*)$/)
   expect((await mactok(['doctor'])).stdout).toContain(`libtorch  ${report.libtorch}`)
+})
+
+describe('flags', () => {
+  const photos = () => ['--data', join(folder, 'nowhere'), '--out', join(folder, 'flags')]
+  const train = (...args: string[]) => mactok(['train', 'tokenizer', 'tiny-32', ...photos(), ...args])
+
+  test.each([
+    ['in kebab-case', '--optimizer.weight-decay'],
+    ['in camelCase, as the keys of a file', '--optimizer.weightDecay']
+  ])('are understood %s', async (_, flag) => {
+    // The value reaches the setting, whose error names the flag in kebab-case.
+    expect((await train(flag, '-1')).stderr).toContain('Expected at least 0 for --optimizer.weight-decay')
+    expect((await train(`${flag}=-1`)).stderr).toContain('Expected at least 0 for --optimizer.weight-decay')
+    // It is the folder that is refused, not the flag.
+    expect(await train(flag, '0.1')).toMatchObject({ code: 1, stderr: expect.stringContaining('There is neither') })
+  })
+
+  test.each(['--micro-batchs', '--microBatchs'])('%s suggests the kebab-case flag', async (flag) => {
+    const { code, stderr } = await train(flag, '2')
+    expect(stderr).toContain("unknown option '--micro-batchs'\n(Did you mean --micro-batch?)")
+    expect(code).toBe(2)
+  })
+
+  test('leave values and what follows -- as they are', async () => {
+    const { stderr } = await mactok(['inspect', '--', '--someThing'])
+    expect(stderr).toContain('There is nothing at --someThing')
+  })
+
+  test('show their defaults, where no preset decides them', async () => {
+    const { stdout } = await mactok(['encode', '--help'])
+    expect(stdout).toMatch(/--batch <number> +images per pass \(default: 64\)/)
+    expect(stdout).toMatch(/--shard-size <number> +images per shard \(default: 10000\)/)
+    expect(stdout).not.toContain('--no-moments')
+    expect((await mactok(['train', 'tokenizer', '--help'])).stdout).not.toMatch(/--micro-batch.*default/)
+  })
+})
+
+describe('--config of commands that do not train', () => {
+  const commands: [string, string[], string][] = [
+    ['encode', ['encode', 'x', '--data', 'y', '--out', 'z'], 'shardSze: 5'],
+    ['decode', ['decode', 'x', '--latents', 'y', '--out', 'z'], 'btch: 5'],
+    ['reconstruct', ['reconstruct', 'x', '--data', 'y'], 'zom: 2'],
+    ['probe', ['probe', 'x', '--data', 'y'], 'fld: 5'],
+    ['evaluate statistics', ['evaluate', 'statistics', 'x', '--out', 'z.npz'], 'sise: 8'],
+    ['evaluate generation', ['evaluate', 'generation', 'x', '--reference', 'y'], 'guidance: { scal: 2 }'],
+    ['ablate', ['ablate', '--table', 'collapse', '--out', 'z', '--data', 'y', '--held-out', 'y'], 'decoderStep: 5']
+  ]
+  test.each(commands)('%s has it', async (_, args) => {
+    expect((await mactok([...args, '--help'])).stdout).toContain('--config <file>')
+    const { code, stderr } = await mactok([...args, '--config', join(folder, 'nothing.yaml')])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('Cannot read')])
+  })
+
+  test.each(commands.slice(-3))('%s refuses an unknown key with a suggestion', async (_, args, text) => {
+    const file = join(folder, 'unknown.yaml')
+    writeFileSync(file, text)
+    const { code, stderr } = await mactok([...args, '--config', file])
+    expect(stderr).toMatch(/Unknown setting .*; did you mean /)
+    expect(code).toBe(2)
+  })
 })

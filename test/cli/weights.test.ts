@@ -13,22 +13,12 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const source = (name: string) => path.join(GOLDEN, 'torch', name)
 
-test('weights import, inspect and export in a row', async () => {
+test('weights are imported, inspected and exported', async () => {
   const out = path.join(folder, 'repa')
-  const imported = await mactok([
-    'weights',
-    'import',
-    source('repa.pt'),
-    '--out',
-    out,
-    '--heads',
-    '2',
-    '--keep',
-    'true'
-  ])
+  const imported = await mactok(['weights', 'import', source('repa.pt'), '--out', out, '--heads', '2', '--keep'])
   expect(imported).toMatchObject({ code: 0, stderr: '' })
   expect(imported.stdout).toContain(`${out}: generator, from repa (ema)`)
-  expect(imported.stdout).toContain('left over: projectors.0.0.weight')
+  expect(imported.stdout).toContain('ignored: projectors.0.0.weight')
   expect(imported.stdout).toContain('its time runs from data to noise')
 
   const file = path.join(folder, 'repa.safetensors')
@@ -43,7 +33,7 @@ test('weights import, inspect and export in a row', async () => {
   expect(listed.stdout).toMatch(/ema\.pos_embed +F32 \[1, 4, 8\]/)
 })
 
-test('recommended sampling is told as flags', async () => {
+test('weights import prints recommended sampling as flags', async () => {
   const out = path.join(folder, 'dit')
   const { stdout } = await mactok(['weights', 'import', source('lightningdit.pt'), '--out', out, '--heads', '2'])
   expect(stdout).toContain(

@@ -12,8 +12,13 @@ import { device } from '../support/native.js'
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const config = {
   tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-  ...{ batch: 4, steps: 40, precision: 'fp32', masking: { semantic: 0 }, align: { local: false, global: false } },
-  ...{ log: { every: 1 }, checkpoint: { every: 20 } }
+  batch: 4,
+  steps: 40,
+  precision: 'fp32',
+  masking: { semantic: 0 },
+  align: { local: false, global: false },
+  log: { every: 1 },
+  checkpoint: { every: 20 }
 }
 
 let folder: string
@@ -58,14 +63,14 @@ const train = (run: string, ...args: string[]) =>
 
 describe('train tokenizer', () => {
   test('reports its progress in plain lines where there is no terminal', async () => {
-    const { stdout, stderr } = await train('lines', '--steps', '2', '--data.heldOut', '2', '--evaluation.every', '2')
+    const { stdout, stderr } = await train('lines', '--steps', '2', '--data.held-out', '2', '--evaluation.every', '2')
     expect(stderr).toMatch(/lines: steps 0 to 2 on .+ \(fp32\), 6 images, 2 held out\n/)
     expect(stderr).toMatch(/\n2\/2 {2}loss .+ \(reconstruction .+, kl .+\) .+ dB {2}.+ images\/s {2}0m00s left\n/)
     expect(stderr).toMatch(/\nstep 2: .+ dB on 2 held-out images\n/)
     expect(stdout).toBe(`${at('lines')}: step 2 of 2\n`)
   })
 
-  test('writes JSON events, flags overriding the file', async () => {
+  test('writes JSON events; flags override the file', async () => {
     const { stdout, stderr, code } = await train(
       'json',
       '--json',
@@ -127,7 +132,7 @@ describe('encode, decode, reconstruct, inspect', () => {
   const encode = (out: string, ...args: string[]) =>
     mactok(['encode', at('run'), '--data', at('photos'), '--out', at(out), '--device', device, ...args])
 
-  test('encode writes shards, the same ones every time', async () => {
+  test('encode writes the same shards every time', async () => {
     const { code, stdout } = await encode('latents', '--shard-size', '3')
     expect([code, stdout]).toEqual([0, `${at('latents')}: 8 images in 3 shards\n`])
     const shards = [0, 1, 2].map((i) => `latents_rank00_shard00${i}.safetensors`)
@@ -142,7 +147,7 @@ describe('encode, decode, reconstruct, inspect', () => {
       expect(readFileSync(at('latents', shard)).equals(readFileSync(at('again', shard)))).toBe(true)
   })
 
-  test('encode goes on where shards are missing, and refuses other settings', async () => {
+  test('encode resumes at missing shards, and refuses other settings', async () => {
     await encode('partial', '--shard-size', '3')
     const shard = at('partial', 'latents_rank00_shard001.safetensors')
     const before = readFileSync(shard)
@@ -154,7 +159,7 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect(code).toBe(1)
   })
 
-  test('encode stores what it is asked for', async () => {
+  test('encode stores moments, types and mirrored images as requested', async () => {
     await encode('both', '--flip')
     expect(JSON.parse((await mactok(['inspect', at('both'), '--json'])).stdout)).toMatchObject({ flips: true })
     await encode('moments', '--moments', '--no-flip', '--dtype', 'bfloat16')
@@ -170,19 +175,31 @@ describe('encode, decode, reconstruct, inspect', () => {
     })
   })
 
+  test('encode reads settings from a file, overridden by flags, and refuses unknown ones', async () => {
+    writeFileSync(at('encode.yaml'), stringify({ shardSize: 4, flip: false, dtype: 'float16' }))
+    const { code, stdout } = await encode('filed', '--config', at('encode.yaml'), '--flip', '--dtype', 'bfloat16')
+    expect([code, stdout]).toEqual([0, `${at('filed')}: 8 images in 2 shards\n`])
+    const inspected = JSON.parse((await mactok(['inspect', at('filed'), '--json'])).stdout)
+    expect(inspected).toMatchObject({ flips: true, dtype: 'bfloat16' })
+    writeFileSync(at('wrong.yaml'), stringify({ shardSze: 4 }))
+    const wrong = await encode('wrong', '--config', at('wrong.yaml'))
+    expect(wrong.stderr).toContain('Unknown setting shardSze; did you mean shardSize?')
+    expect([wrong.code, existsSync(at('wrong'))]).toEqual([2, false])
+  })
+
   test('samples of the posterior depend on the seed', async () => {
     for (const seed of ['1', '2']) await encode(`sample-${seed}`, '--sample', '--seed', seed)
     const shard = (name: string) => readFileSync(at(name, 'latents_rank00_shard000.safetensors'))
     expect(shard('sample-1').equals(shard('sample-2'))).toBe(false)
   })
 
-  test('broken images are left out by name, or stop it', async () => {
+  test('encode skips and reports unreadable images, or stops with --strict', async () => {
     cpSync(at('photos'), at('broken'), { recursive: true })
     writeFileSync(at('broken', 'cats', '1.png'), 'no image')
     const args = ['encode', at('run'), '--data', at('broken'), '--device', device, '--out']
     const lenient = await mactok([...args, at('lenient')])
-    expect(lenient.stderr).toContain('left out cats/1.png: damaged, or not an image')
-    expect(lenient.stdout).toBe(`${at('lenient')}: 7 images in 1 shard, 1 broken ones left out\n`)
+    expect(lenient.stderr).toContain('skipped cats/1.png: damaged, or not an image')
+    expect(lenient.stdout).toBe(`${at('lenient')}: 7 images in 1 shard, 1 unreadable skipped\n`)
     const manifest = JSON.parse(readFileSync(at('lenient', 'manifest.json'), 'utf8'))
     expect(manifest.shards[0].skipped).toEqual([{ name: 'cats/1.png', reason: 'damaged, or not an image' }])
     const strict = await mactok([...args, at('strict'), '--strict'])
@@ -216,11 +233,21 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect((await mactok([...args, '--force', '--end', '2'])).stdout).toBe(`${at('forced')}: 2 images\n`)
   })
 
-  test('decode refuses a range that is none', async () => {
+  test('decode refuses an empty range', async () => {
     await encode('ranged', '--batch', '3')
     const { code, stderr } = await mactok([
-      ...['decode', at('run'), '--latents', at('ranged'), '--out', at('none'), '--device', device],
-      ...['--start', '5', '--end', '3']
+      'decode',
+      at('run'),
+      '--latents',
+      at('ranged'),
+      '--out',
+      at('none'),
+      '--device',
+      device,
+      '--start',
+      '5',
+      '--end',
+      '3'
     ])
     expect(stderr).toContain('Expected a range within the 8 images for start and end')
     expect(code).toBe(2)
@@ -238,7 +265,7 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect(readFileSync(at('grid.png')).subarray(1, 4).toString()).toBe('PNG')
   })
 
-  test('inspect tells a run and weights apart', async () => {
+  test('inspect describes runs and weights', async () => {
     const run = await mactok(['inspect', at('run'), '--json'])
     expect(JSON.parse(run.stdout)).toMatchObject({ kind: 'run', checkpoint: { step: 40 }, lastMetrics: { step: 40 } })
     expect((await mactok(['inspect', at('run')])).stdout).toContain('16 px to 4 tokens of 4 channels')
@@ -248,7 +275,7 @@ describe('encode, decode, reconstruct, inspect', () => {
   })
 })
 
-test('weights pull fetches, and says what is missing', async () => {
+test('weights pull downloads files, and reports missing ones', async () => {
   const server = createServer((request, response) => {
     const known = request.url === '/some/model/resolve/main/model.safetensors'
     response.writeHead(known ? 200 : 404, known ? { 'content-length': 4 } : {})

@@ -93,19 +93,24 @@ describeWith(weights, 'the metrics of generated images', () => {
     expect(a.notices[0]).toContain('has statistics alone')
   })
 
-  test('go on after an interruption as if there had been none', async () => {
+  test('resume after an interruption with the same result', async () => {
     const file = place.path('partial.npz')
     const stream = () => openImages(generated)
     const controller = new AbortController()
     const stopping = gather(inception, await stream(), {
-      ...{ batch: 2, partial: { file, key: 'k' }, features: true, signal: controller.signal },
+      batch: 2,
+      partial: { file, key: 'k' },
+      features: true,
+      signal: controller.signal,
       onProgress: (done) => done === 4 && controller.abort()
     })
     await expect(stopping).rejects.toMatchObject({ code: 'ERR_ABORTED' })
     expect(existsSync(file)).toBe(true)
     const seen: number[] = []
     using again = await gather(inception, await stream(), {
-      ...{ batch: 2, partial: { file, key: 'k' }, features: true },
+      batch: 2,
+      partial: { file, key: 'k' },
+      features: true,
       onProgress: (done) => seen.push(done)
     })
     expect(seen).toEqual([4, 6])
@@ -116,7 +121,7 @@ describeWith(weights, 'the metrics of generated images', () => {
     expect(same(await (await again.features())?.data(), await (await whole.features())?.data())).toBe(true)
   })
 
-  test('are printed by the command, which tells wrong usage apart', async () => {
+  test('are printed by the command, which refuses wrong usage with code 2', async () => {
     const env = { MACTOK_WEIGHTS: WEIGHTS }
     const args = ['evaluate', 'generation', generated, '--reference', real, '--metrics', 'fid', '--device', device]
     const { code, stdout } = await mactok([...args, '--json'], { env })
@@ -128,7 +133,7 @@ describeWith(weights, 'the metrics of generated images', () => {
     expect([sweep.code, sweep.stderr]).toEqual([2, expect.stringContaining('--tokenizer <folder>')])
   })
 
-  test("of a generator's samples, and the best guidance, which goes on where it was", async () => {
+  test("of a generator's samples, and the best guidance; a sweep resumes", async () => {
     using generator = await Generator.create(
       { width: 16, depth: 1, heads: 2, latentShape: [32, 16], classes: 3 },
       { device }
@@ -160,7 +165,7 @@ describeWith(weights, 'the metrics of generated images', () => {
   })
 })
 
-test('missing Inception weights: where they are to be had', async () => {
+test('missing Inception weights: the error says where to get them', async () => {
   const env = withoutWeights(place)
   const { code, stderr } = await mactok(['evaluate', 'statistics', place.path('none'), '--out', 'x.npz'], { env })
   expect(code).toBe(1)

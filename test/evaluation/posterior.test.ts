@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { PosteriorStatistics } from '../../lib/evaluation/posterior.js'
 
-test('active units and KL by channel are those of all images, whatever the batches', () => {
+test('active units and KL per channel do not depend on the batches', () => {
   // Two images, two tokens of two channels. Means of the second channel do not vary.
   const means = [new Float32Array([1, 0.5, 0, 0.5]), new Float32Array([2, 0.5, 0.1, 0.5])]
   const logvar = new Float32Array([0, 0, Math.log(2), 0])
@@ -21,6 +21,6 @@ test('active units and KL by channel are those of all images, whatever the batch
   expect(kl).toBeCloseTo(first + 0.25, 6)
 })
 
-test('nothing is said of no posterior', () => {
+test('without a posterior the summary is empty', () => {
   expect(new PosteriorStatistics(2, 2).result()).toEqual({})
 })

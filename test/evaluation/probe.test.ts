@@ -20,7 +20,7 @@ function samples(start: number, n: number): LabelledFeatures {
 }
 
 describe('a fitted probe', () => {
-  test('is scikit-learn’s logistic regression', async () => {
+  test("agrees with scikit-learn's logistic regression", async () => {
     // scikit-learn 1.9.1: StandardScaler, LogisticRegression(C=1/(0.01 * 60), tol=1e-12, max_iter=100000), on these samples.
     const weight = [
       [0.81220784, -0.22871844, -0.05544465, -0.09035645],
@@ -35,7 +35,7 @@ describe('a fitted probe', () => {
     expect(fitted.validationAccuracy).toBeCloseTo(19 / 40, 10)
   })
 
-  test('is the same again, to the bit, and does not mind constant features or scale', async () => {
+  test('is deterministic to the bit, and ignores constant features and scale', async () => {
     const training = samples(0, 60)
     const [first, second] = [await fitProbe(training, training), await fitProbe(training, training)]
     expect(second).toEqual(first)
@@ -50,7 +50,7 @@ describe('a fitted probe', () => {
     expect(scaled.trainingAccuracy).toBe(first.trainingAccuracy)
   })
 
-  test('refuses what has no classes or does not fit', async () => {
+  test('refuses images without classes and features of other lengths', async () => {
     const training = samples(0, 6)
     const one = { features: training.features, labels: new Int32Array(6) }
     await expect(fitProbe(one, one)).rejects.toThrow('Expected two or more classes for labels but received 1')
@@ -60,11 +60,11 @@ describe('a fitted probe', () => {
     await expect(fitProbe(training, { ...training, features: new Float32Array(6) })).rejects.toThrow(
       'Expected 4 for each image for validation features but received 1'
     )
-    await expect(fitProbe(training, training, { l2: -1 })).rejects.toThrow('Expected a number from 0 on for l2')
+    await expect(fitProbe(training, training, { l2: -1 })).rejects.toThrow('Expected at least 0 for l2')
   })
 })
 
-test('latents are averaged over their tokens, or taken as they are', () => {
+test('latents are averaged over their tokens, or flattened', () => {
   const shape = { latentTokens: 2, latentChannels: 3 }
   const latents = Float32Array.from({ length: 12 }, (_, i) => i)
   const [mean, flatten] = [new ProbeFeatures('mean', shape), new ProbeFeatures('flatten', shape)]
@@ -93,12 +93,17 @@ describe('probing a tokenizer', () => {
   const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
   const config = { imageSize: 16, patchSize: 8, latentTokens: 4, latentChannels: 3, encoder: vit, decoder: vit }
 
-  test('tells dark images from bright ones', async () => {
+  test('separates dark images from bright ones', async () => {
     using tokenizer = await Tokenizer.create(config, { device })
     const result = await probe(tokenizer, imageFolder(photos), { features: 'flatten' })
     expect(result).toEqual({
-      ...{ features: 'flatten', dimensions: 12, classes: 2, training: 16, validation: 4 },
-      ...{ trainingAccuracy: 1, validationAccuracy: 1 }
+      features: 'flatten',
+      dimensions: 12,
+      classes: 2,
+      training: 16,
+      validation: 4,
+      trainingAccuracy: 1,
+      validationAccuracy: 1
     })
     const others = await probe(tokenizer, imageFolder(photos), { validation: imageFolder(photos), images: 10 })
     expect(others).toMatchObject({ features: 'mean', dimensions: 3, training: 10, validation: 10 })
@@ -108,7 +113,7 @@ describe('probing a tokenizer', () => {
     expect(await probe(tokenizer, imageFolder(photos), { features: 'mean', sample: true, fold: 2 })).toEqual(drawn)
   })
 
-  test('needs classes and features that there are', async () => {
+  test('refuses images without classes, and features that the model does not have', async () => {
     using tokenizer = await Tokenizer.create(config, { device })
     await expect(probe(tokenizer, imageFolder(join(photos, '0')))).rejects.toThrow('Expected images with classes')
     await expect(probe(tokenizer, imageFolder(photos), { features: 'cls' })).rejects.toThrow(

@@ -47,7 +47,7 @@ describe('the metrics of reconstructions', () => {
     expect(one.psnr).toBeCloseTo(grid.psnr, 2)
   })
 
-  test('take images spread over the listing, and stop when told', async () => {
+  test('take images spread over the listing, and stop by signal', async () => {
     const progress: number[] = []
     const options = { metrics: [], count: 4, batch: 2, onProgress: (done: number) => progress.push(done) }
     expect((await evaluateReconstruction(tokenizer, imageFolder(photos), options)).images).toBe(4)
@@ -61,7 +61,7 @@ describe('the metrics of reconstructions', () => {
     await expect(wrong).rejects.toThrow('Expected some of ssim, lpips, rfid for metrics')
   })
 
-  test('without weights say what is missing; a metric that was named is an error', async () => {
+  test('without weights report what is missing; a requested metric is an error', async () => {
     const env = withoutWeights(place)
     const args = ['evaluate', 'reconstruction', model, '--data', photos, '--device', device]
     const all = await mactok(args, { env })
@@ -92,7 +92,7 @@ describe('the metrics of reconstructions', () => {
 })
 
 describe('latent space', () => {
-  test('is described in plots, grids and numbers, the same for the same seed', async () => {
+  test('is described in plots, grids and numbers, equal for equal seeds', async () => {
     const samples = await encodeSamples(tokenizer, imageFolder(photos), { count: 100 })
     expect(samples).toMatchObject({ count: 12, tokens: 4, channels: 4, classes: ['left', 'right'] })
     const options = { decoder: { tokenizer, images: imageFolder(photos) }, tokens: 2, neighbours: 3 }
@@ -127,7 +127,7 @@ describe('latent space', () => {
     })
   })
 
-  test('is written by the command, of images and of shards', async () => {
+  test('is described by the command, for images and for shards', async () => {
     const out = place.path('command')
     const args = ['inspect', 'latents', model, '--out', out, '--device', device, '--neighbours', '3']
     const missing = await mactok(args)

@@ -29,12 +29,12 @@ describe('the sweep of guidance', () => {
     expect(asked).toHaveLength(6)
   })
 
-  test('may look for the highest of another metric', async () => {
+  test('maximises other metrics', async () => {
     const { best } = await sweepGuidance(landscape().evaluate, { axes: ['guidance'], ...options, by: 'is' })
     expect(best.scale).toBe(3)
   })
 
-  test('goes on where it was, and starts anew for other samples', async () => {
+  test('resumes, and starts again for other samples', async () => {
     const folder = place.path('sweep')
     const first = landscape()
     let calls = 0
@@ -54,7 +54,7 @@ describe('the sweep of guidance', () => {
     expect(third.asked).toHaveLength(4)
   })
 
-  test('is drawn as a curve, one line an interval', async () => {
+  test('is drawn as a curve, one line per interval', async () => {
     const sweep = await sweepGuidance(landscape().evaluate, { axes: ['guidance', 'interval'], ...options })
     const chart = sweepChart(sweep, 'fid') as string
     expect(chart).toMatch(/^<svg/)
@@ -62,7 +62,7 @@ describe('the sweep of guidance', () => {
     expect(sweepChart(sweep, 'recall')).toBeNull()
   })
 
-  test('refuses no axes, and a metric that nobody computed', async () => {
+  test('refuses empty axes, and a metric that was not computed', async () => {
     await expect(sweepGuidance(landscape().evaluate, { axes: [] })).rejects.toThrow('axes')
     await expect(sweepGuidance(landscape().evaluate, { axes: ['guidance'], by: 'sfid' })).rejects.toThrow(RangeError)
   })

@@ -3,7 +3,9 @@ import sharp from 'sharp'
 import { type LineChart, lineChart } from '../../lib/plot/line-chart.js'
 
 const chart = (changes: Partial<LineChart> = {}): LineChart => ({
-  ...{ title: 'PSNR', xLabel: 'step', yLabel: 'dB' },
+  title: 'PSNR',
+  xLabel: 'step',
+  yLabel: 'dB',
   series: [
     {
       name: 'plain',
@@ -24,7 +26,7 @@ const chart = (changes: Partial<LineChart> = {}): LineChart => ({
 })
 const count = (svg: string, what: RegExp) => svg.match(what)?.length ?? 0
 
-test('draws a line for each series, a band where there is a spread, and a legend', () => {
+test('draws a line per series, a band for a spread, and a legend', () => {
   const svg = lineChart(chart())
   expect(count(svg, /fill="none"/g)).toBe(2)
   expect(count(svg, /fill-opacity/g)).toBe(1)
@@ -35,17 +37,17 @@ test('draws a line for each series, a band where there is a spread, and a legend
   expect(Number(y1)).toBeLessThan(Number(y0))
 })
 
-test('is an image that renders', async () => {
+test('renders as an image', async () => {
   const { width, height } = await sharp(Buffer.from(lineChart(chart({ width: 400, height: 300 })))).metadata()
   expect([width, height]).toEqual([400, 300])
 })
 
-test('follows the theme of the reader or of the page', () => {
+test("follows the reader's theme or the page's", () => {
   expect(lineChart(chart())).toContain('prefers-color-scheme:dark')
   expect(lineChart(chart({ theme: 'inherit' }))).not.toContain('prefers-color-scheme')
 })
 
-test('a logarithmic axis leaves out what is not positive; a rule is named', () => {
+test('a logarithmic axis skips values that are not positive; a rule is labelled', () => {
   const points = [0, 1, 10, 100].map((y, x) => ({ x, y }))
   const svg = lineChart(chart({ log: true, series: [{ name: 'kl', points }], rules: [{ y: 5, name: 'bound' }] }))
   expect(count(svg, /<circle/g)).toBe(3)
@@ -53,7 +55,7 @@ test('a logarithmic axis leaves out what is not positive; a rule is named', () =
   expect(svg).not.toMatch(/NaN|Infinity/)
 })
 
-test('names on the axis, one value, equal values', () => {
+test('draws names on the axis, a single value, and equal values', () => {
   for (const points of [
     [
       { x: 'a', y: 1 },
@@ -69,8 +71,8 @@ test('names on the axis, one value, equal values', () => {
   }
 })
 
-test('refuses to draw nothing', () => {
+test('refuses an empty chart', () => {
   expect(() => lineChart(chart({ series: [{ name: 'none', points: [{ x: 1, y: Number.NaN }] }] }))).toThrow(
-    'Expected a value or more that can be drawn in "PSNR" for series'
+    'Expected at least one value that can be drawn in "PSNR" for series'
   )
 })

@@ -42,7 +42,7 @@ describe('a profile', () => {
     expect(profile.spans[0]).toMatchObject({ name: 'data wait', kind: 'phase', begin: 0, end: 10 })
   })
 
-  test('knows self times, phases, and the phase that another thread works for', () => {
+  test('has self times and phases, also of spans on other threads', () => {
     const mm = profile.spans.filter(({ name }) => name === 'aten::mm')
     expect(mm.map(({ self, phase, thread }) => [self, phase, thread])).toEqual([
       [20, 'encoder', 1],
@@ -52,7 +52,7 @@ describe('a profile', () => {
     expect(profile.spans.find(({ name }) => name === 'MmBackward0')).toMatchObject({ self: 11, phase: 'backward' })
   })
 
-  test('gives phases their own time, less phases within', () => {
+  test('gives phases their own time, without phases within', () => {
     expect(phaseTimes(profile)).toEqual([
       { phase: 'encoder', time: 38 },
       { phase: 'backward', time: 30 },
@@ -69,7 +69,7 @@ describe('a profile', () => {
     expect(found).toEqual({ name: 'aten::mm', calls: 2, self: 25, total: 25 })
   })
 
-  test('counts the total of nested calls of one operation once', () => {
+  test('counts the total of a recursive operation once', () => {
     const nested = readProfile(
       recorded([
         ['aten::copy_', 1, 2, 4],
@@ -82,15 +82,15 @@ describe('a profile', () => {
     expect(operationTimes(nested.spans)[0]).toEqual({ name: 'aten::copy_', calls: 2, self: 8, total: 8 })
   })
 
-  test('is nothing where no step of it was recorded', () => expect(readProfile(recording, 7, 9)).toBeNull())
+  test('is null where none of its steps was recorded', () => expect(readProfile(recording, 7, 9)).toBeNull())
 
-  test('notes on a GPU that its times are those of the host', () => {
+  test('says on a GPU that its times are host times', () => {
     const options = { most: 5, each: false }
-    expect(profileTable(profile, { device: 'cuda', ...options })).toContain('Times are those of the host')
-    expect(profileTable(profile, { device: 'cpu', ...options })).not.toContain('Times are those of the host')
+    expect(profileTable(profile, { device: 'cuda', ...options })).toContain('Times are host times')
+    expect(profileTable(profile, { device: 'cpu', ...options })).not.toContain('Times are host times')
   })
 
-  test('becomes a trace with its threads named', () => {
+  test('is written as a trace with named threads', () => {
     const { traceEvents } = JSON.parse(chromeTrace(profile, { device: 'cpu' }))
     expect(traceEvents.slice(0, 2).map(({ args }: { args: { name: string } }) => args.name)).toEqual([
       'steps',

@@ -143,7 +143,7 @@ describe('a profiled run', () => {
     expect(losses('plain')).toHaveLength(2)
   })
 
-  test('may train a decoder', async () => {
+  test('works for a decoder', async () => {
     let found: ProfileFiles | undefined
     await (await trainDecoder(place.path('profiled')))
       .set({ steps: 4 })
@@ -156,7 +156,7 @@ describe('a profiled run', () => {
     requireSound(await events(found as ProfileFiles), 1)
   })
 
-  test('may train a generator, and computes the same', async () => {
+  test('works for a generator, and computes the same', async () => {
     const generator = () =>
       trainGenerator({
         generator: { width: 32, depth: 2, heads: 2 },
@@ -191,30 +191,30 @@ describe('a run that is short', () => {
       .on('notice', ({ message }) => notices.push(message))
       .on('profile', ({ table }) => tables.push(readFileSync(table, 'utf8')))
       .run({ dir: place.path(dir), device, ...options })
-    return { notices: notices.filter((notice) => /profil/.test(notice)), tables }
+    return { notices: notices.filter((notice) => /profil/i.test(notice)), tables }
   }
 
   test('is profiled as far as it goes, with a notice', async () => {
     const { notices, tables } = await short('six', {})
-    expect(notices).toEqual(['6 steps to do: profiling 3 of them, after 3 that warm up'])
+    expect(notices).toEqual(['Only 6 steps left: profiling 3 after 3 of warm-up'])
     expect(tables[0]).toContain('Steps 4 to 6 on')
     expect(await short('six', { resume: true })).toEqual({
-      notices: ['Nothing is profiled: no step is left to do'],
+      notices: ['Nothing is profiled: no steps are left'],
       tables: []
     })
   })
 
-  test('is profiled even if it has one step only', async () => {
+  test('is profiled even with a single step', async () => {
     const { notices, tables } = await short('one', { stopAt: 1 })
-    expect(notices).toEqual(['1 step to do: profiling 1 of them, after 0 that warm up'])
+    expect(notices).toEqual(['Only 1 step left: profiling 1 after 0 of warm-up'])
     expect(tables[0]).toContain('Steps 1 to 1 on')
   })
 
-  test('reports when it was interrupted', async () => {
+  test('reports an interruption', async () => {
     const aborted = new AbortController()
     aborted.abort()
     const { notices, tables } = await short('aborted', { signal: aborted.signal }, { steps: 2, after: 1 })
-    expect(notices).toEqual(['Nothing is profiled: the run ended before step 2 was done'])
+    expect(notices).toEqual(['Nothing is profiled: the run ended before step 2'])
     expect(tables).toEqual([])
   })
 
@@ -245,7 +245,13 @@ describe('wrong arguments', () => {
 
   test.each(['0', 'x', '101'])('--profile %s ends with code 2', async (steps) => {
     const { code, stderr } = await mactok([
-      ...['train', 'tokenizer', 'tiny-32', '--data', place.path('photos'), '--out', place.path('never')],
+      'train',
+      'tokenizer',
+      'tiny-32',
+      '--data',
+      place.path('photos'),
+      '--out',
+      place.path('never'),
       `--profile=${steps}`
     ])
     expect(stderr).toMatch(/profile/)
@@ -253,12 +259,24 @@ describe('wrong arguments', () => {
   })
 })
 
-test('the command line prints the table, or reports it as JSON', async () => {
+test('the command prints the table, or writes it as JSON', async () => {
   await place.write('config.json', JSON.stringify(settings))
   const train = (out: string, ...args: string[]) =>
     mactok([
-      ...['train', 'tokenizer', '--config', place.path('config.json'), '--data', place.path('photos')],
-      ...['--out', place.path(out), '--device', device, '--steps', '6', '--profile', ...args]
+      'train',
+      'tokenizer',
+      '--config',
+      place.path('config.json'),
+      '--data',
+      place.path('photos'),
+      '--out',
+      place.path(out),
+      '--device',
+      device,
+      '--steps',
+      '6',
+      '--profile',
+      ...args
     ])
   const shown = await train('shown', '2')
   expect(shown.code).toBe(0)

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
-import { embedded, html, table } from '../../lib/report/html.js'
+import { embedJson, html, table } from '../../lib/report/html.js'
 import { writeReport } from '../../lib/report/report.js'
 import { listGrids, readAnyRun } from '../../lib/report/run-folder.js'
 import { commandsOf, settingsOf } from '../../lib/report/settings.js'
-import { thinned } from '../../lib/report/thin.js'
+import { thin } from '../../lib/report/thin.js'
 import type { MetricsRecord } from '../../lib/runs/metrics.js'
 import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { mactok } from '../support/cli.js'
@@ -24,9 +24,17 @@ beforeAll(async () => {
     await writePng(at('my photos', `${name}.png`), { data, width: 24, height: 20 })
   await trainTokenizer({
     tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
-    ...{ preset: 'mactok-b-256-128', encoderInit: null, batch: 4, steps: 4, precision: 'fp32', grid: { every: 2 } },
-    ...{ align: { local: false, global: false }, masking: { max: 0.6, semantic: 0 } },
-    ...{ loss: { perceptual: { weights: null } }, discriminator: { weights: null }, log: { every: 1 } }
+    preset: 'mactok-b-256-128',
+    encoderInit: null,
+    batch: 4,
+    steps: 4,
+    precision: 'fp32',
+    grid: { every: 2 },
+    align: { local: false, global: false },
+    masking: { max: 0.6, semantic: 0 },
+    loss: { perceptual: { weights: null } },
+    discriminator: { weights: null },
+    log: { every: 1 }
   })
     .data(at('my photos'))
     .run({ dir: at('run'), device })
@@ -34,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('a report', () => {
-  test('holds curves, images, settings, numbers beside the paper, and needs no other file', async () => {
+  test("holds curves, images, settings and metrics beside the paper's, and needs no other file", async () => {
     writeFileSync(at('run', 'evaluation.json'), '{"psnr":21.456,"rfid":12.3456,"notices":["<b>"]}')
     mkdirSync(at('run', 'latents'))
     cpSync(at('my photos', 'a.png'), at('run', 'latents', 'pca-of-classes.png'))
@@ -51,7 +59,7 @@ describe('a report', () => {
     }
     expect(page).toContain('alt="pca of classes"')
     expect(page.match(/data-grid="/g)).toHaveLength((await listGrids(at('run'))).length)
-    expect(page).toContain('alt="Training hides at most 60 % of the patches, 0 % of the images by importance."')
+    expect(page).toContain('alt="Training masks at most 60 % of the patches, 0 % of the images semantically."')
     const lines = /<script type="application\/json" id="lines">(.*)<\/script>/.exec(page)?.[1] as string
     expect(JSON.parse(lines)).toHaveLength(4)
     // Addresses that a browser would load; those in commands and in the licence of uPlot are text.
@@ -59,7 +67,7 @@ describe('a report', () => {
     expect(page).not.toMatch(/@import|url\((?!["']?data:)/)
   })
 
-  test('goes without images that are no longer there', async () => {
+  test('skips images that are no longer there', async () => {
     const moved = at('moved')
     cpSync(at('run'), moved, { recursive: true })
     const record = JSON.parse(readFileSync(join(moved, 'run.json'), 'utf8'))
@@ -72,7 +80,7 @@ describe('a report', () => {
     expect(told.missing).toEqual([expect.stringContaining('masks: ')])
   })
 
-  test('wrong arguments are refused by name, on the command line too', async () => {
+  test('refuses wrong arguments by name, on the command line too', async () => {
     await expect(writeReport('')).rejects.toThrow("Expected a path for run but received '' of type string")
     await expect(writeReport(folder)).rejects.toThrow(`There is no run in ${folder}`)
     await expect(writeReport(at('run'), { out: '' })).rejects.toThrow('Expected a path for out')
@@ -82,7 +90,7 @@ describe('a report', () => {
 })
 
 describe('the command that repeats a run', () => {
-  test('names what differs from the preset, quoted for a shell', async () => {
+  test('has a flag for every change from the preset, quoted for a shell', async () => {
     const record = await readAnyRun(at('run'))
     if (!record) throw new Error('no run')
     const [first, second] = commandsOf(record, at('run'))
@@ -90,7 +98,7 @@ describe('the command that repeats a run', () => {
       `mactok train tokenizer mactok-b-256-128 --data '${at('my photos')}' --out ${at('run')}-again`
     )
     for (const flag of [
-      '--encoderInit none',
+      '--encoder-init none',
       '--masking.max 0.6',
       '--align.local false',
       '--batch 4',
@@ -108,41 +116,41 @@ describe('the command that repeats a run', () => {
     })
   })
 
-  test("a decoder's says what its own command takes", async () => {
+  test('has the flags of `train decoder` for a decoder', async () => {
     const record = await readAnyRun(at('run'))
     if (record?.kind !== 'tokenizer') throw new Error('no run')
     const config = { ...record.config, part: 'decoder' as const, init: 'runs/first', epochs: 3 }
     const [first, second] = commandsOf({ ...record, config }, 'runs/second/')
     expect(first?.command).toMatch(/^mactok train decoder runs\/first --data '.*' --out runs\/second-again /)
     expect(first?.command).toContain('--epochs 3')
-    expect(first?.command).not.toMatch(/--(masking|align|tokenizer|encoderInit)/)
+    expect(first?.command).not.toMatch(/--(masking|align|tokenizer|encoder-init)/)
     expect(second?.command).toBe('mactok train decoder runs/first --out runs/second/ --resume')
   })
 })
 
-test('a long log is thinned, but keeps its evaluations and its end', () => {
+test('a thinned log keeps its evaluations and its end', () => {
   const lines = Array.from(
     { length: 10_001 },
     (_, step): MetricsRecord => (step % 100 === 7 ? { step, evaluation: { psnr: 1 } } : { step })
   )
-  const few = thinned(lines)
+  const few = thin(lines)
   expect(few.length).toBeLessThan(4000)
   expect(few.filter((line) => 'evaluation' in line)).toHaveLength(100)
   expect(few.at(-1)).toEqual({ step: 10_000 })
-  expect(thinned(lines.slice(0, 50))).toEqual(lines.slice(0, 50))
+  expect(thin(lines.slice(0, 50))).toEqual(lines.slice(0, 50))
 })
 
 describe('html', () => {
-  test('escapes values, not templates', () => {
+  test('escapes values but not templates', () => {
     const { text } = html`<p title="${'"'}">${'<b>&'}${null}${html`<i>${"it's"}</i>`}${[1, html`<hr>`]}</p>`
     expect(text).toBe('<p title="&quot;">&lt;b&gt;&amp;<i>it&#39;s</i>1<hr></p>')
   })
 
-  test('data cannot end the script that holds it', () => {
-    expect(embedded({ name: '</script><script>' }).text).toBe('{"name":"\\u003c/script>\\u003cscript>"}')
+  test('data cannot end the script element around it', () => {
+    expect(embedJson({ name: '</script><script>' }).text).toBe('{"name":"\\u003c/script>\\u003cscript>"}')
   })
 
-  test('tables put numbers to the right', () => {
+  test('tables right-align numbers', () => {
     expect(table(['a', 'b'], [['x', 1]]).text).toContain('<td>x</td><td class="number">1</td>')
   })
 })

@@ -4,7 +4,7 @@ import { findChromium, howToGetChromium, launchChromium } from '../../scripts/ch
 
 const path = findChromium()
 
-/** `describe` where there is a Chromium; elsewhere skipped, and the reason printed. */
+/** `describe` if Chromium is installed; otherwise skipped, and the reason printed. */
 export function describeInBrowser(name: string, tests: () => void): void {
   if (path !== null) {
     describe(name, tests)

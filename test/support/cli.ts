@@ -12,13 +12,13 @@ export interface Finished {
 
 export interface CallOptions {
   env?: NodeJS.ProcessEnv
-  /** Arguments of Node itself. */
+  /** Arguments for Node itself. */
   node?: string[]
-  /** Called with everything written so far whenever something is written. */
+  /** Called at each write with all output so far. */
   onOutput?: (text: string, child: ChildProcess) => void
 }
 
-/** Runs the compiled command line and waits for its end. */
+/** Runs the compiled command line to its end. */
 export function mactok(args: string[], { env = {}, node = [], onOutput }: CallOptions = {}): Promise<Finished> {
   const child = spawn(process.execPath, [...node, main, ...args], {
     env: { ...process.env, MACTOK_ADDON: undefined, ...env }
@@ -36,7 +36,7 @@ export function mactok(args: string[], { env = {}, node = [], onOutput }: CallOp
   })
 }
 
-/** An environment in which no weights are found, but LibTorch is. */
+/** An environment without weights, but with LibTorch. */
 export const withoutWeights = (place: { path(name: string): string }): NodeJS.ProcessEnv => ({
   MACTOK_WEIGHTS: place.path('empty'),
   MACTOK_CACHE: place.path('cache'),

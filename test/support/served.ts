@@ -4,13 +4,13 @@ export interface Served {
   url: string
   /** The command's exit code. */
   ended: Promise<number | null>
-  /** What it wrote on standard error so far. */
+  /** Its output so far. */
   stderr(): string
   interrupt(): void
 }
 
-/** Starts a command that serves a page (it needs `--json`) and waits for the address. */
-export function served(args: string[]): Promise<Served> {
+/** Starts a command that serves a page (with `--json`) and waits for its address. */
+export function serve(args: string[]): Promise<Served> {
   return new Promise((resolve, reject) => {
     let text = ''
     let found = false
@@ -25,7 +25,7 @@ export function served(args: string[]): Promise<Served> {
       }
     })
     finished.then(({ code }) => {
-      if (!found) reject(new Error(`mactok ${args[0]} ended with ${code} before it served anything: ${text}`))
+      if (!found) reject(new Error(`mactok ${args[0]} ended with ${code} before it served a page: ${text}`))
     }, reject)
   })
 }

@@ -178,7 +178,7 @@ describe('creating and loading', () => {
       'a wrong type',
       () => Tokenizer.create({ ...tiny, patchSize: '4' } as Anything),
       TypeError,
-      /number for tokenizer\.patchSize but received '4'/
+      /a positive integer for tokenizer\.patchSize but received '4'/
     ],
     [
       'a value out of range',

@@ -42,9 +42,9 @@ describe('resolveConfig', () => {
     [{ microbatch: 2 }, TypeError, 'Unknown setting microbatch; did you mean microBatch?'],
     [{ zebra: 2 }, TypeError, 'Unknown setting zebra'],
     [{ masking: { max: 1.5 } }, RangeError, 'Expected at most 1 for masking.max but received 1.5 of type number'],
-    [{ batch: 0 }, RangeError, 'Expected above 0 for batch but received 0 of type number'],
-    [{ batch: 'many' }, TypeError, "Expected number for batch but received 'many' of type string"],
-    [{ batch: 1.5 }, TypeError, 'Expected integer for batch but received 1.5 of type number'],
+    [{ batch: 0 }, RangeError, 'Expected a positive integer for batch but received 0 of type number'],
+    [{ batch: 'many' }, TypeError, "Expected a positive integer for batch but received 'many' of type string"],
+    [{ batch: 1.5 }, RangeError, 'Expected a positive integer for batch but received 1.5 of type number'],
     [
       { masking: { target: 'pixels' } },
       RangeError,
@@ -58,7 +58,7 @@ describe('resolveConfig', () => {
       'tokenizer.patchSize: expected a divisor of imageSize (256) but received 7'
     ],
     ['tiny-23', RangeError, "did you mean tiny-32? for preset but received 'tiny-23'"],
-    [null, TypeError, 'Expected object for the configuration but received null']
+    [null, TypeError, 'Expected an object for the configuration but received null']
   ])('refuses %j', (input, error, message) => {
     expect(() => resolve(input)).toThrow(error)
     expect(() => resolve(input)).toThrow(message)

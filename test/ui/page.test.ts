@@ -9,19 +9,31 @@ import { writePng } from '../../lib/data/image.js'
 import { describeInBrowser, launch } from '../support/browser.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
-import { type Served, served } from '../support/served.js'
+import { type Served, serve } from '../support/served.js'
 
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const tokenizer = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit }
 /** Steps of a few milliseconds; nothing that needs weights. */
 const training = {
-  ...{ tokenizer, batch: 4, steps: 1_000_000, precision: 'fp32', masking: { semantic: 0 } },
-  ...{ align: { local: false, global: false }, optimizer: { lr: 1e-3 }, log: { every: 10 }, data: { heldOut: 2 } },
-  ...{ evaluation: { every: 100 }, checkpoint: { every: 1_000_000 } }
+  tokenizer,
+  batch: 4,
+  steps: 1_000_000,
+  precision: 'fp32',
+  masking: { semantic: 0 },
+  align: { local: false, global: false },
+  optimizer: { lr: 1e-3 },
+  log: { every: 10 },
+  data: { heldOut: 2 },
+  evaluation: { every: 100 },
+  checkpoint: { every: 1_000_000 }
 }
 const generating = {
-  ...{ generator: { width: 16, depth: 1, heads: 2 }, steps: 20, batch: 4, precision: 'fp32' },
-  ...{ log: { every: 5 }, checkpoint: { every: 20 } }
+  generator: { width: 16, depth: 1, heads: 2 },
+  steps: 20,
+  batch: 4,
+  precision: 'fp32',
+  log: { every: 5 },
+  checkpoint: { every: 20 }
 }
 
 let folder: string
@@ -41,8 +53,20 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const train = (...args: string[]) => [
-  ...['train', 'tokenizer', '--config', at('tokenizer.yaml'), '--data', at('photos'), '--out', at('run')],
-  ...['--device', device, '--threads', '1', '--json', ...args]
+  'train',
+  'tokenizer',
+  '--config',
+  at('tokenizer.yaml'),
+  '--data',
+  at('photos'),
+  '--out',
+  at('run'),
+  '--device',
+  device,
+  '--threads',
+  '1',
+  '--json',
+  ...args
 ]
 
 describeInBrowser('in a browser', () => {
@@ -85,8 +109,8 @@ describeInBrowser('in a browser', () => {
       .map((one) => one.outerHTML.slice(0, 100))`)
   const badge = (state: string) => page.waitForSelector(`#badge[data-state=${state}]`)
 
-  test('a training is followed, paused, saved, tried out, resumed and stopped', async () => {
-    running = await served(train('--ui'))
+  test('a training is watched, paused, saved, tried out, resumed and stopped', async () => {
+    running = await serve(train('--ui'))
     await page.goto(running.url)
     await badge('running')
     await page.waitForSelector('.chart canvas')
@@ -110,7 +134,7 @@ describeInBrowser('in a browser', () => {
     await page.waitForSelector('#saved:has-text("step")')
     await page.setInputFiles('#file', at('photos', 'birds', '1.png'))
     await page.waitForSelector('#results:not([hidden])')
-    await shows('#masked-caption', '8 of 16 patches hidden')
+    await shows('#masked-caption', '8 of 16 patches masked')
     for (const name of ['original', 'masked', 'reconstruction', 'error']) {
       expect(await read(`document.getElementById('${name}').naturalWidth`)).toBe(16)
     }
@@ -119,7 +143,7 @@ describeInBrowser('in a browser', () => {
     await page.click('#again')
     while ((await page.getAttribute('#masked', 'src')) === masked) await page.waitForTimeout(50)
     await page.fill('#ratio', '1')
-    await shows('#masked-caption', '16 of 16 patches hidden')
+    await shows('#masked-caption', '16 of 16 patches masked')
 
     await page.click('#pause')
     await badge('running')
@@ -132,13 +156,13 @@ describeInBrowser('in a browser', () => {
     expect(readFileSync(at('run', 'metrics.jsonl'), 'utf8').trim().split('\n').length).toBeGreaterThan(5)
   })
 
-  test('a finished run is shown without buttons; others see it too', async () => {
-    running = await served(['ui', at('run'), '--json', '--device', device])
+  test('a finished run is shown without buttons, to several clients', async () => {
+    running = await serve(['ui', at('run'), '--json', '--device', device])
     await page.goto(running.url)
     await badge('watching')
     await page.waitForSelector('.chart canvas')
     expect(await page.isVisible('#controls')).toBe(false)
-    expect(await page.textContent('#about')).toContain('nothing can be steered from here')
+    expect(await page.textContent('#about')).toContain('not trained by this process')
     await page.setInputFiles('#file', {
       name: 'no.png',
       mimeType: 'image/png',
@@ -149,8 +173,8 @@ describeInBrowser('in a browser', () => {
     expect(complaints.splice(0)).toEqual([expect.stringContaining('422')])
   })
 
-  test('the page fits a phone, light and dark', async () => {
-    running = await served(['ui', at('run'), '--json', '--device', device])
+  test('the page fits a phone, in light and dark mode', async () => {
+    running = await serve(['ui', at('run'), '--json', '--device', device])
     await page.setViewportSize({ width: 360, height: 740 })
     const grounds = new Set<unknown>()
     for (const colorScheme of ['light', 'dark'] as const) {
@@ -178,22 +202,26 @@ describeInBrowser('in a browser', () => {
     const sit = ['train', 'generator', '--config', at('generator.yaml'), '--latents', at('latents'), '--out', at('sit')]
     const trained = await mactok([...sit, '--tokenizer', at('run'), '--device', device])
     expect(trained).toMatchObject({ code: 0 })
-    running = await served(['ui', at('sit'), '--json', '--device', device])
+    running = await serve(['ui', at('sit'), '--json', '--device', device])
     await page.goto(running.url)
     await badge('done')
     await page.waitForSelector('#sample:not([hidden])')
     expect(await page.$$eval('#class option', (options) => options.map((option) => option.textContent))).toEqual([
-      ...['each in turn', 'birds', 'cats']
+      'all, in turn',
+      'birds',
+      'cats'
     ])
     await page.fill('#count', '3')
     await page.click('#draw')
     await page.waitForSelector('#samples img[alt="Sample 3, birds"]')
     expect(await page.$$eval('#samples img', (images) => images.map((image) => image.getAttribute('alt')))).toEqual([
-      ...['Sample 1, birds', 'Sample 2, cats', 'Sample 3, birds']
+      'Sample 1, birds',
+      'Sample 2, cats',
+      'Sample 3, birds'
     ])
   })
 
-  test('reports of both need nothing but themselves', async () => {
+  test('reports of both are self-contained', async () => {
     await page.context().setOffline(true)
     for (const run of ['run', 'sit']) {
       const { code, stdout } = await mactok(['report', at(run), '--json', '--device', device])

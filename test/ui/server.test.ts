@@ -9,7 +9,7 @@ import { MetricsTail } from '../../lib/ui/metrics-tail.js'
 import { serveRun } from '../../lib/ui/server.js'
 import { readUpload, UPLOAD_PIXELS } from '../../lib/ui/upload.js'
 import { mactok } from '../support/cli.js'
-import { type Served, served } from '../support/served.js'
+import { type Served, serve } from '../support/served.js'
 
 let folder: string
 const at = (...names: string[]) => join(folder, ...names)
@@ -29,7 +29,7 @@ describe('the server', () => {
     )
     writeFileSync(at('run', 'metrics.jsonl'), '{"step":1,"loss":{"total":2}}\n')
     writeFileSync(at('run', 'grids', 'step-0000001.png'), 'image')
-    page = await served(['ui', at('run'), '--json'])
+    page = await serve(['ui', at('run'), '--json'])
   })
   afterAll(async () => {
     page.interrupt()
@@ -56,7 +56,7 @@ describe('the server', () => {
     })
   }
 
-  test('listens on this machine alone, under a token of its own', async () => {
+  test('listens on this machine only, under its own token', async () => {
     expect(page.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{32}\/$/)
     const { status, text, headers } = await ask('')
     expect(status).toBe(200)
@@ -85,7 +85,7 @@ describe('the server', () => {
     expect(JSON.parse(text)).toEqual({ error: 'No training runs in this process' })
   })
 
-  test('sends what there is, then what is new', async () => {
+  test('sends the existing lines, then new ones', async () => {
     const { text } = await ask('events')
     expect(text).toContain('event: lines\ndata: {"reset":true,"lines":[{"step":1,"loss":{"total":2}}]}')
     expect(text).toContain('"grids":[{"name":"step-0000001.png","step":1}]')
@@ -105,7 +105,7 @@ describe('the server', () => {
     }
   })
 
-  test('refuses uploads that are too large, and requests that make no sense', async () => {
+  test('refuses oversized uploads and malformed requests', async () => {
     // It does not read on: who still sends may find the connection closed before the answer.
     const headers = { 'content-length': String(33 * 2 ** 20) }
     const path = 'playground/reconstruct?ratio=0.5&kind=random&seed=0'
@@ -130,14 +130,14 @@ describe('serveRun', () => {
     await expect(serveRun('run', { control: {} as never })).rejects.toThrow('Expected a TrainingControl for control')
   })
 
-  test('a command says what is wrong with its place', async () => {
+  test('a command reports a wrong address or run folder', async () => {
     const { code, stderr } = await mactok(['ui', at('nothing')])
     expect(code).toBe(1)
     expect(stderr).toBe(`error: There is no run in ${at('nothing')}\n`)
     expect((await mactok(['ui', at('run'), '--ui-port', 'x'])).code).toBe(2)
   })
 
-  test('a page for the network answers to the names of this machine alone', () => {
+  test('a page for the network accepts the names of this machine only', () => {
     expect(hostNames('127.0.0.1')).toEqual(expect.arrayContaining(['127.0.0.1', 'localhost', '[::1]']))
     expect(hostNames('0.0.0.0').length).toBeGreaterThan(hostNames('127.0.0.1').length)
     expect(hostNames('0.0.0.0')).not.toContain('0.0.0.0')
@@ -164,7 +164,7 @@ describe('uploads', () => {
     )
   })
 
-  test('more pixels than allowed are refused before they are decoded', async () => {
+  test('refuses too many pixels before decoding them', async () => {
     const bytes = await blank(UPLOAD_PIXELS / 4000 + 1, 4000)
       .png()
       .toBuffer()
@@ -173,7 +173,7 @@ describe('uploads', () => {
 })
 
 describe('the tail of a metrics log', () => {
-  test('reads whole lines as they come, and begins anew with the file', async () => {
+  test('reads complete lines as they are appended, and starts over with a new file', async () => {
     const run = at('tail')
     mkdirSync(run)
     const tail = new MetricsTail(run)

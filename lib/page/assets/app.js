@@ -18,7 +18,7 @@ const clock = (seconds) => {
 const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(2)} GB`
 
 const descriptions = {
-  waiting: 'getting ready',
+  waiting: 'preparing',
   watching: 'watching',
   pausing: 'pausing after this step',
   stopping: 'stopping after this step',
@@ -34,14 +34,11 @@ function show(state) {
   $('name').textContent = state.name
   $('badge').textContent = descriptions[state.state] ?? state.state
   $('badge').dataset.state = state.state
-  const watching =
-    state.state === 'watching'
-      ? 'trained elsewhere, if at all: its log is shown, and nothing can be steered from here'
-      : ''
+  const watching = state.state === 'watching' ? 'not trained by this process: the log is shown, without controls' : ''
   $('about').textContent = [state.kind, state.preset, watching].filter(Boolean).join(' · ')
   $('controls').hidden = !state.controls
-  const acts = ['running', 'pausing', 'paused'].includes(state.state)
-  for (const id of ['pause', 'checkpoint', 'stop']) $(id).disabled = !acts
+  const isActive = ['running', 'pausing', 'paused'].includes(state.state)
+  for (const id of ['pause', 'checkpoint', 'stop']) $(id).disabled = !isActive
   $('pause').textContent = state.state === 'paused' || state.state === 'pausing' ? 'Resume' : 'Pause'
 
   const part = state.steps ? Math.min(1, state.step / state.steps) : 0
@@ -58,8 +55,8 @@ function show(state) {
     state.rate === null ? '' : ` ${unit}`
   )
   const { used, total, where } = state.memory ?? {}
-  const whole = where ? ` of ${(total / 1e9).toFixed(0)} GB${where === 'GPU' ? ', GPU' : ''}` : ''
-  tile('memory', where ? gigabytes(used) : '–', whole)
+  const ofTotal = where ? ` of ${(total / 1e9).toFixed(0)} GB${where === 'GPU' ? ', GPU' : ''}` : ''
+  tile('memory', where ? gigabytes(used) : '–', ofTotal)
   tile('saved', state.checkpoint === null ? 'none yet' : `step ${state.checkpoint.toLocaleString('en')}`)
   showGrids(state.grids)
   playground.update(state)
@@ -75,7 +72,7 @@ function tile(id, value, rest = '') {
 /** @type {{ name: string, step: number }[]} */
 let grids = []
 
-/** Follows the newest grid unless an older one was chosen. */
+/** Follows the newest grid unless an older one is selected. */
 function showGrids(all) {
   const follows = Number($('grid-choice').value) >= grids.length - 1
   const grown = all.length !== grids.length || all.at(-1)?.name !== grids.at(-1)?.name
@@ -99,7 +96,7 @@ function showGrid() {
 $('grid-choice').addEventListener('input', showGrid)
 
 /** @param {string | null} text */
-function complain(text) {
+function showMessage(text) {
   $('message').hidden = !text
   $('message').textContent = text
 }
@@ -109,10 +106,10 @@ async function act(action) {
   try {
     const answer = await fetch(`control/${action}`, { method: 'POST' })
     const { error, state } = await answer.json()
-    if (error) complain(error)
+    if (error) showMessage(error)
     else show({ ...now, state })
   } catch {
-    complain('The training does not answer any more.')
+    showMessage('The training no longer responds.')
   }
 }
 $('pause').addEventListener('click', () => act(now.state === 'running' ? 'pause' : 'resume'))
@@ -130,17 +127,17 @@ source.addEventListener('lines', ({ data }) => {
   charts.add(lines, reset)
 })
 source.addEventListener('state', ({ data }) => {
-  complain(null)
+  showMessage(null)
   show(JSON.parse(data))
 })
 source.addEventListener('end', () => {
   source.close()
   show({ ...now, controls: false, secondsLeft: null })
   playground.close()
-  complain(
+  showMessage(
     now.state === 'ended' ? 'The training has ended. `mactok ui` shows the run again.' : 'The server has stopped.'
   )
 })
 source.addEventListener('error', () => {
-  if (source.readyState !== EventSource.CLOSED) complain('The connection is lost; trying again.')
+  if (source.readyState !== EventSource.CLOSED) showMessage('Connection lost; reconnecting.')
 })

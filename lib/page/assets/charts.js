@@ -1,4 +1,4 @@
-// Curves of every metric: the live page loads this file, a report has it inside.
+// Curves of every metric; the live page loads this file, and reports embed it.
 
 /** @typedef {{ step: number } & Record<string, number | Record<string, number>>} Line a line of metrics.jsonl */
 /** @typedef {{ steps: number[], values: number[] }} Series */
@@ -11,7 +11,7 @@ const groupTitles = {
   nonFinite: 'Terms that were not finite'
 }
 
-/** Words of a metric's name that are no words. */
+/** Titles of metrics whose names do not read as words. */
 const words = {
   psnr: 'PSNR (dB)',
   lr: 'learning rate',
@@ -45,7 +45,7 @@ export const short = (value) => {
   return size >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(4)))
 }
 
-/** Groups in the order of their interest; the live page opens the first. */
+/** Groups by importance; the live page opens the first. */
 const order = ['loss', 'evaluation', '', 'discriminator']
 const unfolded = 2
 
@@ -79,7 +79,7 @@ class Metrics {
   }
 }
 
-/** Exponential moving average that starts without bias. @param {number[]} values */
+/** Exponential moving average, corrected for its start at zero. @param {number[]} values */
 function smoothed(values, decay = 0.9) {
   let sum = 0
   let weight = 0
@@ -140,7 +140,9 @@ class Chart {
     }
     const points = (plot, series) => ({ show: plot.data[series].length < 3 })
     const curve = (stroke, width) => ({
-      ...{ stroke: () => colour(stroke), width, spanGaps: true },
+      stroke: () => colour(stroke),
+      width,
+      spanGaps: true,
       points: { size: 5, show: (plot, series) => points(plot, series).show }
     })
     const many = data.length > 2 && !smooth
@@ -150,7 +152,10 @@ class Chart {
     const values = (_, ticks) => ticks.map((tick) => (tick === null ? '' : short(tick)))
     return new uPlot(
       {
-        ...{ width: this.#width(), height: 170, legend: { show: false }, padding: [8, 16, 0, 0] },
+        width: this.#width(),
+        height: 170,
+        legend: { show: false },
+        padding: [8, 16, 0, 0],
         scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
         axes: [
           { ...axis, size: 28, values },
@@ -196,7 +201,7 @@ class Chart {
   }
 }
 
-/** All curves of a run, grouped; what never changes is said in a line. */
+/** All curves of a run, grouped; constant metrics are listed in a line. */
 export class Charts {
   #root
   #metrics = new Metrics()
@@ -207,7 +212,7 @@ export class Charts {
   /** @type {Map<string, boolean>} whether a group was opened or folded by hand */
   #open = new Map()
 
-  /** @param {HTMLElement} root @param {{ folds?: boolean }} [options] whether all but the first groups begin folded */
+  /** @param {HTMLElement} root @param {{ folds?: boolean }} [options] whether all but the first groups start folded */
   constructor(root, { folds = false } = {}) {
     this.#root = root
     this.#folds = folds
@@ -216,7 +221,7 @@ export class Charts {
     })
   }
 
-  /** @param {Line[]} lines @param {boolean} [reset] forget what was there */
+  /** @param {Line[]} lines @param {boolean} [reset] discards earlier lines */
   add(lines, reset = false) {
     if (reset) this.#metrics = new Metrics()
     this.#metrics.add(lines)
@@ -247,7 +252,7 @@ export class Charts {
     if (groups.size === 0 && constants.length === 0) return
     const rank = (names, name) => (names.includes(name) ? names.indexOf(name) : names.length)
     const sorted = [...groups.keys()].sort((a, b) => rank(order, a) - rank(order, b))
-    // What only grows is the least news.
+    // Counters and rates say least, and come last.
     const least = (name) => Number(name === 'epoch' || name.endsWith('PerSecond'))
     for (const names of groups.values()) names.sort((a, b) => least(a) - least(b))
     const wanted = new Set([...groups.values()].flat())
@@ -263,9 +268,9 @@ export class Charts {
     }
   }
 
-  /** Groups and places of the charts; touched only when there is another chart. */
+  /** Lays out groups and charts again, only when there is another chart. */
   #arrange(sorted, groups, constants) {
-    const said = constants.length > 0 ? `Constant: ${constants.join(', ')}` : ''
+    const summary = constants.length > 0 ? `Constant: ${constants.join(', ')}` : ''
     const plan = JSON.stringify(sorted.map((group) => [group, groups.get(group)]))
     if (this.#root.dataset.plan !== plan) {
       this.#root.dataset.plan = plan
@@ -285,11 +290,11 @@ export class Charts {
       last.className = 'constants'
       this.#root.replaceChildren(...parts, last)
     }
-    this.#root.querySelector('.constants').textContent = said
+    this.#root.querySelector('.constants').textContent = summary
   }
 }
 
-/** Makes the two checkboxes above the curves work. @param {Charts} charts */
+/** Connects the two checkboxes above the curves. @param {Charts} charts */
 export function chartOptions(charts) {
   for (const option of ['log', 'smooth']) {
     const box = /** @type {HTMLInputElement} */ (document.getElementById(option))

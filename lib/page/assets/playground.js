@@ -1,14 +1,14 @@
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id)
 
-/** What the server takes. */
+/** The largest upload that the server accepts. */
 const mostBytes = 32 * 2 ** 20
 
-/** An image's reconstruction under a mask, or a generator's samples: whatever the run makes. */
+/** Reconstructs an image under a mask, or draws samples, whichever the run's model does. */
 export class Playground {
   #opened = false
-  #asking = false
-  /** @type {Blob | null} what is reconstructed: first the file, then the crop that the server made of it */
+  #requesting = false
+  /** @type {Blob | null} the image to reconstruct: first the file, then the crop that the server returned */
   #image = null
   #seed = 0
   /** One request runs, at most one waits: the newest. */
@@ -48,22 +48,22 @@ export class Playground {
     })
   }
 
-  /** Opens with the first checkpoint. @param {{ checkpoint: number | null }} state */
+  /** Opens at the first checkpoint. @param {{ checkpoint: number | null }} state */
   async update({ checkpoint }) {
-    if (this.#opened || this.#asking) return
+    if (this.#opened || this.#requesting) return
     $('playground').hidden = false
-    if (checkpoint === null) return this.#say('opens with the first checkpoint')
-    this.#asking = true
+    if (checkpoint === null) return this.#note('available after the first checkpoint')
+    this.#requesting = true
     try {
-      const about = await ask('playground')
+      const about = await request('playground')
       this.#opened = true
-      this.#say(`computes with the newest checkpoint`)
+      this.#note('uses the newest checkpoint')
       if (about.kind === 'tokenizer') this.#openReconstruction(about)
       else this.#openSampling(about)
     } catch (error) {
-      this.#say(error.message)
+      this.#note(error.message)
     } finally {
-      this.#asking = false
+      this.#requesting = false
     }
   }
 
@@ -81,7 +81,7 @@ export class Playground {
   }
 
   #openSampling({ decodes, classes, names }) {
-    if (!decodes) return this.#say('Samples need the tokenizer that decodes them: mactok ui <run> --tokenizer <folder>')
+    if (!decodes) return this.#note('Sampling needs the tokenizer that decodes: mactok ui <run> --tokenizer <folder>')
     $('sample').hidden = false
     for (let label = 0; label < Math.min(classes, 1000); label++) {
       $('class').add(new Option(names?.[label] ?? `class ${label}`, String(label)))
@@ -92,7 +92,7 @@ export class Playground {
   /** @param {File | undefined} file */
   #take(file) {
     if (!file) return
-    if (file.size > mostBytes) return this.#say('Too large: at most 32 MB')
+    if (file.size > mostBytes) return this.#note('Too large: at most 32 MB')
     this.#image = file
     $('drop').querySelector('span').textContent = file.name
     this.#reconstruct()
@@ -110,16 +110,16 @@ export class Playground {
     try {
       const kind = /** @type {HTMLInputElement} */ (document.querySelector('[name=kind]:checked')).value
       const query = new URLSearchParams({ ratio: $('ratio').value, kind, seed: String(this.#seed) })
-      const made = await ask(`playground/reconstruct?${query}`, { method: 'POST', body: sent })
-      for (const [name, url] of Object.entries(made.images)) $(name).src = url
-      $('masked-caption').textContent = `${made.hidden} of ${made.patches} patches hidden`
-      $('quality').textContent = `reconstruction, ${made.psnr.toFixed(1)} dB`
+      const result = await request(`playground/reconstruct?${query}`, { method: 'POST', body: sent })
+      for (const [name, url] of Object.entries(result.images)) $(name).src = url
+      $('masked-caption').textContent = `${result.hidden} of ${result.patches} patches masked`
+      $('quality').textContent = `reconstruction, ${result.psnr.toFixed(1)} dB`
       $('results').hidden = false
-      this.#say(`computed with the checkpoint of step ${made.step}`)
-      // The crop is all that matters, and small.
-      if (this.#image === sent) this.#image = blobOf(made.images.original)
+      this.#note(`computed with the checkpoint of step ${result.step}`)
+      // The next mask needs only the crop, which is small.
+      if (this.#image === sent) this.#image = blobOf(result.images.original)
     } catch (error) {
-      this.#say(error.message)
+      this.#note(error.message)
     } finally {
       this.#running = false
       $('results').removeAttribute('aria-busy')
@@ -148,15 +148,16 @@ export class Playground {
     $('sampled').parentElement.hidden = false
     $('samples').setAttribute('aria-busy', 'true')
     try {
-      const request = { method: 'POST', body, headers: { 'content-type': 'application/json' } }
-      for await (const line of linesOf('playground/sample', { ...request, signal: this.#sampling.signal })) {
+      const headers = { 'content-type': 'application/json' }
+      const { signal } = this.#sampling
+      for await (const line of readLines('playground/sample', { method: 'POST', body, headers, signal })) {
         if (line.error) throw new Error(line.error)
         $('sampled').style.width = `${(100 * line.step) / (line.steps ?? line.step)}%`
         if (line.images) this.#showSamples(line)
       }
-      this.#say('')
+      this.#note('')
     } catch (error) {
-      this.#say(error.name === 'AbortError' ? 'stopped' : error.message)
+      this.#note(error.name === 'AbortError' ? 'stopped' : error.message)
     } finally {
       this.#sampling = null
       $('draw').textContent = 'Sample'
@@ -177,7 +178,7 @@ export class Playground {
   }
 
   /** @param {string} text */
-  #say(text) {
+  #note(text) {
     $('playground-note').textContent = text
   }
 }
@@ -185,18 +186,18 @@ export class Playground {
 /** A data URL's bytes. @param {string} url */
 const blobOf = (url) => new Blob([Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (one) => one.charCodeAt(0))])
 
-/** The answer's JSON; its `error` as an Error. @param {string} path @param {RequestInit} [request] */
-async function ask(path, request) {
-  const answer = await fetch(path, request)
-  const content = await answer.json()
+/** The response's JSON; throws its `error`. @param {string} path @param {RequestInit} [init] */
+async function request(path, init) {
+  const response = await fetch(path, init)
+  const content = await response.json()
   if (content.error) throw new Error(content.error)
   return content
 }
 
-/** Lines of JSON as they come. @param {string} path @param {RequestInit} request */
-async function* linesOf(path, request) {
-  const answer = await fetch(path, request)
-  const reader = /** @type {ReadableStream<any>} */ (answer.body).pipeThrough(new TextDecoderStream()).getReader()
+/** Lines of JSON as they arrive. @param {string} path @param {RequestInit} init */
+async function* readLines(path, init) {
+  const response = await fetch(path, init)
+  const reader = /** @type {ReadableStream<any>} */ (response.body).pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   for (;;) {
     const { value, done } = await reader.read()

@@ -7,7 +7,7 @@ import { type TrainBatch, trainBatches } from '../../data/train-batches.js'
 import { ProbeFeatures } from '../../evaluation/probe.js'
 import {
   type ReconstructionEvaluation,
-  ReconstructionJudge,
+  ReconstructionEvaluator,
   reconstructionWeights
 } from '../../evaluation/reconstruction.js'
 import type { NativeTokenizer, Precision } from '../../native/addon.js'
@@ -33,7 +33,7 @@ export class TrainingData implements AsyncDisposable {
   readonly #training: ImageSet
   readonly #heldOut: ImageSet | null
   readonly #request: Request
-  #judge: Promise<ReconstructionJudge> | null = null
+  #evaluator: Promise<ReconstructionEvaluator> | null = null
 
   private constructor(opened: ImageSet[], training: ImageSet, heldOut: ImageSet | null, request: Request) {
     this.#opened = opened
@@ -111,19 +111,19 @@ export class TrainingData implements AsyncDisposable {
     const { config, onBroken } = this.#request
     const { probe: pooling, batch, metrics } = config.evaluation
     const probe = pooling === 'none' ? null : new ProbeFeatures(pooling, config.tokenizer)
-    this.#judge ??= ReconstructionJudge.load({ ...reconstructionWeights, metrics, device: tokenizer.device })
-    const judge = await this.#judge
+    this.#evaluator ??= ReconstructionEvaluator.load({ ...reconstructionWeights, metrics, device: tokenizer.device })
+    const evaluator = await this.#evaluator
     const batches = evaluationBatches(this.evaluated, { size: config.tokenizer.imageSize, batch, onBroken })
-    const result = await judge.judge(Tokenizer.wrap(tokenizer, config.tokenizer), batches, {
+    const result = await evaluator.evaluate(Tokenizer.wrap(tokenizer, config.tokenizer), batches, {
       precision,
       ...(probe && { onLatents: (means, labels) => probe.add(means, labels) })
     })
-    return { ...result, ...(await probe?.alternating()) }
+    return { ...result, ...(await probe?.probeAlternating()) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const judge = await this.#judge?.catch(() => null)
-    judge?.dispose()
+    const evaluator = await this.#evaluator?.catch(() => null)
+    evaluator?.dispose()
     await Promise.all(this.#opened.map((set) => set.close()))
   }
 }

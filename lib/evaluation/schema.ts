@@ -1,0 +1,131 @@
+/** Settings of the evaluations; each default stands here and nowhere else. */
+
+import { z } from 'zod'
+import { batchSetting, fraction, natural, positive, precisionSetting, seedSetting } from '../tensor/settings.js'
+import { inceptionName } from '../weights/inception.js'
+import { generationMetrics, inceptionInputs, reconstructionMetrics, sweepAxes } from './metric-names.js'
+
+const inceptionSetting = z
+  .string()
+  .default(inceptionName)
+  .describe("FID's Inception, a name or a path; with fc it also gives the Inception score")
+
+/** Settings of `evaluateReconstruction`. */
+export const reconstructionSchema = z.strictObject({
+  metrics: z
+    .array(z.enum(reconstructionMetrics))
+    .readonly()
+    .optional()
+    .describe('metrics besides PSNR, active units and KL (default: all whose weights are found)'),
+  lpips: z.string().optional().describe('weights of LPIPS (default: lpips-alex where it is found, else lpips-vgg)'),
+  inception: inceptionSetting,
+  count: positive.optional().describe('images, spread over the listing (default: all)'),
+  batch: batchSetting,
+  precision: precisionSetting
+})
+
+/** Settings of `gather`. */
+export const gatherSchema = z.strictObject({
+  batch: batchSetting,
+  spatial: z.boolean().default(false).describe("also gather sFID's features"),
+  features: z.boolean().default(false).describe("also keep every image's features, 8 KB each, for precision and recall")
+})
+
+const generationMetricsSetting = z
+  .array(z.enum(generationMetrics))
+  .readonly()
+  .default(generationMetrics)
+  .describe('metrics to compute')
+
+/** Settings of `openReference` and `referenceStatistics`. */
+export const referenceSchema = z.strictObject({
+  metrics: generationMetricsSetting,
+  size: positive
+    .optional()
+    .describe("side of the images' centre crops in pixels (default: the first one's short side)"),
+  batch: batchSetting
+})
+
+/** Settings of `evaluateGeneration`. */
+export const generationSchema = z.strictObject({ metrics: generationMetricsSetting, batch: batchSetting })
+
+/** Settings of `Inception.load`, without its device. */
+export const inceptionSchema = z.strictObject({
+  weights: inceptionSetting,
+  input: z
+    .enum(inceptionInputs)
+    .default('pytorch')
+    .describe("how images reach 299 × 299 pixels: as in pytorch-fid, or as in ADM's evaluator (TensorFlow)"),
+  precision: precisionSetting
+})
+
+const interval = z
+  .tuple([fraction, fraction])
+  .refine(([low, high]) => low <= high, 'expected low:high with low <= high')
+  .readonly()
+
+/** Settings of `sweepGuidance`. */
+export const sweepSchema = z.strictObject({
+  axes: z
+    .array(z.enum(sweepAxes))
+    .min(1)
+    .readonly()
+    .describe('what to try, one after the other, each at the best of the one before: guidance, interval'),
+  scales: z
+    .array(z.number())
+    .min(1)
+    .readonly()
+    .default([1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4])
+    .describe('guidance scales to try'),
+  intervals: z
+    .array(interval)
+    .min(1)
+    .readonly()
+    .default([1, 0.9, 0.8].flatMap((high) => [0, 0.1, 0.2, 0.3].map((low): [number, number] => [low, high])))
+    .describe('guidance intervals to try'),
+  by: z
+    .enum(generationMetrics)
+    .default('fid')
+    .describe('metric that decides: the lowest fid or sfid, the highest of others')
+})
+
+/** Settings of `fitProbe`. */
+export const fitSchema = z.strictObject({
+  l2: z.number().nonnegative().default(1e-3).describe('weight of the penalty ½‖W‖² beside the mean cross-entropy'),
+  iterations: positive.default(1_000).describe('largest number of L-BFGS iterations')
+})
+
+/** Settings of `probe`. */
+export const probeSchema = fitSchema.extend({
+  features: z
+    .enum(['mean', 'flatten', 'cls', 'patches'])
+    .optional()
+    .describe('mean (over tokens) or flatten of latents; cls or patches (mean) of a teacher (default: mean, cls)'),
+  fold: z.number().int().min(2).default(5).describe('without validation images, every fold-th image is held out'),
+  images: positive
+    .optional()
+    .describe('largest number of images of each source, spread over its listing (default: all)'),
+  sample: z.boolean().default(false).describe('use samples of the posteriors (seed 0) instead of their means'),
+  batch: batchSetting,
+  precision: precisionSetting
+})
+
+/** Settings of `encodeSamples` and `readSamples`. */
+export const latentSampleSchema = z.strictObject({
+  count: positive.default(2_000).describe('largest number of images, spread over the listing'),
+  batch: batchSetting,
+  precision: precisionSetting
+})
+
+/** Settings of `describeLatents`. */
+export const latentSpaceSchema = z.strictObject({
+  tokens: positive.default(12).describe('tokens to perturb, spread over all'),
+  neighbours: natural.default(15).describe('neighbours of UMAP; 0: no UMAP'),
+  seed: seedSetting.describe('seed of UMAP')
+})
+
+/** Settings of `generatedImages` beside those of sampling. */
+export const drawSchema = z.strictObject({
+  count: positive.default(50_000).describe('samples to draw'),
+  seed: seedSetting.describe('seed of noise and classes')
+})

@@ -1,0 +1,11 @@
+import { z } from 'zod'
+import { batchSetting, natural, precisionSetting } from '../tensor/settings.js'
+
+/** Settings of `decodeShards`. */
+export const decodeSchema = z.strictObject({
+  start: natural.default(0).describe('first image'),
+  end: natural.optional().describe('image after the last one (default: the number of images)'),
+  batch: batchSetting,
+  precision: precisionSetting,
+  force: z.boolean().default(false).describe('decode shards that another tokenizer encoded')
+})

@@ -1,0 +1,24 @@
+import { z } from 'zod'
+import { batchSetting, positive, precisionSetting, seedSetting } from '../tensor/settings.js'
+
+/** Settings of `encodeImages`. */
+export const encodeSchema = z.strictObject({
+  dtype: z.enum(['float32', 'float16', 'bfloat16']).default('float32').describe('type of the stored latents'),
+  moments: z
+    .boolean()
+    .default(false)
+    .describe('store posterior means and log-variances, so that training can sample again'),
+  sample: z.boolean().default(false).describe('store a sample of the posterior instead of its mean'),
+  seed: seedSetting.describe('seed of --sample; the noise of image i depends on the seed and i'),
+  flip: z.boolean().default(true).describe('also encode the mirrored images, as LightningDiT expects'),
+  shardSize: positive.default(10_000).describe('images per shard'),
+  batch: batchSetting,
+  precision: precisionSetting,
+  preprocess: z
+    .enum(['adm', 'fast'])
+    .default('adm')
+    .describe("adm: exactly ADM's centre crop; fast: the image decoder's own downscaling"),
+  strict: z.boolean().default(false).describe('stop at an unreadable image instead of skipping it')
+})
+
+export type EncodeSettings = z.output<typeof encodeSchema>

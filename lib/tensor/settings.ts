@@ -1,0 +1,21 @@
+/** Settings of everything that runs a network over many images. */
+
+import { z } from 'zod'
+import type { Precision } from '../native/addon.js'
+
+/** Images per pass where nothing else is set: large enough to keep a GPU busy, small enough for a laptop. */
+export const BATCH = 64
+
+export const positive = z.number().int().positive()
+export const natural = z.number().int().nonnegative()
+export const fraction = z.number().min(0).max(1)
+
+export const batchSetting = positive.default(BATCH).describe('images per pass')
+
+export const precisions = ['fp32', 'tf32', 'bf16'] as const satisfies Precision[]
+export const precisionSetting = z
+  .enum(precisions)
+  .default('fp32')
+  .describe('fp32, tf32 (fp32 with rounded products on CUDA), or bf16 autocast')
+
+export const seedSetting = natural.default(0)
