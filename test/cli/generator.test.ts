@@ -244,7 +244,7 @@ describe('sample', () => {
     [
       'another tokenizer',
       () => ['--tokenizer', place.path('other'), '--grid', place.path('x.png')],
-      'decode with it anyway by `force`',
+      'set `force` to decode with it anyway',
       1
     ],
     [
