@@ -1,7 +1,9 @@
 // From a handful of photographs to a trained tokenizer, latent shards and back, and a generator of such latents.
 // `npm run demo` sets everything up and starts this; `npm run demo -- --short` takes a minute.
-import { rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join, parse } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import sharp from 'sharp'
 import {
   decodeShards,
   encodeImages,
@@ -19,36 +21,55 @@ import {
 
 const short = process.argv.includes('--short')
 const out = 'demo'
-const photos = imageFolder(fileURLToPath(new URL('../photos', import.meta.url)))
+const photos = imageFolder(`${out}/photos`)
 /** Training time of the tokenizer and of the generator. */
 const seconds = short ? [30, 5] : [210, 90]
 
-/** Rewrites the last line on a terminal; elsewhere prints a new one. */
-const update = (line) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`)
+/** Rewrites the last line on a terminal; elsewhere prints a new one every ten seconds. */
+let printed = 0
+function update(line) {
+  if (process.stderr.isTTY) return process.stderr.write(`\r\x1b[K${line}`)
+  if (performance.now() - printed < 10_000) return
+  printed = performance.now()
+  process.stderr.write(`${line}\n`)
+}
+const note = (line) => process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${line}\n`)
 const say = (line = '') => console.log(line)
 const clock = (time) => `${Math.floor(time / 60)}:${String(Math.round(time) % 60).padStart(2, '0')}`
 
 rmSync(out, { recursive: true, force: true })
+// Whole squares: with random crops of so few photographs, a model of this size learns their averages in the same time.
+const folder = fileURLToPath(new URL('../photos', import.meta.url))
+mkdirSync(`${out}/photos`, { recursive: true })
+for (const file of readdirSync(folder)) {
+  await sharp(join(folder, file))
+    .resize(256, 256)
+    .png()
+    .toFile(`${out}/photos/${parse(file).name}.png`)
+}
+
+const batch = 8
 const training = () =>
   trainTokenizer('tiny-64')
-    .set({ batch: 16, data: { minScale: 0.5 } })
+    .set({ batch, data: { minScale: 1 }, optimizer: { lr: 1e-3 }, teacher: { cache: 'auto' } })
     .data(photos, { heldOut: photos })
 
 say('1. Training a tokenizer: 64 × 64 images as 32 tokens of 16 channels')
+say('   It learns eight photographs by heart: this shows the machinery, not how a tokenizer generalises.')
 // A few steps measure how many fit into the time on this machine.
 let stepsPerSecond = 0
 await training()
   .set({ log: { every: 3 } })
   .on('notice', ({ message }) => say(`   ${message}`))
   .on('step', ({ imagesPerSecond }) => {
-    stepsPerSecond = imagesPerSecond / 16
+    stepsPerSecond = imagesPerSecond / batch
   })
   .run({ dir: `${out}/warm-up`, steps: 6 })
 rmSync(`${out}/warm-up`, { recursive: true })
 
-const steps = Math.min(3000, Math.max(20, Math.round(seconds[0] * stepsPerSecond)))
+const steps = Math.min(6000, Math.max(20, Math.round(seconds[0] * stepsPerSecond)))
 await training()
-  .set({ optimizer: { warmup: Math.round(steps / 10) }, checkpoint: { every: steps } })
+  .set({ optimizer: { warmup: Math.min(100, Math.round(steps / 10)) }, checkpoint: { every: steps } })
   .set({ log: { every: short ? 5 : 10 }, evaluation: { every: Math.ceil(steps / 4) } })
   .on('step', ({ step, loss, psnr, imagesPerSecond, secondsLeft }) => {
     const { total, ...terms } = loss
@@ -58,9 +79,7 @@ await training()
         `${imagesPerSecond.toFixed(0)} images/s  ${clock(secondsLeft)} left`
     )
   })
-  .on('evaluation', ({ step, psnr }) =>
-    update(`   step ${step}: ${psnr.toFixed(2)} dB on whole images, nothing masked\n`)
-  )
+  .on('evaluation', ({ step, psnr }) => note(`   step ${step}: ${psnr.toFixed(2)} dB, nothing masked`))
   .run({ dir: `${out}/run`, steps })
 
 say('\n2. Encoding the photographs into latent shards')
@@ -77,6 +96,8 @@ const teacher = (await locateWeights('dinov2-small'))
   ? await Teacher.load('dinov2-small', { grid: imageSize / patchSize })
   : null
 const grid = await reconstruct(tokenizer, photos, `${out}/grid.png`, { teacher })
+// Half a minute reaches about 19 dB on two cores, and an untrained tokenizer 11 dB.
+if (short && grid.psnr < 15) throw new Error(`Expected 15 dB or more after the short training but got ${grid.psnr}`)
 
 say('\n5. Training a generator on the shards: from noise to latents of such images')
 const generating = () =>
