@@ -1,4 +1,4 @@
-/** What is compared: for each case its sizes, what the workers are told, and the goals. */
+/** What is compared: for each case its sizes, the workers' settings, and the goals. */
 
 import { tokenizerFlops } from './statistics.mjs'
 
@@ -7,18 +7,22 @@ const vit = (width, depth, heads) => ({ width, depth, heads, layerScale: 1 })
 
 /** A tokenizer with the same ViT on both sides. @param {number} imageSize @param {number} patchSize @param {number} latentTokens @param {ReturnType<typeof vit>} shape */
 const tokenizer = (imageSize, patchSize, latentTokens, shape) => ({
-  ...{ imageSize, patchSize, latentTokens, latentChannels: 16 },
-  ...{ encoder: shape, decoder: shape }
+  imageSize,
+  patchSize,
+  latentTokens,
+  latentChannels: 16,
+  encoder: shape,
+  decoder: shape
 })
 
-/** Seconds are of one step; a process measures `measurements` times `steps` of them, after `warmup`. */
+/** After `warmup` steps a process measures `measurements` times; each measurement is `steps` steps, reported per step. */
 const tokenizers = {
   tiny: { tokenizer: tokenizer(32, 4, 32, vit(192, 4, 6)), batch: 64, discriminatorSize: 56, steps: 3 },
   'vit-s': { tokenizer: tokenizer(128, 16, 64, vit(384, 12, 6)), batch: 8, discriminatorSize: 224, steps: 1 },
   'vit-b': { tokenizer: tokenizer(256, 16, 128, vit(768, 12, 12)), batch: 2, discriminatorSize: 224, steps: 1 }
 }
 
-/** A step of the full recipe takes seconds: one is a measurement. */
+/** A step of the full recipe takes seconds, so one is a measurement. */
 const fullTokenizers = { ...tokenizers, tiny: { ...tokenizers.tiny, steps: 1 } }
 
 const generators = {
@@ -28,8 +32,8 @@ const generators = {
 }
 
 /**
- * Of our kernels: inputs, in float32 or in the dtype of products, and the gradient of what comes out. Attention: as many heads of 64 as
- * 8 images of 6, two an image.
+ * Inputs of our kernels, in float32 or in the dtype of products, and the gradient of their outputs. Attention: 24 pairs of heads of
+ * size 64, as many as 8 images with 6 heads have.
  */
 const [rows, factor] = [
   { shape: [8, 129, 384], dtype: 'float32' },
@@ -58,7 +62,7 @@ const kernels = Object.fromEntries(
   ])
 )
 
-/** A peer as it is run: autocast and fused AdamW in all; attention by SDPA or by batched products. */
+/** Variants of a peer: autocast and fused AdamW in all; attention by SDPA or by batched products. */
 export const variants = [
   { name: 'eager', compiled: false, attention: 'sdpa' },
   { name: 'eager, bmm', compiled: false, attention: 'bmm' },
@@ -95,26 +99,41 @@ const sampling = { guidance: { scale: 2, low: 0.3, high: 0.8 }, sampling: { samp
 export const cases = {
   tokenizer: {
     about: "tokenizer's training step, MSE and KL",
-    ...{ sizes: tokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement },
+    sizes: tokenizers,
+    worker: 'tokenizer',
+    peer: 'tokenizer',
+    fixtures: 'tokenizer',
+    agreement,
     spec: { recipe: 'plain' },
     flops: (size) => size.batch * tokenizerFlops(size.tokenizer),
     goals: { share: { tiny: 0.6, 'vit-s': 0.75, 'vit-b': 0.75 } }
   },
   'tokenizer-full': {
     about: "tokenizer's training step, all losses, teacher and discriminator",
-    ...{ sizes: fullTokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement: nearZero },
+    sizes: fullTokenizers,
+    worker: 'tokenizer',
+    peer: 'tokenizer',
+    fixtures: 'tokenizer',
+    agreement: nearZero,
     spec: { recipe: 'full' },
     goals: training
   },
   'before-disc': {
     about: 'the same before the discriminator starts; the peer computes it at weight 0',
-    ...{ sizes: fullTokenizers, worker: 'tokenizer', peer: 'tokenizer', fixtures: 'tokenizer', agreement: nearZero },
+    sizes: fullTokenizers,
+    worker: 'tokenizer',
+    peer: 'tokenizer',
+    fixtures: 'tokenizer',
+    agreement: nearZero,
     spec: { recipe: 'early' },
     goals: { eager: 2, compiled: 2 }
   },
   encode: {
     about: '300 JPEGs (vit-b: 60) to shards, each image and its mirror image; seconds are of the whole folder',
-    ...{ worker: 'encode', peer: 'encode', fixtures: 'encoder', agreement: { fp32: 1e-2, bf16: 3e-2 } },
+    worker: 'encode',
+    peer: 'encode',
+    fixtures: 'encoder',
+    agreement: { fp32: 1e-2, bf16: 3e-2 },
     sizes: {
       tiny: { tokenizer: tokenizer(256, 16, 128, vit(192, 2, 6)), batch: 20, steps: 1, goal: 1.5 },
       'vit-b': {
@@ -130,7 +149,11 @@ export const cases = {
   },
   sit: {
     about: "SiT's training step from shards",
-    ...{ sizes: generators, worker: 'sit', peer: 'sit', fixtures: 'generator', agreement },
+    sizes: generators,
+    worker: 'sit',
+    peer: 'sit',
+    fixtures: 'generator',
+    agreement,
     spec: { lr: 1e-4 },
     goals: training
   },
@@ -139,31 +162,44 @@ export const cases = {
     sizes: Object.fromEntries(
       Object.entries(generators).map(([name, size]) => [name, { ...size, steps: 1, batch: size.batch / 2 }])
     ),
-    ...{ worker: 'sampling', peer: 'sampling', fixtures: 'generator', agreement: { fp32: 1e-3, bf16: 1e-1 } },
+    worker: 'sampling',
+    peer: 'sampling',
+    fixtures: 'generator',
+    agreement: { fp32: 1e-3, bf16: 1e-1 },
     spec: sampling,
     goals: { eager: 1.3, compiled: 1.1 }
   },
   kernels: {
     about: 'our fused kernels at the shapes of ViT-S, 8 images of 129 tokens; modulated and gated: of SiT-S',
-    ...{ sizes: kernels, worker: 'kernels', peer: 'kernels', agreement },
+    sizes: kernels,
+    worker: 'kernels',
+    peer: 'kernels',
+    agreement,
     goals: { eager: 1, compiled: 1 }
   },
   start: {
     about: "from the process's start to the first finished training step",
     sizes: { tiny: tokenizers.tiny },
     dtypes: ['bf16'],
-    ...{ worker: 'start', peer: 'start', fixtures: 'tokenizer', spec: { recipe: 'plain' } },
-    ...{ whole: true, eagerOnly: true, goals: { eager: 3 } }
+    worker: 'start',
+    peer: 'start',
+    fixtures: 'tokenizer',
+    spec: { recipe: 'plain' },
+    whole: true,
+    eagerOnly: true,
+    goals: { eager: 3 }
   },
   help: {
     about: '`mactok --help`',
     sizes: { all: {} },
     dtypes: ['fp32'],
-    ...{ worker: 'help', whole: true, goals: { seconds: 0.15 } }
+    worker: 'help',
+    whole: true,
+    goals: { seconds: 0.15 }
   }
 }
 
-/** What `--quick` leaves. */
+/** What `--quick` measures. */
 export const quick = {
   sizes: { tokenizer: ['tiny', 'vit-s'], others: ['tiny', 'all'] },
   /** Steps of the full recipe take seconds, and compiling them minutes. */

@@ -1,4 +1,4 @@
-/** The peers' Python, made once in the user's cache. */
+/** The peers' Python environment, created once in the user's cache. */
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -11,7 +11,7 @@ import { Failure, say } from '../scripts/report.mjs'
 
 const REQUIREMENTS = fileURLToPath(new URL('requirements.txt', import.meta.url))
 
-/** Its interpreter; about 6 GB and some minutes the first time, because PyPI's torch brings CUDA along. */
+/** Its interpreter. The first call takes minutes and about 6 GB, because PyPI's torch includes CUDA. */
 export async function pythonEnvironment() {
   const hash = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12)
   const folder = join(cacheFolder(), `bench-${hash}`)
@@ -21,7 +21,7 @@ export async function pythonEnvironment() {
   return withLock(join(cacheFolder(), 'bench.lock'), async () => {
     if (existsSync(complete)) return python
     rmSync(folder, { recursive: true, force: true })
-    say('making the Python environment of the peers (about 6 GB, once)')
+    say('creating the Python environment of the peers (about 6 GB, once)')
     const base = process.platform === 'win32' ? 'python' : 'python3'
     step(
       base,

@@ -30,19 +30,25 @@ const { worker, peer } = processes({ weights: process.env.MACTOK_WEIGHTS ?? besi
 
 const base = { imageSize: 64, patchSize: 8, latentTokens: 32, width: 192, batch: 16 }
 const axes = [
-  { name: 'batch', label: 'images a step', values: [4, 8, 16, 32, 64] },
+  { name: 'batch', label: 'images per step', values: [4, 8, 16, 32, 64] },
   { name: 'latentTokens', label: 'latent tokens', values: [16, 32, 64, 128, 256] },
   { name: 'imageSize', label: 'side of the images, px', values: [32, 64, 96, 128, 192] },
   { name: 'width', label: 'width of encoder and decoder', values: [96, 192, 384, 576, 768] }
 ]
 
-/** Medians of a step of ours and of the peer's, seconds. */
+/** Median seconds per step, ours and the peer's. */
 async function step(changes, python, scratch) {
   const { width, batch, ...sizes } = { ...base, ...changes }
   const vit = { width, depth: 4, heads: width / 32, layerScale: 1 }
   const spec = {
     tokenizer: { ...sizes, latentChannels: 16, encoder: vit, decoder: vit },
-    ...{ batch, recipe: 'plain', precision: options.dtype, threads, warmup: 2, steps: 1, rounds: 5 }
+    batch,
+    recipe: 'plain',
+    precision: options.dtype,
+    threads,
+    warmup: 2,
+    steps: 1,
+    rounds: 5
   }
   const folder = mkdtempSync(join(scratch, 'growth-'))
   const fixtures = await worker('fixtures', 'tokenizer', folder, JSON.stringify(spec))
@@ -57,7 +63,7 @@ async function step(changes, python, scratch) {
   return { ours: median(ours), theirs: median(theirs) }
 }
 
-/** Encodes the tars once more for every repetition: images a second, and the most memory, in bytes. */
+/** Encodes `repetitions` copies of the tars: images per second, and the peak memory in bytes. */
 async function encode(repetitions, scratch) {
   const tars = readdirSync(options.data).filter((name) => /^train-.*\.tar$/.test(name))
   if (tars.length === 0) throw new Failure(`--data: no train-*.tar in ${options.data}`)
@@ -94,7 +100,10 @@ await run(async () => {
     writeFileSync(
       join(figures, `growth-${name}.svg`),
       lineChart({
-        ...{ title: `A training step over ${label}`, xLabel: label, yLabel: 'ms a step', log: true },
+        title: `Time per training step over ${label}`,
+        xLabel: label,
+        yLabel: 'ms per step',
+        log: true,
         series: [series('ours', 'mactok'), series('theirs', 'PyTorch eager, batched products')]
       })
     )
@@ -102,13 +111,18 @@ await run(async () => {
   for (const repetitions of [1, 2, 3, 5]) {
     const point = await encode(repetitions, scratch)
     found.encoding.push(point)
-    say(`${point.images} images: ${point.rate.toFixed(0)} a second, ${(point.memory / 2 ** 20).toFixed(0)} MB at most`)
+    say(
+      `${point.images} images: ${point.rate.toFixed(0)} per second, at most ${(point.memory / 2 ** 20).toFixed(0)} MB`
+    )
   }
   const encoding = (name, value) => [
     { name, points: found.encoding.map((point) => ({ x: point.images, y: value(point) })) }
   ]
   const charts = [
-    ['rate', { title: 'Encoding CIFAR-10', yLabel: 'images a second', series: encoding('mactok', ({ rate }) => rate) }],
+    [
+      'rate',
+      { title: 'Encoding CIFAR-10', yLabel: 'images per second', series: encoding('mactok', ({ rate }) => rate) }
+    ],
     [
       'memory',
       {

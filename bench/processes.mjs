@@ -26,7 +26,7 @@ export function processes({ weights, threads }) {
    * @param {string[]} parameters
    * @returns {Promise<any>}
    */
-  function ask(command, parameters) {
+  function run(command, parameters) {
     const started = performance.now()
     return new Promise((done, failed) => {
       const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
@@ -47,10 +47,10 @@ export function processes({ weights, threads }) {
   }
 
   return {
-    ask,
+    run,
     /** @param {string} name @param {string[]} rest */
-    worker: (name, ...rest) => ask(process.execPath, [join(here, 'workers', `${name}.mjs`), ...rest]),
+    worker: (name, ...rest) => run(process.execPath, [join(here, 'workers', `${name}.mjs`), ...rest]),
     /** @param {string} python @param {string} name @param {string[]} rest */
-    peer: (python, name, ...rest) => ask(python, [join(here, 'peers', `${name}.py`), ...rest])
+    peer: (python, name, ...rest) => run(python, [join(here, 'peers', `${name}.py`), ...rest])
   }
 }

@@ -14,7 +14,7 @@ const megabytes = (bytes) => (bytes > 0 ? `${Math.round(bytes / 2 ** 20)} MB` : 
 const percent = (part) => `${Math.round(part * 100)} %`
 const times = (ratio) => `${ratio.toFixed(2)} ×`
 
-/** A line for each side: median, spread, ratio, memory. */
+/** One line per side: median, spread, ratio, memory. */
 export const resultsTable = ({ rows }) =>
   table(
     ['case', 'size', 'dtype', 'side', 'median', 'spread', 'us ÷ it', 'peak memory', 'losses apart'],
@@ -28,7 +28,7 @@ export const resultsTable = ({ rows }) =>
     )
   )
 
-/** What part of the machine's products the training steps reach. */
+/** The share of the rate of matrix products that training steps reach. */
 export const limitTable = ({ rows, limits }) => {
   const shares = rows.filter(({ flops }) => flops)
   if (shares.length === 0) return ''
@@ -82,7 +82,7 @@ export const goalsTable = (results) =>
     goals(results).map(({ what, goal, measured, met }) => [...what, goal, measured, met ? 'met' : '**missed**'])
   )
 
-/** Puts the figures into docs/benchmarks.md, between its two marks; what people wrote around them stays. */
+/** Replaces the figures between the two marks of docs/benchmarks.md, and nothing around them. */
 export function writeDocs(results) {
   const { machine } = results
   const text = readFileSync(DOCS, 'utf8')

@@ -41,7 +41,7 @@ const options = new Command('npm run bench --')
   .parse()
   .opts()
 
-/** Every (case, size, dtype) that is asked for. */
+/** Every (case, size, dtype) that was requested. */
 function plan() {
   const only = options.quick && quick.dtypes
   const small = (name, size) =>
@@ -66,7 +66,7 @@ function plan() {
 
 const { worker, peer } = processes(options)
 
-/** What the workers of a case share, made once a size. */
+/** What the workers of a case share, created once per size. */
 const made = new Map()
 async function fixtures({ name, one, size, shape, dtype }, scratch) {
   if (!one.fixtures) return {}
@@ -87,14 +87,16 @@ async function measure(row, python, scratch) {
   const { name, one, size, shape, dtype } = row
   const { steps: _steps, goal: _goal, ...about } = shape
   const spec = {
-    ...{
-      warmup: 2,
-      steps: shape.steps,
-      rounds: options.measurements,
-      threads: options.threads,
-      device: options.device
-    },
-    ...{ ...about, ...one.spec, precision: dtype, data: resolve(options.data), scratch },
+    warmup: 2,
+    steps: shape.steps,
+    rounds: options.measurements,
+    threads: options.threads,
+    device: options.device,
+    ...about,
+    ...one.spec,
+    precision: dtype,
+    data: resolve(options.data),
+    scratch,
     ...(await fixtures(row, scratch))
   }
   const peers = one.peer
@@ -122,15 +124,19 @@ async function measure(row, python, scratch) {
       } catch (error) {
         if (side.name === 'mactok') throw error
         found[side.name].error = error.message
-        say(`${side.name} is left out: ${error.message}`)
+        say(`${side.name} is skipped: ${error.message}`)
       }
     }
   }
   const measured = Object.entries(found)
     .filter(([, { seconds }]) => seconds.length > 0)
     .map(([side, { seconds, memory, losses, samples }]) => ({
-      ...{ name: side, ...summary(seconds), memory: Math.max(...memory) },
-      ...{ losses, samples, seconds }
+      name: side,
+      ...summary(seconds),
+      memory: Math.max(...memory),
+      losses,
+      samples,
+      seconds
     }))
   const [ours, ...others] = measured
   for (const other of others) {
@@ -149,24 +155,27 @@ async function measure(row, python, scratch) {
   const compiled = best(others.filter((other) => other.name.startsWith('compiled')))
   const strongest = best(others)
   return {
-    // Samples were for the comparison: thousands of numbers.
-    ...{
-      case: name,
-      size,
-      dtype,
-      measured: measured.map(({ samples, ...side }) => side),
-      flops: one.flops?.(shape) ?? null
-    },
+    // Samples are thousands of numbers, and only served the comparison.
+    case: name,
+    size,
+    dtype,
+    measured: measured.map(({ samples, ...side }) => side),
+    flops: one.flops?.(shape) ?? null,
     ratio: { eager: eager && eager.median / ours.median, compiled: compiled && compiled.median / ours.median },
     memory: strongest && ours.memory > 0 ? ours.memory / strongest.memory : null,
     errors: Object.fromEntries(Object.entries(found).flatMap(([side, { error }]) => (error ? [[side, error]] : [])))
   }
 }
 
-/** Versions and machine, for whoever reads the numbers. */
+/** Versions and machine, reported beside the numbers. */
 const machine = () => ({
-  ...{ date: new Date().toISOString().slice(0, 10), node: process.version, cpu: cpus()[0]?.model ?? 'unknown' },
-  ...{ cores: availableParallelism(), threads: options.threads, memory: totalmem(), device: options.device }
+  date: new Date().toISOString().slice(0, 10),
+  node: process.version,
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: availableParallelism(),
+  threads: options.threads,
+  memory: totalmem(),
+  device: options.device
 })
 
 await run(async () => {

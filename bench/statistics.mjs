@@ -1,4 +1,4 @@
-/** What is made of the seconds that were measured. */
+/** Statistics of the measured seconds. */
 
 /**
  * @param {number[]} values
@@ -22,7 +22,7 @@ export const summary = (values) => ({
 })
 
 /**
- * How far two lists of numbers are apart: the largest difference relative to the list's value, or to 1e-3 of its largest.
+ * The distance of two lists of numbers: the largest difference relative to the list's value, or to 1e-3 of its largest.
  * @param {number[]} ours
  * @param {number[]} theirs
  */
@@ -34,7 +34,7 @@ export function difference(ours, theirs) {
 }
 
 /**
- * How far two samples are apart: ‖ours − theirs‖ / ‖theirs‖.
+ * The distance of two samples: ‖ours − theirs‖ / ‖theirs‖.
  * @param {number[]} ours
  * @param {number[]} theirs
  */
@@ -45,7 +45,7 @@ export function distance(ours, theirs) {
 }
 
 /**
- * The peer's best of a kind: the variant with the least median.
+ * The peer's best variant of a kind, by its median.
  * @template {{ name: string, median: number }} Variant
  * @param {Variant[]} variants
  * @returns {Variant | undefined}
@@ -53,8 +53,8 @@ export function distance(ours, theirs) {
 export const best = (variants) => variants.reduce((a, b) => (a && a.median <= b.median ? a : b), variants[0])
 
 /**
- * FLOPs of the forward and backward pass of encoder and decoder on one image: what the loss needs, so a last block computes its
- * kept tokens alone, and no gradient of the image. A multiplication and an addition are two.
+ * FLOPs of the forward and backward pass of encoder and decoder on one image. Counts what the loss needs: only the kept tokens of a
+ * last block, and no gradient of the image. A multiplication and an addition are two.
  * @param {{ imageSize: number, patchSize: number, latentTokens: number, latentChannels: number,
  *   encoder: Vit, decoder: Vit }} tokenizer
  * @typedef {{ width: number, depth: number }} Vit

@@ -32,7 +32,7 @@ export function readImports(root, tree) {
 }
 
 /**
- * The room of a file: its top-level folder, or its own name where it stands in none.
+ * The room of a file: its top-level folder, or its own name at the top level.
  * @param {string} file
  */
 export const roomOf = (file) => /** @type {string} */ (file.split(/[\\/]/)[0]).replace(/\.\w+$/, '')

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure, progress, say } from './report.mjs'
 
 /**
- * Fetches `url` to `path`, going on from `path.part` where an earlier attempt ended. Nothing is at `path` before the
- * checksum is right.
+ * Fetches `url` to `path`, resuming from `path.part` where an earlier attempt stopped. `path` is only created once the
+ * checksum matches.
  * @param {{ url: string, path: string, sha256: string, retries?: number, pause?: number, stall?: number }} options
  *   `pause` between attempts and `stall`, the longest silence of the server, in milliseconds
  */
@@ -23,7 +23,7 @@ export async function download({ url, path, sha256, retries = 4, pause = 1000, s
       const found = await sha256Of(part)
       if (found === sha256) break
       rmSync(part)
-      // The remains of an earlier attempt may have been at fault: once more from the start.
+      // The rest of an earlier attempt may be to blame: try once more from the start.
       if (resumed && attempt < retries) continue
       throw new Failure(`${basename(path)} has SHA-256 ${found} instead of ${sha256}`, [
         'a proxy or mirror may have changed it: try again, or from another network'
@@ -32,7 +32,7 @@ export async function download({ url, path, sha256, retries = 4, pause = 1000, s
       const reason = reasonOf(error)
       if (error instanceof Failure || reason === 'ENOSPC' || attempt >= retries)
         throw explained(error, reason, basename(path))
-      say(`${basename(path)}: ${reason}; going on from ${sizeOf(part)} bytes`)
+      say(`${basename(path)}: ${reason}; resuming from ${sizeOf(part)} bytes`)
       await sleep(pause * 2 ** attempt)
     }
   }

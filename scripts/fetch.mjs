@@ -1,4 +1,4 @@
-// Fetches LibTorch into the user cache, for a mactok that came with its addon built.
+// Fetches LibTorch into the user cache, for an installation with a prebuilt addon.
 import { findLibTorch } from './libtorch.mjs'
 import { run, say } from './report.mjs'
 

@@ -1,4 +1,4 @@
-// Tells whether files changed since something was made from them, by size and time of change.
+// Detects whether files changed since something was built from them, by size and time of change.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

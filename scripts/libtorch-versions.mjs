@@ -1,5 +1,5 @@
 // For maintainers: node scripts/libtorch-versions.mjs [2.11 2.12 …]    (npm run check:libtorch)
-// builds the addon against older LibTorches, each below .build/, and holds it to the goldens.
+// builds the addon against older LibTorches, each below .build/, and tests it against the goldens.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Tests of everything that calls LibTorch, against the references' numbers. */
 const TESTS = ['test/tokenizer', 'test/teacher', 'test/tensor', 'test/native', 'test/generator']
-/** They name the pinned version. */
+/** Tests that expect the pinned version. */
 const EXCEPT = ['test/native/load']
 
 run(async () => {
@@ -53,6 +53,6 @@ function test(libtorch, build) {
     encoding: 'utf8',
     maxBuffer: 1 << 28
   })
-  if (done.status !== 0) throw new Failure('Tests fail; their messages stand above')
+  if (done.status !== 0) throw new Failure('Tests fail; see the messages above')
   return JSON.parse(done.stdout).numPassedTests
 }

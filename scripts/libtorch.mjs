@@ -16,10 +16,10 @@ import { unzip } from './unzip.mjs'
 /** @type {{ platforms: Record<string, Wheels>, older: Record<string, Record<string, { base: Wheel[] }>> }} */
 const pins = JSON.parse(readFileSync(new URL('libtorch.json', import.meta.url), 'utf8'))
 
-/** Wheels and what is unpacked from them, in bytes, at the most. */
+/** The most bytes that wheels and what is unpacked from them take. */
 const DISK = { base: 1.4e9, cuda: 7e9 }
 
-/** Of LibTorch's wheel: what compiling and running need. */
+/** The files of LibTorch's wheel that compiling and running need. */
 const LIBTORCH_FILES =
   /^torch\/(lib|include)\/|^torch\/version\.py$|\.dist-info\/(METADATA|licenses\/.*|LICENSE|NOTICE)$/
 const PYTHON_FILES = /^torch\/lib\/(libtorch_python|torch_python|libshm|shm)/
@@ -100,7 +100,7 @@ export function isWanted(name) {
 }
 
 /**
- * Gets wheels and unpacks them side by side; the folder appears when it is whole.
+ * Gets wheels and unpacks them side by side; the folder appears once it is complete.
  * @param {string} folder
  * @param {Wheel[]} wheels
  * @param {(name: string) => boolean} keep
@@ -149,7 +149,7 @@ async function downloaded(url, path, { file, sha256 }) {
     return true
   } catch (error) {
     if (!(error instanceof Failure) || existsSync(`${path}.part`)) throw error
-    say(`${file}: ${error.message.split('\n')[0]}; pip tries`)
+    say(`${file}: ${error.message.split('\n')[0]}; trying pip`)
     return false
   }
 }
@@ -160,7 +160,7 @@ async function downloaded(url, path, { file, sha256 }) {
  * @param {string} folder
  */
 async function getByPip(pip, { name, version, file, sha256 }, folder) {
-  say(`pip downloads ${file}`)
+  say(`downloading ${file} with pip`)
   downloadByPip(pip, platform(), [`${name}==${version}`], folder)
   const path = join(folder, file)
   const found = existsSync(path) ? await sha256Of(path) : undefined
@@ -193,7 +193,7 @@ function forThisPlatform(wheels) {
   ])
 }
 
-/** An NVIDIA driver is here, or `MACTOK_CUDA=1` says so; `MACTOK_CUDA=0` does without. */
+/** Whether there is an NVIDIA driver; `MACTOK_CUDA=1` and `MACTOK_CUDA=0` override that. */
 export function wantsCuda() {
   if (process.env.MACTOK_CUDA) return process.env.MACTOK_CUDA !== '0'
   return (

@@ -1,4 +1,4 @@
-// One set-up at a time: a lock file with its holder's process id.
+// Allows one set-up at a time, by a lock file with its holder's process id.
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-// The npm dependencies: installed as package-lock.json says, unless they are there.
+// Installs the npm dependencies as package-lock.json says, unless they are there.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ export function installDependencies(root) {
   if (areInstalled(root)) return
   say('installing npm dependencies')
   // Not `npm ci`: it refuses a lock file without other platforms' binaries, which some registry mirrors lack. The lock file's
-  // versions hold all the same. Install scripts are not needed: what is native ships as binaries, and the set-up builds the addon.
+  // versions apply all the same. Install scripts are not needed: native packages ship binaries, and the set-up builds the addon.
   const options = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error']
   const done = spawnSync('npm', ['install', ...options], {
     cwd: root,
@@ -17,7 +17,7 @@ export function installDependencies(root) {
     shell: process.platform === 'win32'
   })
   if (done.status === 0) return
-  throw new Failure('npm install failed; its message stands above', [
+  throw new Failure('npm install failed; see its message above', [
     'check the network and the disk, then run the same command again'
   ])
 }

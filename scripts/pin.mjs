@@ -1,15 +1,15 @@
 // For maintainers: node scripts/pin.mjs writes libtorch.json, the wheels of PINNED_VERSION and of OLDER for every platform.
-//   base      LibTorch and what its CPU library names
-//   cuda      what its CUDA library names besides, as LibTorch's metadata lists it
-//   headers   to compile native/cuda
-// Of older versions, which `npm run check:libtorch` builds against, `base` alone.
+//   base      LibTorch and what its CPU library depends on
+//   cuda      what its CUDA library also depends on, as LibTorch's metadata lists it
+//   headers   what compiling native/cuda needs
+// Older versions, which `npm run check:libtorch` builds against, have `base` alone.
 import { writeFileSync } from 'node:fs'
 import { PINNED_VERSION } from '../lib/native/libtorch.mjs'
 import { findPip, PLATFORMS, resolveWheels } from './pip.mjs'
 import { Failure, run } from './report.mjs'
 
 const BASE = /^(torch|nvidia-cuda-(runtime|cupti))$/
-/** What the sources compile against besides; the last of each series. */
+/** The other versions that the sources compile against: the last of each series. */
 const OLDER = ['2.11.0', '2.12.1', '2.13.0', '2.14.1']
 const HEADERS = /^nvidia-cuda-(runtime|crt)$/
 

@@ -1,4 +1,4 @@
-// What is asked of pip: it knows the user's index, mirrors and credentials.
+// What pip does for us, because it knows the user's index, mirrors and credentials.
 import { spawnSync } from 'node:child_process'
 import { Failure } from './report.mjs'
 
@@ -33,7 +33,7 @@ export function findPip() {
 
 /**
  * Wheels as pip would install them, with their addresses and checksums; nothing is downloaded but metadata.
- * Undefined where this pip cannot tell (before 23.2 it would download everything first).
+ * Undefined for a pip before 23.2, which would have to download everything first.
  * @param {Pip} pip
  * @param {Platform} platform
  * @param {string[]} requirements
@@ -101,7 +101,7 @@ export function installByPip(pip, requirement, folder) {
 }
 
 /**
- * Tags are named, so that any pip serves, whatever its Python.
+ * Names all tags, so that any pip works, whatever its Python.
  * @param {Platform} platform
  */
 function selection(platform) {

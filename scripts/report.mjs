@@ -1,6 +1,6 @@
-// How the scripts speak: one line a stage, a progress line, one message for a failure.
+// Output of the scripts: one line per stage, a progress line, one message for a failure.
 
-/** A failure that the user can mend: what is wrong, and the ways out. */
+/** A failure that the user can fix: what is wrong, and what to do. */
 export class Failure extends Error {
   /**
    * @param {string} problem

@@ -1,11 +1,11 @@
 /**
- * Whether two checkouts of mactok compute the same: runs the same commands with the same seeds in both, and compares every file that
+ * Checks that two checkouts of mactok compute the same: runs the same commands with the same seeds in both, and compares every file that
  * they write, byte for byte; of JSON, everything but clocks, versions and checksums of other JSON.
  *
  *   node scripts/same-results.mjs <checkout before> <checkout after>
  *
  * Both are set up (`npm run setup`). With weights in MACTOK_WEIGHTS (default ../shared/weights) semantic masks, alignment, LPIPS and the
- * discriminator take part.
+ * discriminator are included.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -39,7 +39,7 @@ const generator = [
   '3'
 ]
 
-/** Every command by the name of what it shows. */
+/** The commands, each by the name of what it covers. */
 const commands = {
   'a tokenizer in float32': [
     ...tokenizer,
@@ -160,7 +160,7 @@ function compute(checkout) {
       [join(checkout, 'dist', 'cli', 'main.js'), ...command, '--threads', '2'],
       { cwd: folder, encoding: 'utf8', env: { ...process.env, MACTOK_WEIGHTS: weights } }
     )
-    // An interruption ends with 130.
+    // 130: interrupted after a checkpoint.
     if (status !== 0 && status !== 130) throw new Error(`${checkout}: ${name} failed\n${stdout}${stderr}`)
     process.stdout.write(`${checkout}: ${name}\n`)
   }

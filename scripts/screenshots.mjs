@@ -1,5 +1,5 @@
 // Takes the screenshots of docs/figures (the live page and a report) while a small tokenizer trains on the example photographs.
-// A minute or two: node scripts/screenshots.mjs [steps]
+// Takes a minute or two: node scripts/screenshots.mjs [steps]
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

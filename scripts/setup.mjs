@@ -1,4 +1,4 @@
-// From a fresh clone to something that runs: npm dependencies, LibTorch, the addon, TypeScript.
+// Makes a fresh clone run: npm dependencies, LibTorch, the addon, TypeScript.
 // Uses nothing but Node's own modules. Costs a fraction of a second when everything is up to date.
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

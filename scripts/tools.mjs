@@ -1,4 +1,4 @@
-// The programs that building needs, and how to get them.
+// Checks for the programs that building needs, and says how to get them.
 import { spawnSync } from 'node:child_process'
 import { Failure } from './report.mjs'
 

@@ -17,8 +17,8 @@ export function compileTypeScript(root) {
       cwd: root,
       stdio: ['ignore', 2, 2]
     })
-    if (done.status !== 0) throw new Failure('TypeScript does not compile; its messages stand above')
-    // npx, which links to a clone, makes it a program only the first time.
+    if (done.status !== 0) throw new Failure('TypeScript does not compile; see the messages above')
+    // npx links to a clone and makes this file executable only the first time.
     chmodSync(join(dist, 'cli', 'main.js'), 0o755)
   })
 }

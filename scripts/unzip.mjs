@@ -1,4 +1,4 @@
-// Unpacks zip archives (wheels are such): stored and deflated entries, zip64, in a stream.
+// Unpacks zip archives such as wheels: stored and deflated entries, zip64, in a stream.
 import { createReadStream, createWriteStream, mkdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join, normalize, sep } from 'node:path'

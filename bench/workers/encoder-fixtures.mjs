@@ -4,7 +4,7 @@ import { cp, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Tokenizer } from '../../dist/tokenizer/tokenizer.js'
 
-/** Writes them into `folder` and returns what the specs name. `images`: so many of the data's class folders, evenly spread; default: all. */
+/** Writes them into `folder` and returns what the specs name. `images`: how many to take of the data's class folders, evenly spread; default: all. */
 export async function writeEncoderFixtures(folder, { tokenizer, data, images }) {
   const network = await Tokenizer.create(tokenizer, { device: 'cpu', seed: 1 })
   await network.save(join(folder, 'tokenizer'))
@@ -12,7 +12,7 @@ export async function writeEncoderFixtures(folder, { tokenizer, data, images }) 
   const chosen = classes.filter((_, i) => !images || (i * images) % classes.length < images)
   const copied = join(folder, 'images')
   await mkdir(copied)
-  // Read once more by this, so that neither side waits for the disk.
+  // Reading the files now caches them, so that neither side waits for the disk.
   for (const name of chosen) await cp(join(data, name), join(copied, name), { recursive: true })
   return { folder: join(folder, 'tokenizer'), data: copied }
 }

@@ -1,4 +1,4 @@
-/** node fixtures.mjs <kind> <folder> <spec>: writes what a case's workers share, and answers with what their specs name. */
+/** node fixtures.mjs <kind> <folder> <spec>: writes what a case's workers share, and prints what their specs name. */
 
 import { writeEncoderFixtures } from './encoder-fixtures.mjs'
 import { writeGeneratorFixtures } from './generator-fixtures.mjs'

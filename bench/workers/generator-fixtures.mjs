@@ -19,7 +19,7 @@ export async function writeGeneratorFixtures(folder, { preset, latentShape, clas
   const generator = await Generator.create(config, { device: 'cpu' })
   const state = generator.native.state()
   for (const [name, tensor] of Object.entries(state)) {
-    // What begins as zero would hide the blocks from the losses that are compared.
+    // Weights that start at zero would hide the blocks from the losses that are compared.
     if (!/adaLN_modulation|final_layer/.test(name)) continue
     const count = tensor.shape.reduce((product, size) => product * size, 1)
     const values = normal(1, name, 0, 0, 1, count).map((value) => value * 0.02)
@@ -35,7 +35,10 @@ export async function writeGeneratorFixtures(folder, { preset, latentShape, clas
     labels: Array.from({ length: images }, (_, i) => i % classes),
     classes: Array.from({ length: classes }, (_, i) => `${i}`),
     shape: latentShape,
-    ...{ dtype: 'float32', moments: false, shardSize: 1024, tokenizer: 'bench' }
+    dtype: 'float32',
+    moments: false,
+    shardSize: 1024,
+    tokenizer: 'bench'
   })
   for (const range of writer.missingShards()) {
     const shard = writer.startShard(range)

@@ -9,7 +9,7 @@ export function readSpec() {
   return spec
 }
 
-/** VmHWM in bytes: the most memory that the process has held. */
+/** VmHWM in bytes: the peak memory of the process. */
 function peakMemory() {
   const line = readFileSync('/proc/self/status', 'utf8').match(/VmHWM:\s+(\d+)/)
   return Number(line[1]) * 1024

@@ -1,4 +1,4 @@
-/** `mactok --help`, in this process: the process's start is counted by whoever starts it. */
+/** `mactok --help`, in this process; whoever starts it also measures its start. */
 
 process.argv.splice(2, process.argv.length, '--help')
 process.stdout.write = () => true

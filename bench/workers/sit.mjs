@@ -11,7 +11,11 @@ const { batch, lr, precision, device = 'cpu' } = spec
 const generator = await Generator.load(spec.folder, { device })
 const ema = await Generator.load(spec.folder, { device })
 const trainer = await addon().createFlowTrainer(generator.native, ema.native, {
-  ...{ seed: 0, precision, graphs: device !== 'cpu', flow: generator.config.flow, labelDropout: 0.1 },
+  seed: 0,
+  precision,
+  graphs: device !== 'cpu',
+  flow: generator.config.flow,
+  labelDropout: 0.1,
   loss: { weighting: 'none', direction: 0 },
   timesteps: { kind: 'uniform', mean: 0, deviation: 1, shift: 1 },
   optimizer: { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, clipNorm: 1 },

@@ -1,4 +1,4 @@
-/** From nothing to a finished training step: the process's start is counted by whoever starts it. */
+/** From nothing to a finished training step; whoever starts this process also measures its start. */
 
 import { addon } from '../../dist/native/load.js'
 import { answer, readSpec } from './harness.mjs'

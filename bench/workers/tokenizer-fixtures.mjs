@@ -15,14 +15,19 @@ export async function writeTokenizerFixtures(folder, spec) {
   const { imageSize, patchSize, latentTokens, latentChannels } = config.tokenizer
   const { model, alignment, discriminator } = trainer.state()
   const groups = {
-    ...{ model, alignment, discriminator, teacher: teacher?.native.state() },
+    model,
+    alignment,
+    discriminator,
+    teacher: teacher?.native.state(),
     backbone: networks.discriminator?.state()
   }
   const tensors = Object.entries(groups).flatMap(([group, state]) =>
     Object.entries(state ?? {})
       .filter(([name]) => group !== 'backbone' || name.startsWith('backbone.'))
       .map(([name, tensor]) => ({
-        ...{ name: group === 'backbone' ? name : `${group}.${name}`, dtype: 'float32', shape: tensor.shape },
+        name: group === 'backbone' ? name : `${group}.${name}`,
+        dtype: 'float32',
+        shape: tensor.shape,
         data: async () => new Float32Array(await tensor.read())
       }))
   )
@@ -46,7 +51,9 @@ export async function writeTokenizerFixtures(folder, spec) {
   await writeSafetensors(
     known,
     draws.map(([name, dtype, shape, draw]) => ({
-      ...{ name, dtype, shape: [STEPS, batch, ...shape] },
+      name,
+      dtype,
+      shape: [STEPS, batch, ...shape],
       data: () => Array.from({ length: STEPS }, (_, step) => draw(step))
     }))
   )

@@ -11,7 +11,11 @@ import { settle, trainerConfig } from '../../dist/training/tokenizer/settle.js'
 export async function createTrainer({ tokenizer, batch, precision, device = 'cpu', recipe, discriminatorSize }) {
   const plain = recipe === 'plain'
   const config = resolveConfig({
-    ...{ tokenizer, batch, precision, graphs: device !== 'cpu', seed: 1 },
+    tokenizer,
+    batch,
+    precision,
+    graphs: device !== 'cpu',
+    seed: 1,
     masking: { semantic: plain ? 0 : 0.5 },
     align: plain ? { local: false, global: false } : {},
     teacher: { weights: 'dinov2-small' },
@@ -19,7 +23,9 @@ export async function createTrainer({ tokenizer, batch, precision, device = 'cpu
     discriminator: { weights: plain ? null : 'dinov2-small', inputSize: discriminatorSize }
   })
   const settled = settle(config, {
-    ...{ images: batch, device, teacher: !plain },
+    images: batch,
+    device,
+    teacher: !plain,
     backbone: config.discriminator.weights
   })
   const grid = config.tokenizer.imageSize / config.tokenizer.patchSize
@@ -31,18 +37,20 @@ export async function createTrainer({ tokenizer, batch, precision, device = 'cpu
   return { config, trainer, teacher, networks }
 }
 
-/** Of `schedule` at a step: constant, so that the peer needs none. */
+/** The values of one step, constant so that the peer needs no schedule. */
 export const stepOptions = (step, recipe) => ({
   step,
   lr: 1e-4,
   weights: {
-    ...{ reconstruction: 1, kl: 1e-6, alignment: 0.1 },
+    reconstruction: 1,
+    kl: 1e-6,
+    alignment: 0.1,
     perceptual: recipe === 'plain' ? 0 : 1,
     adversarial: recipe === 'full' ? 0.2 : 0
   }
 })
 
-/** Smooth images with some noise, uint8 [B, side, side, 3]; others for every step. */
+/** Smooth images with some noise, uint8 [B, side, side, 3]; different ones for every step. */
 export function randomImages(step, batch, side) {
   const noise = addon().uniform(1, 'bench/images', step, 0, batch, side * side * 3)
   return Uint8Array.from(noise, (value, i) => {

@@ -18,7 +18,7 @@ function queue() {
 
 const terms = ['reconstruction', 'kl', ...(recipe === 'plain' ? [] : ['alignLocal', 'alignGlobal', 'perceptual'])]
 const losses = []
-// Of the full recipe only the first step is held against the peer's: later ones depend on the augmentation's draws.
+// Only the first step of the full recipe is compared with the peer's: later ones depend on the augmentation's draws.
 for (let i = 0; i < (recipe === 'full' ? 1 : 3); i++) {
   await queue()
   const metrics = await trainer.metrics()

@@ -28,7 +28,7 @@ export function checkGraphs(graphs: boolean, device: string): void {
   if (graphs && device === 'cpu') throw outOfRange('graphs', 'false on a CPU, as only CUDA devices have graphs', graphs)
 }
 
-/** bf16 where the hardware multiplies it (CUDA devices, CPUs with AVX512-BF16), else fp32. */
+/** bf16 where the hardware multiplies it (CUDA devices, CPUs with AVX512-BF16), otherwise fp32. */
 export function bestPrecision(device: string): 'fp32' | 'bf16' {
   return device !== 'cpu' || addon().info().cpuBf16 ? 'bf16' : 'fp32'
 }

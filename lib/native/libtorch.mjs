@@ -1,4 +1,4 @@
-// Where LibTorch may lie. Plain JavaScript, because the set-up needs it before TypeScript is compiled.
+// Where LibTorch may be. Plain JavaScript, because the set-up needs it before TypeScript is compiled.
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { cacheFolder } from '../files/cache.mjs'
@@ -31,7 +31,7 @@ export function libraries(folder) {
 }
 
 /**
- * Why the folder is no LibTorch, or undefined when it is one.
+ * What is missing in the folder for it to be a LibTorch; undefined when it is one.
  * @param {string} folder
  */
 export function whyNotLibTorch(folder) {
@@ -41,7 +41,7 @@ export function whyNotLibTorch(folder) {
 }
 
 /**
- * LibTorch's version as its files tell it, such as "2.15.0"; undefined when they don't.
+ * LibTorch's version according to its files, such as "2.15.0"; undefined when they have none.
  * @param {string} folder
  */
 export function libTorchVersion(folder) {

@@ -12,7 +12,7 @@ export interface Span {
   end: number
   /** Time outside the spans within this one, on the same thread. */
   self: number
-  /** Whether it lies within another span of the same name. */
+  /** Whether it is nested in another span of the same name. */
   isNested: boolean
   /** The phase of the step that it belongs to. */
   phase: string

@@ -12,7 +12,7 @@ namespace mactok {
 /** hinge, vanilla or non-saturating. */
 AdversarialLoss adversarial_loss(const Napi::Value& value, const std::string& name);
 
-/** NativeAugmentation in lib/native/addon.ts. */
+/** NativeAugmentation in lib/native/types/tokenizer-training.ts. */
 DiffAugmentOptions augment_options(const Napi::Value& value, const std::string& name);
 
 }  // namespace mactok

@@ -5,7 +5,7 @@
 
 namespace mactok {
 
-/** NativeDiscriminator in lib/native/addon.ts. */
+/** NativeDiscriminator in lib/native/types/tokenizer-training.ts. */
 class DiscriminatorHandle : public ModelHandle<DiscriminatorHandle, Discriminator> {
  public:
   static constexpr const char* kClass = "Discriminator";

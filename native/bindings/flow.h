@@ -12,7 +12,10 @@ namespace mactok {
 /** linear, gvp or vp. */
 PathKind path_kind(const Napi::Value& value, const std::string& name);
 
-/** NativeFlowConfig, NativeFlowLoss, NativeDiffusion and NativeGuidance in lib/native/addon.ts. */
+/**
+ * NativeFlowConfig, NativeFlowLoss, NativeDiffusion and NativeGuidance in
+ * lib/native/types/generator.ts.
+ */
 FlowOptions flow_options(const Napi::Value& value, const std::string& name);
 FlowLossOptions flow_loss_options(const Napi::Value& value, const std::string& name);
 DiffusionOptions diffusion_options(const Napi::Value& value, const std::string& name);

@@ -6,7 +6,7 @@
 
 namespace mactok {
 
-/** NativeFlowTrainer in lib/native/addon.ts. */
+/** NativeFlowTrainer in lib/native/types/generator.ts. */
 class FlowTrainerHandle : public TrainerHandle<FlowTrainerHandle, GeneratorHandle, FlowStep> {
  public:
   static constexpr const char* kClass = "FlowTrainer";

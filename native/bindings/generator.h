@@ -7,7 +7,7 @@
 
 namespace mactok {
 
-/** NativeGenerator in lib/native/addon.ts. */
+/** NativeGenerator in lib/native/types/generator.ts. */
 class GeneratorHandle : public ModelHandle<GeneratorHandle, Denoiser> {
  public:
   static constexpr const char* kClass = "Generator";

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "bindings/choice.h"
 #include "bindings/convert.h"
 #include "image/resample.h"
 
@@ -61,10 +62,10 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
   const auto source = bytes(info[0], "source", width * height * 3);
 
   const auto options = convert::object(info[3], "target");
-  const auto filter = convert::string(options.Get("filter"), "filter");
-  if (filter != "box" && filter != "bicubic") convert::invalid(env, "filter", "box or bicubic");
   const image::Resample target{
-      .filter = filter == "box" ? image::Filter::box : image::Filter::bicubic,
+      .filter =
+          choice<image::Filter>(options.Get("filter"), "filter",
+                                {{"box", image::Filter::box}, {"bicubic", image::Filter::bicubic}}),
       .width = side(options.Get("width"), "target.width"),
       .height = side(options.Get("height"), "target.height"),
       .left = convert::integer(options.Get("left"), "target.left"),

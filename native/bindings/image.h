@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** resample in lib/native/addon.ts. */
+/** resample in lib/native/types/files.ts. */
 void define_image_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

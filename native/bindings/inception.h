@@ -5,7 +5,7 @@
 
 namespace mactok {
 
-/** NativeInception in lib/native/addon.ts. */
+/** NativeInception in lib/native/types/evaluation.ts. */
 class InceptionHandle : public ModelHandle<InceptionHandle, Inception> {
  public:
   static constexpr const char* kClass = "Inception";

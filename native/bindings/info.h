@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** info, setThreads, memory and deviceMemory in lib/native/addon.ts. */
+/** info, setThreads, memory and deviceMemory in lib/native/types/system.ts. */
 void define_info_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

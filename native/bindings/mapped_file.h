@@ -8,7 +8,7 @@
 
 namespace mactok {
 
-/** NativeMappedFile in lib/native/addon.ts. */
+/** NativeMappedFile in lib/native/types/files.ts. */
 class MappedFileHandle : public Napi::ObjectWrap<MappedFileHandle> {
  public:
   static void define(Napi::Env env, Napi::Object exports);

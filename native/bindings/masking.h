@@ -6,10 +6,10 @@
 
 namespace mactok {
 
-/** NativeMaskConfig in lib/native/addon.ts. */
+/** NativeMaskConfig in lib/native/types/tokenizer.ts. */
 MaskOptions mask_options(const Napi::Value& value, const std::string& name);
 
-/** imageMask of lib/native/addon.ts. */
+/** imageMask of lib/native/types/tokenizer.ts. */
 void define_mask_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

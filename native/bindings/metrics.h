@@ -5,7 +5,7 @@
 
 namespace mactok {
 
-/** NativeMoments in lib/native/addon.ts. */
+/** NativeMoments in lib/native/types/evaluation.ts. */
 class MomentsHandle : public ModelHandle<MomentsHandle, Moments> {
  public:
   static constexpr const char* kClass = "Moments";
@@ -22,7 +22,7 @@ class MomentsHandle : public ModelHandle<MomentsHandle, Moments> {
 
 /**
  * structuralSimilarity, frechetDistance, neighbourRadii, inManifold and principalComponents in
- * lib/native/addon.ts.
+ * lib/native/types/evaluation.ts.
  */
 void define_metric_functions(Napi::Env env, Napi::Object exports);
 

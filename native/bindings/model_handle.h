@@ -14,7 +14,7 @@ namespace mactok {
 
 /**
  * What the JavaScript handles of all networks share: `device`, `state`, `load` and `dispose`
- * (NativeModule in lib/native/addon.ts). `Self::kClass` is the handle's name,
+ * (NativeModule in lib/native/types/tensor.ts). `Self::kClass` is the handle's name,
  * `Self::kWhat` the network's.
  */
 template <typename Self, typename Model>

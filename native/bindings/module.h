@@ -19,8 +19,8 @@ Napi::Object to_state(Napi::Env env, const NamedTensors& tensors);
 NamedTensors from_state(const Napi::Value& value, const std::string& name);
 
 /**
- * Checks that `values` has exactly the names and shapes of `targets`, then returns the copies to make. Throws
- * std::invalid_argument that names the first difference; nothing is written then.
+ * Checks that `values` has exactly the names and shapes of `targets`, and returns a function that
+ * copies them there. Throws std::invalid_argument that names the first difference.
  */
 std::function<void()> assignment(const NamedTensors& targets, const NamedTensors& values,
                                  const std::string& what);
@@ -41,7 +41,7 @@ class ModelBytes {
 
 at::Device module_device(const torch::nn::Module& module);
 
-/** The vision transformer of a configuration object; `patch` and `grid` come from around it. */
+/** The options of a vision transformer; `patch` and `grid` come from the enclosing object. */
 VitOptions vit_options(const Napi::Value& value, const std::string& name, int64_t patch,
                        int64_t grid);
 

@@ -5,7 +5,7 @@
 
 namespace mactok {
 
-/** NativePerceptual in lib/native/addon.ts. */
+/** NativePerceptual in lib/native/types/tokenizer-training.ts. */
 class PerceptualHandle : public ModelHandle<PerceptualHandle, Lpips> {
  public:
   static constexpr const char* kClass = "Perceptual";

@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** resamplePositions and resamplePatchKernel in lib/native/addon.ts. */
+/** resamplePositions and resamplePatchKernel in lib/native/types/tokenizer.ts. */
 void define_position_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

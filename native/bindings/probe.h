@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** linearProbe of lib/native/addon.ts. */
+/** linearProbe of lib/native/types/evaluation.ts. */
 void define_probe_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

@@ -12,7 +12,7 @@ at::Device device_argument(const Napi::CallbackInfo& info) {
   return parse_device(convert::string(info[0], "device"));
 }
 
-/** NativeProfile in lib/native/addon.ts: five columns, times in µs. */
+/** NativeProfile in lib/native/types/system.ts: five columns, times in µs. */
 Napi::Value to_profile(Napi::Env env, const Profile& profile) {
   auto names = Napi::Array::New(env, profile.names.size());
   for (uint32_t i = 0; i < profile.names.size(); ++i) names.Set(i, profile.names[i]);

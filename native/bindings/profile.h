@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** startProfile and stopProfile in lib/native/addon.ts. */
+/** startProfile and stopProfile in lib/native/types/system.ts. */
 void define_profile_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

@@ -9,7 +9,7 @@
 
 namespace mactok {
 
-/** NativeSampler in lib/native/addon.ts: integrates latents from noise to data. */
+/** NativeSampler in lib/native/types/generator.ts: integrates latents from noise to data. */
 class SamplerHandle : public Napi::ObjectWrap<SamplerHandle> {
  public:
   static constexpr const char* kClass = "Sampler";

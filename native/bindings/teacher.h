@@ -7,7 +7,7 @@
 
 namespace mactok {
 
-/** NativeTeacher in lib/native/addon.ts. */
+/** NativeTeacher in lib/native/types/tokenizer.ts. */
 class TeacherHandle : public ModelHandle<TeacherHandle, Teacher> {
  public:
   static constexpr const char* kClass = "Teacher";

@@ -7,7 +7,7 @@
 
 namespace mactok {
 
-/** The JavaScript handle of a tensor (NativeTensor in lib/native/addon.ts). */
+/** The JavaScript handle of a tensor (NativeTensor in lib/native/types/tensor.ts). */
 class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
  public:
   static void define(Napi::Env env);
@@ -42,7 +42,7 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
   at::Tensor tensor_;
 };
 
-/** tensor and cat in lib/native/addon.ts. */
+/** tensor and cat in lib/native/types/tensor.ts. */
 void define_tensor_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

@@ -82,10 +82,9 @@ std::vector<uint64_t> sample_indices(const Napi::Value& value, const std::string
 /** Draws from the posterior; the noise of row i is that of sample `indices[i]`. */
 at::Tensor draw_latents(const Posterior& posterior, uint64_t seed,
                         const std::vector<uint64_t>& indices) {
-  if (!posterior.logvar.defined()) return posterior.mean;
   const auto& mean = posterior.mean;  // [B, L, Z]
   const auto noise = random::normal(seed, "encode", 0, indices, mean.size(1) * mean.size(2));
-  return mean + (0.5 * posterior.logvar).exp() * noise.to(mean.device()).view_as(mean);
+  return posterior.sample(noise.to(mean.device()));
 }
 
 }  // namespace
@@ -110,7 +109,7 @@ Napi::Value TokenizerHandle::encode(const Napi::CallbackInfo& info) {
     const auto sample = convert::boolean(options.Get("sample"), "sample");
     const auto seed = convert::index(options.Get("seed"), "seed");
     const auto indices = sample ? sample_indices(options.Get("indices"), "indices", images.size(0))
-                               : std::vector<uint64_t>();
+                                : std::vector<uint64_t>();
     return run(
         info.Env(), device,
         [=] {

@@ -7,7 +7,7 @@
 
 namespace mactok {
 
-/** NativeTokenizer in lib/native/addon.ts. */
+/** NativeTokenizer in lib/native/types/tokenizer.ts. */
 class TokenizerHandle : public ModelHandle<TokenizerHandle, Tokenizer> {
  public:
   static constexpr const char* kClass = "Tokenizer";

@@ -6,7 +6,7 @@
 
 namespace mactok {
 
-/** NativeTokenizerTrainer in lib/native/addon.ts. */
+/** NativeTokenizerTrainer in lib/native/types/tokenizer-training.ts. */
 class TokenizerTrainerHandle
     : public TrainerHandle<TokenizerTrainerHandle, TokenizerHandle, TokenizerStep> {
  public:

@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** readTorchArchive in lib/native/addon.ts. */
+/** readTorchArchive in lib/native/types/files.ts. */
 void define_torch_archive_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

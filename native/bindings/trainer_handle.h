@@ -146,7 +146,7 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
   std::vector<std::unique_ptr<ModelBytes>> bytes_;
 };
 
-/** NativeTrainerConfig['optimizer'] in lib/native/addon.ts. */
+/** NativeTrainerConfig['optimizer'] in lib/native/types/tokenizer-training.ts. */
 OptimizerOptions optimizer_options(const Napi::Value& value, const std::string& name);
 
 /** What NativeTrainerConfig and NativeFlowTrainerConfig share. */

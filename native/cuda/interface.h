@@ -14,7 +14,7 @@ struct CudaMemory {
   int64_t peak_allocated;
   /** Held by LibTorch's caching allocator. */
   int64_t reserved;
-  /** Of the whole device, by the driver. */
+  /** Of the whole device, as the driver reports it. */
   int64_t free;
   int64_t total;
 };

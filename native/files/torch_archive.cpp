@@ -11,7 +11,7 @@
 namespace mactok {
 namespace {
 
-/** Of the compression method in a record's local header. */
+/** Offset of the compression method in a record's local header. */
 constexpr size_t kMethodOffset = 8;
 constexpr const char* kPickle = "data.pkl";
 

@@ -8,7 +8,7 @@
 
 namespace mactok {
 
-/** Where the bytes of a stored record lie in the archive's file. */
+/** The place of a stored record's bytes in the archive's file. */
 struct TorchRecord {
   std::string name;
   int64_t offset, size;

@@ -44,7 +44,7 @@ class Dopri5 : public Sampler {
   /** Whether the last step ends at `end_` instead of being interpolated there. */
   bool lands_;
   double end_;
-  /** One, or one per sample. */
+  /** One value for the batch, or one per sample. */
   std::vector<double> times_, sizes_;
   /** The velocity at the state. */
   at::Tensor slope_;

@@ -14,18 +14,18 @@ namespace mactok {
 /** Solvers of ODEs, and of SDEs: euler_maruyama and sde_heun. */
 enum class SamplerMethod { euler, heun, midpoint, dopri5, euler_maruyama, sde_heun };
 
-/** Whether each sample has its own adaptive step sizes, or the batch shares one, as torchdiffeq. */
+/** Whether each sample has its own adaptive step size, or the batch shares one (torchdiffeq). */
 enum class StepControl { sample, batch };
 
 struct SamplerOptions {
   SamplerMethod method;
-  /** Of fixed-step methods; the last one of an SDE is its `last_step`. */
+  /** The number of steps of fixed-step methods, an SDE's `last_step` included. */
   int64_t steps;
-  /** Of fixed steps' times; see TimestepOptions. */
+  /** Shift of the times of fixed steps, see TimestepOptions. */
   double shift;
   /** Tolerances of dopri5. */
   double rtol, atol;
-  /** Of dopri5. */
+  /** How dopri5 controls its step sizes. */
   StepControl control;
   DiffusionOptions diffusion;
 };

@@ -13,7 +13,7 @@ enum class TimeDistribution { uniform, lognormal };
 /** The distribution of training times. */
 struct TimestepOptions {
   TimeDistribution distribution;
-  /** Of the normal distribution. */
+  /** Parameters of the normal distribution. */
   double mean, deviation;
   /** Maps times to shift·t / (1 + (shift − 1)·t): below 1 towards noise; 1 changes nothing. */
   double shift;

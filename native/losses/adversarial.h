@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** By the logits r of images and f of reconstructions. */
+/** Losses of the logits r of images and f of reconstructions. */
 enum class AdversarialLoss {
   /** Discriminator: ½[mean relu(1 − r) + mean relu(1 + f)]; generator: −mean f. */
   hinge,

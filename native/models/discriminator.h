@@ -18,7 +18,7 @@ struct DiscriminatorOptions {
   VitOptions backbone;
   /** Features are taken before block 0 and after these blocks, ascending. */
   std::vector<int64_t> levels;
-  /** Of the residual convolution. */
+  /** Kernel size of the residual convolution. */
   int64_t kernel;
 };
 

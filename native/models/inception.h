@@ -31,7 +31,7 @@ class ConvNorm : public torch::nn::Module {
   Options options_;
   /** [outputs, inputs, kh, kw]. */
   at::Tensor weight_;
-  /** Of the norm, [outputs]. */
+  /** Parameters and statistics of the norm, [outputs]. */
   at::Tensor gain_, shift_, mean_, variance_;
 };
 
@@ -78,7 +78,7 @@ class Inception : public torch::nn::Module {
     at::Tensor pool;
     /** The first 7 channels of ADM's `mixed_6/conv` in [h, w, c] order, float32 [B, 17·17·7]. */
     at::Tensor spatial;
-    /** Of logits without bias, as in ADM, float32 [B, classes]; undefined without `fc`. */
+    /** Softmax of logits without bias, as in ADM, float32 [B, classes]; undefined without `fc`. */
     at::Tensor probabilities;
   };
 

@@ -45,7 +45,7 @@ class Lpips : public torch::nn::Module {
     /** Side of the max pooling (stride 2) before it; 0: none. */
     int64_t pool;
     std::vector<std::shared_ptr<ConvRelu>> layers;
-    /** Of its channels in the distance, [1, C, 1, 1]. */
+    /** Weight of each channel in the distance, [1, C, 1, 1]. */
     at::Tensor weight;
   };
 

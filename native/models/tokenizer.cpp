@@ -6,6 +6,10 @@
 
 namespace mactok {
 
+at::Tensor Posterior::sample(const at::Tensor& noise) const {
+  return logvar.defined() ? mean + (0.5 * logvar).exp() * noise.view_as(mean) : mean;
+}
+
 Encoder::Encoder(const VitOptions& options, int64_t tokens)
     : Vit(options, /*learned_positions=*/true),
       patch_embed_(register_module("patch_embed",

@@ -13,7 +13,7 @@
 
 namespace mactok {
 
-/** What becomes of the encoder's output. */
+/** How the encoder's output becomes latents. */
 enum class Bottleneck {
   /** A Gaussian posterior. */
   kl,
@@ -32,7 +32,7 @@ struct TokenizerOptions {
   double logvar_min, logvar_max;
   /** Given for a softvq bottleneck only. */
   std::optional<SoftQuantizerOptions> softvq;
-  /** Their grid and patch are the image's. */
+  /** Both have the image's patches. */
   VitOptions encoder, decoder;
   /** Compute only the needed tokens in the last blocks. */
   bool prune;
@@ -42,6 +42,9 @@ struct TokenizerOptions {
 /** Gaussian over latents, float32 [B, L, Z] each; `logvar` is undefined without a kl bottleneck. */
 struct Posterior {
   at::Tensor mean, logvar;
+
+  /** mean + exp(logvar/2)·noise for noise of their shape; without a `logvar`, the mean. */
+  at::Tensor sample(const at::Tensor& noise) const;
 };
 
 /**

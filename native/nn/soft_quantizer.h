@@ -11,7 +11,7 @@ struct SoftQuantizerOptions {
   int64_t codebooks;
   /** Codes in each. */
   int64_t codebook_size;
-  /** Of the softmax over codes. */
+  /** Temperature of the softmax over codes. */
   double temperature;
   /** Scale tokens and codes to unit length. */
   bool normalise;

@@ -64,7 +64,7 @@ struct Windows : torch::autograd::Function<Windows> {
   }
 };
 
-/** In the dtype of products, so that windows take the least memory. */
+/** Casts to the dtype of products, so that windows take the least memory. */
 at::Tensor cast_for_product(const at::Tensor& x) {
   const bool narrow = Autocast::current(x.device().type()) == Precision::bf16;
   return narrow ? x.to(at::kBFloat16) : x;

@@ -33,7 +33,7 @@ constexpr size_t kSegment = size_t{1} << 30;
 
 /** Precedes a tensor's bytes. */
 struct alignas(kAlignment) Header {
-  /** Of the block, with this header. */
+  /** Bytes of the block, including this header. */
   size_t size;
 };
 

@@ -45,9 +45,9 @@ class Phase {
 struct Profile {
   struct Span {
     uint32_t name, thread;
-    /** Of a step; else −1 or LibTorch's sequence number. */
+    /** A step's number, LibTorch's sequence number, or −1. */
     int64_t number;
-    /** In ns since the start of the profile. */
+    /** Nanoseconds since the start of the profile. */
     int64_t begin, end;
   };
   std::vector<std::string> names;

@@ -27,7 +27,7 @@ struct Kernel {
   Function fused, reference;
 };
 
-/** In the dtype of matrix products. */
+/** Casts to the dtype of matrix products. */
 at::Tensor factor(const at::Tensor& x) { return x.to(kernels::product_type()); }
 
 Function gelu(bool tanh) {

@@ -8,7 +8,7 @@
 namespace mactok {
 
 struct DiffAugmentOptions {
-  /** Of each policy, by one coin flip for the whole batch. */
+  /** Probability of each policy, which one coin flip decides for the whole batch. */
   double probability;
   /** Brightness, saturation and contrast. */
   bool color;

@@ -101,7 +101,7 @@ class DiscriminatorStep {
 
   DiscriminatorStepOptions options_;
   std::shared_ptr<Discriminator> discriminator_;
-  /** Of the heads; the backbone is frozen. */
+  /** Those of the heads; the backbone is frozen. */
   NamedTensors parameters_, buffers_;
   AdamW optimizer_;
   Lecam lecam_;

@@ -24,7 +24,7 @@ struct Probe {
   at::Tensor weight, bias;
   /** float64 [D], of the training features; the deviation of a constant feature is 1. */
   at::Tensor mean, deviation;
-  /** At the end, including the penalty. */
+  /** The final value of the objective, including the penalty. */
   double loss;
   double train_accuracy, validation_accuracy;
 };

@@ -10,7 +10,7 @@ namespace mactok {
 
 struct OptimizerOptions {
   double beta1, beta2, eps;
-  /** Of matrices (linear and convolution weights) only. */
+  /** Applies to matrices (linear and convolution weights) only. */
   double weight_decay;
   /** The global gradient norm to clip at; 0: none. */
   double clip_norm;

@@ -98,13 +98,9 @@ TokenizerLoss::Result TokenizerLoss::forward(const at::Tensor& images, const Tok
     posterior = tokenizer->encode(images, hidden);
   }
   phase.next("losses");
-  auto latents = posterior.mean;
-  auto kl = at::zeros({}, latents.options().dtype(at::kFloat));
-  if (posterior.logvar.defined()) {
-    const auto noise = part.draws.posterior.view_as(latents);
-    latents = posterior.mean + (0.5 * posterior.logvar).exp() * noise;
-    kl = kl_divergence(posterior).mean();
-  }
+  const auto latents = posterior.sample(part.draws.posterior);
+  const auto kl = posterior.logvar.defined() ? kl_divergence(posterior).mean()
+                                             : at::zeros({}, latents.options().dtype(at::kFloat));
 
   auto decoded = latents;
   if (masking.target == MaskTarget::latent) {
@@ -135,7 +131,6 @@ TokenizerLoss::Result TokenizerLoss::forward(const at::Tensor& images, const Tok
   // The adaptive weight compares the adversarial term's gradient with that of these terms.
   auto pixel_terms = weights.reconstruction * reconstruction;
   if (weights.perceptual.defined()) {
-    TORCH_CHECK(perceptual_network, "the perceptual term needs LPIPS");
     const auto perceptual = early_gradient(
         [&](const at::Tensor& x) { return perceptual_network->forward(x, images).mean(); },
         prediction);
@@ -144,7 +139,6 @@ TokenizerLoss::Result TokenizerLoss::forward(const at::Tensor& images, const Tok
     meter.add("perceptual", perceptual, share);
   }
   if (weights.adversarial.defined()) {
-    TORCH_CHECK(discriminator, "the adversarial term needs a discriminator");
     phase.next("discriminator");
     const auto adversarial = early_gradient(
         [&](const at::Tensor& x) {

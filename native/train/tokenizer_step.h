@@ -81,7 +81,7 @@ class TokenizerStep : public TrainingStep<TokenizerShared, TokenizerPart> {
 
   TokenizerNetworks networks_;
   TokenizerLoss loss_;
-  /** Of the step's micro-batches up to now, where the discriminator trains. */
+  /** The step's micro-batches so far, kept for the discriminator's update. */
   std::vector<Reconstruction> reconstructions_;
 };
 

@@ -14,7 +14,7 @@ export interface NativeMappedFile {
   close(): void
 }
 
-/** Records by name, without the archive's prefix, and where their bytes lie in the file. */
+/** Records by name, without the archive's prefix, and the places of their bytes in the file. */
 export interface NativeTorchArchive {
   records: { name: string; offset: number; size: number }[]
   pickle: Uint8Array

@@ -16,7 +16,7 @@ export interface DeviceMemory {
 /** Spans of host time: LibTorch's operations and autograd nodes by name, `step`s, and phases (`phase:NAME`). */
 export interface NativeProfile {
   names: string[]
-  /** [n, 5], in the order of their ends: index of the name, thread, number (of a step), begin and end in µs. */
+  /** [n, 5], in the order of their ends: index of the name, thread, number of the step, begin and end in µs. */
   spans: Float64Array
 }
 

@@ -1,8 +1,8 @@
-/** Tensors, networks as such, and random numbers. */
+/** Tensors, what all networks share, and random numbers. */
 
 export type Precision = 'fp32' | 'tf32' | 'bf16'
 
-/** A handle on a LibTorch tensor. */
+/** A handle to a LibTorch tensor. */
 export interface NativeTensor {
   readonly dtype: string
   readonly shape: number[]
