@@ -112,7 +112,7 @@ export async function runTraining<T extends AnyTraining>(
 /** Shows a run's events; returns what ends the display. */
 function report<T extends AnyTraining>(training: T, display: Display<T>, json: boolean): () => void {
   const { unit, eventNames, describeData } = display
-  const line = new ProgressLine({ unit, quiet: json, seconds: 0 })
+  const line = new ProgressLine({ unit, quiet: json })
   const say = (text: string) => {
     if (!json) line.note(text)
   }
