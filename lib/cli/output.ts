@@ -1,6 +1,22 @@
 /** What a command writes: JSON lines, tables, errors. */
 
-import { Interrupted } from './exit.js'
+import { Interrupted, isInterruptible } from './exit.js'
+
+/**
+ * Keeps a command alive when nobody reads it any more: a closed pipe, a terminal that hung up or a full disk loses what is written, not
+ * the work. Says so once on standard error, unless a reader such as `head` closed the pipe of a command that only prints.
+ */
+export function surviveLostOutput(): void {
+  let isLost = false
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (isLost) return
+    isLost = true
+    if (code === 'EPIPE' && !isInterruptible()) return
+    const reason = code === 'EPIPE' ? 'its reader closed it' : message
+    process.stderr.write(`Cannot write to standard output any more (${reason}); the work goes on without it.\n`)
+  })
+  process.stderr.on('error', () => {})
+}
 
 /** One line of JSON on standard output. */
 export const writeJson = (value: unknown): void => {

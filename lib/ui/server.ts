@@ -73,7 +73,8 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
   const server = serve({ fetch: app.fetch, hostname: host, port })
   const { port: chosen } = await new Promise<AddressInfo>((listening, failed) => {
     server.once('listening', () => listening(server.address() as AddressInfo))
-    server.once('error', (cause) =>
+    // Later errors of the server concern its clients, not the run.
+    server.on('error', (cause) =>
       failed(new MactokError('ERR_FORMAT', `Cannot listen on ${host}:${port}: ${cause.message}`, { cause }))
     )
   })
