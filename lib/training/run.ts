@@ -1,9 +1,9 @@
 /** A run from its configuration to its result, whatever it trains. */
 
-import { mkdir } from 'node:fs/promises'
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
+import { lockRun } from '../runs/lock.js'
 import { openRun, readVersions, writeRecord } from '../runs/record.js'
 import type { Emitter } from './emitter.js'
 import type { SharedEvents } from './events.js'
@@ -27,6 +27,11 @@ export async function runTraining<R extends TrainingRecord, Batch>(
   const { dir, signal, control, stopAt = Number.POSITIVE_INFINITY, resume = false } = options
   const device = resolveDevice(options.device)
   checkGraphs(config.graphs, device)
+  await using lock = await lockRun(dir)
+  if (lock.takenOver) {
+    const message = `${lock.takenOver} left ${dir} locked without ending its training; it is taken over`
+    events.emit('notice', { message })
+  }
   const { record: earlier, checkpoint } = await openRun(dir, await recipe.readRecord(dir), config, resume)
   await using resources = new Resources()
   const session = await recipe.open({ config, earlier, checkpoint, dir, device, resources })
@@ -38,7 +43,6 @@ export async function runTraining<R extends TrainingRecord, Batch>(
 
   if (checkpoint) await loadTrainer(trainer, checkpoint)
   const versions = readVersions()
-  await mkdir(dir, { recursive: true })
   await writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
   events.emit('start', { dir, step: start, steps, device, config: settled, ...session.details })
   const recording = new Recording(profile, {

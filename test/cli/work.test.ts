@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { stringify } from 'yaml'
 import { writePng } from '../../lib/data/image.js'
-import { mactok } from '../support/cli.js'
+import { type Finished, mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
 
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
@@ -155,6 +155,27 @@ describe('train tokenizer', () => {
     expect(stderr.split(note).length - 1).toBe(stream === 'stdout' ? 1 : 0)
     expect(code).toBe(0)
     expect(existsSync(at(run, 'checkpoints', 'step-0000040', 'state.json'))).toBe(true)
+  })
+
+  test('is refused while another training has the folder, and takes over what a killed one left', async () => {
+    let second: Promise<Finished> | undefined
+    const first = await interrupt(
+      'shared',
+      (child) => {
+        second = train('shared', '--resume').finally(() => child.kill('SIGKILL'))
+      },
+      '--steps',
+      '100000'
+    )
+    const { code, stderr } = (await second) as Finished
+    expect(stderr).toMatch(/shared is in use: process \d+ on .+ trains in it, and process \d+ on .+ would too/)
+    expect([first.code, code]).toEqual([null, 1])
+    expect(existsSync(at('shared', 'train.lock'))).toBe(true)
+
+    const third = await train('shared', '--resume', '--steps', '100000', '--stop-at', '1')
+    expect(third.stderr).toMatch(/process \d+ on .+ left .+shared locked without ending its training/)
+    expect(third.code).toBe(0)
+    expect(existsSync(at('shared', 'train.lock'))).toBe(false)
   })
 
   test('does not overwrite a run', async () => {
