@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { exists } from '../files/stat.js'
-import { newestCheckpoint } from './checkpoint.js'
+import { findCheckpoints } from './checkpoint.js'
 
 export const modelFile = 'model.safetensors'
 const emaFile = 'ema.safetensors'
@@ -24,8 +24,11 @@ export interface ModelFiles {
  * @throws {MactokError} ERR_FORMAT when the folder has no such model
  */
 export async function findModel(folder: string, kind: string, raw: boolean): Promise<ModelFiles> {
-  const checkpoint = (await exists(join(folder, configFile))) ? null : await newestCheckpoint(folder)
-  const place = checkpoint?.folder ?? folder
+  const found = (await exists(join(folder, configFile))) ? null : await findCheckpoints(folder)
+  const place = found?.newest?.folder ?? folder
+  for (const reason of found?.damaged ?? []) {
+    process.emitWarning(`${reason}; ${found?.newest ? `using ${place}` : 'there is no other'}`, 'DamagedCheckpoint')
+  }
   const ema = join(place, emaFile)
   const weights = !raw && (await exists(ema)) ? ema : join(place, modelFile)
   const file = join(place, configFile)

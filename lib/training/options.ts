@@ -11,6 +11,8 @@ export interface RunOptions {
   stopAt?: number | undefined
   /** Resume from the folder's newest complete checkpoint; start from scratch where there is none. */
   resume?: boolean | undefined
+  /** Resume with other data than the run's; refused by default. The same samples elsewhere are no other data. */
+  allowOtherData?: boolean | undefined
   /** `auto` (default), `cpu`, `cuda`, `cuda:1`. */
   device?: string | undefined
   /** Stops between two steps, after a checkpoint. */
@@ -33,10 +35,11 @@ export interface FinishedRun {
  * @throws {TypeError | RangeError} wrong options
  */
 export function checkRunOptions(options: RunOptions): void {
-  const { dir, stopAt, resume, signal, control } = options ?? {}
+  const { dir, stopAt, resume, allowOtherData, signal, control } = options ?? {}
   pathTo('dir', dir)
   if (stopAt !== undefined) positive('stopAt', stopAt)
   if (resume !== undefined) flag('resume', resume)
+  if (allowOtherData !== undefined) flag('allowOtherData', allowOtherData)
   if (signal !== undefined) instance('signal', 'an AbortSignal', AbortSignal, signal)
   if (control !== undefined) instance('control', 'a TrainingControl', TrainingControl, control)
 }

@@ -45,8 +45,8 @@ describe('a record', () => {
   test('without a checkpoint starts from scratch', async () => {
     const sample = { ...record, config: { seed: 1 }, settled: {} }
     const fresh = { record: null, checkpoint: null }
-    expect(await openRun(place.path('none'), sample, { seed: 2 }, true)).toEqual(fresh)
-    expect(await openRun(place.path('none'), null, {}, false)).toEqual(fresh)
+    expect(await openRun(place.path('none'), sample, { seed: 2 }, { resume: true })).toEqual(fresh)
+    expect(await openRun(place.path('none'), null, {}, { resume: false })).toEqual(fresh)
   })
 })
 

@@ -66,7 +66,14 @@ describe('a run', () => {
     const files = ['config.json', 'ema.safetensors', 'model.safetensors', 'optimizer.safetensors', 'state.json']
     expect(readdirSync(join(whole(), 'checkpoints', 'step-0000006')).sort()).toEqual(files)
     const record = await readTokenizerRun(whole())
-    expect(record?.data).toEqual({ from: photos, heldOutFrom: null, images: 7, heldOut: 3 })
+    expect(record?.data).toEqual({
+      from: photos,
+      heldOutFrom: null,
+      images: 7,
+      heldOut: 3,
+      listing: expect.stringMatching(/^[0-9a-f]{64}$/),
+      heldOutListing: null
+    })
     expect(record?.settled.optimizer).toMatchObject({ lr: 1e-3, warmup: 2 })
     expect(Object.keys(record?.versions ?? {}).sort()).toEqual(['libtorch', 'mactok', 'node'])
     const log = readMetrics(whole())
