@@ -186,16 +186,31 @@ function configError(schema: z.core.$ZodType, issue: z.core.$ZodIssue, input: un
 export function parseConfig<S extends z.core.$ZodType>(schema: S, input: unknown, where = ''): z.output<S> {
   const result = (schema as unknown as z.ZodType).safeParse(input)
   if (result.success) return result.data as z.output<S>
-  throw configError(schema, result.error.issues[0] as z.core.$ZodIssue, input, where)
+  const issue = result.error.issues[0] as z.core.$ZodIssue
+  const error = configError(schema, issue, input, where)
+  const path = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : issue.path
+  settingPaths.set(error, path)
+  throw error
 }
+
+/** The setting that an error of parseConfig is about. */
+const settingPaths = new WeakMap<Error, readonly PropertyKey[]>()
+
+/** The path of the setting that parseConfig refused with an error; undefined for any other error. */
+export const refusedSetting = (error: unknown): readonly PropertyKey[] | undefined =>
+  error instanceof Error ? settingPaths.get(error) : undefined
 
 type Plain = Record<string, unknown>
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Deeply merges `changes` into a copy of `base`; `undefined` changes nothing. */
+/**
+ * Deeply merges `changes` into a copy of `base`; `undefined` changes nothing.
+ * @throws {TypeError} for a key `__proto__`, which no assignment would keep
+ */
 export function mergeConfig(base: unknown, changes: unknown): Plain {
   const merged: Plain = isPlain(base) ? { ...base } : {}
   for (const [key, value] of Object.entries(isPlain(changes) ? changes : {})) {
+    if (key === '__proto__') throw new TypeError('Unknown setting __proto__')
     if (value === undefined) continue
     merged[key] = isPlain(value) ? mergeConfig(merged[key], value) : value
   }

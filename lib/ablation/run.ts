@@ -9,6 +9,7 @@ import { spread } from '../data/spread.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { meanImagePsnr } from '../evaluation/mean-image.js'
 import { writeJson } from '../files/atomic.js'
+import { parseJson } from '../files/parse-json.js'
 import { readMetrics } from '../runs/metrics.js'
 import { findConflict } from '../runs/record.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -158,7 +159,7 @@ async function claimFolder(out: string, table: string, config: AblationConfig): 
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text === null) return writeJson(file, given)
   // Nested, because `findConflict` lets a run's top-level `steps` change; an ablation's may not.
-  const difference = findConflict({ ablation: JSON.parse(text) }, { ablation: JSON.parse(JSON.stringify(given)) })
+  const difference = findConflict({ ablation: parseJson(text, file) }, { ablation: JSON.parse(JSON.stringify(given)) })
   if (difference) throw outOfRange('out', `a folder of its own, or the settings of the one in ${out}`, difference)
 }
 
@@ -166,7 +167,7 @@ const valuesFile = (dir: string) => join(dir, 'measured.json')
 
 async function readValues(dir: string): Promise<Record<string, number> | null> {
   const text = await readFile(valuesFile(dir), 'utf8').catch(() => null)
-  return text === null ? null : JSON.parse(text)
+  return text === null ? null : (parseJson(text, valuesFile(dir)) as Record<string, number>)
 }
 
 async function measure(
@@ -188,7 +189,7 @@ async function measure(
 async function readMeanImage(config: AblationConfig, out: string): Promise<number> {
   const file = join(out, 'mean-image.json')
   const text = await readFile(file, 'utf8').catch(() => null)
-  if (text !== null) return JSON.parse(text).psnr
+  if (text !== null) return (parseJson(text, file) as { psnr: number }).psnr
   const { config: base } = trainTokenizer({ preset: config.preset, ...config.settings } as TrainingConfigInput)
   await using data = await TrainingData.open({
     config: base,

@@ -1,5 +1,6 @@
 /** What a command writes: JSON lines, tables, errors. */
 
+import { locateError } from './config-file.js'
 import { Interrupted, isInterruptible } from './exit.js'
 
 /**
@@ -31,7 +32,8 @@ export function writeTable(rows: readonly (readonly [string, unknown])[]): void 
 
 /** Writes an error to standard error, and with `--json` to standard output too. `MACTOK_DEBUG` shows its stack. */
 export function reportError(error: unknown): void {
-  const { message, code, stack } = error as Error & { code?: string }
+  const { code, stack } = error as Error & { code?: string }
+  const message = locateError(error as Error)
   if (process.argv.includes('--json')) writeJson({ error: { message, code: code ?? null } })
   if (error instanceof Interrupted) process.stderr.write(`${message}\n`)
   else process.stderr.write(`error: ${process.env.MACTOK_DEBUG ? stack : message}\n`)

@@ -2,8 +2,10 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
+import { parseJson } from '../files/parse-json.js'
 import { exists } from '../files/stat.js'
 import { findCheckpoints } from './checkpoint.js'
 
@@ -42,13 +44,8 @@ export async function findModel(folder: string, kind: string, raw: boolean): Pro
 }
 
 async function readConfig(file: string, kind: string): Promise<Record<string, unknown>> {
-  let content: Record<string, unknown>
-  try {
-    content = JSON.parse(await readFile(file, 'utf8'))
-  } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
-  }
-  if (content.formatVersion !== 1 || content.model !== kind) {
+  const content = parseJson(await readFile(file, 'utf8'), file)
+  if (!isRecord(content) || content.formatVersion !== 1 || content.model !== kind) {
     throw new MactokError('ERR_FORMAT', `${file} is not the configuration of a mactok ${kind}`)
   }
   return content

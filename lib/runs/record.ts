@@ -4,9 +4,11 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { z } from 'zod'
+import { isRecord } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
+import { parseJson } from '../files/parse-json.js'
 import { libtorchOrigin } from '../native/load.js'
 import { type Checkpoint, findCheckpoints } from './checkpoint.js'
 import { readMetrics } from './metrics.js'
@@ -45,17 +47,20 @@ export async function readRecord<R extends RunRecord>(
   schema: z.core.$ZodType
 ): Promise<R | null> {
   const path = join(folder, fileName)
-  let record: R
-  try {
-    record = JSON.parse(await readFile(path, 'utf8'))
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
-    if (!(cause instanceof SyntaxError)) throw cause
-    throw new MactokError('ERR_FORMAT', `${path} is not JSON`, { cause })
-  }
+  const text = await readFile(path, 'utf8').catch((error): null => {
+    if (error.code === 'ENOENT') return null
+    throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
+  })
+  if (text === null) return null
+  const record = parseJson(text, path) as R
+  if (!isRecord(record)) throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `one of a ${record.kind}`)
-  const config = parseConfig(schema, record.config)
-  return { ...record, config, settled: mergeConfig(config, record.settled) }
+  try {
+    const config = parseConfig(schema, record.config)
+    return { ...record, config, settled: mergeConfig(config, record.settled) }
+  } catch (cause) {
+    throw new MactokError('ERR_FORMAT', `${path}: ${(cause as Error).message}`, { cause })
+  }
 }
 
 export const writeRecord = (folder: string, record: RunRecord): Promise<void> =>

@@ -182,6 +182,13 @@ describe('a teacher that is missing', () => {
     expect([masking?.semantic, align?.local, align?.global]).toEqual([0, false, false])
   })
 
+  test('stops a run of a preset that would do without, where it was named', async () => {
+    for (const weights of ['./nosuch', 'no-such-dinov2']) {
+      const run = trainTokenizer('tiny-32').set({ teacher: { weights } }).data(photos)
+      await expect(run.run({ dir: dir('named'), device })).rejects.toThrow(`The weights ${weights} were not found`)
+    }
+  })
+
   test('is not reported where none is wanted', async () => {
     const notices: string[] = []
     const without = training({ ...needing, teacher: { weights: null } }).on('notice', ({ message }) => {

@@ -183,6 +183,8 @@ describe('the tail of a metrics log', () => {
     writeFileSync(join(run, 'metrics.jsonl'), '"é":2}\n', { flag: 'a' })
     expect(await tail.read()).toEqual({ reset: false, lines: [{ step: 2, é: 2 }] })
     expect(tail.last?.step).toBe(1)
+    writeFileSync(join(run, 'metrics.jsonl'), 'null\n{"step":3}\n', { flag: 'a' })
+    expect(await tail.read()).toEqual({ reset: false, lines: [{ step: 3 }] })
     writeFileSync(join(run, 'metrics.jsonl'), '{"step":1}\n')
     expect(await tail.read()).toEqual({ reset: true, lines: [{ step: 1 }] })
     expect(tail.last).toBeUndefined()
