@@ -9,6 +9,7 @@ import { spread } from '../data/spread.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { meanImagePsnr } from '../evaluation/mean-image.js'
 import { writeJson } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 import { parseJson } from '../files/parse-json.js'
 import { readMetrics } from '../runs/metrics.js'
 import { findConflict } from '../runs/record.js'
@@ -157,7 +158,10 @@ async function claimFolder(out: string, table: string, config: AblationConfig): 
   const { seeds: _, ...fixed } = config
   const given = { formatVersion: 1, table, ...fixed }
   const text = await readFile(file, 'utf8').catch(() => null)
-  if (text === null) return writeJson(file, given)
+  if (text === null) {
+    await makeFolder(out)
+    return writeJson(file, given)
+  }
   // Nested, because `findConflict` lets a run's top-level `steps` change; an ablation's may not.
   const difference = findConflict({ ablation: parseJson(text, file) }, { ablation: JSON.parse(JSON.stringify(given)) })
   if (difference) throw outOfRange('out', `a folder of its own, or the settings of the one in ${out}`, difference)

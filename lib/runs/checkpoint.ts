@@ -1,10 +1,11 @@
 /** Checkpoint folders `checkpoints/step-0010000/`, each complete or absent. */
 
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { syncFolder, writeJson } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 
 const stateFile = 'state.json'
 const folderOf = (run: string) => join(run, 'checkpoints')
@@ -117,7 +118,7 @@ export async function writeCheckpoint(
   const folder = join(parent, checkpointName(state.step))
   const unfinished = join(parent, `.${basename(folder)}.tmp`)
   await rm(unfinished, { recursive: true, force: true })
-  await mkdir(unfinished, { recursive: true })
+  await makeFolder(unfinished)
   await write(unfinished)
   await writeJson(join(unfinished, stateFile), { formatVersion: 1, ...state, files: await readSizes(unfinished) })
   await syncFolder(unfinished)

@@ -1,12 +1,13 @@
 /** The lock of a run folder: one training at a time writes it. */
 
 import { readFileSync, rmSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { makeFolder, notWritable } from '../files/make-folder.js'
 
 const fileName = 'train.lock'
 
@@ -81,7 +82,7 @@ async function create(file: string, text: string): Promise<boolean> {
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
+    throw await notWritable(dirname(file), error)
   }
 }
 
@@ -98,9 +99,9 @@ export async function lockRun(dir: string): Promise<RunLock> {
     since: new Date().toISOString()
   }
   const text = `${JSON.stringify(own)}\n`
-  const isNew = (await writing(dir, () => mkdir(dir, { recursive: true }))) !== undefined
+  const isNew = (await makeFolder(dir)) !== undefined
   let takenOver: string | null = null
-  while (!(await writing(dir, () => create(file, text)))) {
+  while (!(await create(file, text))) {
     let found = await readFile(file, 'utf8').catch(() => null)
     if (found !== null && !parseOwner(found)) {
       // It may be half written.
@@ -139,18 +140,5 @@ export async function lockRun(dir: string): Promise<RunLock> {
       // Nothing was written: the run was refused.
       if (isNew) await rmdir(dir).catch(() => {})
     }
-  }
-}
-
-/** Does something that writes a folder. @throws {MactokError} ERR_FORMAT where that is not allowed */
-async function writing<T>(dir: string, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write()
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
-    const reason = { EACCES: 'permission denied', EPERM: 'permission denied', EROFS: 'the disk is read-only' }[
-      code ?? ''
-    ]
-    throw new MactokError('ERR_FORMAT', `Cannot write the run folder ${dir}: ${reason ?? message}`, { cause })
   }
 }

@@ -1,8 +1,8 @@
 /** What happens between the start of a run and its last checkpoint. */
 
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writePng } from '../data/image.js'
+import { makeFolder } from '../files/make-folder.js'
 import { native } from '../native/errors.js'
 import type { Recording } from '../profile/recording.js'
 import { checkpointFolder, checkpointName, writeCheckpoint } from '../runs/checkpoint.js'
@@ -59,7 +59,7 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
       evaluate: async (done) => session.evaluate?.(done, (line) => log.write(line)),
       grid: async (done) => {
         const file = join(dir, 'grids', `${checkpointName(done)}.png`)
-        await mkdir(dirname(file), { recursive: true })
+        await makeFolder(dirname(file))
         await writePng(file, await session.grid())
         events.emit('grid', { step: done, file })
       },

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { notWritable } from '../../lib/files/make-folder.js'
 import { lockRun } from '../../lib/runs/lock.js'
 import { Workplace } from '../support/images.js'
 
@@ -74,6 +75,14 @@ test('a folder that cannot be made says why', async () => {
   await place.write('file', '')
   await expect(lockRun(place.path('file/run'))).rejects.toMatchObject({
     code: 'ERR_FORMAT',
-    message: expect.stringMatching(/^Cannot write the run folder .+file\/run: ENOTDIR/)
+    message: expect.stringMatching(/^Cannot write the folder .+file\/run: a part of the path is a file$/)
   })
+})
+
+test('a read-only file system is called so, where Node says ENOENT', async () => {
+  const cause = Object.assign(new Error('ENOENT: no such file or directory, mkdir'), { code: 'ENOENT' })
+  const access = Object.assign(new Error('EROFS'), { code: 'EROFS' })
+  expect((await notWritable(place.path('x/y'), access)).message).toMatch(/x\/y: the file system is read-only$/)
+  // Here it can be written: the reason is another.
+  expect((await notWritable(place.path('x/y'), cause)).message).toMatch(/x\/y: ENOENT: no such file/)
 })
