@@ -7,7 +7,7 @@ import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { parseJson } from '../files/parse-json.js'
 import { exists } from '../files/stat.js'
-import { findCheckpoints } from './checkpoint.js'
+import { findCheckpoints, newestCheckpoint } from './checkpoint.js'
 
 export const modelFile = 'model.safetensors'
 const emaFile = 'ema.safetensors'
@@ -41,6 +41,22 @@ export async function findModel(folder: string, kind: string, raw: boolean): Pro
     )
   }
   return { config: await readConfig(file, kind), weights }
+}
+
+/**
+ * Loads from a folder as `findModel` finds it; again from the newest checkpoint where a running training deleted the one that was being
+ * loaded.
+ * @param load - finds and loads the model
+ */
+export async function retryIfDeleted<T>(folder: string, load: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const newest = await newestCheckpoint(folder)
+    try {
+      return await load()
+    } catch (error) {
+      if (!newest || (await exists(newest.folder))) throw error
+    }
+  }
 }
 
 async function readConfig(file: string, kind: string): Promise<Record<string, unknown>> {
