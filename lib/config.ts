@@ -32,6 +32,20 @@ export function suggestion(name: string, known: readonly string[]): string {
   return near[0] ? `; did you mean ${near[0].word}?` : ''
 }
 
+/**
+ * Refuses options of a function that it does not have.
+ * @param known - every option
+ * @throws {TypeError} for no options object, and for an unknown option, with the closest known one
+ */
+export function checkOptionNames<T extends object>(
+  options: T,
+  known: { readonly [Name in keyof Required<T>]: true }
+): void {
+  if (!isPlain(options)) throw invalidParameter('options', 'an object', options)
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name))
+  if (unknown !== undefined) throw new TypeError(`Unknown option ${unknown}${suggestion(unknown, Object.keys(known))}`)
+}
+
 const wrappers = ['nullable', 'default', 'prefault', 'optional', 'readonly'] as const
 type Wrapper = Extract<z.core.$ZodTypes['_zod']['def'], { type: (typeof wrappers)[number] }>
 const isWrapper = (def: { type: string }): def is Wrapper => (wrappers as readonly string[]).includes(def.type)

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { callbacks, pathTo } from '../checks.js'
-import { mergeConfig, parseConfig } from '../config.js'
+import { checkOptionNames, mergeConfig, parseConfig } from '../config.js'
 import { imageSource } from '../data/image-source.js'
 import { spread } from '../data/spread.js'
 import { MactokError, outOfRange } from '../errors.js'
@@ -37,6 +37,8 @@ export interface AblationOptions {
   onNotice?: (message: string) => void
 }
 
+const optionNames = { out: true, arms: true, device: true, signal: true, onProgress: true, onNotice: true } as const
+
 export interface AblationProgress {
   arm: string
   seed: number
@@ -67,6 +69,7 @@ export async function runAblation(
 ): Promise<AblationOutcome> {
   const { out, arms: names, signal } = options ?? {}
   pathTo('out', out)
+  checkOptionNames(options, optionNames)
   callbacks(options)
   const config = parseConfig(ablationSchema, input)
   const all = armsOf(table)

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { arch, cpus, release, totalmem, type } from 'node:os'
 import { basename, join, resolve } from 'node:path'
-import { instance, isRecord, pathTo } from '../checks.js'
+import { isRecord, pathTo } from '../checks.js'
+import { checkOptionNames } from '../config.js'
 import { MactokError } from '../errors.js'
 import { readPageFile } from '../page/files.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
@@ -42,7 +43,7 @@ const mostGrids = 12
  */
 export async function writeReport(run: string, options: ReportOptions = {}): Promise<Report> {
   pathTo('run', run)
-  instance('options', 'an object', Object, options)
+  checkOptionNames(options, { out: true, data: true, device: true })
   const { out = join(run, 'report.html'), data, device } = options
   pathTo('out', out)
   const record = await readAnyRun(run)

@@ -1,4 +1,5 @@
 import { flag, instance, pathTo, positive } from '../checks.js'
+import { checkOptionNames } from '../config.js'
 import { TrainingControl } from './control.js'
 
 /** How a training runs, whatever it trains. */
@@ -30,6 +31,17 @@ export interface FinishedRun {
   interrupted: boolean
 }
 
+const optionNames = {
+  dir: true,
+  steps: true,
+  stopAt: true,
+  resume: true,
+  allowOtherData: true,
+  device: true,
+  signal: true,
+  control: true
+} as const
+
 /**
  * @internal
  * @throws {TypeError | RangeError} wrong options
@@ -37,6 +49,7 @@ export interface FinishedRun {
 export function checkRunOptions(options: RunOptions): void {
   const { dir, stopAt, resume, allowOtherData, signal, control } = options ?? {}
   pathTo('dir', dir)
+  checkOptionNames(options, optionNames)
   if (stopAt !== undefined) positive('stopAt', stopAt)
   if (resume !== undefined) flag('resume', resume)
   if (allowOtherData !== undefined) flag('allowOtherData', allowOtherData)
