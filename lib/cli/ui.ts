@@ -63,7 +63,8 @@ export async function withPage<T>(
 ): Promise<T> {
   if (!options.ui) return training()
   const opened = await openPage(run, options, page)
-  return training().finally(() => opened.close())
+  // Whatever its page meets, the training has ended as it has.
+  return training().finally(() => opened.close().catch(() => {}))
 }
 
 interface Options extends UiOptions {

@@ -31,6 +31,11 @@ test('without a terminal, writes one line every ten seconds and the last state',
   expect(counts()).toEqual(['1', '21', '41', '61', '81', '100'])
 })
 
+test('escape sequences in the names of files do not reach the terminal', () => {
+  new ProgressLine({ unit: 'images' }).noteSkipped({ name: 'a\x1b[2J\r\x9bb.png', reason: 'é, 日本' })
+  expect(written).toEqual(['skipped a\\x1b[2J\\x0d\\x9bb.png: é, 日本\n'])
+})
+
 test('the displays of one command share the ten seconds', () => {
   for (const done of [1, 2, 3]) update(new ProgressLine({ unit: 'images' }), done)
   expect(counts()).toEqual(['1'])

@@ -189,6 +189,14 @@ describe('encode, decode, reconstruct, inspect', () => {
   const encode = (out: string, ...args: string[]) =>
     mactok(['encode', at('run'), '--data', at('photos'), '--out', at(out), '--device', device, ...args])
 
+  test('inspect fails when the disk under its output is full', async () => {
+    const args = ['inspect', at('run')]
+    const full = openSync('/dev/full', 'w')
+    const { code, stderr } = await mactok(args, { files: { stdout: full } }).finally(() => closeSync(full))
+    expect(stderr).toBe('error: Cannot write to standard output: ENOSPC: no space left on device, write\n')
+    expect(code).toBe(1)
+  })
+
   test('encode writes the same shards every time', async () => {
     const { code, stdout } = await encode('latents', '--shard-size', '3')
     expect([code, stdout]).toEqual([0, `${at('latents')}: 8 images in 3 shards\n`])
