@@ -32,6 +32,20 @@ export function suggestion(name: string, known: readonly string[]): string {
   return near[0] ? `; did you mean ${near[0].word}?` : ''
 }
 
+/**
+ * Refuses options of a function that it does not have.
+ * @param known - every option
+ * @throws {TypeError} for no options object, and for an unknown option, with the closest known one
+ */
+export function checkOptionNames<T extends object>(
+  options: T,
+  known: { readonly [Name in keyof Required<T>]: true }
+): void {
+  if (!isPlain(options)) throw invalidParameter('options', 'an object', options)
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name))
+  if (unknown !== undefined) throw new TypeError(`Unknown option ${unknown}${suggestion(unknown, Object.keys(known))}`)
+}
+
 const wrappers = ['nullable', 'default', 'prefault', 'optional', 'readonly'] as const
 type Wrapper = Extract<z.core.$ZodTypes['_zod']['def'], { type: (typeof wrappers)[number] }>
 const isWrapper = (def: { type: string }): def is Wrapper => (wrappers as readonly string[]).includes(def.type)
@@ -186,16 +200,31 @@ function configError(schema: z.core.$ZodType, issue: z.core.$ZodIssue, input: un
 export function parseConfig<S extends z.core.$ZodType>(schema: S, input: unknown, where = ''): z.output<S> {
   const result = (schema as unknown as z.ZodType).safeParse(input)
   if (result.success) return result.data as z.output<S>
-  throw configError(schema, result.error.issues[0] as z.core.$ZodIssue, input, where)
+  const issue = result.error.issues[0] as z.core.$ZodIssue
+  const error = configError(schema, issue, input, where)
+  const path = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : issue.path
+  settingPaths.set(error, path)
+  throw error
 }
+
+/** The setting that an error of parseConfig is about. */
+const settingPaths = new WeakMap<Error, readonly PropertyKey[]>()
+
+/** The path of the setting that parseConfig refused with an error; undefined for any other error. */
+export const refusedSetting = (error: unknown): readonly PropertyKey[] | undefined =>
+  error instanceof Error ? settingPaths.get(error) : undefined
 
 type Plain = Record<string, unknown>
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Deeply merges `changes` into a copy of `base`; `undefined` changes nothing. */
+/**
+ * Deeply merges `changes` into a copy of `base`; `undefined` changes nothing.
+ * @throws {TypeError} for a key `__proto__`, which no assignment would keep
+ */
 export function mergeConfig(base: unknown, changes: unknown): Plain {
   const merged: Plain = isPlain(base) ? { ...base } : {}
   for (const [key, value] of Object.entries(isPlain(changes) ? changes : {})) {
+    if (key === '__proto__') throw new TypeError('Unknown setting __proto__')
     if (value === undefined) continue
     merged[key] = isPlain(value) ? mergeConfig(merged[key], value) : value
   }

@@ -17,6 +17,8 @@ export type MactokErrorCode =
   | 'ERR_DOWNLOAD'
   /** Loss or gradients are no longer finite. */
   | 'ERR_DIVERGED'
+  /** Another process writes the folder. */
+  | 'ERR_IN_USE'
   /** Stopped by an AbortSignal. */
   | 'ERR_ABORTED'
 

@@ -8,6 +8,7 @@ import { generatedImages } from '../evaluation/generated-images.js'
 import { evaluateGeneration, openReference, referenceStatistics } from '../evaluation/generation.js'
 import { Inception } from '../evaluation/inception.js'
 import { writeJson } from '../files/atomic.js'
+import { parseJson } from '../files/parse-json.js'
 import { Generator } from '../generator/generator.js'
 import { encodeImages } from '../pipeline/encode.js'
 import { checkpointFolder } from '../runs/checkpoint.js'
@@ -25,7 +26,7 @@ const curveFile = (dir: string) => join(dir, 'generation.json')
 /** Reads a row's FIDs by the generator's steps, as lines of metrics; empty before it was measured. */
 export async function readGenerationCurve(dir: string): Promise<MetricsRecord[]> {
   const text = await readFile(curveFile(dir), 'utf8').catch(() => null)
-  return text === null ? [] : JSON.parse(text)
+  return text === null ? [] : (parseJson(text, curveFile(dir)) as MetricsRecord[])
 }
 
 /** The steps whose checkpoints are measured. */

@@ -1,5 +1,6 @@
 /** What is measured of finished runs, and the columns that show it. A new metric needs nothing but its place here. */
 
+import { isRecord } from '../checks.js'
 import { probe } from '../evaluation/probe.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { generationFid } from './generation.js'
@@ -54,7 +55,7 @@ export const columns: readonly Column[] = [
 /** The value of a column in a line of the metrics log, if it was evaluated there. */
 export function valueInLog(line: MetricsRecord, { name }: Column): number | undefined {
   const group = line.evaluation
-  return typeof group === 'object' ? group[name] : undefined
+  return isRecord(group) ? group[name] : undefined
 }
 
 /** Whether the posterior collapsed: fewer than 5 % of units are active, and images come out as their mean. */

@@ -3,12 +3,14 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { callbacks, pathTo } from '../checks.js'
-import { mergeConfig, parseConfig } from '../config.js'
+import { checkOptionNames, mergeConfig, parseConfig } from '../config.js'
 import { imageSource } from '../data/image-source.js'
 import { spread } from '../data/spread.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { meanImagePsnr } from '../evaluation/mean-image.js'
 import { writeJson } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
+import { parseJson } from '../files/parse-json.js'
 import { readMetrics } from '../runs/metrics.js'
 import { findConflict } from '../runs/record.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -34,6 +36,8 @@ export interface AblationOptions {
   onProgress?: (progress: AblationProgress) => void
   onNotice?: (message: string) => void
 }
+
+const optionNames = { out: true, arms: true, device: true, signal: true, onProgress: true, onNotice: true } as const
 
 export interface AblationProgress {
   arm: string
@@ -65,6 +69,7 @@ export async function runAblation(
 ): Promise<AblationOutcome> {
   const { out, arms: names, signal } = options ?? {}
   pathTo('out', out)
+  checkOptionNames(options, optionNames)
   callbacks(options)
   const config = parseConfig(ablationSchema, input)
   const all = armsOf(table)
@@ -156,9 +161,12 @@ async function claimFolder(out: string, table: string, config: AblationConfig): 
   const { seeds: _, ...fixed } = config
   const given = { formatVersion: 1, table, ...fixed }
   const text = await readFile(file, 'utf8').catch(() => null)
-  if (text === null) return writeJson(file, given)
+  if (text === null) {
+    await makeFolder(out)
+    return writeJson(file, given)
+  }
   // Nested, because `findConflict` lets a run's top-level `steps` change; an ablation's may not.
-  const difference = findConflict({ ablation: JSON.parse(text) }, { ablation: JSON.parse(JSON.stringify(given)) })
+  const difference = findConflict({ ablation: parseJson(text, file) }, { ablation: JSON.parse(JSON.stringify(given)) })
   if (difference) throw outOfRange('out', `a folder of its own, or the settings of the one in ${out}`, difference)
 }
 
@@ -166,7 +174,7 @@ const valuesFile = (dir: string) => join(dir, 'measured.json')
 
 async function readValues(dir: string): Promise<Record<string, number> | null> {
   const text = await readFile(valuesFile(dir), 'utf8').catch(() => null)
-  return text === null ? null : JSON.parse(text)
+  return text === null ? null : (parseJson(text, valuesFile(dir)) as Record<string, number>)
 }
 
 async function measure(
@@ -188,7 +196,7 @@ async function measure(
 async function readMeanImage(config: AblationConfig, out: string): Promise<number> {
   const file = join(out, 'mean-image.json')
   const text = await readFile(file, 'utf8').catch(() => null)
-  if (text !== null) return JSON.parse(text).psnr
+  if (text !== null) return (parseJson(text, file) as { psnr: number }).psnr
   const { config: base } = trainTokenizer({ preset: config.preset, ...config.settings } as TrainingConfigInput)
   await using data = await TrainingData.open({
     config: base,

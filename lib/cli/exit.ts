@@ -5,8 +5,14 @@ import { CommanderError } from 'commander'
 /** The command line is wrong: exit code 2. */
 export class UsageError extends Error {}
 
-/** The command stopped in good order because a signal requested it: exit code 130. */
+/** The command stopped in good order because a signal requested it: exit code 130, or 129 after SIGHUP. */
 export class Interrupted extends Error {}
+
+/** Signals that end the work in good order, and the exit codes that say so. */
+const signals = { SIGINT: 130, SIGTERM: 130, SIGHUP: 129 } as const
+
+/** The exit code that the first signal asks for. */
+let interruptedCode: number | undefined
 
 /** Runs `body`, whose TypeErrors and RangeErrors are about arguments: they become usage errors. */
 export function usage<T>(body: () => T): T {
@@ -22,25 +28,32 @@ export function usage<T>(body: () => T): T {
   }
 }
 
-/** 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
+/** 0 done, 1 failed, 2 wrong usage, 129 interrupted by SIGHUP, 130 by another signal. */
 export function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof UsageError) return 2
-  return error instanceof Interrupted ? 130 : 1
+  return error instanceof Interrupted ? (interruptedCode ?? 130) : 1
 }
 
-/** A signal that Ctrl-C aborts; a second Ctrl-C ends the process at once. */
+/** A signal that Ctrl-C, SIGTERM or SIGHUP aborts; a second Ctrl-C or SIGTERM ends the process at once. */
 export function interruption(): AbortSignal {
   const controller = new AbortController()
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(130)
+  const stop = (name: keyof typeof signals) => {
+    if (controller.signal.aborted) {
+      // A terminal that closes sends SIGHUP more than once, from the kernel and from the shell.
+      if (name !== 'SIGHUP') process.exit(signals[name])
+      return
+    }
+    interruptedCode = signals[name]
     process.stderr.write('\nStopping after the current step; press Ctrl-C again to stop at once.\n')
     controller.abort()
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  for (const name of Object.keys(signals) as (keyof typeof signals)[]) process.on(name, () => stop(name))
   return controller.signal
 }
+
+/** Whether the command works on something that a signal would interrupt. */
+export const isInterruptible = (): boolean => process.listenerCount('SIGTERM') > 0
 
 /** Runs `body` with such a signal; if it was aborted, the command was interrupted. */
 export async function interruptible<T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> {

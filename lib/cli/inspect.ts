@@ -55,12 +55,13 @@ function generatorRows({ settled, data }: GeneratorRunRecord): [string, unknown]
 function rows(inspected: Inspected): [string, unknown][] {
   switch (inspected.kind) {
     case 'run': {
-      const { record, checkpoint, lastMetrics, lastEvaluation } = inspected
+      const { record, checkpoint, damaged, lastMetrics, lastEvaluation } = inspected
       const { preset, steps } = record.settled
       return [
         ['run', `${inspected.path} (${record.kind}${preset ? `, preset ${preset}` : ''})`],
         ...(record.kind === 'generator' ? generatorRows(record) : tokenizerRows(record)),
         ['checkpoint', checkpoint ? `step ${checkpoint.step} of ${steps}, ${checkpoint.folder}` : 'none yet'],
+        ...damaged.map((reason): [string, unknown] => ['damaged', reason]),
         ['metrics', lastMetrics ? JSON.stringify(lastMetrics) : 'none yet'],
         ['evaluation', lastEvaluation ? JSON.stringify(lastEvaluation) : 'none yet'],
         [

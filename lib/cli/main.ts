@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { exitCode } from './exit.js'
 import { kebabFlags } from './options.js'
-import { reportError } from './output.js'
+import { reportError, surviveLostOutput } from './output.js'
 
 /** Commands by name; each is loaded when it is called, so that `--help` stays fast. */
 const commands: Record<string, { summary: string; load: () => Promise<{ define(command: Command): void }> }> = {
@@ -102,11 +102,7 @@ function program(): Command {
   return root
 }
 
-// A reader such as `head` that closes the pipe early is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
-})
+surviveLostOutput()
 
 try {
   await program().parseAsync(kebabFlags(process.argv.slice(2)), { from: 'user' })

@@ -1,6 +1,35 @@
 /** What a command writes: JSON lines, tables, errors. */
 
-import { Interrupted } from './exit.js'
+import { locateError } from './config-file.js'
+import { Interrupted, isInterruptible } from './exit.js'
+
+/**
+ * Keeps a command alive when nobody reads it any more: a closed pipe, a terminal that hung up or a full disk loses what is written, not
+ * the work. Says so once on standard error, unless a reader such as `head` closed the pipe of a command that only prints. Such a command
+ * fails on a full disk.
+ */
+export function surviveLostOutput(): void {
+  let isLost = false
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (isLost) return
+    isLost = true
+    if (!isInterruptible()) {
+      if (code === 'EPIPE') return
+      process.exitCode = 1
+      process.stderr.write(`error: Cannot write to standard output: ${message}\n`)
+      return
+    }
+    const reason = code === 'EPIPE' ? 'its reader closed it' : message
+    process.stderr.write(`Cannot write to standard output any more (${reason}); the work goes on without it.\n`)
+  })
+  process.stderr.on('error', () => {})
+}
+
+/** A text in which no control character reaches the terminal, as those of a file's name would. */
+export const printable = (text: string): string =>
+  text.replace(/\p{Cc}/gu, (control) =>
+    '\n\t'.includes(control) ? control : `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`
+  )
 
 /** One line of JSON on standard output. */
 export const writeJson = (value: unknown): void => {
@@ -10,13 +39,14 @@ export const writeJson = (value: unknown): void => {
 /** `Key   value` lines, the keys padded to one width. */
 export function writeTable(rows: readonly (readonly [string, unknown])[]): void {
   const width = Math.max(...rows.map(([key]) => key.length))
-  for (const [key, value] of rows) process.stdout.write(`${key.padEnd(width)}  ${value}\n`)
+  for (const [key, value] of rows) process.stdout.write(printable(`${key.padEnd(width)}  ${value}\n`))
 }
 
 /** Writes an error to standard error, and with `--json` to standard output too. `MACTOK_DEBUG` shows its stack. */
 export function reportError(error: unknown): void {
-  const { message, code, stack } = error as Error & { code?: string }
+  const { code, stack } = error as Error & { code?: string }
+  const message = locateError(error as Error)
   if (process.argv.includes('--json')) writeJson({ error: { message, code: code ?? null } })
-  if (error instanceof Interrupted) process.stderr.write(`${message}\n`)
-  else process.stderr.write(`error: ${process.env.MACTOK_DEBUG ? stack : message}\n`)
+  if (error instanceof Interrupted) process.stderr.write(printable(`${message}\n`))
+  else process.stderr.write(printable(`error: ${process.env.MACTOK_DEBUG ? stack : message}\n`))
 }

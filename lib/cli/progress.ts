@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress'
+import { printable } from './output.js'
 
 const clock = (seconds: number) => {
   if (!Number.isFinite(seconds)) return '–'
@@ -21,17 +22,22 @@ export interface Progress {
   text?: string | undefined
 }
 
-/** Shows progress as a bar on a terminal, elsewhere as plain lines, at most one every `seconds`; nothing when `quiet`. */
+/** Seconds between two lines where there is no terminal. */
+const interval = 10
+
+/** When the last line was written, by whichever display. */
+let lastWritten = Number.NEGATIVE_INFINITY
+
+/** Shows progress as a bar on a terminal, elsewhere as plain lines, at most one every ten seconds, and the last; nothing when `quiet`. */
 export class ProgressLine {
   readonly #unit: string
-  readonly #seconds: number
   readonly #bar: SingleBar | undefined
   readonly #quiet: boolean
-  #last = Number.NEGATIVE_INFINITY
+  /** The newest line that is not written yet. */
+  #pending: string | undefined
 
-  constructor({ unit, quiet = false, seconds = 10 }: { unit: string; quiet?: boolean | undefined; seconds?: number }) {
+  constructor({ unit, quiet = false }: { unit: string; quiet?: boolean | undefined }) {
     this.#unit = unit
-    this.#seconds = seconds
     this.#quiet = quiet
     if (quiet || !process.stderr.isTTY) return
     this.#bar = new SingleBar({
@@ -54,17 +60,22 @@ export class ProgressLine {
       else this.#bar.update(done, { line })
       return
     }
-    const now = performance.now() / 1000
-    if (now - this.#last < this.#seconds && done < total) return
-    this.#last = now
-    process.stderr.write(`${line}\n`)
+    this.#pending = line
+    if (performance.now() / 1000 - lastWritten >= interval) this.#writePending()
+  }
+
+  #writePending(): void {
+    if (this.#pending === undefined) return
+    lastWritten = performance.now() / 1000
+    process.stderr.write(`${this.#pending}\n`)
+    this.#pending = undefined
   }
 
   /** Writes a line of its own above the bar. */
   note(message: string): void {
     if (this.#quiet) return
     if (this.#bar?.isActive) process.stderr.write('\r\x1b[K')
-    process.stderr.write(`${message}\n`)
+    process.stderr.write(printable(`${message}\n`))
   }
 
   /** Notes an image that cannot be read. */
@@ -82,8 +93,10 @@ export class ProgressLine {
     }
   }
 
+  /** Ends the display; writes the last line if it is not written yet. */
   stop(): void {
     this.#bar?.stop()
+    this.#writePending()
   }
 }
 

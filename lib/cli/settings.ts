@@ -1,12 +1,9 @@
 /** Flags for every field of a settings schema, and `--config file.yaml`. */
 
-import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { parse } from 'yaml'
 import type { z } from 'zod'
-import { isRecord } from '../checks.js'
 import { type ConfigField, configFields, flagName, mergeConfig, parseConfig } from '../config.js'
-import { UsageError } from './exit.js'
+import { overrideSetting, readConfig } from './config-file.js'
 import { words } from './options.js'
 
 function parseNumber(text: string): number {
@@ -97,18 +94,6 @@ export function addSettings(
   }
 }
 
-/** Settings by name from a YAML file. */
-export function readConfig(file: string): Record<string, unknown> {
-  let content: unknown
-  try {
-    content = parse(readFileSync(file, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`Cannot read ${file}: ${(error as Error).message}`)
-  }
-  if (!isRecord(content)) throw new UsageError(`Expected ${file} to hold settings by name`)
-  return content
-}
-
 /** The settings that were given: those of the file, overridden by flags. */
 export function givenSettings<S extends z.core.$ZodType>(
   options: Record<string, unknown>,
@@ -118,6 +103,7 @@ export function givenSettings<S extends z.core.$ZodType>(
   for (const { name } of configFields(schema)) {
     // Commander keeps the dots of a flag and turns its dashes back into camelCase.
     if (options[name] === undefined) continue
+    overrideSetting(name)
     const value = options[name] === nothing ? null : options[name]
     const nested = name.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value)
     given = mergeConfig(given, nested)

@@ -24,6 +24,7 @@ import { addUiOptions, type UiOptions, withPage } from './ui.js'
 export interface TrainingOptions extends ComputeOptions, ProfileOptions, UiOptions {
   out: string
   resume?: boolean
+  allowOtherData?: boolean
   stopAt?: number
   config?: string
 }
@@ -38,6 +39,7 @@ export function addTrainingOptions(
   command
     .requiredOption('--out <folder>', 'the run folder')
     .option('--resume', "resume from the run folder's newest checkpoint")
+    .option('--allow-other-data', 'resume with other data than those that the run began with')
     .option(
       '--stop-at <step>',
       'stop after this step with a checkpoint; the schedules still span all steps',
@@ -96,12 +98,12 @@ export async function runTraining<T extends AnyTraining>(
     ...display
   }: Display<T> & { device: string; command: string; page?: { tokenizer?: string | undefined } }
 ): Promise<void> {
-  const { out: dir, stopAt, resume, json = false } = options
+  const { out: dir, stopAt, resume, allowOtherData, json = false } = options
   const control = new TrainingControl()
   requestProfile(training, options)
   const stopReport = report(training, display, json)
   const result = await withPage(dir, options, { control, device, json, ...page }, () =>
-    usage(() => training.run({ dir, device, stopAt, resume, control, signal: interruption() }))
+    usage(() => training.run({ dir, device, stopAt, resume, allowOtherData, control, signal: interruption() }))
   ).finally(stopReport)
   if (json) writeJson({ event: 'end', ...result })
   const { step, steps, interrupted } = result
@@ -112,7 +114,7 @@ export async function runTraining<T extends AnyTraining>(
 /** Shows a run's events; returns what ends the display. */
 function report<T extends AnyTraining>(training: T, display: Display<T>, json: boolean): () => void {
   const { unit, eventNames, describeData } = display
-  const line = new ProgressLine({ unit, quiet: json, seconds: 0 })
+  const line = new ProgressLine({ unit, quiet: json })
   const say = (text: string) => {
     if (!json) line.note(text)
   }

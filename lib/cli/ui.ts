@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { TrainingControl } from '../training/control.js'
 import { Interrupted, interruption, usage } from './exit.js'
-import { addExamples } from './options.js'
+import { addExamples, words } from './options.js'
 import { writeJson } from './output.js'
 
 /** Whether and where the page is served. */
@@ -9,6 +9,7 @@ export interface UiOptions {
   ui?: boolean
   uiHost: string
   uiPort: number
+  uiOrigin?: string[]
 }
 
 function parsePort(text: string): number {
@@ -19,10 +20,13 @@ function parsePort(text: string): number {
   return value
 }
 
+const addOrigin = (text: string, others: string[] = []): string[] => [...others, ...words(text)]
+
 const addAddressOptions = (command: Command): Command =>
   command
     .option('--ui-host <address>', 'address to listen on; 0.0.0.0: reachable from the network', '127.0.0.1')
     .option('--ui-port <number>', 'port to listen on; 0: a free one', parsePort, 0)
+    .option('--ui-origin <url>', 'address under which a proxy shows the page; may be given again', addOrigin)
 
 /** `--ui` for commands that train. */
 export const addUiOptions = (command: Command): Command =>
@@ -38,9 +42,13 @@ interface PageOptions {
 }
 
 /** Serves a run's page and prints its address. */
-async function openPage(run: string, { uiHost: host, uiPort: port }: UiOptions, { json, ...options }: PageOptions) {
+async function openPage(
+  run: string,
+  { uiHost: host, uiPort: port, uiOrigin: origins }: UiOptions,
+  { json, ...options }: PageOptions
+) {
   const { serveRun } = await import('../ui/server.js')
-  const page = await usage(() => serveRun(run, { host, port, ...options }))
+  const page = await usage(() => serveRun(run, { host, port, origins, ...options }))
   if (json) writeJson({ event: 'page', url: page.url })
   else process.stderr.write(`Live page: ${page.url}\n`)
   return page
@@ -55,7 +63,8 @@ export async function withPage<T>(
 ): Promise<T> {
   if (!options.ui) return training()
   const opened = await openPage(run, options, page)
-  return training().finally(() => opened.close())
+  // Whatever its page meets, the training has ended as it has.
+  return training().finally(() => opened.close().catch(() => {}))
 }
 
 interface Options extends UiOptions {

@@ -7,7 +7,7 @@ import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '..
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { modelFile } from '../runs/model-folder.js'
+import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { checkPrecision } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -89,12 +89,14 @@ export class Generator implements Disposable {
     pathTo('folder', folder)
     const { raw = false, precision = 'fp32' } = options
     checkPrecision(precision)
-    const { weights, ...identity } = await findGenerator(folder, raw)
-    const device = resolveDevice(options.device)
-    const network = await native(addon().createGenerator(nativeGeneratorConfig(identity.config), device, 0))
-    await using file = await readSafetensors(weights)
-    await loadInto(network, fileWeights(file))
-    return new Generator(network, identity, precision)
+    return retryIfDeleted(folder, async () => {
+      const { weights, ...identity } = await findGenerator(folder, raw)
+      const device = resolveDevice(options.device)
+      const network = await native(addon().createGenerator(nativeGeneratorConfig(identity.config), device, 0))
+      await using file = await readSafetensors(weights)
+      await loadInto(network, fileWeights(file))
+      return new Generator(network, identity, precision)
+    })
   }
 
   /** @internal Wraps a network that belongs to a trainer. */

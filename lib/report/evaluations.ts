@@ -30,9 +30,9 @@ export async function readEvaluations(run: string, lines: readonly MetricsRecord
       }
     })
   )
-  const last = lines.findLast((line) => typeof line.evaluation === 'object')
+  const last = lines.findLast((line) => isRecord(line.evaluation))
   const own = last
-    ? [{ name: `in training, step ${last.step}`, values: last.evaluation as Record<string, number> }]
+    ? [{ name: `in training, step ${last.step}`, values: Object.fromEntries(flattenNumbers(last.evaluation)) }]
     : []
   return [...files, ...own].filter(({ values }) => Object.keys(values).length > 0)
 }

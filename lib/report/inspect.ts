@@ -5,7 +5,7 @@ import { MactokError } from '../errors.js'
 import { isContinuousTokenizer } from '../interchange/continuous-tokenizer.js'
 import { detectGenerator } from '../interchange/generator-layouts.js'
 import { openLatents } from '../latents/index.js'
-import { newestCheckpoint } from '../runs/checkpoint.js'
+import { findCheckpoints } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
 import { formatSize, toFormat } from '../weights/dtype.js'
 import { detectDinov2, readSafetensors, type TensorInfo } from '../weights/index.js'
@@ -18,6 +18,8 @@ export interface InspectedRun {
   record: AnyRunRecord
   /** The newest complete checkpoint. */
   checkpoint: { step: number; folder: string } | null
+  /** What is wrong with newer checkpoints. */
+  damaged: string[]
   lastMetrics: MetricsRecord | null
   lastEvaluation: MetricsRecord | null
 }
@@ -71,13 +73,14 @@ export async function inspect(path: string): Promise<Inspected> {
 }
 
 async function inspectRun(path: string, record: AnyRunRecord): Promise<InspectedRun> {
-  const checkpoint = await newestCheckpoint(path)
+  const { newest: checkpoint, damaged } = await findCheckpoints(path)
   const metrics = readMetrics(path)
   return {
     kind: 'run',
     path,
     record,
     checkpoint: checkpoint && { step: checkpoint.state.step, folder: checkpoint.folder },
+    damaged,
     lastMetrics: metrics.findLast((line) => 'loss' in line) ?? null,
     lastEvaluation: metrics.findLast((line) => 'evaluation' in line) ?? null
   }

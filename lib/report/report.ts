@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { arch, cpus, release, totalmem, type } from 'node:os'
 import { basename, join, resolve } from 'node:path'
-import { instance, pathTo } from '../checks.js'
+import { isRecord, pathTo } from '../checks.js'
+import { checkOptionNames } from '../config.js'
 import { MactokError } from '../errors.js'
 import { readPageFile } from '../page/files.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
@@ -42,7 +43,7 @@ const mostGrids = 12
  */
 export async function writeReport(run: string, options: ReportOptions = {}): Promise<Report> {
   pathTo('run', run)
-  instance('options', 'an object', Object, options)
+  checkOptionNames(options, { out: true, data: true, device: true })
   const { out = join(run, 'report.html'), data, device } = options
   pathTo('out', out)
   const record = await readAnyRun(run)
@@ -137,13 +138,13 @@ const short = (value: number) => String(Number(value.toPrecision(4)))
 
 function tiles(record: AnyRunRecord, lines: readonly MetricsRecord[], step: number): Html {
   const last = lines.findLast((line) => 'loss' in line)
-  const evaluated = lines.findLast((line) => typeof line.evaluation === 'object')?.evaluation as Record<string, number>
+  const evaluated = lines.findLast((line) => isRecord(line.evaluation))?.evaluation as Record<string, number>
   const total = (last?.loss as Record<string, number> | undefined)?.total
   const rows: [string, string, string][] = [
     ['Steps', step.toLocaleString('en'), ` of ${record.settled.steps.toLocaleString('en')}`]
   ]
-  if (total !== undefined) rows.push(['Loss', short(total), ''])
-  if (evaluated?.psnr !== undefined) rows.push(['Held-out PSNR', evaluated.psnr.toFixed(2), ' dB'])
+  if (typeof total === 'number') rows.push(['Loss', short(total), ''])
+  if (typeof evaluated?.psnr === 'number') rows.push(['Held-out PSNR', evaluated.psnr.toFixed(2), ' dB'])
   if (record.kind === 'generator') {
     const { model, width, depth } = record.settled.generator
     rows.push(['Latents', record.data.latents.toLocaleString('en'), ''])

@@ -2,7 +2,9 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { parseJson } from '../files/parse-json.js'
 import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator/record.js'
 import { readTokenizerRun, type TokenizerRunRecord } from '../training/tokenizer/record.js'
 
@@ -14,13 +16,13 @@ export type AnyRunRecord = TokenizerRunRecord | GeneratorRunRecord
  */
 export async function readAnyRun(folder: string): Promise<AnyRunRecord | null> {
   const path = join(folder, 'run.json')
-  let kind: unknown
-  try {
-    kind = JSON.parse(await readFile(path, 'utf8')).kind
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw new MactokError('ERR_FORMAT', `${path} cannot be read as JSON`, { cause })
-  }
+  const text = await readFile(path, 'utf8').catch((error): null => {
+    if (error.code === 'ENOENT') return null
+    throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
+  })
+  if (text === null) return null
+  const record = parseJson(text, path)
+  const kind = isRecord(record) ? record.kind : undefined
   return kind === 'generator' ? readGeneratorRun(folder) : readTokenizerRun(folder)
 }
 

@@ -1,9 +1,11 @@
 /** Checkpoint folders `checkpoints/step-0010000/`, each complete or absent. */
 
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { syncFolder, writeJson } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 
 const stateFile = 'state.json'
 const folderOf = (run: string) => join(run, 'checkpoints')
@@ -43,12 +45,15 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   let state: CheckpointState
   try {
     state = JSON.parse(await readFile(join(folder, stateFile), 'utf8'))
+    if (!isRecord(state) || !Number.isInteger(state.step) || !isRecord(state.files))
+      throw new TypeError('it is no state')
   } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${stateFile} is missing or broken`, {
-      cause
-    })
+    const reason = `${stateFile} is missing or broken (${(cause as Error).message})`
+    throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${reason}`, { cause })
   }
-  const sizes = await readSizes(folder)
+  const sizes = await readSizes(folder).catch((cause): never => {
+    throw new MactokError('ERR_FORMAT', `${folder} cannot be read: ${cause.message}`, { cause })
+  })
   for (const [name, size] of Object.entries(state.files)) {
     if (sizes[name] !== size) {
       const fault = sizes[name] === undefined ? 'is missing' : `has ${sizes[name]} bytes instead of ${size}`
@@ -72,17 +77,30 @@ async function listSteps(run: string): Promise<number[]> {
     .sort((a, b) => b - a)
 }
 
-/** Finds the complete checkpoint with the highest step of a run folder; null when it has none. */
-export async function newestCheckpoint(run: string): Promise<Checkpoint | null> {
+/** What a run folder holds of checkpoints. */
+export interface FoundCheckpoints {
+  /** The complete checkpoint with the highest step. */
+  newest: Checkpoint | null
+  /** Why those after it were skipped, each with its folder. */
+  damaged: string[]
+}
+
+/** Finds the newest complete checkpoint of a run folder, and what is wrong with newer ones. */
+export async function findCheckpoints(run: string): Promise<FoundCheckpoints> {
+  const damaged: string[] = []
   for (const step of await listSteps(run)) {
     try {
-      return await readCheckpoint(checkpointFolder(run, step))
+      return { newest: await readCheckpoint(checkpointFolder(run, step)), damaged }
     } catch (error) {
       if (!(error instanceof MactokError)) throw error
+      damaged.push(error.message)
     }
   }
-  return null
+  return { newest: null, damaged }
 }
+
+/** Finds the complete checkpoint with the highest step of a run folder; null when it has none. */
+export const newestCheckpoint = async (run: string): Promise<Checkpoint | null> => (await findCheckpoints(run)).newest
 
 /**
  * Writes a checkpoint under a temporary name, syncs it to disk and renames it; then deletes older ones, but keeps the `keep` newest
@@ -100,7 +118,7 @@ export async function writeCheckpoint(
   const folder = join(parent, checkpointName(state.step))
   const unfinished = join(parent, `.${basename(folder)}.tmp`)
   await rm(unfinished, { recursive: true, force: true })
-  await mkdir(unfinished, { recursive: true })
+  await makeFolder(unfinished)
   await write(unfinished)
   await writeJson(join(unfinished, stateFile), { formatVersion: 1, ...state, files: await readSizes(unfinished) })
   await syncFolder(unfinished)

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { isRecord } from '../checks.js'
 import { EventFile } from './tensorboard.js'
 
 /** One line of `metrics.jsonl`: numbers by name, in groups such as `loss` or `evaluation`. */
@@ -7,19 +8,24 @@ export type MetricsRecord = { step: number } & { [name: string]: number | Record
 
 const fileName = 'metrics.jsonl'
 
-/** Reads the lines of a run folder's metrics log; a last line that a crash cut short is skipped. */
+/** Parses a line of the log; null for one that a crash cut short, or that is no record. */
+export function parseLine(line: string): MetricsRecord | null {
+  try {
+    const record: unknown = JSON.parse(line)
+    return isRecord(record) && Number.isInteger(record.step) ? (record as MetricsRecord) : null
+  } catch {
+    return null
+  }
+}
+
+/** Reads the lines of a run folder's metrics log; what is no record is skipped. */
 export function readMetrics(folder: string): MetricsRecord[] {
   const path = join(folder, fileName)
   if (!existsSync(path)) return []
   return readFileSync(path, 'utf8')
     .split('\n')
-    .flatMap((line): MetricsRecord[] => {
-      try {
-        return [JSON.parse(line)]
-      } catch {
-        return []
-      }
-    })
+    .map(parseLine)
+    .filter((line) => line !== null)
 }
 
 /** `{ loss: { kl: 1 } }` as `{ 'loss/kl': 1 }` */

@@ -2,10 +2,12 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
+import { parseJson } from '../files/parse-json.js'
 import { exists } from '../files/stat.js'
-import { newestCheckpoint } from './checkpoint.js'
+import { findCheckpoints, newestCheckpoint } from './checkpoint.js'
 
 export const modelFile = 'model.safetensors'
 const emaFile = 'ema.safetensors'
@@ -24,8 +26,11 @@ export interface ModelFiles {
  * @throws {MactokError} ERR_FORMAT when the folder has no such model
  */
 export async function findModel(folder: string, kind: string, raw: boolean): Promise<ModelFiles> {
-  const checkpoint = (await exists(join(folder, configFile))) ? null : await newestCheckpoint(folder)
-  const place = checkpoint?.folder ?? folder
+  const found = (await exists(join(folder, configFile))) ? null : await findCheckpoints(folder)
+  const place = found?.newest?.folder ?? folder
+  for (const reason of found?.damaged ?? []) {
+    process.emitWarning(`${reason}; ${found?.newest ? `using ${place}` : 'there is no other'}`, 'DamagedCheckpoint')
+  }
   const ema = join(place, emaFile)
   const weights = !raw && (await exists(ema)) ? ema : join(place, modelFile)
   const file = join(place, configFile)
@@ -38,14 +43,25 @@ export async function findModel(folder: string, kind: string, raw: boolean): Pro
   return { config: await readConfig(file, kind), weights }
 }
 
-async function readConfig(file: string, kind: string): Promise<Record<string, unknown>> {
-  let content: Record<string, unknown>
-  try {
-    content = JSON.parse(await readFile(file, 'utf8'))
-  } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
+/**
+ * Loads from a folder as `findModel` finds it; again from the newest checkpoint where a running training deleted the one that was being
+ * loaded.
+ * @param load - finds and loads the model
+ */
+export async function retryIfDeleted<T>(folder: string, load: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const newest = await newestCheckpoint(folder)
+    try {
+      return await load()
+    } catch (error) {
+      if (!newest || (await exists(newest.folder))) throw error
+    }
   }
-  if (content.formatVersion !== 1 || content.model !== kind) {
+}
+
+async function readConfig(file: string, kind: string): Promise<Record<string, unknown>> {
+  const content = parseJson(await readFile(file, 'utf8'), file)
+  if (!isRecord(content) || content.formatVersion !== 1 || content.model !== kind) {
     throw new MactokError('ERR_FORMAT', `${file} is not the configuration of a mactok ${kind}`)
   }
   return content

@@ -4,11 +4,14 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { z } from 'zod'
+import { isRecord } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
+import { parseJson } from '../files/parse-json.js'
 import { libtorchOrigin } from '../native/load.js'
-import { type Checkpoint, newestCheckpoint } from './checkpoint.js'
+import { type Checkpoint, findCheckpoints } from './checkpoint.js'
+import { readMetrics } from './metrics.js'
 
 const fileName = 'run.json'
 
@@ -44,43 +47,70 @@ export async function readRecord<R extends RunRecord>(
   schema: z.core.$ZodType
 ): Promise<R | null> {
   const path = join(folder, fileName)
-  let record: R
-  try {
-    record = JSON.parse(await readFile(path, 'utf8'))
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
-    if (!(cause instanceof SyntaxError)) throw cause
-    throw new MactokError('ERR_FORMAT', `${path} is not JSON`, { cause })
-  }
+  const text = await readFile(path, 'utf8').catch((error): null => {
+    if (error.code === 'ENOENT') return null
+    throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
+  })
+  if (text === null) return null
+  const record = parseJson(text, path) as R
+  if (!isRecord(record)) throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `one of a ${record.kind}`)
-  const config = parseConfig(schema, record.config)
-  return { ...record, config, settled: mergeConfig(config, record.settled) }
+  try {
+    const config = parseConfig(schema, record.config)
+    return { ...record, config, settled: mergeConfig(config, record.settled) }
+  } catch (cause) {
+    throw new MactokError('ERR_FORMAT', `${path}: ${(cause as Error).message}`, { cause })
+  }
 }
 
 export const writeRecord = (folder: string, record: RunRecord): Promise<void> =>
   writeJson(join(folder, fileName), record)
 
+/** Whether a run has logged steps past its first checkpoint, which must have been there. */
+function hasLostCheckpoints(dir: string, record: RunRecord | null): boolean {
+  const every = (record?.settled as { checkpoint?: { every?: number } } | undefined)?.checkpoint?.every
+  const logged = readMetrics(dir).at(-1)?.step ?? 0
+  return every !== undefined && logged > every
+}
+
 /**
- * Decides where a run starts: at the folder's newest checkpoint, or, with both null, from scratch. Refuses to mix two runs.
+ * Decides where a run starts: at the folder's newest checkpoint, or, with both null, from scratch. Refuses to mix two runs, and to
+ * start again where the checkpoints of a run are damaged.
  * @param record - the folder's
+ * @param onNotice - told of damaged checkpoints that are skipped
  * @throws {RangeError} a folder with a run that is not to be resumed, or a run with other settings
+ * @throws {MactokError} ERR_FORMAT for a run of which no complete checkpoint or no record is left
  */
 export async function openRun<R extends RunRecord>(
   dir: string,
   record: R | null,
   config: R['config'],
-  resume: boolean
+  { resume, onNotice }: { resume: boolean; onNotice?: (message: string) => void }
 ): Promise<{ record: R; checkpoint: Checkpoint } | { record: null; checkpoint: null }> {
-  const checkpoint = await newestCheckpoint(dir)
+  const { newest: checkpoint, damaged } = await findCheckpoints(dir)
+  if (!checkpoint && (damaged.length > 0 || hasLostCheckpoints(dir, record))) {
+    const reason = damaged.length > 0 ? damaged.join('; ') : 'they were deleted'
+    throw new MactokError(
+      'ERR_FORMAT',
+      `The run in ${dir} has no complete checkpoint left (${reason}): restore one, or train in another folder`
+    )
+  }
   if (!resume) {
     if (checkpoint)
       throw outOfRange('dir', `a folder without a run (or resume: it has one at step ${checkpoint.state.step})`, dir)
     return { record: null, checkpoint: null }
   }
   // A run that never reached a checkpoint starts from scratch.
-  if (!record || !checkpoint) return { record: null, checkpoint: null }
+  if (!checkpoint) return { record: null, checkpoint: null }
+  if (!record) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${join(dir, fileName)} is missing, beside the checkpoints of a run: restore it`
+    )
+  }
   const conflict = findConflict(record.config, config)
   if (conflict) throw outOfRange('settings', `those of the run in ${dir}`, conflict)
+  for (const reason of damaged) onNotice?.(`${reason}; resuming from ${checkpoint.folder}`)
   return { record, checkpoint }
 }
 

@@ -8,7 +8,7 @@ import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { modelFile } from '../runs/model-folder.js'
+import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
@@ -105,12 +105,14 @@ export class Tokenizer implements Disposable {
     pathTo('folder', folder)
     const { raw = false, precision = 'fp32' } = options
     checkPrecision(precision)
-    const { config, weights } = await findTokenizer(folder, raw)
-    const device = resolveDevice(options.device)
-    const network = await native(addon().createTokenizer(nativeTokenizerConfig(config), device, 0))
-    await using file = await readSafetensors(weights)
-    await loadInto(network, fileWeights(file))
-    return new Tokenizer(network, config, precision)
+    return retryIfDeleted(folder, async () => {
+      const { config, weights } = await findTokenizer(folder, raw)
+      const device = resolveDevice(options.device)
+      const network = await native(addon().createTokenizer(nativeTokenizerConfig(config), device, 0))
+      await using file = await readSafetensors(weights)
+      await loadInto(network, fileWeights(file))
+      return new Tokenizer(network, config, precision)
+    })
   }
 
   /** @internal Wraps a network that belongs to a trainer. */

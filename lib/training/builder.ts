@@ -92,8 +92,8 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
   /**
    * Trains; resolves when the last step's checkpoint is written, or after a checkpoint when `signal` aborts.
    * @throws {TypeError|RangeError} wrong options, no data
-   * @throws {MactokError} ERR_DIVERGED after `maxSkipped` steps in a row that were not finite; missing weights, unreadable data, a run
-   * folder or a tokenizer that does not fit
+   * @throws {MactokError} ERR_DIVERGED after `maxSkipped` steps in a row that were not finite, or when it ends without having learnt;
+   * ERR_IN_USE while another training writes the folder; missing weights, unreadable data, a run folder or a tokenizer that does not fit
    */
   async run(options: RunOptions): Promise<FinishedRun> {
     const recipe = this.recipe()

@@ -1,4 +1,5 @@
 import { flag, instance, pathTo, positive } from '../checks.js'
+import { checkOptionNames } from '../config.js'
 import { TrainingControl } from './control.js'
 
 /** How a training runs, whatever it trains. */
@@ -11,6 +12,8 @@ export interface RunOptions {
   stopAt?: number | undefined
   /** Resume from the folder's newest complete checkpoint; start from scratch where there is none. */
   resume?: boolean | undefined
+  /** Resume with other data than the run's; refused by default. The same samples elsewhere are no other data. */
+  allowOtherData?: boolean | undefined
   /** `auto` (default), `cpu`, `cuda`, `cuda:1`. */
   device?: string | undefined
   /** Stops between two steps, after a checkpoint. */
@@ -28,15 +31,28 @@ export interface FinishedRun {
   interrupted: boolean
 }
 
+const optionNames = {
+  dir: true,
+  steps: true,
+  stopAt: true,
+  resume: true,
+  allowOtherData: true,
+  device: true,
+  signal: true,
+  control: true
+} as const
+
 /**
  * @internal
  * @throws {TypeError | RangeError} wrong options
  */
 export function checkRunOptions(options: RunOptions): void {
-  const { dir, stopAt, resume, signal, control } = options ?? {}
+  const { dir, stopAt, resume, allowOtherData, signal, control } = options ?? {}
   pathTo('dir', dir)
+  checkOptionNames(options, optionNames)
   if (stopAt !== undefined) positive('stopAt', stopAt)
   if (resume !== undefined) flag('resume', resume)
+  if (allowOtherData !== undefined) flag('allowOtherData', allowOtherData)
   if (signal !== undefined) instance('signal', 'an AbortSignal', AbortSignal, signal)
   if (control !== undefined) instance('control', 'a TrainingControl', TrainingControl, control)
 }

@@ -1,10 +1,12 @@
 /** A run from its configuration to its result, whatever it trains. */
 
-import { mkdir } from 'node:fs/promises'
+import { MactokError } from '../errors.js'
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
+import { lockRun } from '../runs/lock.js'
 import { openRun, readVersions, writeRecord } from '../runs/record.js'
+import { findDataChange } from './data-change.js'
 import type { Emitter } from './emitter.js'
 import type { SharedEvents } from './events.js'
 import type { FinishedRun, RunOptions } from './options.js'
@@ -24,13 +26,29 @@ export async function runTraining<R extends TrainingRecord, Batch>(
   { config, profile, events }: Request<R>,
   options: RunOptions
 ): Promise<FinishedRun> {
-  const { dir, signal, control, stopAt = Number.POSITIVE_INFINITY, resume = false } = options
+  const { dir, signal, control, stopAt = Number.POSITIVE_INFINITY, resume = false, allowOtherData = false } = options
   const device = resolveDevice(options.device)
   checkGraphs(config.graphs, device)
-  const { record: earlier, checkpoint } = await openRun(dir, await recipe.readRecord(dir), config, resume)
+  const notice = (message: string) => events.emit('notice', { message })
+  await using lock = await lockRun(dir)
+  if (lock.takenOver) {
+    notice(`${lock.takenOver} left ${dir} locked without ending its training; it is taken over`)
+  }
+  const record = await recipe.readRecord(dir)
+  const { record: earlier, checkpoint } = await openRun(dir, record, config, { resume, onNotice: notice })
   await using resources = new Resources()
   const session = await recipe.open({ config, earlier, checkpoint, dir, device, resources })
   const { settled, data, trainer } = session
+  const change = earlier && findDataChange(earlier.data as object, data as object)
+  if (change) {
+    if (!allowOtherData) {
+      throw new MactokError(
+        'ERR_FORMAT',
+        `The run in ${dir} was trained on other data: ${change}. Resume it with the same, or with allowOtherData (--allow-other-data)`
+      )
+    }
+    notice(`Resuming with other data: ${change}`)
+  }
   const { steps } = settled
   const start = checkpoint?.state.step ?? 0
   const stop = Math.max(start, Math.min(steps, stopAt))
@@ -38,7 +56,6 @@ export async function runTraining<R extends TrainingRecord, Batch>(
 
   if (checkpoint) await loadTrainer(trainer, checkpoint)
   const versions = readVersions()
-  await mkdir(dir, { recursive: true })
   await writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
   events.emit('start', { dir, step: start, steps, device, config: settled, ...session.details })
   const recording = new Recording(profile, {
@@ -47,7 +64,7 @@ export async function runTraining<R extends TrainingRecord, Batch>(
     device,
     dir,
     done: (files) => events.emit('profile', files),
-    notice: (message) => events.emit('notice', { message })
+    notice
   })
   const step = await train({ session, dir, start, stop, versions, recording, events, signal, control })
   return { dir, step, steps, interrupted: step < stop }

@@ -1,11 +1,11 @@
 /** What happens between the start of a run and its last checkpoint. */
 
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writePng } from '../data/image.js'
+import { makeFolder } from '../files/make-folder.js'
 import { native } from '../native/errors.js'
 import type { Recording } from '../profile/recording.js'
-import { checkpointName, writeCheckpoint } from '../runs/checkpoint.js'
+import { checkpointFolder, checkpointName, writeCheckpoint } from '../runs/checkpoint.js'
 import { MetricsLog } from '../runs/metrics.js'
 import type { TrainingControl } from './control.js'
 import { DivergenceGuard } from './divergence.js'
@@ -13,7 +13,7 @@ import type { Emitter } from './emitter.js'
 import type { SharedEvents } from './events.js'
 import { runLoop } from './loop.js'
 import type { Session, TrainingRecord } from './recipe.js'
-import { saveTrainer } from './trainer-state.js'
+import { requireFinite, saveTrainer } from './trainer-state.js'
 
 interface Training<Batch> {
   session: Session<TrainingRecord, Batch>
@@ -29,7 +29,8 @@ interface Training<Batch> {
 
 /**
  * Trains from step `start` to `stop`; returns the number of steps done.
- * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row were not finite
+ * @throws {MactokError} `ERR_DIVERGED`, after a checkpoint, when `maxSkipped` steps in a row, the last ones or nearly all were not finite, or
+ * when the weights are not
  */
 export async function train<Batch>(training: Training<Batch>): Promise<number> {
   const { session, dir, start, stop, versions, recording, events, signal, control } = training
@@ -53,12 +54,12 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
         log.write(line)
         const secondsLeft = ((stop - done) * config.batch) / rate
         events.emit('step', { ...line, steps: config.steps, secondsLeft } as SharedEvents['step'])
-        guard.check(done, metrics)
+        guard.check(done, steps, metrics)
       },
       evaluate: async (done) => session.evaluate?.(done, (line) => log.write(line)),
       grid: async (done) => {
         const file = join(dir, 'grids', `${checkpointName(done)}.png`)
-        await mkdir(dirname(file), { recursive: true })
+        await makeFolder(dirname(file))
         await writePng(file, await session.grid())
         events.emit('grid', { step: done, file })
       },
@@ -73,6 +74,10 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
       }
     })
     guard.throwIfDiverged()
+    if (done === stop && done > start) {
+      guard.throwIfUntrained()
+      await requireFinite(trainer, checkpointFolder(dir, done))
+    }
     return done
   } finally {
     log.close()

@@ -3,6 +3,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { hostname, networkInterfaces } from 'node:os'
 import type { MiddlewareHandler } from 'hono'
+import { outOfRange } from '../errors.js'
 
 /** Content from this server only, and nothing inline. */
 const policy = [
@@ -22,7 +23,9 @@ const headers = {
   'referrer-policy': 'no-referrer',
   'cross-origin-resource-policy': 'same-origin',
   'cross-origin-opener-policy': 'same-origin',
-  'cache-control': 'no-store'
+  'cache-control': 'no-store',
+  // nginx would hold back the events.
+  'x-accel-buffering': 'no'
 }
 
 const loopback = ['127.0.0.1', 'localhost', '[::1]']
@@ -44,17 +47,40 @@ const equal = (a: string, b: string) => {
   return one.length === other.length && timingSafeEqual(one, other)
 }
 
-/** Admits requests with the token and one of the names; all but GET must come from the page itself. */
-export function guard(token: string, names: readonly string[]): MiddlewareHandler {
+/**
+ * The origin of an address under which a proxy shows the page.
+ * @throws {RangeError} for anything but an http or https address
+ */
+export function parseOrigin(address: string): string {
+  const url = URL.canParse(address) ? new URL(address) : null
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+    throw outOfRange('origins', 'addresses such as https://example.org', address)
+  }
+  return url.origin
+}
+
+/**
+ * Admits requests with the token and one of the names; all but GET must come from the page itself.
+ * @param origins - of proxies that show the page: they count as the page itself, and their hosts as its names
+ */
+export function guard(token: string, names: readonly string[], origins: readonly string[] = []): MiddlewareHandler {
+  const allowed = [...names, ...origins.map((origin) => nameOf(new URL(origin).host))]
   return async (context, next) => {
     const refuse = (status: 403 | 404, text: string) => context.text(text, status, headers)
     const host = context.req.header('host') ?? ''
-    if (!names.includes(nameOf(host))) return refuse(403, 'Unknown host name')
+    if (!allowed.includes(nameOf(host))) {
+      return refuse(
+        403,
+        `Unknown host name ${host}. Behind a proxy, name the page's address by --ui-origin https://${host}`
+      )
+    }
     const [, given = ''] = context.req.path.split('/')
     if (!equal(given, token)) return refuse(404, 'Not found')
     const origin = context.req.header('origin')
-    const foreign = origin !== undefined && origin !== `http://${host}`
-    if (context.req.method !== 'GET' && foreign) return refuse(403, 'Unknown origin')
+    const foreign = origin !== undefined && origin !== `http://${host}` && !origins.includes(origin)
+    if (context.req.method !== 'GET' && foreign) {
+      return refuse(403, `Unknown origin ${origin}. Behind a proxy, name the page's address by --ui-origin ${origin}`)
+    }
     await next()
     for (const [name, value] of Object.entries(headers)) context.res.headers.set(name, value)
   }

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MetricsRecord } from '../runs/metrics.js'
+import { type MetricsRecord, parseLine } from '../runs/metrics.js'
 
 export interface NewLines {
   /** The log was rewritten (a resumed run truncates it): earlier lines are void. */
@@ -40,13 +40,7 @@ export class MetricsTail {
       const lines = (this.#rest + bytes.toString('utf8', 0, bytesRead)).split('\n')
       // The last line may not be complete yet.
       this.#rest = lines.pop() as string
-      const records = lines.flatMap((line): MetricsRecord[] => {
-        try {
-          return [JSON.parse(line)]
-        } catch {
-          return []
-        }
-      })
+      const records = lines.map(parseLine).filter((line) => line !== null)
       this.last = records.findLast((record) => 'loss' in record) ?? this.last
       return { reset, lines: records }
     } finally {

@@ -2,6 +2,7 @@ import type { Image } from '../data/decode.js'
 import { encodePng } from '../data/image.js'
 import { MactokError } from '../errors.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
+import { retryIfDeleted } from '../runs/model-folder.js'
 
 /** The model of a run's newest checkpoint, loaded on demand and again when there is a newer one. */
 export class Newest<Model extends Disposable> implements Disposable {
@@ -13,7 +14,11 @@ export class Newest<Model extends Disposable> implements Disposable {
   ) {}
 
   /** @throws {MactokError} ERR_FORMAT before the first checkpoint */
-  async get(): Promise<{ model: Model; step: number }> {
+  get(): Promise<{ model: Model; step: number }> {
+    return retryIfDeleted(this.run, () => this.#load())
+  }
+
+  async #load(): Promise<{ model: Model; step: number }> {
     const checkpoint = await newestCheckpoint(this.run)
     if (!checkpoint) throw new MactokError('ERR_FORMAT', 'There is no checkpoint yet')
     const { step } = checkpoint.state

@@ -8,12 +8,13 @@ import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { streamSSE } from 'hono/streaming'
 import { instance, integerWithin, text } from '../checks.js'
-import { MactokError } from '../errors.js'
+import { checkOptionNames } from '../config.js'
+import { invalidParameter, MactokError } from '../errors.js'
 import { readPageFile } from '../page/files.js'
 import { listGrids } from '../report/run-folder.js'
 import { thin } from '../report/thin.js'
 import { TrainingControl } from '../training/control.js'
-import { guard, hostNames } from './guard.js'
+import { guard, hostNames, parseOrigin } from './guard.js'
 import { MetricsTail } from './metrics-tail.js'
 import { playgroundRoutes } from './playground-routes.js'
 import { type OwnTraining, readRunState } from './state.js'
@@ -24,6 +25,8 @@ export interface ServeRunOptions {
   host?: string
   /** Default 0: a free one. */
   port?: number
+  /** Addresses under which a proxy shows the page, such as `https://example.org` or a code editor's forwarded port. */
+  origins?: readonly string[] | undefined
   /** Controls the training in this process; without it the page only watches. */
   control?: TrainingControl | undefined
   /** Device of the playground. Default `auto`. */
@@ -31,6 +34,8 @@ export interface ServeRunOptions {
   /** Folder of the tokenizer that decodes a generator's samples. Default: the one recorded in the run. */
   tokenizer?: string | undefined
 }
+
+const optionNames = { host: true, port: true, origins: true, control: true, device: true, tokenizer: true } as const
 
 export interface LivePage {
   /** Includes the token, without which nothing is served. */
@@ -48,17 +53,19 @@ const interval = 500
  * @throws {TypeError | RangeError} wrong options
  */
 export async function serveRun(run: string, options: ServeRunOptions = {}): Promise<LivePage> {
-  const { host = '127.0.0.1', port = 0, control, device, tokenizer } = options
+  const { host = '127.0.0.1', port = 0, origins = [], control, device, tokenizer } = options
+  checkOptionNames(options, optionNames)
   text('run', 'a run folder', run)
   text('host', 'an address to listen on', host)
   integerWithin('port', 0, 65535, port)
+  if (!Array.isArray(origins)) throw invalidParameter('origins', 'an array of addresses', origins)
   if (control !== undefined) instance('control', 'a TrainingControl', TrainingControl, control)
 
   const token = randomBytes(24).toString('base64url')
   const closing = new AbortController()
   const playground = playgroundRoutes(run, { device, tokenizer })
   const app = new Hono()
-    .use(guard(token, hostNames(host)))
+    .use(guard(token, hostNames(host), origins.map(parseOrigin)))
     .use(bodyLimit({ maxSize: UPLOAD_BYTES, onError: (context) => failure(context, 413, 'Too large: at most 32 MB') }))
     .onError((error, context) => failure(context, error instanceof MactokError ? 422 : 500, error.message))
     .get(`/${token}/`, async (context) => sendFile(context, 'index.html'))
@@ -73,7 +80,8 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
   const server = serve({ fetch: app.fetch, hostname: host, port })
   const { port: chosen } = await new Promise<AddressInfo>((listening, failed) => {
     server.once('listening', () => listening(server.address() as AddressInfo))
-    server.once('error', (cause) =>
+    // Later errors of the server concern its clients, not the run.
+    server.on('error', (cause) =>
       failed(new MactokError('ERR_FORMAT', `Cannot listen on ${host}:${port}: ${cause.message}`, { cause }))
     )
   })

@@ -15,14 +15,17 @@ import {
   readSafetensors,
   reconstruct,
   resolveDevice,
+  runAblation,
   sampleImages,
   scope,
+  serveRun,
   Teacher,
   Tokenizer,
   tensor,
   trainDecoder,
   trainGenerator,
-  trainTokenizer
+  trainTokenizer,
+  writeReport
 } from '../../lib/index.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
@@ -223,5 +226,34 @@ describe('files', () => {
     ],
     ['a delay', () => pullWeights('a/b', { retryDelay: -1 }), RangeError, 'for retryDelay but received -1'],
     ['a shape', () => new LatentStatistics([0], [1], wrong([4])), RangeError, 'for sampleShape']
+  ])
+})
+
+describe('misspelt options', () => {
+  const training = () => trainTokenizer('tiny-32').data('photos')
+  refuses([
+    [
+      'of run',
+      () => training().run(wrong({ dir: 'x', resum: true })),
+      TypeError,
+      'Unknown option resum; did you mean resume?'
+    ],
+    [
+      'of data',
+      () => trainTokenizer('tiny-32').data('photos', wrong({ heldout: 'x' })),
+      TypeError,
+      'did you mean heldOut?'
+    ],
+    ['of teacher', () => training().teacher(null, wrong({ patchsize: 1 })), TypeError, 'did you mean patchSize?'],
+    [
+      'of latents',
+      () => trainGenerator('sit-tiny').latents('x', wrong({ tokeniser: 'x' })),
+      TypeError,
+      'mean tokenizer?'
+    ],
+    ['of serveRun', () => serveRun('x', wrong({ prt: 1 })), TypeError, 'Unknown option prt; did you mean port?'],
+    ['of writeReport', () => writeReport('x', wrong({ output: 1 })), TypeError, 'Unknown option output'],
+    ['of runAblation', () => runAblation('collapse', wrong({}), wrong({ out: 'x', arm: [] })), TypeError, 'mean arms?'],
+    ['that are none', () => writeReport('x', wrong(7)), TypeError, 'an object for options but received 7']
   ])
 })

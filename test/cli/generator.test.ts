@@ -88,10 +88,10 @@ describe('train generator', () => {
   test('exits 130 on SIGINT, and resumes bit-exactly without its settings being given again', async () => {
     let sent = false
     const args = ['--config', place.path('config.yaml'), '--latents', place.path('shards'), '--steps', '400']
-    const stopped = ['train', 'generator', ...args, '--out', place.path('cut'), '--device', device]
+    const stopped = ['train', 'generator', ...args, '--out', place.path('cut'), '--device', device, '--json']
     const { code, stderr } = await mactok(stopped, {
       onOutput: (text, child) => {
-        if (sent || !text.includes('3/400')) return
+        if (sent || !text.includes('"step":3')) return
         sent = true
         child.kill('SIGINT')
       }

@@ -1,4 +1,16 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -6,7 +18,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { stringify } from 'yaml'
 import { writePng } from '../../lib/data/image.js'
-import { mactok } from '../support/cli.js'
+import { type Finished, mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
 
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
@@ -46,20 +58,20 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const train = (run: string, ...args: string[]) =>
-  mactok([
-    'train',
-    'tokenizer',
-    '--config',
-    at('config.yaml'),
-    '--data',
-    at('photos'),
-    '--out',
-    at(run),
-    '--device',
-    device,
-    ...args
-  ])
+const trainArgs = (run: string, ...args: string[]) => [
+  'train',
+  'tokenizer',
+  '--config',
+  at('config.yaml'),
+  '--data',
+  at('photos'),
+  '--out',
+  at(run),
+  '--device',
+  device,
+  ...args
+]
+const train = (run: string, ...args: string[]) => mactok(trainArgs(run, ...args))
 
 describe('train tokenizer', () => {
   test('reports its progress in plain lines where there is no terminal', async () => {
@@ -88,27 +100,20 @@ describe('train tokenizer', () => {
     expect(events.at(-1)).toEqual({ event: 'end', dir: at('json'), step: 2, steps: 3, interrupted: false })
   })
 
-  test('writes a checkpoint and exits 130 on SIGINT, and resumes bit-exactly', async () => {
-    let sent = false
-    const args = [
-      'train',
-      'tokenizer',
-      '--config',
-      at('config.yaml'),
-      '--data',
-      at('photos'),
-      '--out',
-      at('cut'),
-      '--device',
-      device
-    ]
-    const { code, stderr } = await mactok(args, {
+  /** Trains with JSON events and does something after the third step. */
+  const interrupt = (run: string, act: (child: ChildProcess) => void, ...args: string[]) => {
+    let isDone = false
+    return mactok(trainArgs(run, '--json', ...args), {
       onOutput: (text, child) => {
-        if (sent || !text.includes('3/40')) return
-        sent = true
-        child.kill('SIGINT')
+        if (isDone || !text.includes('"step":3')) return
+        isDone = true
+        act(child)
       }
     })
+  }
+
+  test('writes a checkpoint and exits 130 on SIGINT, and resumes bit-exactly', async () => {
+    const { code, stderr } = await interrupt('cut', (child) => child.kill('SIGINT'))
     expect(stderr).toMatch(/Stopped at step \d+ of 40; resume with: mactok train tokenizer --out .+cut --resume\n/)
     expect(code).toBe(130)
     const step = Number(/Stopped at step (\d+)/.exec(stderr)?.[1])
@@ -121,6 +126,58 @@ describe('train tokenizer', () => {
     expect(weights('cut').equals(weights('run'))).toBe(true)
   })
 
+  test('writes a checkpoint and exits 129 on SIGHUP, however often it is sent', async () => {
+    const hangUp = (child: ChildProcess) => {
+      child.kill('SIGHUP')
+      setTimeout(() => child.kill('SIGHUP'), 1)
+    }
+    const { code, stderr } = await interrupt('hangup', hangUp, '--steps', '4000')
+    expect(code).toBe(129)
+    const step = Number(/Stopped at step (\d+) of 4000/.exec(stderr)?.[1])
+    expect(existsSync(at('hangup', 'checkpoints', `step-${String(step).padStart(7, '0')}`, 'state.json'))).toBe(true)
+  })
+
+  test('trains on when the reader of its output is gone, and says so once', async () => {
+    const { code, stderr } = await interrupt('head', (child) => child.stdout?.destroy())
+    expect(stderr).toBe(
+      'Cannot write to standard output any more (its reader closed it); the work goes on without it.\n'
+    )
+    expect(code).toBe(0)
+    expect(existsSync(at('head', 'checkpoints', 'step-0000040', 'state.json'))).toBe(true)
+  })
+
+  test.each(['stdout', 'stderr'] as const)('trains on when %s is on a full disk', async (stream) => {
+    const full = openSync('/dev/full', 'w')
+    const run = `full-${stream}`
+    const args = trainArgs(run, ...(stream === 'stdout' ? ['--json'] : []))
+    const { code, stderr } = await mactok(args, { files: { [stream]: full } }).finally(() => closeSync(full))
+    const note = 'Cannot write to standard output any more (ENOSPC: no space left on device, write); the work goes on'
+    expect(stderr.split(note).length - 1).toBe(stream === 'stdout' ? 1 : 0)
+    expect(code).toBe(0)
+    expect(existsSync(at(run, 'checkpoints', 'step-0000040', 'state.json'))).toBe(true)
+  })
+
+  test('is refused while another training has the folder, and takes over what a killed one left', async () => {
+    let second: Promise<Finished> | undefined
+    const first = await interrupt(
+      'shared',
+      (child) => {
+        second = train('shared', '--resume').finally(() => child.kill('SIGKILL'))
+      },
+      '--steps',
+      '100000'
+    )
+    const { code, stderr } = (await second) as Finished
+    expect(stderr).toMatch(/shared is in use: process \d+ on .+ trains in it, and process \d+ on .+ would too/)
+    expect([first.code, code]).toEqual([null, 1])
+    expect(existsSync(at('shared', 'train.lock'))).toBe(true)
+
+    const third = await train('shared', '--resume', '--steps', '100000', '--stop-at', '1')
+    expect(third.stderr).toMatch(/process \d+ on .+ left .+shared locked without ending its training/)
+    expect(third.code).toBe(0)
+    expect(existsSync(at('shared', 'train.lock'))).toBe(false)
+  })
+
   test('does not overwrite a run', async () => {
     const { code, stderr } = await train('run')
     expect(stderr).toContain('it has one at step 40')
@@ -131,6 +188,14 @@ describe('train tokenizer', () => {
 describe('encode, decode, reconstruct, inspect', () => {
   const encode = (out: string, ...args: string[]) =>
     mactok(['encode', at('run'), '--data', at('photos'), '--out', at(out), '--device', device, ...args])
+
+  test('inspect fails when the disk under its output is full', async () => {
+    const args = ['inspect', at('run')]
+    const full = openSync('/dev/full', 'w')
+    const { code, stderr } = await mactok(args, { files: { stdout: full } }).finally(() => closeSync(full))
+    expect(stderr).toBe('error: Cannot write to standard output: ENOSPC: no space left on device, write\n')
+    expect(code).toBe(1)
+  })
 
   test('encode writes the same shards every time', async () => {
     const { code, stdout } = await encode('latents', '--shard-size', '3')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
 import { embedJson, html, table } from '../../lib/report/html.js'
+import { inspect } from '../../lib/report/inspect.js'
 import { writeReport } from '../../lib/report/report.js'
 import { listGrids, readAnyRun } from '../../lib/report/run-folder.js'
 import { commandsOf, settingsOf } from '../../lib/report/settings.js'
@@ -65,6 +66,17 @@ describe('a report', () => {
     // Addresses that a browser would load; those in commands and in the licence of uPlot are text.
     expect(page.match(/(src|href)="(?!data:)[^"]*"/g)).toBeNull()
     expect(page).not.toMatch(/@import|url\((?!["']?data:)/)
+  })
+
+  test('is written of a log with lines that are null, or values that were not finite', async () => {
+    cpSync(at('run'), at('null'), { recursive: true })
+    const broken = 'null\n{"step":4,"loss":{"total":null},"evaluation":{"psnr":null}}\n{"step":4,"evaluation":null}\n'
+    writeFileSync(at('null', 'metrics.jsonl'), broken, { flag: 'a' })
+    await writeReport(at('null'), { data: null, out: at('null.html') })
+    const page = readFileSync(at('null.html'), 'utf8')
+    expect(page).not.toContain('<dt>Loss</dt>')
+    expect(page).not.toContain('Held-out PSNR')
+    expect(await inspect(at('null'))).toMatchObject({ lastMetrics: { step: 4, loss: { total: null } } })
   })
 
   test('skips images that are no longer there', async () => {

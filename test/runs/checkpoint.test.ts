@@ -59,6 +59,10 @@ test('an incomplete copy is skipped, and named when it is read', async () => {
   expect((await newestCheckpoint(run))?.state.step).toBe(1)
   await expect(readCheckpoint(cut)).rejects.toThrow('model.safetensors has 3 bytes instead of 12')
   await expect(readCheckpoint(empty)).rejects.toThrow('state.json is missing or broken')
+  writeFileSync(join(empty, 'state.json'), 'null')
+  await expect(readCheckpoint(empty)).rejects.toThrow(
+    'step-0000003 is not a complete checkpoint: state.json is missing'
+  )
   rmSync(join(cut, 'model.safetensors'))
   await expect(readCheckpoint(cut)).rejects.toThrow('model.safetensors is missing')
 })

@@ -38,6 +38,16 @@ describe('metrics.jsonl', () => {
     ])
   })
 
+  test('skips what is no record', () => {
+    appendFileSync(join(run, 'metrics.jsonl'), '{"step":1,"psnr":1}\nnull\n[]\n3\n{}\n{"step":2,"psnr":null}\n')
+    expect(readMetrics(run)).toEqual([
+      { step: 1, psnr: 1 },
+      { step: 2, psnr: null }
+    ])
+    new MetricsLog(run, 1).close()
+    expect(readFileSync(join(run, 'metrics.jsonl'), 'utf8')).toBe('{"step":1,"psnr":1}\n')
+  })
+
   test('is empty for a folder without one', () => expect(readMetrics(run)).toEqual([]))
 })
 

@@ -38,6 +38,10 @@ describe('a record', () => {
     expect(await readRecord(place.path('nowhere'), 'sample', schema)).toBeNull()
     const broken = await write('broken', '{')
     await expect(readRecord(broken, 'sample', schema)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+    await expect(readRecord(broken, 'sample', schema)).rejects.toThrow(/broken.run\.json is not JSON: /)
+    await expect(readRecord(await write('null', 'null'), 'sample', schema)).rejects.toThrow(/run\.json is no record/)
+    const wrong = await write('wrong', { ...record, config: { seed: 'x' }, settled: {} })
+    await expect(readRecord(wrong, 'sample', schema)).rejects.toThrow(/run\.json: Expected a number for seed/)
     const other = await write('other', { ...record, kind: 'generator', config: {}, settled: {} })
     await expect(readRecord(other, 'sample', schema)).rejects.toThrow("a sample's run for dir")
   })
@@ -45,8 +49,8 @@ describe('a record', () => {
   test('without a checkpoint starts from scratch', async () => {
     const sample = { ...record, config: { seed: 1 }, settled: {} }
     const fresh = { record: null, checkpoint: null }
-    expect(await openRun(place.path('none'), sample, { seed: 2 }, true)).toEqual(fresh)
-    expect(await openRun(place.path('none'), null, {}, false)).toEqual(fresh)
+    expect(await openRun(place.path('none'), sample, { seed: 2 }, { resume: true })).toEqual(fresh)
+    expect(await openRun(place.path('none'), null, {}, { resume: false })).toEqual(fresh)
   })
 })
 

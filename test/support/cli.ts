@@ -14,18 +14,24 @@ export interface CallOptions {
   env?: NodeJS.ProcessEnv
   /** Arguments for Node itself. */
   node?: string[]
+  /** Open files to write to instead. */
+  files?: { stdout?: number; stderr?: number }
   /** Called at each write with all output so far. */
   onOutput?: (text: string, child: ChildProcess) => void
 }
 
 /** Runs the compiled command line to its end. */
-export function mactok(args: string[], { env = {}, node = [], onOutput }: CallOptions = {}): Promise<Finished> {
+export function mactok(
+  args: string[],
+  { env = {}, node = [], files = {}, onOutput }: CallOptions = {}
+): Promise<Finished> {
   const child = spawn(process.execPath, [...node, main, ...args], {
-    env: { ...process.env, MACTOK_ADDON: undefined, ...env }
+    env: { ...process.env, MACTOK_ADDON: undefined, ...env },
+    stdio: ['pipe', files.stdout ?? 'pipe', files.stderr ?? 'pipe']
   })
   const finished: Finished = { code: null, stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].setEncoding('utf8').on('data', (text: string) => {
+    child[stream]?.setEncoding('utf8').on('data', (text: string) => {
       finished[stream] += text
       onOutput?.(finished.stdout + finished.stderr, child)
     })

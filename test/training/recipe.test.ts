@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -205,4 +205,27 @@ test('a run whose steps are no longer finite stops after a checkpoint and names 
     message: expect.stringMatching(/^Stopped at step \d+: the last 3 steps changed nothing.+\(.*gradNorm.*\)/)
   })
   expect((await newestCheckpoint(dir('diverged')))?.state.step).toBeLessThan(20)
+})
+
+test('a run whose last logged steps, or nearly all steps, were skipped ends with an error after its checkpoint', async () => {
+  const changes = { steps: 6, log: { every: 2 }, optimizer: { lr: 1e30, warmup: 0 } }
+  await expect(training(changes).run({ dir: dir('skipped'), device })).rejects.toMatchObject({
+    code: 'ERR_DIVERGED',
+    message: expect.stringMatching(/^\d of 6 steps changed nothing, the last ones among them, .+\(.*gradNorm.*\)/)
+  })
+  expect((await newestCheckpoint(dir('skipped')))?.state.step).toBe(6)
+})
+
+test('a checkpoint with weights that are not finite is refused with the name of the tensor', async () => {
+  const broken = dir('not-finite')
+  await training({ steps: 2 }).run({ dir: broken, device })
+  const file = join((await newestCheckpoint(broken))?.folder as string, 'model.safetensors')
+  const bytes = readFileSync(file)
+  // The last value of the file.
+  bytes.writeFloatLE(Number.NaN, bytes.length - 4)
+  writeFileSync(file, bytes)
+  await expect(training({ steps: 4 }).run({ dir: broken, device, resume: true })).rejects.toMatchObject({
+    code: 'ERR_DIVERGED',
+    message: expect.stringMatching(/^[\w.]+ in .+step-0000002\/model\.safetensors has values that are not finite/)
+  })
 })

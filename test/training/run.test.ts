@@ -66,7 +66,14 @@ describe('a run', () => {
     const files = ['config.json', 'ema.safetensors', 'model.safetensors', 'optimizer.safetensors', 'state.json']
     expect(readdirSync(join(whole(), 'checkpoints', 'step-0000006')).sort()).toEqual(files)
     const record = await readTokenizerRun(whole())
-    expect(record?.data).toEqual({ from: photos, heldOutFrom: null, images: 7, heldOut: 3 })
+    expect(record?.data).toEqual({
+      from: photos,
+      heldOutFrom: null,
+      images: 7,
+      heldOut: 3,
+      listing: expect.stringMatching(/^[0-9a-f]{64}$/),
+      heldOutListing: null
+    })
     expect(record?.settled.optimizer).toMatchObject({ lr: 1e-3, warmup: 2 })
     expect(Object.keys(record?.versions ?? {}).sort()).toEqual(['libtorch', 'mactok', 'node'])
     const log = readMetrics(whole())
@@ -173,6 +180,13 @@ describe('a teacher that is missing', () => {
     ])
     const { masking, align } = (await readTokenizerRun(dir('skip')))?.settled ?? {}
     expect([masking?.semantic, align?.local, align?.global]).toEqual([0, false, false])
+  })
+
+  test('stops a run of a preset that would do without, where it was named', async () => {
+    for (const weights of ['./nosuch', 'no-such-dinov2']) {
+      const run = trainTokenizer('tiny-32').set({ teacher: { weights } }).data(photos)
+      await expect(run.run({ dir: dir('named'), device })).rejects.toThrow(`The weights ${weights} were not found`)
+    }
   })
 
   test('is not reported where none is wanted', async () => {

@@ -29,7 +29,7 @@ describe('the server', () => {
     )
     writeFileSync(at('run', 'metrics.jsonl'), '{"step":1,"loss":{"total":2}}\n')
     writeFileSync(at('run', 'grids', 'step-0000001.png'), 'image')
-    page = await serve(['ui', at('run'), '--json'])
+    page = await serve(['ui', at('run'), '--json', '--ui-origin', 'https://proxy.example/runs/'])
   })
   afterAll(async () => {
     page.interrupt()
@@ -85,6 +85,20 @@ describe('the server', () => {
     expect(JSON.parse(text)).toEqual({ error: 'No training runs in this process' })
   })
 
+  test('says how to name a proxy, and admits one that was named', async () => {
+    const post = (headers: Record<string, string>) => ask('control/pause', { method: 'POST', headers })
+    const unknown = await ask('', { headers: { host: 'tunnel.example' } })
+    expect(unknown.text).toBe(
+      "Unknown host name tunnel.example. Behind a proxy, name the page's address by --ui-origin https://tunnel.example"
+    )
+    expect((await post({ origin: 'https://tunnel.example' })).text).toContain('--ui-origin https://tunnel.example')
+    // With the host of the page, as nginx sends it, and with the proxy's.
+    expect((await post({ origin: 'https://proxy.example' })).status).toBe(409)
+    expect((await post({ origin: 'https://proxy.example', host: 'proxy.example' })).status).toBe(409)
+    expect((await ask('', { headers: { host: 'proxy.example' } })).status).toBe(200)
+    expect((await post({ origin: 'http://proxy.example' })).status).toBe(403)
+  })
+
   test('sends the existing lines, then new ones', async () => {
     const { text } = await ask('events')
     expect(text).toContain('event: lines\ndata: {"reset":true,"lines":[{"step":1,"loss":{"total":2}}]}')
@@ -126,6 +140,9 @@ describe('serveRun', () => {
     await expect(serveRun('')).rejects.toThrow("Expected a run folder for run but received '' of type string")
     await expect(serveRun('run', { port: 70_000 })).rejects.toThrow(
       'Expected an integer from 0 to 65535 for port but received 70000 of type number'
+    )
+    await expect(serveRun('run', { origins: ['proxy.example'] })).rejects.toThrow(
+      "Expected addresses such as https://example.org for origins but received 'proxy.example'"
     )
     await expect(serveRun('run', { control: {} as never })).rejects.toThrow('Expected a TrainingControl for control')
   })
@@ -183,6 +200,8 @@ describe('the tail of a metrics log', () => {
     writeFileSync(join(run, 'metrics.jsonl'), '"é":2}\n', { flag: 'a' })
     expect(await tail.read()).toEqual({ reset: false, lines: [{ step: 2, é: 2 }] })
     expect(tail.last?.step).toBe(1)
+    writeFileSync(join(run, 'metrics.jsonl'), 'null\n{"step":3}\n', { flag: 'a' })
+    expect(await tail.read()).toEqual({ reset: false, lines: [{ step: 3 }] })
     writeFileSync(join(run, 'metrics.jsonl'), '{"step":1}\n')
     expect(await tail.read()).toEqual({ reset: true, lines: [{ step: 1 }] })
     expect(tail.last).toBeUndefined()

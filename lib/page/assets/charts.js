@@ -61,6 +61,8 @@ class Metrics {
   add(lines) {
     for (const { step, ...metrics } of lines) {
       for (const [name, value] of Object.entries(metrics)) {
+        // What was not finite is null in JSON.
+        if (value === null) continue
         if (typeof value === 'number') this.#put(name, name, step, value)
         else if (Object.keys(value).length > manyParts)
           for (const [part, number] of Object.entries(value)) this.#put(name, part, step, number)

@@ -1,6 +1,5 @@
 /** The training of a generator, from its settings to a native trainer. */
 
-import { MactokError } from '../../errors.js'
 import type { GeneratorIdentity } from '../../generator/folder.js'
 import { Generator } from '../../generator/generator.js'
 import { nativeGeneratorConfig } from '../../generator/native-config.js'
@@ -34,7 +33,6 @@ async function openSession(
   { config, earlier, device, resources }: Opening<GeneratorRunRecord>
 ): Promise<GeneratorSession> {
   const shards = resources.use(await LatentShards.open(inputs.shards, addon()))
-  if (earlier) requireSameLatents(earlier, shards)
   const settled = earlier ? resumeSettings(earlier.settled, config, config.steps) : settle(config, device)
   const identity = await identify(settled, shards)
   const drawsGrids = inputs.tokenizer !== null && config.grid.every !== null
@@ -52,15 +50,6 @@ async function openSession(
   resources.defer(() => trainer.dispose())
   const from = { from: inputs.shards, tokenizerFrom: inputs.tokenizer }
   return new GeneratorSession({ settled, from, shards, identity, tokenizer, trainer })
-}
-
-function requireSameLatents({ data }: GeneratorRunRecord, shards: LatentShards): void {
-  if (data.latents !== shards.count || data.tokenizer !== (shards.tokenizer ?? null)) {
-    throw new MactokError(
-      'ERR_FORMAT',
-      `The run was trained on ${data.latents} latents of another encoding than the ${shards.count} in ${shards.folder}`
-    )
-  }
 }
 
 async function identify(config: SettledGeneratorConfig, shards: LatentShards): Promise<GeneratorIdentity> {

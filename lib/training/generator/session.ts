@@ -12,6 +12,7 @@ import { addon } from '../../native/load.js'
 import type { MetricsRecord } from '../../runs/metrics.js'
 import type { Tensor } from '../../tensor/tensor.js'
 import type { Tokenizer } from '../../tokenizer/tokenizer.js'
+import { hashNames } from '../data-change.js'
 import type { Metrics } from '../loop.js'
 import { groupMetrics, type MetricGroups } from '../metrics.js'
 import { splitBatch } from '../micro-batches.js'
@@ -55,12 +56,13 @@ export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch
   }
 
   get data(): GeneratorRunRecord['data'] {
-    const { from, identity } = this.#parts
+    const { from, identity, shards } = this.#parts
     return {
       from: from.from,
       latents: this.samples,
       tokenizer: identity.tokenizer,
-      tokenizerFrom: from.tokenizerFrom
+      tokenizerFrom: from.tokenizerFrom,
+      listing: hashNames(shards.names() ?? Array.from(shards.labels, String))
     }
   }
 

@@ -1,4 +1,5 @@
 import { pathTo } from '../../checks.js'
+import { checkOptionNames } from '../../config.js'
 import { invalidParameter } from '../../errors.js'
 import { Training } from '../builder.js'
 import type { FinishedRun } from '../options.js'
@@ -24,7 +25,9 @@ export class GeneratorTraining extends Training<GeneratorTrainingInput, Generato
   }
 
   /** The folder of latent shards to train on; with a `tokenizer` folder, grids of decoded samples are written during training. */
-  latents(folder: string, { tokenizer = null }: { tokenizer?: string | null } = {}): this {
+  latents(folder: string, options: { tokenizer?: string | null } = {}): this {
+    checkOptionNames(options, { tokenizer: true })
+    const { tokenizer = null } = options
     pathTo('folder', folder)
     if (tokenizer !== null) pathTo('tokenizer', tokenizer)
     this.#shards = folder

@@ -13,6 +13,7 @@ import {
 import type { NativeTokenizer, Precision } from '../../native/addon.js'
 import { addon } from '../../native/load.js'
 import { Tokenizer } from '../../tokenizer/tokenizer.js'
+import { hashNames } from '../data-change.js'
 import type { TrainingConfig } from './schema.js'
 
 interface Request {
@@ -25,6 +26,10 @@ interface Request {
 export interface Evaluation extends ReconstructionEvaluation {
   /** Accuracy of the linear probe, where `evaluation.probe` is on and the images have classes. */
   probe?: number
+}
+
+function* namesOf(set: ImageSet): Generator<string, void, undefined> {
+  for (let i = 0; i < set.size; i++) yield set.sample(i).name
 }
 
 /** The images of a run: those trained on, and those held out for evaluation, if any. */
@@ -79,6 +84,12 @@ export class TrainingData implements AsyncDisposable {
   /** The number of held-out images. */
   get heldOut(): number {
     return this.#heldOut?.size ?? 0
+  }
+
+  /** Hashes of the names of all images of each source, in their order; null where none is held out apart. */
+  get listings(): { listing: string; heldOutListing: string | null } {
+    const [listing, heldOutListing = null] = this.#opened.map((set) => hashNames(namesOf(set)))
+    return { listing: listing as string, heldOutListing }
   }
 
   /** The held-out images of an evaluation, spread over the listing, so that those of a sorted folder are not all of one class. */

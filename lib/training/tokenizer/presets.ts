@@ -69,9 +69,17 @@ function presetSettings(name: string): TrainingConfigInput {
   return { tokenizer: tokenizerPresets[preset], ...trainingPresets[preset] }
 }
 
+/** A teacher that is named, rather than a preset's, is not to be done without. */
+function requireNamedTeacher(input: string | TrainingConfigInput): string | TrainingConfigInput {
+  if (typeof input === 'string' || !input?.teacher) return input
+  const { weights, missing } = input.teacher
+  const isNamed = typeof weights === 'string' && missing === undefined
+  return isNamed ? { ...input, teacher: { ...input.teacher, missing: 'error' } } : input
+}
+
 /**
  * Completes settings, or those of a preset by its name; settings may also name one as `preset`.
  * @throws {RangeError} unknown preset, with the nearest name; and what parseConfig throws
  */
 export const resolveConfig = (input: string | TrainingConfigInput): TrainingConfig =>
-  resolveSettings(trainingSchema, input, presetSettings)
+  resolveSettings(trainingSchema, requireNamedTeacher(input), presetSettings)

@@ -8,8 +8,15 @@ export type TokenizerRunRecord = RunRecord<
   TrainingConfig,
   /** Rate, warm-up, precision, and what the teacher is used for. */
   SettledConfig,
-  /** Where the images came from, and how many are trained on. */
-  { from: string; heldOutFrom: string | null; images: number; heldOut: number }
+  /** Where the images came from, how many are trained on, and hashes of their names, which older runs lack. */
+  {
+    from: string
+    heldOutFrom: string | null
+    images: number
+    heldOut: number
+    listing?: string
+    heldOutListing?: string | null
+  }
 >
 
 /** Reads a tokenizer run's record; null when the folder holds no run. Throws what readRecord throws. */

@@ -62,7 +62,7 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
   }
 
   get data(): TokenizerRunRecord['data'] {
-    return { ...this.#parts.from, ...this.details }
+    return { ...this.#parts.from, ...this.details, ...this.#parts.images.listings }
   }
 
   get every() {

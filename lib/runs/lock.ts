@@ -1,0 +1,144 @@
+/** The lock of a run folder: one training at a time writes it. */
+
+import { readFileSync, rmSync } from 'node:fs'
+import { readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isRecord } from '../checks.js'
+import { MactokError } from '../errors.js'
+import { makeFolder, notWritable } from '../files/make-folder.js'
+
+const fileName = 'train.lock'
+
+/** Who holds a lock. */
+interface Owner {
+  pid: number
+  host: string
+  /** When its process started, as the system counts it; null where that is unknown. */
+  started: string | null
+  /** When it locked the folder. */
+  since: string
+}
+
+export interface RunLock extends AsyncDisposable {
+  /** The owner of a lock that was left behind and taken over, in words. */
+  readonly takenOver: string | null
+}
+
+/** Identifies the start of a process, by which a new one with the same id is told from it; null where the system does not say. */
+async function readStart(pid: number): Promise<string | null> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+    // The name before it may hold spaces and brackets; the start is field 22.
+    return `${boot.trim()}/${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`
+  } catch {
+    return null
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Whether a lock's process is gone; one on another host never is, as far as can be seen from here. */
+async function isStale({ pid, host, started }: Owner): Promise<boolean> {
+  if (host !== hostname()) return false
+  if (!isAlive(pid)) return true
+  const start = await readStart(pid)
+  return started !== null && start !== null && started !== start
+}
+
+function parseOwner(text: string): Owner | null {
+  try {
+    const content: unknown = JSON.parse(text)
+    const isOwner = isRecord(content) && Number.isInteger(content.pid) && typeof content.host === 'string'
+    return isOwner ? (content as unknown as Owner) : null
+  } catch {
+    return null
+  }
+}
+
+const describe = ({ pid, host, since }: Owner) => `process ${pid} on ${host} (since ${since})`
+
+/** Moves a lock away if it still is the one that was read. */
+async function removeStale(file: string, text: string): Promise<void> {
+  const away = `${file}.${process.pid}`
+  await rename(file, away)
+  if ((await readFile(away, 'utf8')) === text) await rm(away)
+  // Another process was faster and holds it now.
+  else await rename(away, file)
+}
+
+async function create(file: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(file, text, { flag: 'wx' })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw await notWritable(dirname(file), error)
+  }
+}
+
+/**
+ * Locks a run folder for a training; creates the folder. A lock that a crashed process left behind is taken over.
+ * @throws {MactokError} ERR_IN_USE while another training has it, ERR_FORMAT when the folder cannot be written
+ */
+export async function lockRun(dir: string): Promise<RunLock> {
+  const file = join(dir, fileName)
+  const own: Owner = {
+    pid: process.pid,
+    host: hostname(),
+    started: await readStart(process.pid),
+    since: new Date().toISOString()
+  }
+  const text = `${JSON.stringify(own)}\n`
+  const isNew = (await makeFolder(dir)) !== undefined
+  let takenOver: string | null = null
+  while (!(await create(file, text))) {
+    let found = await readFile(file, 'utf8').catch(() => null)
+    if (found !== null && !parseOwner(found)) {
+      // It may be half written.
+      await sleep(100)
+      found = await readFile(file, 'utf8').catch(() => null)
+    }
+    // Released meanwhile.
+    if (found === null) continue
+    const owner = parseOwner(found)
+    if (owner && !(await isStale(owner))) {
+      throw new MactokError(
+        'ERR_IN_USE',
+        `${dir} is in use: ${describe(owner)} trains in it, and ${describe(own)} would too. Wait for it, stop it, or choose another folder; if it is gone, delete ${file}`
+      )
+    }
+    await removeStale(file, found).catch((error) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+    takenOver = owner ? describe(owner) : 'an unknown process'
+  }
+
+  // A second Ctrl-C ends the process at once.
+  const removeAtExit = () => {
+    try {
+      if (readFileSync(file, 'utf8') === text) rmSync(file)
+    } catch {
+      // Nothing is left to do: the next training takes it over.
+    }
+  }
+  process.on('exit', removeAtExit)
+  return {
+    takenOver,
+    [Symbol.asyncDispose]: async () => {
+      process.off('exit', removeAtExit)
+      removeAtExit()
+      // Nothing was written: the run was refused.
+      if (isNew) await rmdir(dir).catch(() => {})
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { cpSync, existsSync, readFileSync, rmSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { inspect } from '../../lib/report/inspect.js'
+import { checkpointFolder } from '../../lib/runs/checkpoint.js'
+import { findModel } from '../../lib/runs/model-folder.js'
+import { trainGenerator } from '../../lib/training/generator/training.js'
+import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
+import { gradient, png, Workplace } from '../support/images.js'
+import { twoClassShards } from '../support/latents.js'
+import { device } from '../support/native.js'
+
+const place = new Workplace()
+const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
+
+/** Trains on a folder up to a step, in a copy of the run `start` at step 4; returns the notices. */
+async function resume(name: string, data: string, options: { allowOtherData?: boolean; resume?: boolean } = {}) {
+  const notices: string[] = []
+  const run = place.path(name)
+  if (!existsSync(run)) cpSync(place.path('start'), run, { recursive: true })
+  await training(6)
+    .data(place.path(data))
+    .on('notice', ({ message }) => notices.push(message))
+    .run({ dir: run, device, resume: true, ...options })
+  return notices
+}
+const training = (steps: number) =>
+  trainTokenizer({
+    tokenizer: { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit },
+    batch: 2,
+    steps,
+    precision: 'fp32',
+    align: { local: false, global: false },
+    masking: { semantic: 0 },
+    optimizer: { lr: 1e-3, warmup: 2 },
+    log: { every: 1 },
+    checkpoint: { every: 2 }
+  })
+const copy = (name: string) => cpSync(place.path('start'), place.path(name), { recursive: true })
+const cut = (name: string, step: number) =>
+  truncateSync(join(checkpointFolder(place.path(name), step), 'model.safetensors'), 100)
+const log = (name: string) => readFileSync(join(place.path(name), 'metrics.jsonl'), 'utf8')
+
+beforeAll(async () => {
+  for (let i = 0; i < 5; i++) {
+    const image = await png(gradient(20, 20, i))
+    if (i < 4) await place.write(`photos/${i}.png`, image)
+    if (i > 0) await place.write(`others/${i}.png`, image)
+    await place.write(`more/${i}.png`, image)
+  }
+  cpSync(place.path('photos'), place.path('moved'), { recursive: true })
+  await training(4)
+    .data(place.path('photos'))
+    .run({ dir: place.path('start'), device })
+})
+
+describe('a resumed run', () => {
+  test('refuses other data, and names places and counts', async () => {
+    await expect(resume('more-run', 'more')).rejects.toThrow(
+      /more-run was trained on other data: from .+photos \(images 4, heldOut 0\) before, from .+more \(images 5, heldOut 0\) now\. .+--allow-other-data/
+    )
+    await expect(resume('others-run', 'others')).rejects.toThrow(/others \(images 4, heldOut 0\) now, of other names/)
+  })
+
+  test('takes the same images from elsewhere', async () => {
+    expect(await resume('moved-run', 'moved')).toEqual([])
+  })
+
+  test('takes other data where it is told to, and says so', async () => {
+    const notices = await resume('told', 'more', { allowOtherData: true })
+    expect(notices).toEqual([expect.stringMatching(/^Resuming with other data: from .+photos .+ before, from .+more /)])
+  })
+
+  test('of a generator refuses other latents of the same number', async () => {
+    const [one, other] = [
+      await twoClassShards(place.path('one'), { tokens: 4, channels: 3 }),
+      await twoClassShards(place.path('other'), { tokens: 4, channels: 3, tokenizer: 'other' })
+    ]
+    const train = (latents: string, steps: number) =>
+      trainGenerator({ generator: { width: 16, depth: 1, heads: 2 }, batch: 4, steps, precision: 'fp32' })
+        .latents(latents)
+        .run({ dir: place.path('generator'), device, resume: true })
+    await train(one, 1)
+    await expect(train(other, 2)).rejects.toThrow('was trained on other data')
+    expect((await train(one, 2)).step).toBe(2)
+  })
+
+  test('names a damaged checkpoint that it skips, and the one that it takes', async () => {
+    copy('damaged')
+    cut('damaged', 4)
+    const message = expect.stringMatching(
+      /step-0000004 is not a complete checkpoint: model\.safetensors has 100 bytes instead of \d+/
+    )
+    expect(await inspect(place.path('damaged'))).toMatchObject({ checkpoint: { step: 2 }, damaged: [message] })
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { weights } = await findModel(place.path('damaged'), 'tokenizer', true)
+    expect(weights).toContain('step-0000002')
+    expect(warn.mock.calls).toEqual([[message, 'DamagedCheckpoint']])
+    warn.mockRestore()
+    expect(await resume('damaged', 'photos')).toEqual([
+      expect.stringMatching(/step-0000004 is not a complete .+ 100 bytes .+; resuming from .+step-0000002$/)
+    ])
+  })
+
+  test.each<[string, (run: string) => void, string]>([
+    [
+      'all damaged',
+      (run) => [2, 4].forEach((step) => void cut(run, step)),
+      'step-0000004 is not a complete checkpoint'
+    ],
+    ['deleted', (run) => rmSync(join(place.path(run), 'checkpoints'), { recursive: true }), 'they were deleted'],
+    ['without run.json', (run) => rmSync(join(place.path(run), 'run.json')), 'run.json is missing']
+  ])('does not start again where its checkpoints are %s', async (what, damage, message) => {
+    copy(what)
+    damage(what)
+    const before = log(what)
+    for (const isResumed of [true, false]) {
+      const refused = resume(what, 'photos', { resume: isResumed })
+      await expect(refused).rejects.toThrow(isResumed ? message : /no complete checkpoint left|a folder without a run/)
+    }
+    expect(log(what)).toBe(before)
+  })
+})
