@@ -22,6 +22,7 @@ const schema = z
       .optional()
       .describe(`${inceptionSchema.shape.input.description} (default: as the reference records)`),
     size: referenceSchema.shape.size,
+    orientation: referenceSchema.shape.orientation,
     count: drawSchema.shape.count,
     seed: drawSchema.shape.seed,
     force: sampleSchema.shape.force,
@@ -114,12 +115,25 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
 async function prepareReference(call: Call, size: number) {
   const { Inception } = await import('../evaluation/inception.js')
   const { openReference, referenceInput } = await import('../evaluation/generation.js')
-  const { reference, resize, inception: weights, device, precision, metrics, batch, signal, line, out } = call
+  const {
+    reference,
+    resize,
+    inception: weights,
+    device,
+    precision,
+    metrics,
+    orientation,
+    batch,
+    signal,
+    line,
+    out
+  } = call
   const input = resize ?? (await referenceInput(reference))
   const inception = await Inception.load({ weights, device, input, precision })
   const against = await openReference(inception, reference, {
     metrics,
     size,
+    orientation,
     batch,
     signal,
     onProgress: line.counting('reference'),
@@ -132,11 +146,11 @@ async function evaluateImages(path: string, call: Call): Promise<GenerationEvalu
   const { openImages, imageKey } = await import('../evaluation/image-stream.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
   const { findGenerator } = await import('../generator/folder.js')
-  const { size, metrics, batch, signal, line, out } = call
+  const { size, metrics, orientation, batch, signal, line, out } = call
   if (!path.endsWith('.npz') && (await findGenerator(path).catch(() => null))) {
     throw new UsageError(`Expected --tokenizer <folder> to decode the samples of the generator ${path}`)
   }
-  await using images = await openImages(path, { size })
+  await using images = await openImages(path, { size, orientation })
   const { inception, against } = await prepareReference(call, images.width)
   using _ = inception
   using __ = against

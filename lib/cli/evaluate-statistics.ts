@@ -14,6 +14,7 @@ interface Options extends ComputeOptions {
 
 const schema = z.strictObject({
   size: referenceSchema.shape.size,
+  orientation: referenceSchema.shape.orientation,
   inception: inceptionSchema.shape.weights,
   resize: inceptionSchema.shape.input,
   batch: referenceSchema.shape.batch,
@@ -36,14 +37,17 @@ export function define(command: Command): void {
 async function run(path: string, options: Options & Record<string, unknown>): Promise<void> {
   const { out, json = false } = options
   const given = givenSettings(options, schema)
-  const { size, inception: weights, resize: input, batch, precision } = usage(() => parseConfig(schema, given))
+  const settings = usage(() => parseConfig(schema, given))
+  const { size, orientation, inception: weights, resize: input, batch, precision } = settings
   const device = await prepare(options)
   const { Inception } = await import('../evaluation/inception.js')
   const { referenceStatistics } = await import('../evaluation/generation.js')
   using inception = await Inception.load({ weights, device, input, precision })
   const line = new ProgressLine({ unit: 'images', quiet: json })
   const images = await interruptible((signal) =>
-    usage(() => referenceStatistics(inception, path, out, { size, batch, signal, onProgress: line.counting() }))
+    usage(() =>
+      referenceStatistics(inception, path, out, { size, orientation, batch, signal, onProgress: line.counting() })
+    )
   ).finally(() => line.stop())
   if (json) return writeJson({ file: out, images })
   process.stdout.write(`${out}: statistics of ${images} images\n`)

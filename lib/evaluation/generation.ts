@@ -61,7 +61,7 @@ export async function openReference(
   instance('inception', 'an Inception', Inception, inception)
   pathTo('path', path)
   callbacks({ onProgress, signal })
-  const { metrics, size, batch } = parseConfig(referenceSchema, settings)
+  const { metrics, size, orientation, batch } = parseConfig(referenceSchema, settings)
   const wanted = statisticsFor(metrics)
   const gathering = { batch, onProgress, signal }
   if (path.endsWith('.npz')) {
@@ -76,8 +76,8 @@ export async function openReference(
       return createReference(path, gaussians, await statistics.features(), statistics.images)
     }
   }
-  await using images = await openImages(path, { size })
-  const key = partial === undefined ? '' : await gatherKey(inception, images, await imageKey(path))
+  await using images = await openImages(path, { size, orientation })
+  const key = partial === undefined ? '' : await gatherKey(inception, images, `${await imageKey(path)} ${orientation}`)
   using statistics = await gather(inception, images, {
     ...gathering,
     ...wanted,

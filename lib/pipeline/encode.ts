@@ -64,7 +64,7 @@ export async function encodeImages(
 }
 
 async function makePlan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {
-  const { dtype, moments, flip: flips, shardSize, precision, preprocess, sample, seed } = settings
+  const { dtype, moments, flip: flips, shardSize, precision, preprocess, orientation, sample, seed } = settings
   const samples = Array.from({ length: set.size }, (_, index) => set.sample(index))
   const { imageSize, latentTokens, latentChannels } = tokenizer.config
   return {
@@ -78,7 +78,7 @@ async function makePlan(tokenizer: Tokenizer, set: ImageSet, settings: Settings)
     flips,
     shardSize,
     tokenizer: await tokenizer.identity(),
-    settings: { image_size: imageSize, precision, preprocess, sample, seed: sample ? seed : null }
+    settings: { image_size: imageSize, precision, preprocess, orientation, sample, seed: sample ? seed : null }
   }
 }
 
@@ -125,11 +125,13 @@ function centreCrops(
   settings: Settings,
   reasons: Map<string, string>
 ) {
-  const { batch, preprocess, flip, strict, onBroken } = settings
+  const { batch, preprocess, orientation, maxPixels, flip, strict, onBroken } = settings
   return evaluationBatches(set, {
     size: tokenizer.config.imageSize,
     batch,
     preprocess,
+    orientation,
+    maxPixels,
     strict,
     start: range.first,
     end: range.end,
