@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
+import { sha256 } from '../files/read.js'
 import { fileSize } from '../files/stat.js'
 import { fromFloat32, toFloat32 } from '../weights/dtype.js'
 import { type TensorData, writeSafetensors } from '../weights/writer.js'
@@ -43,12 +42,6 @@ export interface LatentBatch {
   logvarFlip?: Float32Array
   /** SHA-256 of the images' files, for the manifest. */
   hashes?: readonly string[]
-}
-
-async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 type Field = 'latents' | 'latentsFlip' | 'logvar' | 'logvarFlip'

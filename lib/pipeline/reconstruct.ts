@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { z } from 'zod'
 import { instance, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
@@ -53,7 +51,6 @@ export async function reconstruct(
   const set = await asSource('source', source).open()
   try {
     const { sheet, ...result } = await reconstructionGrid(tokenizer, set, { ...settings, teacher, zoom })
-    await mkdir(dirname(file), { recursive: true })
     await writePng(file, sheet)
     return { file, ...result }
   } finally {
