@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { parseConfig } from '../config.js'
 import { inceptionSchema, referenceSchema } from '../evaluation/schema.js'
 import { interruptible, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, type ComputeOptions, prepare } from './options.js'
 import { writeJson } from './output.js'
 import { ProgressLine } from './progress.js'
@@ -44,11 +45,22 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   const { referenceStatistics } = await import('../evaluation/generation.js')
   using inception = await Inception.load({ weights, device, input, precision })
   const line = new ProgressLine({ unit: 'images', quiet: json })
+  const account = new ImageAccount(line)
+  const { onBroken, onIgnored } = account
   const images = await interruptible((signal) =>
     usage(() =>
-      referenceStatistics(inception, path, out, { size, orientation, batch, signal, onProgress: line.counting() })
+      referenceStatistics(inception, path, out, {
+        size,
+        orientation,
+        batch,
+        signal,
+        onBroken,
+        onIgnored,
+        onProgress: line.counting()
+      })
     )
   ).finally(() => line.stop())
-  if (json) return writeJson({ file: out, images })
+  if (json) return writeJson({ file: out, images, unread: account.unread })
   process.stdout.write(`${out}: statistics of ${images} images\n`)
+  account.report()
 }

@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress'
+import { printable } from './printable.js'
 
 const clock = (seconds: number) => {
   if (!Number.isFinite(seconds)) return '–'
@@ -64,7 +65,7 @@ export class ProgressLine {
   note(message: string): void {
     if (this.#quiet) return
     if (this.#bar?.isActive) process.stderr.write('\r\x1b[K')
-    process.stderr.write(`${message}\n`)
+    process.stderr.write(`${printable(message)}\n`)
   }
 
   /** Notes an image that cannot be read. */

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { pathTo, positive } from '../checks.js'
 import { decode, type Orientation } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
-import type { ImageSet, ImageSource } from '../data/image-set.js'
+import type { Ignored, ImageSet, ImageSource } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
@@ -37,6 +37,8 @@ export interface ImageStreamOptions {
   /** `ignore` leaves images as stored, whatever their EXIF says. Default `apply`. */
   orientation?: Orientation | undefined
   onBroken?: ((broken: Broken) => void) | undefined
+  /** Called for the files that are not images. */
+  onIgnored?: ((ignored: Ignored) => void) | undefined
 }
 
 /**
@@ -89,11 +91,12 @@ export async function npzImages(path: string, { count }: ImageStreamOptions = {}
 
 /** Streams centre crops of a source's images. */
 export async function setImages(source: ImageSource, options: ImageStreamOptions = {}): Promise<ImageStream> {
-  const { count, orientation, onBroken } = options
+  const { count, orientation, onBroken, onIgnored } = options
   const set = await source.open()
   try {
     const size = options.size ?? (await shortSide(set, orientation))
     const chosen = spread(set, count ?? set.size)
+    if (onIgnored) set.ignored.forEach(onIgnored)
     return {
       name: source.name,
       total: chosen.size,

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { instance, pathTo } from '../checks.js'
+import { callbacks, instance, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
@@ -7,6 +7,7 @@ import { grid, writePng } from '../data/image.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import { sliceImages, toImages } from '../data/levels.js'
+import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
 import { psnr } from '../evaluation/psnr.js'
 import type { NativeTensor } from '../native/addon.js'
@@ -21,6 +22,7 @@ import { reconstructSchema } from './reconstruct-schema.js'
 export interface ReconstructOptions extends z.input<typeof reconstructSchema> {
   /** Shows what semantic masking hides; its grid is the encoder's. */
   teacher?: Teacher | null
+  onBroken?: (broken: Broken) => void
 }
 
 export interface Reconstructed {
@@ -42,15 +44,16 @@ export async function reconstruct(
   file: string,
   options: ReconstructOptions = {}
 ): Promise<Reconstructed> {
-  const { teacher = null, ...given } = options
+  const { teacher = null, onBroken, ...given } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   if (teacher !== null) instance('teacher', 'a Teacher', Teacher, teacher)
   pathTo('file', file)
+  callbacks({ onBroken })
   const settings = parseConfig(reconstructSchema, given)
   const { zoom = Math.max(1, Math.floor(128 / tokenizer.config.imageSize)) } = settings
   const set = await asSource('source', source).open()
   try {
-    const { sheet, ...result } = await reconstructionGrid(tokenizer, set, { ...settings, teacher, zoom })
+    const { sheet, ...result } = await reconstructionGrid(tokenizer, set, { ...settings, teacher, zoom, onBroken })
     await writePng(file, sheet)
     return { file, ...result }
   } finally {
@@ -68,13 +71,17 @@ export async function reconstructionGrid(
     ratio,
     seed,
     precision,
-    zoom
-  }: Required<z.output<typeof reconstructSchema>> & { teacher: Teacher | null }
+    zoom,
+    onBroken
+  }: Required<z.output<typeof reconstructSchema>> & {
+    teacher: Teacher | null
+    onBroken?: ((broken: Broken) => void) | undefined
+  }
 ): Promise<Omit<Reconstructed, 'file'> & { sheet: Image }> {
   const { imageSize: size } = tokenizer.config
   const rows: Image[][] = []
   const qualities: number[] = []
-  for await (const { images, indices } of evaluationBatches(spread(set, count), { size, batch: 32 })) {
+  for await (const { images, indices } of evaluationBatches(spread(set, count), { size, batch: 32, onBroken })) {
     using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
     using latents = await tokenizer.encode(input, { precision })
     using decoded = await tokenizer.decode(latents, { precision })
