@@ -3,7 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { oneOf, text } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { byCodePoint, imageFormats, isHidden, notAnImage } from './formats.js'
+import { byCodePoint, imageFormats, isHidden, notAnImage, printBytes } from './formats.js'
 import { readImageFile, stampOf } from './image-file.js'
 import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
 
@@ -136,21 +136,6 @@ async function readEntries(folder: Path): Promise<(Entry & { kind: Dirent | Dire
         kind
       }))
   return found.sort((a, b) => byCodePoint(a.name, b.name))
-}
-
-/** Decodes UTF-8, and writes each byte that is not UTF-8 as `\xE9`. */
-function printBytes(bytes: Buffer): string {
-  let text = ''
-  for (let at = 0; at < bytes.length; ) {
-    const first = bytes[at] as number
-    const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4
-    const part = bytes.subarray(at, at + length)
-    const character = part.toString('utf8')
-    const isValid = Buffer.from(character).equals(part)
-    text += isValid ? character : `\\x${first.toString(16).toUpperCase().padStart(2, '0')}`
-    at += isValid ? length : 1
-  }
-  return text
 }
 
 const countFiles = (files: number) => `${files} other file${files === 1 ? '' : 's'}`

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
 import { isContained } from '../files/contained.js'
+import { printBytes } from './formats.js'
 import type { Ignored } from './image-set.js'
 
 /** One file in a tar. */
@@ -75,7 +76,7 @@ export async function indexTar(file: FileHandle, path: string, keep: (name: stri
     // The size of a link, device or folder says nothing about the archive: no content follows.
     const stored = '123456'.includes(type) ? 0 : size
     if (offset + stored > fileSize) throw fail(`ends at byte ${fileSize}, inside ${fullName}`)
-    if (type === 'L') longName = (await readSmall(offset, size, fullName)).toString('utf8').replace(/\0.*$/s, '')
+    if (type === 'L') longName = parseString(await readSmall(offset, size, fullName))
     else if (type === 'x') pax = parsePax(await readSmall(offset, size, fullName))
     else if (type !== 'g' && type !== 'K') {
       const isSparse = Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'))
@@ -116,7 +117,7 @@ function windowedReader(file: FileHandle) {
   }
 }
 
-const parseString = (field: Buffer) => field.toString('utf8').replace(/\0.*$/s, '')
+const parseString = (field: Buffer) => printBytes(field).replace(/\0.*$/s, '')
 
 /** Parses octal digits, or GNU's big-endian binary where the first bit is set; null for anything else. */
 function parseNumber(field: Buffer): number | null {
@@ -156,7 +157,7 @@ function parsePax(bytes: Buffer): Record<string, string> {
   for (let at = 0; at < bytes.length; ) {
     const length = Number.parseInt(bytes.toString('latin1', at, at + 20), 10)
     if (!(length > 0)) break
-    const record = bytes.toString('utf8', at, at + length - 1)
+    const record = printBytes(bytes.subarray(at, at + length - 1))
     const [, key, value] = /^\d+ ([^=]*)=(.*)$/s.exec(record) ?? []
     if (key !== undefined && value !== undefined) records[key] = value
     at += length

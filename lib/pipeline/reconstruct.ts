@@ -1,3 +1,4 @@
+import { relative, sep } from 'node:path'
 import type { z } from 'zod'
 import { callbacks, instance, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
@@ -9,6 +10,7 @@ import { asSource } from '../data/image-source.js'
 import { sliceImages, toImages } from '../data/levels.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
+import { outOfRange } from '../errors.js'
 import { psnr } from '../evaluation/psnr.js'
 import type { NativeTensor } from '../native/addon.js'
 import { native } from '../native/errors.js'
@@ -53,12 +55,20 @@ export async function reconstruct(
   const { zoom = Math.max(1, Math.floor(128 / tokenizer.config.imageSize)) } = settings
   const set = await asSource('source', source).open()
   try {
+    refuseInput(set, file)
     const { sheet, ...result } = await reconstructionGrid(tokenizer, set, { ...settings, teacher, zoom, onBroken })
     await writePng(file, sheet)
     return { file, ...result }
   } finally {
     await set.close()
   }
+}
+
+/** Refuses to write over one of a folder's images, or over the tar that holds them. */
+function refuseInput(set: ImageSet, file: string): void {
+  const name = relative(set.name, file).replaceAll(sep, '/')
+  const isInput = name === '' || Array.from({ length: set.size }, (_, i) => set.sample(i).name).includes(name)
+  if (isInput) throw outOfRange('file', 'another file than one of the images', file)
 }
 
 /** @internal Draws the grid that `reconstruct` writes, of images spread over a set. */

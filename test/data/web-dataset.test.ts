@@ -104,6 +104,7 @@ test('braces expand as in a shell', () => {
   expect(expandBraces('{8..10}')).toEqual(['8', '9', '10'])
   expect(expandBraces('{a,b}/{x,}')).toEqual(['a/x', 'a/', 'b/x', 'b/'])
   expect(expandBraces('plain{}')).toEqual(['plain{}'])
+  expect(() => expandBraces('{0..99999999999}')).toThrow('Expected a range of at most 1000000 files for path')
 })
 
 describe('errors', () => {
@@ -268,6 +269,15 @@ describe('archives as users have them', () => {
     await set.close()
   })
 
+  test('member names that are not UTF-8 are kept apart', async () => {
+    const names = ['caf\xe9.png', 'caf\xe8.png']
+    const headers = names.map((name) => tarHeader(Buffer.from(name, 'latin1'), 0))
+    const path = await work.write('latin.tar', Buffer.concat([...headers, Buffer.alloc(1024)]))
+    const set = await webDataset(path).open()
+    expect(samples(set).map(({ name }) => name)).toEqual(['caf\\xE9.png', 'caf\\xE8.png'])
+    await set.close()
+  })
+
   test('tars of one name in several folders are kept apart by their folders', async () => {
     for (const folder of ['d1', 'd2']) await writeTar(`${folder}/a.tar`, [['0.png', folder]])
     const set = await webDataset(work.path('d{1,2}/a.tar')).open()
@@ -293,9 +303,9 @@ describe('archives as users have them', () => {
 })
 
 /** A ustar header, with any size and type. */
-function tarHeader(name: string, size: number, type = '0'): Buffer {
+function tarHeader(name: string | Buffer, size: number, type = '0'): Buffer {
   const header = Buffer.alloc(512)
-  header.write(name)
+  header.set(Buffer.from(name as string))
   header.write(size.toString(8).padStart(11, '0'), 124)
   header.write(' '.repeat(8), 148)
   header.write(type, 156)
