@@ -1,6 +1,7 @@
 import type { Metadata, Sharp } from 'sharp'
 import { MactokError } from '../errors.js'
 import { hiddenColour } from './gif.js'
+import { type Header, readHeader } from './header.js'
 import { type LoadedSharp, loadSharp } from './sharp.js'
 
 /** uint8 [height, width, 3], sRGB, rows from the top. */
@@ -35,15 +36,17 @@ const inputOptions = ({ maxPixels = defaultMaxPixels, orientation = 'apply' }: D
  * Decodes the first frame of a JPEG, PNG, WebP, AVIF, TIFF or GIF.
  * @throws {MactokError} ERR_FORMAT, saying what is wrong with the file
  */
-export function decode(bytes: Buffer, options: DecodeOptions = {}): Promise<Image> {
-  return decodeWith(bytes, options, (sharp, { space, format, hasAlpha }) => {
+export async function decode(bytes: Buffer, options: DecodeOptions = {}): Promise<Image> {
+  const sharp = await loadSharp()
+  const header = readHeader(bytes)
+  if (header) return decodePixels(header, options, () => toRgb(sharp(bytes, inputOptions(options))))
+  const metadata = await describe(sharp, bytes)
+  return decodePixels(metadata, options, () => {
     const image = sharp(bytes, inputOptions(options))
-    if (space === 'cmyk') return convertCmyk(image)
-    if (format === 'gif' && hasAlpha) {
-      const [r, g, b] = hiddenColour(bytes)
-      return toRgb(image.flatten({ background: { r, g, b } }))
-    }
-    return toRgb(image)
+    if (metadata.space === 'cmyk') return convertCmyk(image)
+    if (metadata.format !== 'gif' || !metadata.hasAlpha) return toRgb(image)
+    const [r, g, b] = hiddenColour(bytes)
+    return toRgb(image.flatten({ background: { r, g, b } }))
   })
 }
 
@@ -52,8 +55,11 @@ export function decode(bytes: Buffer, options: DecodeOptions = {}): Promise<Imag
  * images faster than `decode` and `centreCrop`, and about one level of 255 away from them. Images with CMYK or alpha go
  * to `decode`, and so do narrow ones that libvips would enlarge beyond the most pixels.
  */
-export function decodeFast(bytes: Buffer, size: number, options: DecodeOptions = {}): Promise<Image> {
-  return decodeWith(bytes, options, (sharp, { space, hasAlpha, width, height }) => {
+export async function decodeFast(bytes: Buffer, size: number, options: DecodeOptions = {}): Promise<Image> {
+  const sharp = await loadSharp()
+  const metadata = await describe(sharp, bytes)
+  return decodePixels(metadata, options, () => {
+    const { space, hasAlpha, width, height } = metadata
     const { maxPixels = defaultMaxPixels } = options
     const isTooNarrow = width * height * (size / Math.min(width, height)) ** 2 > Math.max(maxPixels, width * height)
     if (space === 'cmyk' || hasAlpha || isTooNarrow) return decode(bytes, options)
@@ -61,26 +67,26 @@ export function decodeFast(bytes: Buffer, size: number, options: DecodeOptions =
   })
 }
 
-/**
- * Reads an image's header, then its pixels by `run`. What fails becomes an ERR_FORMAT whose message depends on the file
- * alone: libvips mixes up the messages of images that are decoded concurrently.
- */
-async function decodeWith(
-  bytes: Buffer,
-  { maxPixels = defaultMaxPixels }: DecodeOptions,
-  run: (sharp: LoadedSharp, header: Metadata) => Promise<Image>
-): Promise<Image> {
+/** Makes an ERR_FORMAT of what fails. Its message is ours: libvips mixes up those of images decoded concurrently. */
+const fail = (reason: string) => (cause: unknown) => {
+  throw cause instanceof MactokError ? cause : new MactokError('ERR_FORMAT', reason, { cause })
+}
+
+async function describe(sharp: LoadedSharp, bytes: Buffer): Promise<Metadata> {
   if (bytes.length === 0) throw new MactokError('ERR_FORMAT', 'empty file')
-  const sharp = await loadSharp()
-  const fail = (reason: string) => (cause: unknown) => {
-    throw cause instanceof MactokError ? cause : new MactokError('ERR_FORMAT', reason, { cause })
-  }
-  const header = await sharp(bytes, { limitInputPixels: false }).metadata().catch(fail('damaged, or not an image'))
-  const { width, height, format } = header
+  return sharp(bytes, { limitInputPixels: false }).metadata().catch(fail('damaged, or not an image'))
+}
+
+/** Decodes an image if it has no more pixels than allowed. */
+async function decodePixels(
+  { width, height, format }: Header,
+  { maxPixels = defaultMaxPixels }: DecodeOptions,
+  run: () => Promise<Image>
+): Promise<Image> {
   if (width * height > maxPixels) {
     throw new MactokError('ERR_FORMAT', `${width} × ${height} pixels, more than ${maxPixels}`)
   }
-  return run(sharp, header).catch(fail(`damaged or cut short (${format})`))
+  return run().catch(fail(`damaged or cut short (${format})`))
 }
 
 async function toRgb(image: Sharp): Promise<Image> {

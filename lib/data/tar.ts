@@ -72,7 +72,7 @@ export async function indexTar(file: FileHandle, path: string, keep: (name: stri
     const offset = position + blockSize
     const fullName: string = pax.path ?? longName ?? nameOf(header)
     const size = pax.size === undefined ? parseNumber(header.subarray(124, 136)) : parseDigits(pax.size, 10)
-    if (size === null) throw fail(`gives ${fullName} a size that is no number of bytes`)
+    if (size === null) throw fail(`has an invalid size for ${fullName}`)
     // The size of a link, device or folder says nothing about the archive: no content follows.
     const stored = '123456'.includes(type) ? 0 : size
     if (offset + stored > fileSize) throw fail(`ends at byte ${fileSize}, inside ${fullName}`)

@@ -88,13 +88,12 @@ async function makePlan(tokenizer: Tokenizer, set: ImageSet, settings: Settings)
 
 /** Shards have a class for every image: an image without one would silently become one of class 0. */
 function requireAllLabelsOrNone(set: ImageSet, samples: readonly Sample[]): void {
-  const unlabelled = samples.filter(({ label }) => label < 0)
-  const [first] = unlabelled
-  if (first === undefined || unlabelled.length === samples.length) return
+  const first = samples.find(({ label }) => label < 0)
+  const labelled = samples.filter(({ label }) => label >= 0).length
+  if (first === undefined || labelled === 0) return
   throw new MactokError(
     'ERR_FORMAT',
-    `${first.name} in ${set.name} has no label, like ${unlabelled.length} of ${samples.length} images: ` +
-      'label all of them, or none'
+    `${first.name} in ${set.name} has no label, but ${labelled} of ${samples.length} images have one: label all or none`
   )
 }
 

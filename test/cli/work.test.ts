@@ -218,7 +218,8 @@ describe('encode, decode, reconstruct, inspect', () => {
       ['encode', at('run'), ...data, '--out', at('mixed-latents')],
       ['reconstruct', at('run'), ...data, '--out', at('mixed.png'), '--teacher', 'none'],
       ['evaluate', 'reconstruction', at('run'), ...data, '--metrics', 'ssim'],
-      ['probe', at('run'), ...data]
+      ['probe', at('run'), ...data],
+      ['inspect', 'latents', at('run'), ...data, '--out', at('mixed-space')]
     ]
     for (const call of calls) {
       const { stderr } = await mactok(call)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import sharp from 'sharp'
 import { decode, decodeFast } from '../../lib/data/decode.js'
+import { readHeader } from '../../lib/data/header.js'
 import { GOLDEN, Golden } from '../support/golden.js'
 import { difference, gradient, png, toSharp } from '../support/images.js'
 import { CASES } from '../support/paths.js'
@@ -170,4 +171,16 @@ test('orientation in EXIF is applied, or ignored on request', async () => {
   expect(Buffer.from(stored.data).equals(data)).toBe(true)
   const fast = await decodeFast(turned, 8, { orientation: 'ignore' })
   expect(difference(fast.data, (await decodeFast(turned, 8)).data).max).toBeGreaterThan(0)
+})
+
+test('headers of PNG and JPEG are read as libvips reads them, and others left to it', async () => {
+  for (const file of readdirSync(folder)) {
+    const bytes = readFileSync(join(folder, file))
+    const { width, height, format, space } = await sharp(bytes).metadata()
+    const isOurs = (format === 'png' || format === 'jpeg') && space !== 'cmyk'
+    expect([file, readHeader(bytes)]).toEqual([file, isOurs ? { width, height, format } : null])
+  }
+  for (const hex of ['', 'ff', 'ffd8', 'ffd8ffe00000ffe00000ffe00000', 'ffd8ffc0000000000000000000']) {
+    expect(readHeader(Buffer.from(hex, 'hex'))).toBeNull()
+  }
 })

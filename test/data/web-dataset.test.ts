@@ -158,10 +158,10 @@ describe('archives as users have them', () => {
     ['loop.tar', '000000.png'],
     ['paxneg2.tar', '0.png'],
     ['nansize.tar', '']
-  ])('a size that is no number of bytes is an error with file and member: %s', async (file, member) => {
+  ])('an invalid size is an error with file and member: %s', async (file, member) => {
     await expect(open(file)).rejects.toMatchObject({
       code: 'ERR_FORMAT',
-      message: expect.stringMatching(new RegExp(`${file} gives .*${member} a size that is no number of bytes`))
+      message: expect.stringMatching(new RegExp(`${file} has an invalid size for .*${member}`))
     })
   })
 

@@ -98,7 +98,7 @@ test('images without a label beside labelled ones are an error that names them',
   await expect(encodeImages(tokenizer, join(CASES, 'mixlab.tar'), place.path('mixed'))).rejects.toMatchObject({
     code: 'ERR_FORMAT',
     message: expect.stringMatching(
-      /^0\.png in .*mixlab\.tar has no label, like 1 of 2 images: label all of them, or none$/
+      /^0\.png in .*mixlab\.tar has no label, but 1 of 2 images have one: label all or none$/
     )
   })
 })
