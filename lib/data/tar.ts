@@ -36,7 +36,7 @@ const ignoredTypes: Record<string, string> = {
 /**
  * Lists the files of an uncompressed tar (ustar, GNU or pax) in their order, reading only the headers and the contents
  * of the (small) files that `keep` selects. Archives that follow each other in one file are read as one.
- * @throws {MactokError} ERR_FORMAT when the file is not a tar, has two files of one name, or ends before its end mark
+ * @throws {MactokError} ERR_FORMAT when the file is not a tar, gives an invalid size, or ends before its end mark
  */
 export async function indexTar(file: FileHandle, path: string, keep: (name: string) => boolean): Promise<TarIndex> {
   const { size: fileSize } = await file.stat()
@@ -48,7 +48,6 @@ export async function indexTar(file: FileHandle, path: string, keep: (name: stri
   }
   const entries: TarEntry[] = []
   const ignored: Ignored[] = []
-  const names = new Set<string>()
   let longName: string | null = null
   let pax: Record<string, string> = {}
   let isEnded = false
@@ -85,11 +84,9 @@ export async function indexTar(file: FileHandle, path: string, keep: (name: stri
       else if (type === '0' || type === '\0' || type === '7') {
         const name = normalise(fullName)
         if (!isContained(name)) ignored.push({ name: fullName, reason: 'its name leads out of a folder' })
-        else if (names.has(name)) throw fail(`has two files named ${name}`)
         else if (keep(name)) {
           entries.push({ name, offset, size, text: (await readSmall(offset, size, name)).toString('utf8') })
         } else entries.push({ name, offset, size })
-        names.add(name)
       }
       longName = null
       pax = {}

@@ -116,6 +116,7 @@ interface Group {
 function groupEntries(entries: TarEntry[], tar: string): { samples: Map<string, Group>; ignored: Ignored[] } {
   const samples = new Map<string, Group>()
   const ignored: Ignored[] = []
+  const fail = (problem: string) => new MactokError('ERR_FORMAT', `${tar} ${problem}`)
   for (const entry of entries) {
     const file = basename(entry.name)
     if (isHidden(file)) continue
@@ -124,10 +125,11 @@ function groupEntries(entries: TarEntry[], tar: string): { samples: Map<string, 
     const group: Group = samples.get(key) ?? {}
     samples.set(key, group)
     if (isImageExtension(extension)) {
+      if (group.image?.name === entry.name) throw fail(`has two files named ${entry.name}`)
       if (group.image) ignored.push({ name: entry.name, reason: `a second image beside ${basename(group.image.name)}` })
       else group.image = entry
     } else if (isLabel(entry.name)) {
-      if (group.label) throw new MactokError('ERR_FORMAT', `${tar} has two labels of ${key}`)
+      if (group.label) throw fail(`has two labels of ${key}`)
       group.label = entry
     }
   }

@@ -80,9 +80,19 @@ export async function writeAtomically(
     await write(written.handle)
   } catch (error) {
     await written.discard()
+    nameFile(error, file)
     throw error
   }
   await written.commit(options)
+}
+
+/** Adds the file to an error of the system about an open one, such as a full disk, as Node does for paths. */
+function nameFile(error: unknown, file: string): void {
+  if (!(error instanceof Error)) return
+  const failure: NodeJS.ErrnoException = error
+  if (failure.syscall === undefined || failure.path !== undefined) return
+  failure.path = file
+  failure.message = `${failure.message} '${file}'`
 }
 
 /** Writes a text atomically. */

@@ -192,6 +192,12 @@ describe('archives as users have them', () => {
       ['./a//0.png', '']
     ])
     await expect(webDataset(path).open()).rejects.toThrow(/has two files named a\/0\.png/)
+    const others = await writeTar('readme.tar', [
+      ['0.png', ''],
+      ['README', ''],
+      ['README', '']
+    ])
+    await (await webDataset(others).open()).close()
   })
 
   test('a second image or label of a sample is not taken silently', async () => {

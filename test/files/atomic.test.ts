@@ -19,6 +19,14 @@ test('a file whose writing fails stays as it was, and nothing is left beside it'
   expect(readdirSync(dirname(file))).toEqual(['a.txt'])
 })
 
+test('an error of the system names the file', async () => {
+  const file = work.path('full.txt')
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' })
+  await expect(writeAtomically(file, () => Promise.reject(full))).rejects.toThrow(
+    `ENOSPC: no space left on device, write '${file}'`
+  )
+})
+
 test('a link stays a link, and the file that it leads to is replaced', async () => {
   const file = await work.write('linked/real.txt', 'before')
   const link = work.path('linked/link.txt')
