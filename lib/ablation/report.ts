@@ -1,8 +1,8 @@
 /** An ablation's results as a table and as plots. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeJson } from '../files/atomic.js'
+import { writeJson, writeText } from '../files/atomic.js'
 import { lineChart, type PlotPoint } from '../plot/line-chart.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
@@ -136,8 +136,8 @@ export function drawColumn({ table, meanImage, rows }: AblationResults, column: 
 /** Writes `table.md`, `table.csv`, `table.json` and a plot for each column. */
 export async function writeResults(dir: string, results: AblationResults): Promise<void> {
   await mkdir(dir, { recursive: true })
-  await writeFile(join(dir, 'table.md'), markdownTable(results))
-  await writeFile(join(dir, 'table.csv'), formatCsv(results))
+  await writeText(join(dir, 'table.md'), markdownTable(results))
+  await writeText(join(dir, 'table.csv'), formatCsv(results))
   const rows = results.rows.map(({ arm, runs }) => ({
     arm: arm.name,
     label: arm.label,
@@ -149,6 +149,6 @@ export async function writeResults(dir: string, results: AblationResults): Promi
   await writeJson(join(dir, 'table.json'), { formatVersion: 1, table, meanImage, config, rows })
   for (const column of columns) {
     const chart = drawColumn(results, column)
-    if (chart) await writeFile(join(dir, `${column.name}.svg`), chart)
+    if (chart) await writeText(join(dir, `${column.name}.svg`), chart)
   }
 }

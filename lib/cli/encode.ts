@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { encodeSchema } from '../pipeline/encode-schema.js'
 import { Interrupted, interruption, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare } from './options.js'
 import { writeJson } from './output.js'
 import { ProgressLine } from './progress.js'
@@ -32,25 +33,27 @@ async function run(model: string, options: Options & Record<string, unknown>): P
   const { data, out, raw = false, json = false } = options
   const settings = givenSettings(options, encodeSchema)
   const device = await prepare(options)
-  const { imageSource } = await import('../data/image-source.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { encodeImages } = await import('../pipeline/encode.js')
   using tokenizer = await Tokenizer.load(model, { device, raw })
   const line = new ProgressLine({ unit: 'images', quiet: json })
+  const account = new ImageAccount(line)
+  const source = await account.source(data)
   const result = await usage(() =>
-    encodeImages(tokenizer, imageSource(data), out, {
+    encodeImages(tokenizer, source, out, {
       ...settings,
       signal: interruption(),
-      onBroken: line.noteSkipped,
+      onBroken: account.onBroken,
       onProgress: line.counting()
     })
   ).finally(() => line.stop())
-  if (json) writeJson(result)
+  if (json) writeJson({ ...result, unread: account.unread })
   const { images, shards, skipped, interrupted } = result
   if (interrupted) {
     throw new Interrupted(`Interrupted with ${shards} shards in ${out}; run the same command again to resume`)
   }
   if (json) return
   const written = `${images} images in ${shards} shard${shards === 1 ? '' : 's'}`
-  process.stdout.write(`${out}: ${written}${skipped > 0 ? `, ${skipped} unreadable skipped` : ''}\n`)
+  process.stdout.write(`${out}: ${written}\n`)
+  account.report(skipped)
 }

@@ -8,6 +8,7 @@ import type { Guidance, Sweep } from '../evaluation/sweep.js'
 import { samplingSchema } from '../generator/sampling.js'
 import { sampleSchema } from '../pipeline/sample-schema.js'
 import { interruptible, UsageError, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare, words } from './options.js'
 import { writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
@@ -22,6 +23,7 @@ const schema = z
       .optional()
       .describe(`${inceptionSchema.shape.input.description} (default: as the reference records)`),
     size: referenceSchema.shape.size,
+    orientation: referenceSchema.shape.orientation,
     count: drawSchema.shape.count,
     seed: drawSchema.shape.seed,
     force: sampleSchema.shape.force,
@@ -87,6 +89,7 @@ interface Call extends Options, Settings {
   device: string
   signal: AbortSignal
   line: ProgressLine
+  account: ImageAccount
 }
 
 async function run(path: string, options: Options & Record<string, unknown>): Promise<void> {
@@ -99,29 +102,51 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   const device = await prepare(options)
   const { writeJson: saveJson } = await import('../files/atomic.js')
   const line = new ProgressLine({ unit: 'images', quiet: json })
+  const account = new ImageAccount(line)
   const evaluate = tokenizer === undefined ? evaluateImages : evaluateGenerator
   const result = await interruptible((signal) =>
-    usage(() => evaluate(path, { ...options, ...settings, device, signal, line }))
+    usage(() => evaluate(path, { ...options, ...settings, device, signal, line, account }))
   ).finally(() => line.stop())
   if (out !== undefined && !sweep) await saveJson(`${out}/evaluation.json`, result)
-  if (json) return writeJson(result)
-  if ('best' in result) return writeSweep(result)
-  for (const notice of result.notices) process.stderr.write(`${notice}\n`)
-  writeTable([['images', result.images], ...metricRows(result)])
+  if (json) return writeJson({ ...result, unread: account.unread })
+  if ('best' in result) {
+    writeSweep(result)
+  } else {
+    for (const notice of result.notices) process.stderr.write(`${notice}\n`)
+    writeTable([['images', result.images], ...metricRows(result)])
+  }
+  account.report()
 }
 
 /** The reference, and the Inception that its statistics require. */
 async function prepareReference(call: Call, size: number) {
   const { Inception } = await import('../evaluation/inception.js')
   const { openReference, referenceInput } = await import('../evaluation/generation.js')
-  const { reference, resize, inception: weights, device, precision, metrics, batch, signal, line, out } = call
+  const {
+    reference,
+    resize,
+    inception: weights,
+    device,
+    precision,
+    metrics,
+    orientation,
+    batch,
+    signal,
+    line,
+    account,
+    out
+  } = call
+  const { onBroken, onIgnored } = account
   const input = resize ?? (await referenceInput(reference))
   const inception = await Inception.load({ weights, device, input, precision })
   const against = await openReference(inception, reference, {
     metrics,
     size,
+    orientation,
     batch,
     signal,
+    onBroken,
+    onIgnored,
     onProgress: line.counting('reference'),
     partial: out && `${out}/reference.partial.npz`
   })
@@ -132,11 +157,16 @@ async function evaluateImages(path: string, call: Call): Promise<GenerationEvalu
   const { openImages, imageKey } = await import('../evaluation/image-stream.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
   const { findGenerator } = await import('../generator/folder.js')
-  const { size, metrics, batch, signal, line, out } = call
+  const { size, metrics, orientation, batch, signal, line, account, out } = call
   if (!path.endsWith('.npz') && (await findGenerator(path).catch(() => null))) {
     throw new UsageError(`Expected --tokenizer <folder> to decode the samples of the generator ${path}`)
   }
-  await using images = await openImages(path, { size })
+  await using images = await openImages(path, {
+    size,
+    orientation,
+    onBroken: account.onBroken,
+    onIgnored: account.onIgnored
+  })
   const { inception, against } = await prepareReference(call, images.width)
   using _ = inception
   using __ = against

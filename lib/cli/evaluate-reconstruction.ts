@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { ReconstructionReport } from '../evaluation/reconstruction.js'
 import { reconstructionSchema } from '../evaluation/schema.js'
 import { interruptible, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare } from './options.js'
 import { writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
@@ -31,28 +32,30 @@ async function run(model: string, options: Options & Record<string, unknown>): P
   const { data, raw = false, json = false } = options
   const settings = givenSettings(options, reconstructionSchema)
   const device = await prepare(options)
-  const { imageSource } = await import('../data/image-source.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { evaluateReconstruction } = await import('../evaluation/reconstruction.js')
   const { readTokenizerRun } = await import('../training/tokenizer/record.js')
   const { writeJson: saveJson } = await import('../files/atomic.js')
   using tokenizer = await Tokenizer.load(model, { device, raw })
   const line = new ProgressLine({ unit: 'images', quiet: json })
+  const account = new ImageAccount(line)
+  const source = await account.source(data)
   const result = await interruptible((signal) =>
     usage(() =>
-      evaluateReconstruction(tokenizer, imageSource(data), {
+      evaluateReconstruction(tokenizer, source, {
         ...settings,
         signal,
-        onBroken: line.noteSkipped,
+        onBroken: account.onBroken,
         onProgress: line.counting()
       })
     )
   ).finally(() => line.stop())
   // The run's report shows it.
   if (await readTokenizerRun(model)) await saveJson(join(model, 'evaluation-reconstruction.json'), result)
-  if (json) return writeJson(result)
+  if (json) return writeJson({ ...result, unread: account.unread })
   for (const notice of result.notices) process.stderr.write(`${notice}\n`)
   writeTable(rows(result))
+  account.report()
 }
 
 function rows(result: ReconstructionReport): [string, unknown][] {

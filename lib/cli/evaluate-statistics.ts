@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { parseConfig } from '../config.js'
 import { inceptionSchema, referenceSchema } from '../evaluation/schema.js'
 import { interruptible, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, type ComputeOptions, prepare } from './options.js'
 import { writeJson } from './output.js'
 import { ProgressLine } from './progress.js'
@@ -14,6 +15,7 @@ interface Options extends ComputeOptions {
 
 const schema = z.strictObject({
   size: referenceSchema.shape.size,
+  orientation: referenceSchema.shape.orientation,
   inception: inceptionSchema.shape.weights,
   resize: inceptionSchema.shape.input,
   batch: referenceSchema.shape.batch,
@@ -36,15 +38,29 @@ export function define(command: Command): void {
 async function run(path: string, options: Options & Record<string, unknown>): Promise<void> {
   const { out, json = false } = options
   const given = givenSettings(options, schema)
-  const { size, inception: weights, resize: input, batch, precision } = usage(() => parseConfig(schema, given))
+  const settings = usage(() => parseConfig(schema, given))
+  const { size, orientation, inception: weights, resize: input, batch, precision } = settings
   const device = await prepare(options)
   const { Inception } = await import('../evaluation/inception.js')
   const { referenceStatistics } = await import('../evaluation/generation.js')
   using inception = await Inception.load({ weights, device, input, precision })
   const line = new ProgressLine({ unit: 'images', quiet: json })
+  const account = new ImageAccount(line)
+  const { onBroken, onIgnored } = account
   const images = await interruptible((signal) =>
-    usage(() => referenceStatistics(inception, path, out, { size, batch, signal, onProgress: line.counting() }))
+    usage(() =>
+      referenceStatistics(inception, path, out, {
+        size,
+        orientation,
+        batch,
+        signal,
+        onBroken,
+        onIgnored,
+        onProgress: line.counting()
+      })
+    )
   ).finally(() => line.stop())
-  if (json) return writeJson({ file: out, images })
+  if (json) return writeJson({ file: out, images, unread: account.unread })
   process.stdout.write(`${out}: statistics of ${images} images\n`)
+  account.report()
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { parseConfig } from '../config.js'
 import { latentSampleSchema, latentSpaceSchema } from '../evaluation/schema.js'
 import { interruptible, UsageError, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare } from './options.js'
 import { writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
@@ -37,10 +38,11 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   const { json = false } = options
   const device = await prepare(options)
   const line = new ProgressLine({ unit: 'images', quiet: json })
+  const account = new ImageAccount(line)
   const result = await interruptible((signal) =>
-    usage(() => inspectLatents(path, options, { device, signal, line }))
+    usage(() => inspectLatents(path, options, { device, signal, line, account }))
   ).finally(() => line.stop())
-  if (json) return writeJson(result)
+  if (json) return writeJson({ ...result, unread: account.unread })
   const { folder, images, tokens, channels, activeUnits, klPerToken, files } = result
   const kl = klPerToken?.reduce((sum, value) => sum + value, 0)
   const rows: [string, unknown][] = [
@@ -50,22 +52,23 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   ]
   if (kl !== undefined) rows.push(['KL', `${kl.toFixed(2)} nats`])
   writeTable([...rows, ['written', `${folder}: ${files.join(', ')}`]])
+  account.report()
 }
 
 interface Call {
   device: string
   signal: AbortSignal
   line: ProgressLine
+  account: ImageAccount
 }
 
 async function inspectLatents(
   path: string,
   options: Options & Record<string, unknown>,
-  { device, signal, line }: Call
+  { device, signal, line, account }: Call
 ) {
   const { data, raw = false } = options
   const { count, batch, precision, ...settings } = parseConfig(schema, givenSettings(options, schema))
-  const { imageSource } = await import('../data/image-source.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { findTokenizer } = await import('../tokenizer/folder.js')
   const { openLatents } = await import('../latents/index.js')
@@ -83,10 +86,18 @@ async function inspectLatents(
   }
   const model = isTokenizer ? path : options.tokenizer
   using tokenizer = model === undefined ? null : await Tokenizer.load(model, { device, raw, precision })
-  const images = data === undefined ? null : imageSource(data)
+  const images = data === undefined ? null : await account.source(data)
   const read = async () => {
     if (isTokenizer && tokenizer && images) {
-      return encodeSamples(tokenizer, images, { count, batch, precision, signal, onProgress: line.counting() })
+      const { onBroken } = account
+      return encodeSamples(tokenizer, images, {
+        count,
+        batch,
+        precision,
+        signal,
+        onBroken,
+        onProgress: line.counting()
+      })
     }
     await using shards = await openLatents(path)
     return await readSamples(shards, { count })

@@ -2,6 +2,7 @@
 
 import { locateError } from './config-file.js'
 import { Interrupted, isInterruptible } from './exit.js'
+import { printable } from './printable.js'
 
 /**
  * Keeps a command alive when nobody reads it any more: a closed pipe, a terminal that hung up or a full disk loses what is written, not
@@ -25,12 +26,6 @@ export function surviveLostOutput(): void {
   process.stderr.on('error', () => {})
 }
 
-/** A text in which no control character reaches the terminal, as those of a file's name would. */
-export const printable = (text: string): string =>
-  text.replace(/\p{Cc}/gu, (control) =>
-    '\n\t'.includes(control) ? control : `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`
-  )
-
 /** One line of JSON on standard output. */
 export const writeJson = (value: unknown): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`)
@@ -39,7 +34,7 @@ export const writeJson = (value: unknown): void => {
 /** `Key   value` lines, the keys padded to one width. */
 export function writeTable(rows: readonly (readonly [string, unknown])[]): void {
   const width = Math.max(...rows.map(([key]) => key.length))
-  for (const [key, value] of rows) process.stdout.write(printable(`${key.padEnd(width)}  ${value}\n`))
+  for (const [key, value] of rows) process.stdout.write(`${printable(`${key.padEnd(width)}  ${value}`)}\n`)
 }
 
 /** Writes an error to standard error, and with `--json` to standard output too. `MACTOK_DEBUG` shows its stack. */
@@ -47,6 +42,6 @@ export function reportError(error: unknown): void {
   const { code, stack } = error as Error & { code?: string }
   const message = locateError(error as Error)
   if (process.argv.includes('--json')) writeJson({ error: { message, code: code ?? null } })
-  if (error instanceof Interrupted) process.stderr.write(printable(`${message}\n`))
-  else process.stderr.write(printable(`error: ${process.env.MACTOK_DEBUG ? stack : message}\n`))
+  if (error instanceof Interrupted) process.stderr.write(`${printable(message)}\n`)
+  else process.stderr.write(`error: ${printable((process.env.MACTOK_DEBUG && stack) || message)}\n`)
 }

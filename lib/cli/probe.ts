@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { probeSchema } from '../evaluation/schema.js'
 import { UsageError, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import {
   addComputeOptions,
   addExamples,
@@ -47,24 +48,26 @@ async function run(model: string | undefined, options: Options & Record<string, 
   }
   const settings = givenSettings(options, probeSchema)
   const device = await prepare(options)
-  const { imageSource } = await import('../data/image-source.js')
   const { Teacher } = await import('../teacher/teacher.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { probe } = await import('../evaluation/probe.js')
   const line = new ProgressLine({ unit: 'images', quiet: json })
+  const account = new ImageAccount(line)
+  const source = await account.source(data)
+  const validation = val === undefined ? undefined : await account.source(val)
   using network =
     teacher === undefined
       ? await Tokenizer.load(model as string, { device, raw })
       : await Teacher.load(teacher, { device, grid: options.grid })
   const result = await usage(() =>
-    probe(network, imageSource(data), {
+    probe(network, source, {
       ...settings,
-      validation: val === undefined ? undefined : imageSource(val),
-      onBroken: line.noteSkipped,
+      validation,
+      onBroken: account.onBroken,
       onProgress: line.counting()
     })
   ).finally(() => line.stop())
-  if (json) return writeJson(result)
+  if (json) return writeJson({ ...result, unread: account.unread })
   const percent = (value: number) => `${(value * 100).toFixed(1)} %`
   writeTable([
     ['features', `${result.features}, ${result.dimensions} numbers`],
@@ -72,4 +75,5 @@ async function run(model: string | undefined, options: Options & Record<string, 
     ['training', `${percent(result.trainingAccuracy)} of ${result.training} images`],
     ['validation', `${percent(result.validationAccuracy)} of ${result.validation} images`]
   ])
+  account.report()
 }

@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress'
-import { printable } from './output.js'
+import { printable } from './printable.js'
 
 const clock = (seconds: number) => {
   if (!Number.isFinite(seconds)) return '–'
@@ -75,7 +75,7 @@ export class ProgressLine {
   note(message: string): void {
     if (this.#quiet) return
     if (this.#bar?.isActive) process.stderr.write('\r\x1b[K')
-    process.stderr.write(printable(`${message}\n`))
+    process.stderr.write(`${printable(message)}\n`)
   }
 
   /** Notes an image that cannot be read. */

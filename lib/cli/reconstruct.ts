@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
 import { reconstructSchema } from '../pipeline/reconstruct-schema.js'
 import { usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare } from './options.js'
 import { writeJson } from './output.js'
+import { ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 
 interface Options extends ComputeOptions {
@@ -33,7 +35,6 @@ async function run(model: string, options: Options & Record<string, unknown>): P
   const { data, out, raw = false, teacher: weights, json = false } = options
   const settings = givenSettings(options, reconstructSchema)
   const device = await prepare(options)
-  const { imageSource } = await import('../data/image-source.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { Teacher } = await import('../teacher/teacher.js')
   const { locateWeights } = await import('../weights/index.js')
@@ -47,7 +48,11 @@ async function run(model: string, options: Options & Record<string, unknown>): P
       `The weights ${weights} were not found: no semantic masks. \`mactok weights pull facebook/${weights}\` downloads them.\n`
     )
   }
-  const result = await usage(() => reconstruct(tokenizer, imageSource(data), out, { ...settings, teacher }))
-  if (json) return writeJson(result)
+  const account = new ImageAccount(new ProgressLine({ unit: 'images', quiet: json }))
+  const source = await account.source(data)
+  const { onBroken } = account
+  const result = await usage(() => reconstruct(tokenizer, source, out, { ...settings, teacher, onBroken }))
+  if (json) return writeJson({ ...result, unread: account.unread })
   process.stdout.write(`${result.file}: ${result.images} images, ${result.psnr.toFixed(2)} dB\n`)
+  account.report()
 }

@@ -1,3 +1,8 @@
+import { outOfRange } from '../errors.js'
+
+/** The longest range: a mistyped one must not fill the memory. */
+const mostFiles = 1_000_000
+
 /**
  * Expands `{a,b}` and `{000..131}` (zero-padded as written) as a shell does, except nested braces. Text without braces
  * stays as it is.
@@ -19,5 +24,6 @@ function expandRange(body: string): string[] | null {
   const width = first.startsWith('0') || last.startsWith('0') ? Math.max(first.length, last.length) : 0
   const [from, to] = [Number(first), Number(last)]
   const step = Math.sign(to - from) || 1
+  if (Math.abs(to - from) >= mostFiles) throw outOfRange('path', `a range of at most ${mostFiles} files`, `{${body}}`)
   return Array.from({ length: Math.abs(to - from) + 1 }, (_, i) => String(from + i * step).padStart(width, '0'))
 }

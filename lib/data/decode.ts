@@ -1,5 +1,7 @@
-import type { Sharp } from 'sharp'
+import type { Metadata, Sharp } from 'sharp'
 import { MactokError } from '../errors.js'
+import { hiddenColour } from './gif.js'
+import { type Header, readHeader } from './header.js'
 import { type LoadedSharp, loadSharp } from './sharp.js'
 
 /** uint8 [height, width, 3], sRGB, rows from the top. */
@@ -9,52 +11,82 @@ export interface Image {
   height: number
 }
 
+export interface DecodeOptions {
+  /** Refuses larger images. Default: 64 million. */
+  maxPixels?: number | undefined
+  /** `apply` turns images as their EXIF says; `ignore` leaves them as stored, as the peers do. Default `apply`. */
+  orientation?: Orientation | undefined
+}
+
+export const orientations = ['apply', 'ignore'] as const
+export type Orientation = (typeof orientations)[number]
+
+/** The most pixels of an image, unless told otherwise. */
+export const defaultMaxPixels = 64_000_000
+
 /**
  * Reads as Pillow does in the peers' scripts, plus EXIF orientation: embedded colour profiles are ignored, alpha is
  * dropped (the colours under it stay), and CMYK is converted as ink times key. Truncated data is an error; a decoder's
  * warnings are not.
  */
-const inputOptions = { ignoreIcc: true, autoOrient: true, failOn: 'error' } as const
+const inputOptions = ({ maxPixels = defaultMaxPixels, orientation = 'apply' }: DecodeOptions) =>
+  ({ ignoreIcc: true, autoOrient: orientation === 'apply', failOn: 'error', limitInputPixels: maxPixels }) as const
 
 /**
  * Decodes the first frame of a JPEG, PNG, WebP, AVIF, TIFF or GIF.
- * @param maxPixels - refuses larger images. Default: sharp's 268 million
  * @throws {MactokError} ERR_FORMAT, saying what is wrong with the file
  */
-export function decode(bytes: Buffer, { maxPixels }: { maxPixels?: number } = {}): Promise<Image> {
-  const input = maxPixels === undefined ? inputOptions : { ...inputOptions, limitInputPixels: maxPixels }
-  return decodeWith(bytes, async (sharp) => {
-    const { space } = await sharp(bytes, input).metadata()
-    return space === 'cmyk' ? convertCmyk(sharp(bytes, input)) : toRgb(sharp(bytes, input))
+export async function decode(bytes: Buffer, options: DecodeOptions = {}): Promise<Image> {
+  const sharp = await loadSharp()
+  const header = readHeader(bytes)
+  if (header) return decodePixels(header, options, () => toRgb(sharp(bytes, inputOptions(options))))
+  const metadata = await describe(sharp, bytes)
+  return decodePixels(metadata, options, () => {
+    const image = sharp(bytes, inputOptions(options))
+    if (metadata.space === 'cmyk') return convertCmyk(image)
+    if (metadata.format !== 'gif' || !metadata.hasAlpha) return toRgb(image)
+    const [r, g, b] = hiddenColour(bytes)
+    return toRgb(image.flatten({ background: { r, g, b } }))
   })
 }
 
 /**
  * Decodes and crops to `size` × `size` in one step, shrinking while decoding and resampling with libvips: for large
  * images faster than `decode` and `centreCrop`, and about one level of 255 away from them. Images with CMYK or alpha go
- * to `decode`.
+ * to `decode`, and so do narrow ones that libvips would enlarge beyond the most pixels.
  */
-export function decodeFast(bytes: Buffer, size: number): Promise<Image> {
-  return decodeWith(bytes, async (sharp) => {
-    const { space, hasAlpha } = await sharp(bytes).metadata()
-    if (space === 'cmyk' || hasAlpha) return decode(bytes)
-    return toRgb(sharp(bytes, inputOptions).resize(size, size, { fit: 'cover', kernel: 'cubic' }))
+export async function decodeFast(bytes: Buffer, size: number, options: DecodeOptions = {}): Promise<Image> {
+  const sharp = await loadSharp()
+  const metadata = await describe(sharp, bytes)
+  return decodePixels(metadata, options, () => {
+    const { space, hasAlpha, width, height } = metadata
+    const { maxPixels = defaultMaxPixels } = options
+    const isTooNarrow = width * height * (size / Math.min(width, height)) ** 2 > Math.max(maxPixels, width * height)
+    if (space === 'cmyk' || hasAlpha || isTooNarrow) return decode(bytes, options)
+    return toRgb(sharp(bytes, inputOptions(options)).resize(size, size, { fit: 'cover', kernel: 'cubic' }))
   })
 }
 
-/** Turns whatever sharp throws into an ERR_FORMAT of one line. */
-async function decodeWith(bytes: Buffer, run: (sharp: LoadedSharp) => Promise<Image>): Promise<Image> {
+/** Makes an ERR_FORMAT of what fails. Its message is ours: libvips mixes up those of images decoded concurrently. */
+const fail = (reason: string) => (cause: unknown) => {
+  throw cause instanceof MactokError ? cause : new MactokError('ERR_FORMAT', reason, { cause })
+}
+
+async function describe(sharp: LoadedSharp, bytes: Buffer): Promise<Metadata> {
   if (bytes.length === 0) throw new MactokError('ERR_FORMAT', 'empty file')
-  const sharp = await loadSharp()
-  try {
-    return await run(sharp)
-  } catch (cause) {
-    const [line = ''] = String((cause as Error).message).split('\n')
-    const unknown = line.includes('unsupported image format')
-    throw new MactokError('ERR_FORMAT', unknown ? 'damaged, or not an image' : line.replace(/^Input buffer has /, ''), {
-      cause
-    })
+  return sharp(bytes, { limitInputPixels: false }).metadata().catch(fail('damaged, or not an image'))
+}
+
+/** Decodes an image if it has no more pixels than allowed. */
+async function decodePixels(
+  { width, height, format }: Header,
+  { maxPixels = defaultMaxPixels }: DecodeOptions,
+  run: () => Promise<Image>
+): Promise<Image> {
+  if (width * height > maxPixels) {
+    throw new MactokError('ERR_FORMAT', `${width} × ${height} pixels, more than ${maxPixels}`)
   }
+  return run().catch(fail(`damaged or cut short (${format})`))
 }
 
 async function toRgb(image: Sharp): Promise<Image> {

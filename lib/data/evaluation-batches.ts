@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
-import { natural, oneOf } from '../checks.js'
+import { natural, oneOf, positive } from '../checks.js'
 import { outOfRange } from '../errors.js'
 import { centreCrop, mirrorPixels } from './crop.js'
-import { decode, decodeFast, type Image } from './decode.js'
+import { type DecodeOptions, decode, decodeFast, defaultMaxPixels, type Image, orientations } from './decode.js'
 import type { ImageSet } from './image-set.js'
 import { type BatchOptions, completeOptions } from './options.js'
 import { prefetch } from './prefetch.js'
 import { ImageReader } from './reader.js'
 
-export interface EvaluationBatchOptions extends BatchOptions {
+export interface EvaluationBatchOptions extends BatchOptions, DecodeOptions {
   /** `adm`: ADM's exact centre crop. `fast`: shrinks while decoding, about one level of 255 away. Default `adm`. */
   preprocess?: 'adm' | 'fast'
   /** `both`: every image mirrored as well. Default `none`. */
@@ -55,10 +55,14 @@ export function evaluationBatches(
     hash = false,
     start = 0,
     end = set.size,
+    maxPixels = defaultMaxPixels,
+    orientation = 'apply',
     ...rest
   } = completeOptions(options, 0)
   oneOf('preprocess', ['adm', 'fast'], preprocess)
   oneOf('flip', ['none', 'both'], flip)
+  oneOf('orientation', orientations, orientation)
+  positive('maxPixels', maxPixels)
   natural('start', start)
   natural('end', end)
   if (end > set.size || start > end) {
@@ -66,7 +70,8 @@ export function evaluationBatches(
   }
 
   const decodeAndHash = async (bytes: Buffer): Promise<HashedImage> => {
-    const image = preprocess === 'adm' ? await decode(bytes) : await decodeFast(bytes, size)
+    const decoding = { maxPixels, orientation }
+    const image = preprocess === 'adm' ? await decode(bytes, decoding) : await decodeFast(bytes, size, decoding)
     return { ...image, hash: hash ? createHash('sha256').update(bytes).digest('hex') : null }
   }
   const reader = new ImageReader(set, decodeAndHash, rest)

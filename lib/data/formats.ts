@@ -5,6 +5,8 @@ export const imageFormats = 'JPEG, PNG, WebP, AVIF, TIFF, GIF'
 
 export const isImageExtension = (extension: string): boolean => extensions.has(extension.toLowerCase())
 
+export const isTar = (name: string): boolean => /\.tar$/i.test(name)
+
 /** Why a file of this name cannot be an image, or null if it may be one. */
 export function notAnImage(name: string): string | null {
   const extension = /[^/.]\.([^/.]+)$/.exec(name)?.[1] ?? ''
@@ -20,4 +22,21 @@ export function byCodePoint(a: string, b: string): number {
   let i = 0
   while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i++
   return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1)
+}
+
+/** Decodes UTF-8, and writes each byte that is not UTF-8 as `\xE9`. */
+export function printBytes(bytes: Buffer): string {
+  const decoded = bytes.toString('utf8')
+  if (!decoded.includes('\ufffd')) return decoded
+  let text = ''
+  for (let at = 0; at < bytes.length; ) {
+    const first = bytes[at] as number
+    const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4
+    const part = bytes.subarray(at, at + length)
+    const character = part.toString('utf8')
+    const isValid = Buffer.from(character).equals(part)
+    text += isValid ? character : `\\x${first.toString(16).toUpperCase().padStart(2, '0')}`
+    at += isValid ? length : 1
+  }
+  return text
 }

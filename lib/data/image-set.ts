@@ -12,6 +12,11 @@ export interface ImageSet {
   sample(index: number): Sample
   /** Reads an image's file, undecoded. */
   read(index: number): Promise<Buffer>
+  /**
+   * Changes when an image's file does, without reading it: its size and time, for example. Optional: without it, files
+   * are compared by their contents.
+   */
+  stamp?(index: number): Promise<string>
   close(): Promise<void>
 }
 

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { text } from '../checks.js'
 import { invalidParameter, MactokError } from '../errors.js'
 import { expandBraces } from './braces.js'
-import { isHidden, notAnImage } from './formats.js'
+import { isHidden, isTar, notAnImage } from './formats.js'
 import { imageFolder } from './image-folder.js'
 import type { ImageSource } from './image-set.js'
 import { webDataset } from './web-dataset.js'
@@ -36,5 +36,5 @@ async function detectSource(path: string): Promise<(path: string) => ImageSource
 async function holdsTars(path: string): Promise<boolean> {
   const entries = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !isHidden(name))
   const images = entries.some((entry) => entry.isDirectory() || notAnImage(entry.name) === null)
-  return !images && entries.some(({ name }) => name.endsWith('.tar'))
+  return !images && entries.some(({ name }) => isTar(name))
 }

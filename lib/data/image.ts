@@ -1,14 +1,14 @@
 import { positive } from '../checks.js'
 import { outOfRange } from '../errors.js'
+import { writeAtomically, writeFully } from '../files/atomic.js'
 import type { Image } from './decode.js'
 import { loadSharp } from './sharp.js'
 
-/** Writes uint8 [height, width, 3] as a PNG. */
-export async function writePng(path: string, { data, width, height }: Image): Promise<void> {
-  const sharp = await loadSharp()
-  await sharp(data, { raw: { width, height, channels: 3 } })
-    .png()
-    .toFile(path)
+/** Writes uint8 [height, width, 3] as a PNG, complete or not at all. Creates missing folders. */
+export async function writePng(path: string, image: Image): Promise<void> {
+  const bytes = await encodePng(image)
+  // Images can be made again: syncing each to disk would cost more than making it.
+  await writeAtomically(path, (handle) => writeFully(handle, bytes), { durable: false })
 }
 
 /** Encodes uint8 [height, width, 3] as a PNG. */

@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import { type GatherOptions, gather } from './gather.js'
 import { frechetDistance } from './gaussian.js'
 import type { ImageStatistics } from './image-statistics.js'
-import { type ImageStream, imageKey, openImages } from './image-stream.js'
+import { type ImageStream, type ImageStreamOptions, imageKey, openImages } from './image-stream.js'
 import { Inception } from './inception.js'
 import { type GenerationMetric, type InceptionInput, inceptionInputs } from './metric-names.js'
 import { precisionRecall } from './precision-recall.js'
@@ -26,7 +26,8 @@ export interface Reference extends Disposable {
 
 export interface ReferenceOptions
   extends z.input<typeof referenceSchema>,
-    Pick<GatherOptions, 'onProgress' | 'signal'> {
+    Pick<GatherOptions, 'onProgress' | 'signal'>,
+    Pick<ImageStreamOptions, 'onBroken' | 'onIgnored'> {
   /** Saves the statistics so far in this file, so that an interrupted call resumes. */
   partial?: string | undefined
 }
@@ -57,11 +58,11 @@ export async function openReference(
   path: string,
   options: ReferenceOptions = {}
 ): Promise<Reference> {
-  const { partial, onProgress, signal, ...settings } = options
+  const { partial, onProgress, signal, onBroken, onIgnored, ...settings } = options
   instance('inception', 'an Inception', Inception, inception)
   pathTo('path', path)
-  callbacks({ onProgress, signal })
-  const { metrics, size, batch } = parseConfig(referenceSchema, settings)
+  callbacks({ onProgress, signal, onBroken })
+  const { metrics, size, orientation, batch } = parseConfig(referenceSchema, settings)
   const wanted = statisticsFor(metrics)
   const gathering = { batch, onProgress, signal }
   if (path.endsWith('.npz')) {
@@ -76,8 +77,8 @@ export async function openReference(
       return createReference(path, gaussians, await statistics.features(), statistics.images)
     }
   }
-  await using images = await openImages(path, { size })
-  const key = partial === undefined ? '' : await gatherKey(inception, images, await imageKey(path))
+  await using images = await openImages(path, { size, orientation, onBroken, onIgnored })
+  const key = partial === undefined ? '' : await gatherKey(inception, images, `${await imageKey(path)} ${orientation}`)
   using statistics = await gather(inception, images, {
     ...gathering,
     ...wanted,

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { pathTo, positive } from '../checks.js'
-import { decode } from '../data/decode.js'
+import { decode, type Orientation } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
-import type { ImageSet, ImageSource } from '../data/image-set.js'
+import type { Ignored, ImageSet, ImageSource } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
@@ -34,7 +34,11 @@ export interface ImageStreamOptions {
   size?: number | undefined
   /** Number of images, spread over the listing; the first ones of an `.npz`. Default: all. */
   count?: number | undefined
+  /** `ignore` leaves images as stored, whatever their EXIF says. Default `apply`. */
+  orientation?: Orientation | undefined
   onBroken?: ((broken: Broken) => void) | undefined
+  /** Called for the files that are not images. */
+  onIgnored?: ((ignored: Ignored) => void) | undefined
 }
 
 /**
@@ -87,18 +91,19 @@ export async function npzImages(path: string, { count }: ImageStreamOptions = {}
 
 /** Streams centre crops of a source's images. */
 export async function setImages(source: ImageSource, options: ImageStreamOptions = {}): Promise<ImageStream> {
-  const { count, onBroken } = options
+  const { count, orientation, onBroken, onIgnored } = options
   const set = await source.open()
   try {
-    const size = options.size ?? (await shortSide(set))
+    const size = options.size ?? (await shortSide(set, orientation))
     const chosen = spread(set, count ?? set.size)
+    if (onIgnored) set.ignored.forEach(onIgnored)
     return {
       name: source.name,
       total: chosen.size,
       height: size,
       width: size,
       async *batches(first, batch) {
-        const settings = { size, batch, start: first, onBroken }
+        const settings = { size, batch, orientation, start: first, onBroken }
         for await (const { images, indices } of evaluationBatches(chosen, settings)) {
           yield { images, count: indices.length, next: (indices.at(-1) as number) + 1 }
         }
@@ -111,8 +116,8 @@ export async function setImages(source: ImageSource, options: ImageStreamOptions
   }
 }
 
-async function shortSide(set: ImageSet): Promise<number> {
-  const { width, height } = await decode(await set.read(0))
+async function shortSide(set: ImageSet, orientation?: Orientation): Promise<number> {
+  const { width, height } = await decode(await set.read(0), { orientation })
   return Math.min(width, height)
 }
 

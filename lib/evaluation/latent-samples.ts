@@ -3,6 +3,7 @@ import { callbacks, instance } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
+import type { Broken } from '../data/reader.js'
 import { spread, spreadIndices } from '../data/spread.js'
 import { MactokError } from '../errors.js'
 import type { LatentShards } from '../latents/index.js'
@@ -26,6 +27,7 @@ export interface LatentSamples {
 
 export interface LatentSampleOptions extends z.input<typeof latentSampleSchema> {
   onProgress?: ((done: number, total: number) => void) | undefined
+  onBroken?: ((broken: Broken) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -43,9 +45,9 @@ export async function encodeSamples(
   source: ImageSource,
   options: LatentSampleOptions = {}
 ): Promise<LatentSamples> {
-  const { onProgress, signal, ...settings } = options
+  const { onProgress, onBroken, signal, ...settings } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
-  callbacks({ onProgress, signal })
+  callbacks({ onProgress, onBroken, signal })
   const { count, batch, precision } = parseConfig(latentSampleSchema, settings)
   const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
   const set = await source.open()
@@ -55,7 +57,7 @@ export async function encodeSamples(
     const logvars = new Float32Array(means.length)
     const labels: number[] = []
     let hasVariances = true
-    for await (const { images, indices, labels: some } of evaluationBatches(chosen, { size, batch })) {
+    for await (const { images, indices, labels: some } of evaluationBatches(chosen, { size, batch, onBroken })) {
       throwIfAborted(signal)
       using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
       const { mean, logvar } = await tokenizer.posterior(input, { precision })

@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import { callbacks, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { ImageSource } from '../data/image-set.js'
-import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
+import { writeJson, writeText } from '../files/atomic.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { lineChart } from '../plot/line-chart.js'
@@ -63,7 +63,7 @@ export async function describeLatents(
   await mkdir(folder, { recursive: true })
   const files: string[] = []
   const write = async (name: string, svg: string) => {
-    await writeAtomically(join(folder, name), (handle) => writeFully(handle, Buffer.from(svg)))
+    await writeText(join(folder, name), svg)
     files.push(name)
   }
 

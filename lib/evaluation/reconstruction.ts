@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { callbacks, instance } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
-import type { ImageSet, ImageSource } from '../data/image-set.js'
+import type { ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import { toLevels } from '../data/levels.js'
 import type { Broken } from '../data/reader.js'
@@ -178,7 +178,7 @@ export async function evaluateReconstruction(
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   callbacks({ onBroken, onProgress, signal })
   const settings = parseConfig(reconstructionSchema, given)
-  const { metrics, inception, count, batch, precision } = settings
+  const { metrics, inception, count, orientation, batch, precision } = settings
   // The lpips package measures with AlexNet and trains with VGG.
   const lpips = settings.lpips ?? ((await locateWeights('lpips-alex')) ? 'lpips-alex' : 'lpips-vgg')
   const { chosen, notices } = await chooseMetrics(metrics, { lpips, inception, size: tokenizer.config.imageSize })
@@ -191,7 +191,8 @@ export async function evaluateReconstruction(
       onProgress?.(done, images.size)
       if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${images.size} images`)
     }
-    const result = await evaluator.evaluate(tokenizer, centreCrops(images, tokenizer, batch, onBroken), {
+    const crops = evaluationBatches(images, { size: tokenizer.config.imageSize, orientation, batch, onBroken })
+    const result = await evaluator.evaluate(tokenizer, crops, {
       precision,
       onBatch
     })
@@ -200,9 +201,6 @@ export async function evaluateReconstruction(
     await set.close()
   }
 }
-
-const centreCrops = (set: ImageSet, { config }: Tokenizer, batch: number, onBroken?: (broken: Broken) => void) =>
-  evaluationBatches(set, { size: config.imageSize, batch, onBroken })
 
 /** The smallest side, in pixels, that a metric's windows and poolings fit into. */
 const leastSide: Record<ReconstructionMetric, number> = { ssim: SSIM_WINDOW, lpips: 32, rfid: 1 }

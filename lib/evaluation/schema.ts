@@ -1,6 +1,7 @@
 /** Settings of the evaluations; each default stands here and nowhere else. */
 
 import { z } from 'zod'
+import { orientations } from '../data/decode.js'
 import { batchSetting, fraction, natural, positive, precisionSetting, seedSetting } from '../tensor/settings.js'
 import { inceptionName } from '../weights/inception.js'
 import { generationMetrics, inceptionInputs, reconstructionMetrics, sweepAxes } from './metric-names.js'
@@ -9,6 +10,11 @@ const inceptionSetting = z
   .string()
   .default(inceptionName)
   .describe("FID's Inception, a name or a path; with fc it also gives the Inception score")
+
+const orientationSetting = z
+  .enum(orientations)
+  .default('apply')
+  .describe('apply: turn images as their EXIF says; ignore: as stored, as references of published FIDs do')
 
 /** Settings of `evaluateReconstruction`. */
 export const reconstructionSchema = z.strictObject({
@@ -20,6 +26,7 @@ export const reconstructionSchema = z.strictObject({
   lpips: z.string().optional().describe('weights of LPIPS (default: lpips-alex where it is found, else lpips-vgg)'),
   inception: inceptionSetting,
   count: positive.optional().describe('images, spread over the listing (default: all)'),
+  orientation: orientationSetting,
   batch: batchSetting,
   precision: precisionSetting
 })
@@ -43,6 +50,7 @@ export const referenceSchema = z.strictObject({
   size: positive
     .optional()
     .describe("side of the images' centre crops in pixels (default: the first one's short side)"),
+  orientation: orientationSetting,
   batch: batchSetting
 })
 

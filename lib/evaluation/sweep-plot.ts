@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { writeAtomically, writeFully } from '../files/atomic.js'
+import { writeText } from '../files/atomic.js'
 import { lineChart } from '../plot/line-chart.js'
 import { type GenerationMetric, generationMetrics } from './metric-names.js'
 import type { Sweep, SweepPoint } from './sweep.js'
@@ -44,6 +44,6 @@ export async function writeSweepPlots(folder: string, sweep: Sweep): Promise<voi
   for (const metric of generationMetrics) {
     const chart = sweepChart(sweep, metric)
     if (chart === null) continue
-    await writeAtomically(join(folder, `${metric}.svg`), (handle) => writeFully(handle, Buffer.from(chart)))
+    await writeText(join(folder, `${metric}.svg`), chart)
   }
 }

@@ -1,7 +1,7 @@
 /** Writes files that are either complete or absent. */
 
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 /** Makes renames in a folder survive a power failure. Windows cannot open folders, and does not need it. */
@@ -16,28 +16,88 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Writes a file under a hidden temporary name, syncs it to disk and renames it.
- * When `write` or anything else fails, an existing file stays unchanged. Creates missing folders.
+ * A file that is written beside its place, and takes it when it is complete. An existing file stays unchanged until
+ * then. Only regular files are replaced: what is written to a device or a pipe goes there directly.
  */
-export async function writeAtomically(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const folder = path.dirname(file)
-  await mkdir(folder, { recursive: true })
-  const temporary = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`)
-  try {
-    const handle = await open(temporary, 'wx')
+export class AtomicFile {
+  private constructor(
+    readonly handle: FileHandle,
+    /** Where the file is written, or null when it is no regular file. */
+    private readonly temporary: string | null,
+    private readonly target: string
+  ) {}
+
+  /** Creates missing folders. */
+  static async create(file: string): Promise<AtomicFile> {
+    const folder = path.dirname(file)
+    await mkdir(folder, { recursive: true })
+    const found = await stat(file).catch(() => null)
+    if (found && !found.isFile() && !found.isDirectory()) return new AtomicFile(await open(file, 'w'), null, file)
+    // A link stays, and the file that it leads to is replaced.
+    const target = found ? await realpath(file) : file
+    // Names have at most 255 bytes.
+    const name = `.${path.basename(target).slice(0, 60)}.${randomBytes(6).toString('hex')}.tmp`
+    const temporary = path.join(path.dirname(target), name)
+    return new AtomicFile(await open(temporary, 'wx'), temporary, target)
+  }
+
+  /** Whether the file can be written at any position; devices and pipes cannot. */
+  get isRegular(): boolean {
+    return this.temporary !== null
+  }
+
+  /**
+   * Closes the file and puts it in its place.
+   * @param durable - syncs it first, so that it survives a power failure
+   */
+  async commit({ durable = true }: { durable?: boolean } = {}): Promise<void> {
     try {
-      await write(handle)
-      await handle.sync()
-    } finally {
-      await handle.close()
+      if (durable && this.temporary) await this.handle.sync()
+      await this.handle.close()
+      if (this.temporary) await rename(this.temporary, this.target)
+    } catch (error) {
+      await this.discard()
+      throw error
     }
-    await rename(temporary, file)
+    if (durable && this.temporary) await syncFolder(path.dirname(this.target))
+  }
+
+  /** Closes and deletes the unfinished file. */
+  async discard(): Promise<void> {
+    await this.handle.close().catch(() => {})
+    if (this.temporary) await rm(this.temporary, { force: true })
+  }
+}
+
+/** Writes a file by an `AtomicFile`; when `write` fails, an existing file stays unchanged. */
+export async function writeAtomically(
+  file: string,
+  write: (handle: FileHandle) => Promise<void>,
+  options: { durable?: boolean } = {}
+): Promise<void> {
+  const written = await AtomicFile.create(file)
+  try {
+    await write(written.handle)
   } catch (error) {
-    await rm(temporary, { force: true })
+    await written.discard()
+    nameFile(error, file)
     throw error
   }
-  await syncFolder(folder)
+  await written.commit(options)
 }
+
+/** Adds the file to an error of the system about an open one, such as a full disk, as Node does for paths. */
+function nameFile(error: unknown, file: string): void {
+  if (!(error instanceof Error)) return
+  const failure: NodeJS.ErrnoException = error
+  if (failure.syscall === undefined || failure.path !== undefined) return
+  failure.path = file
+  failure.message = `${failure.message} '${file}'`
+}
+
+/** Writes a text atomically. */
+export const writeText = (file: string, text: string): Promise<void> =>
+  writeAtomically(file, (handle) => writeFully(handle, Buffer.from(text)))
 
 /** Writes all bytes, however many system calls that takes. */
 export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
@@ -48,4 +108,4 @@ export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise
 
 /** Writes an indented JSON file atomically. */
 export const writeJson = (file: string, value: unknown): Promise<void> =>
-  writeAtomically(file, (handle) => writeFully(handle, Buffer.from(`${JSON.stringify(value, null, 2)}\n`)))
+  writeText(file, `${JSON.stringify(value, null, 2)}\n`)

@@ -1,5 +1,5 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
-import { writeAtomically, writeFully } from './atomic.js'
+import { MactokError } from '../errors.js'
+import { AtomicFile, writeAtomically, writeFully } from './atomic.js'
 import { crc32 } from './crc32.js'
 
 const localHeader = 0x04034b50
@@ -97,42 +97,47 @@ export async function writeNpz(
  * [N, H, W, 3] and `arr_1` int64 [N]. The file appears only when it is complete.
  */
 export class NpzWriter {
-  readonly #file: string
-  readonly #handle: FileHandle
+  readonly #name: string
+  readonly #file: AtomicFile
   readonly #labels: BigInt64Array
   readonly #entry: Entry
   readonly #shape: readonly number[]
   #count = 0
 
-  private constructor(file: string, handle: FileHandle, shape: readonly number[], header: Buffer) {
+  private constructor(name: string, file: AtomicFile, shape: readonly number[], header: Buffer) {
+    this.#name = name
     this.#file = file
-    this.#handle = handle
     this.#shape = shape
     this.#labels = new BigInt64Array(shape[0] as number)
     const size = header.length + shape.reduce((product, length) => product * length, 1)
     this.#entry = { name: 'arr_0.npy', offset: 0, crc: crc32(header), size }
   }
 
-  static async create(file: string, count: number, height: number, width: number): Promise<NpzWriter> {
-    const handle = await open(`${file}.tmp`, 'w')
+  /** @throws {MactokError} ERR_FORMAT for a device or a pipe, whose beginning cannot be written at the end */
+  static async create(name: string, count: number, height: number, width: number): Promise<NpzWriter> {
+    const file = await AtomicFile.create(name)
+    if (!file.isRegular) {
+      await file.discard()
+      throw new MactokError('ERR_FORMAT', `${name} is not a regular file: an .npz cannot be written to it`)
+    }
     const shape = [count, height, width, 3]
     const header = npyHeader('|u1', shape)
-    const writer = new NpzWriter(file, handle, shape, header)
-    await writeFully(handle, zipHeader(writer.#entry, false))
-    await writeFully(handle, header)
+    const writer = new NpzWriter(name, file, shape, header)
+    await writeFully(file.handle, zipHeader(writer.#entry, false))
+    await writeFully(file.handle, header)
     return writer
   }
 
   async add(image: Uint8Array, label: number): Promise<void> {
     this.#entry.crc = crc32(image, this.#entry.crc)
     this.#labels[this.#count++] = BigInt(label)
-    await writeFully(this.#handle, image)
+    await writeFully(this.#file.handle, image)
   }
 
   /** @throws {Error} when not all images were added */
   async finish(): Promise<void> {
     const [count] = this.#shape
-    if (this.#count !== count) throw new Error(`Expected ${count} images in ${this.#file} but received ${this.#count}`)
+    if (this.#count !== count) throw new Error(`Expected ${count} images in ${this.#name} but received ${this.#count}`)
     const header = npyHeader('<i8', [count])
     const labels = Buffer.concat([header, Buffer.from(this.#labels.buffer)])
     const first = zipHeader(this.#entry, false)
@@ -142,17 +147,15 @@ export class NpzWriter {
     const start = offset + local.length + labels.length
     const directory = Buffer.concat([this.#entry, second].map((entry) => zipHeader(entry, true)))
     for (const bytes of [local, labels, directory, zipEnd(2, start, directory.length)]) {
-      await writeFully(this.#handle, bytes)
+      await writeFully(this.#file.handle, bytes)
     }
     // Only now is the checksum known.
-    await this.#handle.write(first, 0, first.length, 0)
-    await this.#handle.close()
-    await rename(`${this.#file}.tmp`, this.#file)
+    await this.#file.handle.write(first, 0, first.length, 0)
+    await this.#file.commit()
   }
 
   /** Deletes the unfinished file. */
-  async discard(): Promise<void> {
-    await this.#handle.close()
-    await rm(`${this.#file}.tmp`, { force: true })
+  discard(): Promise<void> {
+    return this.#file.discard()
   }
 }

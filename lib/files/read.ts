@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { type FileHandle, readFile } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
 
@@ -18,6 +20,13 @@ export async function readFully(
     done += bytesRead
   }
   return bytes
+}
+
+/** Hashes a file's content, in hexadecimal. */
+export async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
+  return hash.digest('hex')
 }
 
 /**

@@ -54,6 +54,8 @@ export interface ShardRecord {
   names: string[]
   /** SHA-256 of the images' files, when the encoder provided them. */
   hashes?: string[]
+  /** SHA-256 of the state of all its images' files when they were encoded: sizes and times, if those are known. */
+  inputs?: string
   skipped: SkippedSample[]
   sums: ChannelSums
 }

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
+import { sha256 } from '../files/read.js'
 import { fileSize } from '../files/stat.js'
 import { fromFloat32, toFloat32 } from '../weights/dtype.js'
 import { type TensorData, writeSafetensors } from '../weights/writer.js'
@@ -43,12 +42,6 @@ export interface LatentBatch {
   logvarFlip?: Float32Array
   /** SHA-256 of the images' files, for the manifest. */
   hashes?: readonly string[]
-}
-
-async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 type Field = 'latents' | 'latentsFlip' | 'logvar' | 'logvarFlip'
@@ -140,8 +133,11 @@ export class ShardWriter {
     this.reasons.set(index, reason)
   }
 
-  /** Writes the shard and records it in the manifest. */
-  async commit(): Promise<ShardRecord> {
+  /**
+   * Writes the shard and records it in the manifest.
+   * @param inputs - the state of its images' files, for the manifest
+   */
+  async commit(inputs?: string): Promise<ShardRecord> {
     const { plan, range, rows } = this
     this.passSkipped()
     if (this.next !== range.end) throw outOfRange('shard', `all samples up to ${range.end}`, this.next)
@@ -179,6 +175,7 @@ export class ShardWriter {
       sha256: await sha256(place),
       names: rows.map((row) => plan.names[row] as string),
       ...(this.hashes.length > 0 ? { hashes: this.hashes } : {}),
+      ...(inputs === undefined ? {} : { inputs }),
       skipped: Array.from(this.reasons, ([index, reason]) => ({ name: plan.names[index] as string, reason })),
       sums: this.sums.sums()
     }
@@ -186,6 +183,20 @@ export class ShardWriter {
     return record
   }
 }
+
+/**
+ * The record of a finished shard, with the state of its images' files as it is now; null when the images are no longer
+ * those that were encoded.
+ */
+export type CheckInputs = (record: ShardRecord) => Promise<ShardRecord | null>
+
+/** Whether a manifest's record is of a shard of this plan, in the shard's own file. */
+const isOfPlan = ({ file, first, end }: ShardRecord, { names, shardSize }: LatentPlan): boolean =>
+  Number.isSafeInteger(first / shardSize) &&
+  first >= 0 &&
+  end === Math.min(first + shardSize, names.length) &&
+  first < end &&
+  file === shardName(first / shardSize)
 
 /**
  * Writes a folder of latent shards. After an interruption at any point, another writer with the same plan resumes it.
@@ -202,7 +213,7 @@ export class LatentWriter {
     for (const record of earlier) this.records[record.first / plan.shardSize] = record
   }
 
-  static async open(folder: string, plan: LatentPlan): Promise<LatentWriter> {
+  static async open(folder: string, plan: LatentPlan, check?: CheckInputs): Promise<LatentWriter> {
     validatePlan(plan)
     await mkdir(folder, { recursive: true })
     const files = await readdir(folder)
@@ -223,8 +234,11 @@ export class LatentWriter {
     }
     const intact: ShardRecord[] = []
     for (const record of manifest?.shards ?? []) {
+      if (!isOfPlan(record, plan)) continue
       const place = path.join(folder, record.file)
-      if ((await fileSize(place)) === record.bytes && (await sha256(place)) === record.sha256) intact.push(record)
+      if ((await fileSize(place)) !== record.bytes || (await sha256(place)) !== record.sha256) continue
+      const current = check ? await check(record) : record
+      if (current) intact.push(current)
     }
     const writer = new LatentWriter(folder, plan, intact)
     if (!manifest?.complete || writer.missingShards().length > 0) await writer.save(false)
@@ -292,8 +306,9 @@ export class LatentWriter {
 }
 
 /**
- * Opens a folder for writing or to resume writing: finished shards are kept when their checksums match.
+ * Opens a folder for writing or to resume writing: finished shards are kept when their checksums match and their
+ * images are current.
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of another plan, naming the differences
  */
-export const openLatentWriter = (folder: string, plan: LatentPlan): Promise<LatentWriter> =>
-  LatentWriter.open(folder, plan)
+export const openLatentWriter = (folder: string, plan: LatentPlan, check?: CheckInputs): Promise<LatentWriter> =>
+  LatentWriter.open(folder, plan, check)

@@ -7,5 +7,8 @@ export const decodeSchema = z.strictObject({
   end: natural.optional().describe('image after the last one (default: the number of images)'),
   batch: batchSetting,
   precision: precisionSetting,
-  force: z.boolean().default(false).describe('decode shards that another tokenizer encoded')
+  force: z
+    .boolean()
+    .default(false)
+    .describe('overwrite files, except encoded images; decode shards of another tokenizer')
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defaultMaxPixels, orientations } from '../data/decode.js'
 import { batchSetting, positive, precisionSetting, seedSetting } from '../tensor/settings.js'
 
 /** Settings of `encodeImages`. */
@@ -18,6 +19,11 @@ export const encodeSchema = z.strictObject({
     .enum(['adm', 'fast'])
     .default('adm')
     .describe("adm: exactly ADM's centre crop; fast: the image decoder's own downscaling"),
+  orientation: z
+    .enum(orientations)
+    .default('apply')
+    .describe('apply: turn images as their EXIF says; ignore: as stored, as ADM and references of published FIDs do'),
+  maxPixels: positive.default(defaultMaxPixels).describe('pixels of the largest image; larger ones are unreadable'),
   strict: z.boolean().default(false).describe('stop at an unreadable image instead of skipping it')
 })
 

@@ -2,13 +2,15 @@ import type { z } from 'zod'
 import { callbacks, instance, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
-import type { ImageSet, ImageSource } from '../data/image-set.js'
+import type { ImageSet, ImageSource, Sample } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
+import { MactokError } from '../errors.js'
 import { type LatentPlan, type LatentWriter, openLatentWriter, type ShardRange } from '../latents/index.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { type EncodeSettings, encodeSchema } from './encode-schema.js'
+import { checkInputs, inputsOf } from './inputs.js'
 
 export interface EncodeImagesOptions extends z.input<typeof encodeSchema> {
   onBroken?: (broken: Broken) => void
@@ -33,7 +35,7 @@ type Settings = EncodeSettings & {
 
 /**
  * Encodes images (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
- * earlier call with the same settings stopped.
+ * earlier call with the same settings stopped. Shards whose images changed since are written again.
  * @throws {TypeError | RangeError} for wrong options
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of other settings
  */
@@ -51,7 +53,8 @@ export async function encodeImages(
   const settings = { ...parseConfig(encodeSchema, given), ...listeners }
   const set = await asSource('source', source).open()
   try {
-    const writer = await openLatentWriter(folder, await makePlan(tokenizer, set, settings))
+    const plan = await makePlan(tokenizer, set, settings)
+    const writer = await openLatentWriter(folder, plan, (record) => checkInputs(set, record, readability(settings)))
     const interrupted = !(await writeShards(tokenizer, set, writer, settings))
     const shards = interrupted ? writer.finishedShards() : (await writer.finish()).manifest.shards
     const total = (value: (shard: (typeof shards)[number]) => number) =>
@@ -64,8 +67,9 @@ export async function encodeImages(
 }
 
 async function makePlan(tokenizer: Tokenizer, set: ImageSet, settings: Settings): Promise<LatentPlan> {
-  const { dtype, moments, flip: flips, shardSize, precision, preprocess, sample, seed } = settings
+  const { dtype, moments, flip: flips, shardSize, precision, preprocess, orientation, sample, seed } = settings
   const samples = Array.from({ length: set.size }, (_, index) => set.sample(index))
+  requireAllLabelsOrNone(set, samples)
   const { imageSize, latentTokens, latentChannels } = tokenizer.config
   return {
     names: samples.map(({ name }) => name),
@@ -78,9 +82,23 @@ async function makePlan(tokenizer: Tokenizer, set: ImageSet, settings: Settings)
     flips,
     shardSize,
     tokenizer: await tokenizer.identity(),
-    settings: { image_size: imageSize, precision, preprocess, sample, seed: sample ? seed : null }
+    settings: { image_size: imageSize, precision, preprocess, orientation, sample, seed: sample ? seed : null }
   }
 }
+
+/** Shards have a class for every image: an image without one would silently become one of class 0. */
+function requireAllLabelsOrNone(set: ImageSet, samples: readonly Sample[]): void {
+  const first = samples.find(({ label }) => label < 0)
+  const labelled = samples.filter(({ label }) => label >= 0).length
+  if (first === undefined || labelled === 0) return
+  throw new MactokError(
+    'ERR_FORMAT',
+    `${first.name} in ${set.name} has no label, but ${labelled} of ${samples.length} images have one: label all or none`
+  )
+}
+
+/** What decides which images are readable, besides their files. */
+const readability = ({ maxPixels }: Settings): string => `${maxPixels}`
 
 /** Writes the missing shards; false when interrupted. */
 async function writeShards(
@@ -95,6 +113,8 @@ async function writeShards(
   onProgress?.(done, set.size)
   for (const range of missing) {
     const shard = writer.startShard(range)
+    // Before they are read: a change while encoding is then found by the next call.
+    const inputs = await inputsOf(set, range, readability(settings))
     const reasons = new Map<string, string>()
     let next = range.first
     const skipBefore = (end: number, encoded: ReadonlySet<number>) => {
@@ -111,7 +131,7 @@ async function writeShards(
       onProgress?.(done + next - range.first, set.size)
     }
     skipBefore(range.end, new Set())
-    await shard.commit()
+    await shard.commit(inputs)
     done += range.end - range.first
     onProgress?.(done, set.size)
   }
@@ -125,11 +145,13 @@ function centreCrops(
   settings: Settings,
   reasons: Map<string, string>
 ) {
-  const { batch, preprocess, flip, strict, onBroken } = settings
+  const { batch, preprocess, orientation, maxPixels, flip, strict, onBroken } = settings
   return evaluationBatches(set, {
     size: tokenizer.config.imageSize,
     batch,
     preprocess,
+    orientation,
+    maxPixels,
     strict,
     start: range.first,
     end: range.end,

@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { relative, sep } from 'node:path'
 import type { z } from 'zod'
-import { instance, pathTo } from '../checks.js'
+import { callbacks, instance, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
@@ -9,7 +8,9 @@ import { grid, writePng } from '../data/image.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import { sliceImages, toImages } from '../data/levels.js'
+import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
+import { outOfRange } from '../errors.js'
 import { psnr } from '../evaluation/psnr.js'
 import type { NativeTensor } from '../native/addon.js'
 import { native } from '../native/errors.js'
@@ -23,6 +24,7 @@ import { reconstructSchema } from './reconstruct-schema.js'
 export interface ReconstructOptions extends z.input<typeof reconstructSchema> {
   /** Shows what semantic masking hides; its grid is the encoder's. */
   teacher?: Teacher | null
+  onBroken?: (broken: Broken) => void
 }
 
 export interface Reconstructed {
@@ -44,21 +46,29 @@ export async function reconstruct(
   file: string,
   options: ReconstructOptions = {}
 ): Promise<Reconstructed> {
-  const { teacher = null, ...given } = options
+  const { teacher = null, onBroken, ...given } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   if (teacher !== null) instance('teacher', 'a Teacher', Teacher, teacher)
   pathTo('file', file)
+  callbacks({ onBroken })
   const settings = parseConfig(reconstructSchema, given)
   const { zoom = Math.max(1, Math.floor(128 / tokenizer.config.imageSize)) } = settings
   const set = await asSource('source', source).open()
   try {
-    const { sheet, ...result } = await reconstructionGrid(tokenizer, set, { ...settings, teacher, zoom })
-    await mkdir(dirname(file), { recursive: true })
+    refuseInput(set, file)
+    const { sheet, ...result } = await reconstructionGrid(tokenizer, set, { ...settings, teacher, zoom, onBroken })
     await writePng(file, sheet)
     return { file, ...result }
   } finally {
     await set.close()
   }
+}
+
+/** Refuses to write over one of a folder's images, or over the tar that holds them. */
+function refuseInput(set: ImageSet, file: string): void {
+  const name = relative(set.name, file).replaceAll(sep, '/')
+  const isInput = name === '' || Array.from({ length: set.size }, (_, i) => set.sample(i).name).includes(name)
+  if (isInput) throw outOfRange('file', 'another file than one of the images', file)
 }
 
 /** @internal Draws the grid that `reconstruct` writes, of images spread over a set. */
@@ -71,13 +81,17 @@ export async function reconstructionGrid(
     ratio,
     seed,
     precision,
-    zoom
-  }: Required<z.output<typeof reconstructSchema>> & { teacher: Teacher | null }
+    zoom,
+    onBroken
+  }: Required<z.output<typeof reconstructSchema>> & {
+    teacher: Teacher | null
+    onBroken?: ((broken: Broken) => void) | undefined
+  }
 ): Promise<Omit<Reconstructed, 'file'> & { sheet: Image }> {
   const { imageSize: size } = tokenizer.config
   const rows: Image[][] = []
   const qualities: number[] = []
-  for await (const { images, indices } of evaluationBatches(spread(set, count), { size, batch: 32 })) {
+  for await (const { images, indices } of evaluationBatches(spread(set, count), { size, batch: 32, onBroken })) {
     using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
     using latents = await tokenizer.encode(input, { precision })
     using decoded = await tokenizer.decode(latents, { precision })

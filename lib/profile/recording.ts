@@ -1,7 +1,8 @@
 /** Profiles some steps of a loop and writes the results. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeText } from '../files/atomic.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { readProfile } from './profile.js'
@@ -88,8 +89,8 @@ export class Recording {
     const folder = join(dir, 'profile')
     await mkdir(folder, { recursive: true })
     const [trace, table] = [join(folder, 'trace.json'), join(folder, 'table.md')]
-    await writeFile(trace, chromeTrace(profile, { device }))
-    await writeFile(table, profileTable(profile, { device, most: 40, each: true }))
+    await writeText(trace, chromeTrace(profile, { device }))
+    await writeText(table, profileTable(profile, { device, most: 40, each: true }))
     done({ trace, table, text: profileTable(profile, { device, most: 12, each: false }) })
   }
 }

@@ -1,9 +1,9 @@
-import { writeFile } from 'node:fs/promises'
 import { arch, cpus, release, totalmem, type } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { isRecord, pathTo } from '../checks.js'
 import { checkOptionNames } from '../config.js'
 import { MactokError } from '../errors.js'
+import { writeText } from '../files/atomic.js'
 import { readPageFile } from '../page/files.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
@@ -87,7 +87,7 @@ ${withoutImports((await readText('report.js')).text)}</script>
 </body>
 </html>
 `.text
-  await writeFile(out, page)
+  await writeText(out, page)
   return { file: out, bytes: Buffer.byteLength(page), missing }
 }
 

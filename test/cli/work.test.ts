@@ -264,12 +264,43 @@ describe('encode, decode, reconstruct, inspect', () => {
     const args = ['encode', at('run'), '--data', at('broken'), '--device', device, '--out']
     const lenient = await mactok([...args, at('lenient')])
     expect(lenient.stderr).toContain('skipped cats/1.png: damaged, or not an image')
-    expect(lenient.stdout).toBe(`${at('lenient')}: 7 images in 1 shard, 1 unreadable skipped\n`)
+    expect(lenient.stdout).toBe(`${at('lenient')}: 7 images in 1 shard\n`)
+    expect(lenient.stderr).toMatch(/1 skipped, 0 ignored \(--json lists them\)\n$/)
     const manifest = JSON.parse(readFileSync(at('lenient', 'manifest.json'), 'utf8'))
     expect(manifest.shards[0].skipped).toEqual([{ name: 'cats/1.png', reason: 'damaged, or not an image' }])
     const strict = await mactok([...args, at('strict'), '--strict'])
     expect(strict.stderr).toContain('cats/1.png')
     expect(strict.code).toBe(1)
+  })
+
+  test('commands that read images end with what they skipped and ignored, and --json lists it', async () => {
+    cpSync(at('photos'), at('mixed'), { recursive: true })
+    writeFileSync(at('mixed', 'cats', '1.png'), 'no image')
+    writeFileSync(at('mixed', 'cats', 'notes.txt'), '')
+    writeFileSync(at('mixed', 'cats', 'a\x1b]0;title\x07.txt'), '')
+    const data = ['--data', at('mixed'), '--device', device]
+    const calls = [
+      ['encode', at('run'), ...data, '--out', at('mixed-latents')],
+      ['reconstruct', at('run'), ...data, '--out', at('mixed.png'), '--teacher', 'none'],
+      ['evaluate', 'reconstruction', at('run'), ...data, '--metrics', 'ssim'],
+      ['probe', at('run'), ...data],
+      ['inspect', 'latents', at('run'), ...data, '--out', at('mixed-space')]
+    ]
+    for (const call of calls) {
+      const { stderr } = await mactok(call)
+      expect(stderr).toContain('skipped cats/1.png: damaged, or not an image\n')
+      expect(stderr).toContain('ignored cats/notes.txt: not an image (.txt)\n')
+      expect(stderr).toContain('ignored cats/a\\x1b]0;title\\x07.txt: not an image (.txt)\n')
+      expect(stderr).toMatch(/1 skipped, 2 ignored \(--json lists them\)\n$/)
+    }
+    const { stdout } = await mactok([...(calls[1] as string[]), '--json'])
+    expect(JSON.parse(stdout).unread).toEqual({
+      skipped: [{ name: 'cats/1.png', reason: 'damaged, or not an image' }],
+      ignored: [
+        { name: 'cats/a\x1b]0;title\x07.txt', reason: 'not an image (.txt)' },
+        { name: 'cats/notes.txt', reason: 'not an image (.txt)' }
+      ]
+    })
   })
 
   test('decode writes every image under its name', async () => {

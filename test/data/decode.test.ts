@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import sharp from 'sharp'
 import { decode, decodeFast } from '../../lib/data/decode.js'
+import { readHeader } from '../../lib/data/header.js'
 import { GOLDEN, Golden } from '../support/golden.js'
 import { difference, gradient, png, toSharp } from '../support/images.js'
+import { CASES } from '../support/paths.js'
 
 const golden = new Golden('data/images')
 const folder = join(GOLDEN, 'data/images')
@@ -107,4 +110,77 @@ test('fast decoding is close to exact decoding', async () => {
   expect(data[0]).toBeGreaterThan(38)
   expect(data[0]).toBeLessThan(50)
   expect(data[2]).toBe(50)
+})
+
+describe('transparent pixels of a GIF have the colour that Pillow shows', () => {
+  test('as in a file of a user', async () => {
+    const { data } = await decode(readFileSync(join(CASES, 'transparent.gif')))
+    expect([...data.subarray(0, 3)]).toEqual([255, 255, 255])
+    // Pillow 13.0.0: hashlib.sha256(Image.open(file).convert('RGB').tobytes())
+    const expected = '7ab417a4fb2a5dd86cea792d5f1605636dc9fa40cd03b1b504361ae5482ba761'
+    expect(createHash('sha256').update(data).digest('hex')).toBe(expected)
+  })
+
+  test('and so does what a frame smaller than the image leaves out', async () => {
+    // Written by Pillow 13.0.0: palette blue, green, yellow, red (transparent); the frame of 2 × 2 was moved to 1, 1.
+    const hex =
+      '474946383961040004008100000000ff00ff00ffff00ff0000' +
+      '21f90401000003002c010001000200020000080700010410302020003b'
+    const red = [255, 0, 0]
+    const expected = Array.from({ length: 16 }, () => red)
+    expected.splice(5, 2, [0, 0, 255], [0, 255, 0])
+    expected.splice(9, 1, [255, 255, 0])
+    expect([...(await decode(Buffer.from(hex, 'hex'))).data]).toEqual(expected.flat())
+  })
+})
+
+describe('an image of more pixels than allowed', () => {
+  const wide = readFileSync(join(CASES, 'wide-7293736x36.png'))
+  const reason = { code: 'ERR_FORMAT', message: '7293736 × 36 pixels, more than 64000000' }
+
+  test('is refused before any are decoded', async () => {
+    await expect(decode(wide)).rejects.toMatchObject(reason)
+    await expect(decodeFast(wide, 256)).rejects.toMatchObject(reason)
+    await expect(decode(await png(gradient(8, 8)), { maxPixels: 63 })).rejects.toThrow('8 × 8 pixels, more than 63')
+  })
+
+  test('is not made by enlarging a narrow one', async () => {
+    const narrow = await png(gradient(9000, 2))
+    const { width, height } = await decodeFast(narrow, 256, { maxPixels: 18_000 })
+    expect([width, height]).toEqual([9000, 2])
+  })
+})
+
+test('the reason of a damaged image depends on its file alone, not on others decoded with it', async () => {
+  const jpeg = await toSharp(gradient(64, 64)).jpeg().toBuffer()
+  const whole = await png(gradient(64, 64))
+  const damaged = [jpeg.subarray(0, jpeg.length * 0.6), whole.subarray(0, whole.length * 0.6)]
+  const reasons = await Promise.all(
+    Array.from({ length: 40 }, (_, i) =>
+      decode(damaged[i % 2] as Buffer).catch(({ message }: Error) => `${i % 2} ${message}`)
+    )
+  )
+  expect([...new Set(reasons)]).toEqual(['0 damaged or cut short (jpeg)', '1 damaged or cut short (png)'])
+})
+
+test('orientation in EXIF is applied, or ignored on request', async () => {
+  const turned = readFileSync(join(folder, 'orientation-6.jpg'))
+  const [applied, stored] = [await decode(turned), await decode(turned, { orientation: 'ignore' })]
+  expect([stored.width, stored.height]).toEqual([applied.height, applied.width])
+  const { data } = await sharp(turned).raw().toBuffer({ resolveWithObject: true })
+  expect(Buffer.from(stored.data).equals(data)).toBe(true)
+  const fast = await decodeFast(turned, 8, { orientation: 'ignore' })
+  expect(difference(fast.data, (await decodeFast(turned, 8)).data).max).toBeGreaterThan(0)
+})
+
+test('headers of PNG and JPEG are read as libvips reads them, and others left to it', async () => {
+  for (const file of readdirSync(folder)) {
+    const bytes = readFileSync(join(folder, file))
+    const { width, height, format, space } = await sharp(bytes).metadata()
+    const isOurs = (format === 'png' || format === 'jpeg') && space !== 'cmyk'
+    expect([file, readHeader(bytes)]).toEqual([file, isOurs ? { width, height, format } : null])
+  }
+  for (const hex of ['', 'ff', 'ffd8', 'ffd8ffe00000ffe00000ffe00000', 'ffd8ffc0000000000000000000']) {
+    expect(readHeader(Buffer.from(hex, 'hex'))).toBeNull()
+  }
 })

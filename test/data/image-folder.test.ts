@@ -1,4 +1,4 @@
-import { mkdir, symlink } from 'node:fs/promises'
+import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import { imageFolder } from '../../lib/data/image-folder.js'
 import type { ImageSet } from '../../lib/data/image-set.js'
@@ -124,5 +124,32 @@ describe('errors', () => {
     await expect(imageFolder(work.path('nothing')).open()).rejects.toThrow(
       /holds no images \(JPEG, PNG, .*\), only 0 other files/
     )
+  })
+})
+
+// macOS and Windows refuse such names.
+const testOnLinux = process.platform === 'linux' ? test : test.skip
+
+testOnLinux('names that are not UTF-8 are kept apart, and their files are read', async () => {
+  await work.write('latin/cats/ok.png', 'ok')
+  const folder = Buffer.concat([Buffer.from(work.path('latin/')), Buffer.from('d\xf6gs', 'latin1')])
+  await mkdir(folder)
+  for (const name of ['caf\xe9.png', 'caf\xe8.png']) {
+    await writeFile(Buffer.concat([folder, Buffer.from('/'), Buffer.from(name, 'latin1')]), name)
+  }
+  const set = await imageFolder(work.path('latin')).open()
+  expect(names(set)).toEqual(['cats/ok.png', 'd\\xF6gs/caf\\xE8.png', 'd\\xF6gs/caf\\xE9.png'])
+  expect(set.classes).toEqual(['cats', 'd\\xF6gs'])
+  expect(String(await set.read(1))).toBe('caf\xe8.png')
+  expect(String(await set.read(2))).toBe('caf\xe9.png')
+})
+
+test('an image of more than 1 GiB is unreadable', async () => {
+  const path = await work.write('large/0.png', '')
+  await truncate(path, 2 ** 31 + 1)
+  const set = await imageFolder(work.path('large')).open()
+  await expect(set.read(0)).rejects.toMatchObject({
+    code: 'ERR_FORMAT',
+    message: '2147483649 bytes, more than the 1073741824 that an image may have'
   })
 })

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { truncate } from 'node:fs/promises'
+import { appendFile, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, expect, test } from '@jest/globals'
@@ -10,7 +10,7 @@ import type { ImageSet } from '../../lib/data/image-set.js'
 import { imageSource } from '../../lib/data/image-source.js'
 import { webDataset } from '../../lib/data/web-dataset.js'
 import { Workplace } from '../support/images.js'
-import { DATA, describeWith } from '../support/paths.js'
+import { CASES, DATA, describeWith } from '../support/paths.js'
 
 const work = new Workplace()
 const samples = (set: ImageSet) => Array.from({ length: set.size }, (_, i) => set.sample(i))
@@ -104,6 +104,7 @@ test('braces expand as in a shell', () => {
   expect(expandBraces('{8..10}')).toEqual(['8', '9', '10'])
   expect(expandBraces('{a,b}/{x,}')).toEqual(['a/x', 'a/', 'b/x', 'b/'])
   expect(expandBraces('plain{}')).toEqual(['plain{}'])
+  expect(() => expandBraces('{0..99999999999}')).toThrow('Expected a range of at most 1000000 files for path')
 })
 
 describe('errors', () => {
@@ -139,6 +140,185 @@ describe('errors', () => {
     )
   })
 })
+
+describe('archives as users have them', () => {
+  const open = (name: string) => webDataset(join(CASES, name)).open()
+
+  test('names that lead out of a folder are ignored and named', async () => {
+    const set = await open('traversal.tar')
+    expect(samples(set).map(({ name }) => name)).toEqual(['ok.png'])
+    expect(set.ignored).toEqual([
+      { name: '../../ESCAPED.png', reason: 'its name leads out of a folder' },
+      { name: '/tmp/faults/ABS.png', reason: 'its name leads out of a folder' }
+    ])
+    await set.close()
+  })
+
+  test.each([
+    ['loop.tar', '000000.png'],
+    ['paxneg2.tar', '0.png'],
+    ['nansize.tar', '']
+  ])('an invalid size is an error with file and member: %s', async (file, member) => {
+    await expect(open(file)).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringMatching(new RegExp(`${file} has an invalid size for .*${member}`))
+    })
+  })
+
+  test('an image of more than 1 GiB is unreadable, and the others are read', async () => {
+    const path = await work.write('large.tar', tarHeader('0.png', 2 ** 31 + 1))
+    await truncate(path, 512 + 2 ** 31 + 512)
+    await appendFile(path, Buffer.concat([tarHeader('1.png', 0), Buffer.alloc(1024)]))
+    const set = await webDataset(path).open()
+    await expect(set.read(0)).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: '2147483649 bytes, more than the 1073741824 that an image may have'
+    })
+    expect((await set.read(1)).length).toBe(0)
+    await set.close()
+  })
+
+  test('a label or an extended header of more than 1 MiB is an error', async () => {
+    for (const header of [tarHeader('0.cls', 2 ** 21), tarHeader('0.png', 2 ** 21, 'x')]) {
+      const path = await work.write('text-size.tar', Buffer.concat([header, Buffer.alloc(2 ** 21 + 1024)]))
+      await expect(webDataset(path).open()).rejects.toThrow(/has 2097152 bytes of text in 0\.(cls|png)/)
+    }
+  })
+
+  test('two files of one name are an error that names them', async () => {
+    await expect(open('dup.tar')).rejects.toThrow(/dup\.tar has two files named 0\.png/)
+    const path = await writeTar('dot.tar', [
+      ['a/0.png', ''],
+      ['./a//0.png', '']
+    ])
+    await expect(webDataset(path).open()).rejects.toThrow(/has two files named a\/0\.png/)
+    const others = await writeTar('readme.tar', [
+      ['0.png', ''],
+      ['README', ''],
+      ['README', '']
+    ])
+    await (await webDataset(others).open()).close()
+  })
+
+  test('a second image or label of a sample is not taken silently', async () => {
+    const images = await writeTar('images.tar', [
+      ['0.png', 'png'],
+      ['0.jpg', 'jpg']
+    ])
+    const set = await webDataset(images).open()
+    expect(samples(set).map(({ name }) => name)).toEqual(['0.png'])
+    expect(set.ignored).toEqual([{ name: '0.jpg', reason: 'a second image beside 0.png' }])
+    await set.close()
+    const labels = await writeTar('labels.tar', [
+      ['0.png', ''],
+      ['0.cls', '1'],
+      ['0.CLS', '2']
+    ])
+    await expect(webDataset(labels).open()).rejects.toThrow(/labels\.tar has two labels of 0/)
+  })
+
+  test('extensions are read without regard to case', async () => {
+    const set = await open('upper.tar')
+    expect(samples(set)).toEqual([
+      { name: '0.JPEG', label: 3 },
+      { name: '1.PNG', label: 4 },
+      { name: '2.Png', label: 5 }
+    ])
+    await set.close()
+  })
+
+  test('a label beyond int32 is an error with file and member', async () => {
+    await expect(open('lab32.tar')).rejects.toThrow(
+      /0\.cls in .*lab32\.tar: expected a label of at most 2147483647 but received '4294967297'/
+    )
+  })
+
+  test('archives that follow each other in one file are all read', async () => {
+    const set = await open('cat.tar')
+    expect(set.size).toBe(2)
+    expect(set.ignored).toEqual([])
+    await set.close()
+  })
+
+  test('an archive cut short anywhere is an error', async () => {
+    const path = await writeTar('whole.tar', [
+      ['0.png', 'zero'],
+      ['0.cls', '0'],
+      ['1.png', 'one'],
+      ['1.cls', '1']
+    ])
+    const whole = await readFile(path)
+    const end = 8 * 512
+    for (let size = 0; size < end + 512; size += 128) {
+      const cut = await work.write('cut-anywhere.tar', whole.subarray(0, size))
+      await expect(webDataset(cut).open()).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+    }
+    const cut = await work.write('cut-anywhere.tar', whole.subarray(0, 6 * 512))
+    await expect(webDataset(cut).open()).rejects.toThrow(/cut-anywhere\.tar ends without the mark of its end/)
+  })
+
+  test('bytes after the end of an archive are reported', async () => {
+    const path = await writeTar('trailing.tar', [['0.png', '']])
+    await appendFile(path, Buffer.alloc(700, 7))
+    const set = await webDataset(path).open()
+    expect(set.ignored).toEqual([{ name: path, reason: '700 bytes after the end of the archive' }])
+    await set.close()
+  })
+
+  test('links are reported', async () => {
+    const path = await work.write(
+      'links.tar',
+      Buffer.concat([tarHeader('0.png', 0), tarHeader('1.png', 0, '2'), Buffer.alloc(1024)])
+    )
+    const set = await webDataset(path).open()
+    expect(set.ignored).toEqual([{ name: '1.png', reason: 'a symbolic link in a tar' }])
+    await set.close()
+  })
+
+  test('member names that are not UTF-8 are kept apart', async () => {
+    const names = ['caf\xe9.png', 'caf\xe8.png']
+    const headers = names.map((name) => tarHeader(Buffer.from(name, 'latin1'), 0))
+    const path = await work.write('latin.tar', Buffer.concat([...headers, Buffer.alloc(1024)]))
+    const set = await webDataset(path).open()
+    expect(samples(set).map(({ name }) => name)).toEqual(['caf\\xE9.png', 'caf\\xE8.png'])
+    await set.close()
+  })
+
+  test('tars of one name in several folders are kept apart by their folders', async () => {
+    for (const folder of ['d1', 'd2']) await writeTar(`${folder}/a.tar`, [['0.png', folder]])
+    const set = await webDataset(work.path('d{1,2}/a.tar')).open()
+    expect(samples(set).map(({ name }) => name)).toEqual(['d1/a.tar/0.png', 'd2/a.tar/0.png'])
+    expect(String(await set.read(1))).toBe('d2')
+    await set.close()
+    await expect(webDataset(work.path('d1/a{,}.tar')).open()).rejects.toThrow(/d1\/a\.tar is listed twice/)
+  })
+
+  test('class names that do not fit the labels are reported', async () => {
+    await writeTar('few/a.tar', [
+      ['0.png', ''],
+      ['0.cls', '5']
+    ])
+    await work.write('few/classes.json', '["cat", "dog"]')
+    const set = await webDataset(work.path('few')).open()
+    expect(set.classes).toBeNull()
+    expect(set.ignored).toEqual([{ name: 'classes.json', reason: '2 names, but labels up to 5' }])
+    await set.close()
+    await work.write('few/classes.json', '[')
+    await expect(webDataset(work.path('few')).open()).rejects.toThrow(/few\/classes\.json is not JSON/)
+  })
+})
+
+/** A ustar header, with any size and type. */
+function tarHeader(name: string | Buffer, size: number, type = '0'): Buffer {
+  const header = Buffer.alloc(512)
+  header.set(Buffer.from(name as string))
+  header.write(size.toString(8).padStart(11, '0'), 124)
+  header.write(' '.repeat(8), 148)
+  header.write(type, 156)
+  const sum = header.reduce((total, byte) => total + byte, 0)
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+  return header
+}
 
 describeWith(join(DATA, 'cifar10'), 'CIFAR-10', () => {
   test('is read from its tars', async () => {

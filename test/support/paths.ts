@@ -8,6 +8,9 @@ const beside = (name: string) => fileURLToPath(new URL(`../../../shared/${name}`
 export const WEIGHTS = process.env.MACTOK_WEIGHTS ?? beside('weights')
 export const DATA = process.env.MACTOK_DATA ?? beside('data')
 
+/** Small inputs that were read wrongly once, part of the repository. */
+export const CASES = fileURLToPath(new URL('../cases/', import.meta.url))
+
 /** `describe` where `path` exists; elsewhere skipped, and the reason printed. */
 export function describeWith(path: string, name: string, tests: () => void): void {
   if (existsSync(path)) {

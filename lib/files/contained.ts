@@ -1,0 +1,20 @@
+import path from 'node:path'
+import { MactokError } from '../errors.js'
+
+/** Whether a name, with `/` between its parts, leads to a place below the folder that it is joined to. */
+export const isContained = (name: string): boolean =>
+  name !== '' &&
+  !name.includes('\0') &&
+  !path.isAbsolute(name) &&
+  // On Windows, C:name is relative to the current folder of another drive.
+  !(path.sep === '\\' && /^[a-z]:/i.test(name)) &&
+  name.split(path.sep === '\\' ? /[\\/]/ : '/').every((part) => part !== '..')
+
+/**
+ * Joins a folder and a name that comes from a file: from a tar, a manifest, a list of classes.
+ * @throws {MactokError} `ERR_FORMAT` naming a name that leads out of the folder
+ */
+export function containedPath(folder: string, name: string): string {
+  if (isContained(name)) return path.join(folder, name)
+  throw new MactokError('ERR_FORMAT', `The name ${JSON.stringify(name)} leads out of ${folder}`)
+}

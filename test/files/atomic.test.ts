@@ -1,0 +1,57 @@
+import { lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { writePng } from '../../lib/data/image.js'
+import { writeAtomically, writeFully, writeText } from '../../lib/files/atomic.js'
+import { NpzWriter } from '../../lib/files/npz-writer.js'
+import { gradient, Workplace } from '../support/images.js'
+
+const work = new Workplace()
+
+test('a file whose writing fails stays as it was, and nothing is left beside it', async () => {
+  const file = await work.write('failed/a.txt', 'before')
+  const failing = writeAtomically(file, async (handle) => {
+    await writeFully(handle, Buffer.from('half'))
+    throw new Error('no space left')
+  })
+  await expect(failing).rejects.toThrow('no space left')
+  expect(readFileSync(file, 'utf8')).toBe('before')
+  expect(readdirSync(dirname(file))).toEqual(['a.txt'])
+})
+
+test('an error of the system names the file', async () => {
+  const file = work.path('full.txt')
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' })
+  await expect(writeAtomically(file, () => Promise.reject(full))).rejects.toThrow(
+    `ENOSPC: no space left on device, write '${file}'`
+  )
+})
+
+test('a link stays a link, and the file that it leads to is replaced', async () => {
+  const file = await work.write('linked/real.txt', 'before')
+  const link = work.path('linked/link.txt')
+  symlinkSync(file, link)
+  await writeText(link, 'after')
+  expect(lstatSync(link).isSymbolicLink()).toBe(true)
+  expect(readFileSync(file, 'utf8')).toBe('after')
+})
+
+test('names of 255 bytes are written', async () => {
+  const file = work.path(`long/${'n'.repeat(251)}.txt`)
+  await writeText(file, 'long')
+  expect(readFileSync(file, 'utf8')).toBe('long')
+})
+
+const testWithDevices = process.platform === 'win32' ? test.skip : test
+
+testWithDevices('a device is written to, never replaced; an archive is refused there', async () => {
+  const link = work.path('null')
+  symlinkSync('/dev/null', link)
+  for (const file of ['/dev/null', link]) {
+    await writePng(file, gradient(4, 4))
+    await writeText(file, 'text')
+    await expect(NpzWriter.create(file, 1, 4, 4)).rejects.toThrow(`${file} is not a regular file`)
+    expect(statSync(file).isCharacterDevice()).toBe(true)
+  }
+  expect(readdirSync('/dev').filter((name) => name.endsWith('.tmp'))).toEqual([])
+})
