@@ -6,6 +6,7 @@ import type { Addon, NativeMappedFile } from '../native/addon.js'
 import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
 import { mapPrivate } from '../weights/mapping.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
+import { maxClasses } from './limits.js'
 import { type Manifest, readManifest, statisticsFile } from './manifest.js'
 import {
   ChannelAccumulator,
@@ -33,6 +34,7 @@ export interface LatentRows {
   latents: Float32Array
   /** Log-variances in the same shape, from shards with moments. */
   logvar?: Float32Array
+  /** -1 for none. */
   labels: Int32Array
 }
 
@@ -55,10 +57,20 @@ function checkShard(file: SafetensorsFile, sampleShape: readonly number[], dtype
     if (file.dtype(name) !== dtype) throw fail(file, `${name} is ${file.dtype(name)}, expected ${dtype}`)
   }
   const labels = file.info('labels')
-  if (labels.format !== 'I64' || `${labels.shape}` !== `${count}`) {
-    throw fail(file, `labels are ${labels.format} [${labels.shape.join(', ')}], expected I64 [${count}]`)
+  if (!['I64', 'I32'].includes(labels.format) || `${labels.shape}` !== `${count}`) {
+    throw fail(file, `labels are ${labels.format} [${labels.shape.join(', ')}], expected I64 or I32 [${count}]`)
   }
   return count
+}
+
+/** Reads a shard's labels. A generator has a row of weights per class, so that labels must stay below `classes`. */
+async function readLabels(file: SafetensorsFile, classes: number): Promise<Int32Array> {
+  const { buffer } = await file.bytes('labels')
+  const labels = file.dtype('labels') === 'int64' ? new BigInt64Array(buffer) : new Int32Array(buffer)
+  return Int32Array.from(labels as ArrayLike<number | bigint>, (label, row) => {
+    if (label >= -1 && label < classes) return Number(label)
+    throw fail(file, `row ${row} has label ${label}, expected -1 (unlabelled) to ${classes - 1}`)
+  })
 }
 
 /** A folder of latent shards, with random access to the samples in all of them. */
@@ -75,7 +87,7 @@ export class LatentShards {
     readonly moments: boolean,
     /** Whether every shard has the latents of the mirrored images. */
     readonly flips: boolean,
-    /** Class of each sample. */
+    /** Class of each sample; -1 for none. */
     readonly labels: Int32Array,
     /** Class names by label, if the folder has them. */
     readonly classes: readonly string[] | undefined,
@@ -127,6 +139,7 @@ export class LatentShards {
         `latents have shape [${head.info('latents').shape.join(', ')}], expected [n, L, Z] or [n, C, H, W]`
       )
     }
+    if (sampleShape.includes(0)) throw fail(head, `its samples [${sampleShape.join(', ')}] have no elements`)
     const shards: Shard[] = []
     let count = 0
     for (const file of files) {
@@ -138,13 +151,9 @@ export class LatentShards {
     if (manifest && manifest.count !== count) {
       throw new MactokError('ERR_FORMAT', `${folder} has ${count} samples, but its manifest lists ${manifest.count}`)
     }
+    const classes = manifest?.classes ?? undefined
     const labels = new Int32Array(count)
-    for (const { file, first } of shards) {
-      const values = new BigInt64Array((await file.bytes('labels')).buffer)
-      values.forEach((label, i) => {
-        labels[first + i] = Number(label)
-      })
-    }
+    for (const { file, first } of shards) labels.set(await readLabels(file, classes?.length ?? maxClasses), first)
     const all = (name: string) => files.every((file) => file.tensors.has(name))
     return new LatentShards(
       folder,
@@ -155,7 +164,7 @@ export class LatentShards {
       all('latents_logvar'),
       all('latents_flip'),
       labels,
-      manifest?.classes ?? undefined,
+      classes,
       head.metadata.tokenizer,
       manifest
     )

@@ -360,6 +360,31 @@ describe('reading', () => {
     expect(Array.from(statistics.std)).toEqual(std.map((value) => expect.closeTo(value, 4)))
   })
 
+  test.each([-2n, 1_000_000n, 10_000_000n, 99_999_999_999n])('refuses label %d by shard and row', async (label) => {
+    await foreign('latents_rank00_shard000.safetensors', [1, 1, 1], 0, [0n])
+    await foreign('latents_rank00_shard001.safetensors', [2, 1, 1], 0, [-1n, label])
+    const problem = `row 1 has label ${label}, expected -1 (unlabelled) to 999999`
+    await expect(openLatents(folder)).rejects.toThrow(`${shard(1)} is not a latent shard: ${problem}`)
+  })
+
+  test('refuses a label that the list of classes lacks', async () => {
+    await all()
+    await foreign('latents_rank00_shard002.safetensors', [1, 3, 4], 0, [2n])
+    await expect(openLatents(folder)).rejects.toThrow('row 0 has label 2, expected -1 (unlabelled) to 1')
+  })
+
+  test('takes label -1 as unlabelled, and int32 labels', async () => {
+    await foreign('latents_rank00_shard000.safetensors', [3, 1, 1], 0, [4n, -1n, 0n])
+    const labels = Int32Array.of(2, -1)
+    await writeSafetensors(shard(1), [
+      { name: 'latents', dtype: 'float32', shape: [2, 1, 1], data: new Float32Array(2) },
+      { name: 'labels', dtype: 'int32', shape: [2], data: labels }
+    ])
+    await using latents = await openLatents(folder)
+    expect(latents.classCount).toBe(5)
+    expect([...latents.labels]).toEqual([4, -1, 0, 2, -1])
+  })
+
   test('sorts a thousand shards by number', async () => {
     for (const index of ['0999', '1000', '101'])
       await foreign(`latents_rank00_shard${index}.safetensors`, [1, 1, 1], Number(index), [0n])
@@ -382,7 +407,7 @@ describe('reading', () => {
     [
       'too few labels',
       () => foreign('latents_rank00_shard009.safetensors', [2, 3, 4], 0, [0n]),
-      'labels are I64 [1], expected I64 [2]'
+      'labels are I64 [1], expected I64 or I32 [2]'
     ],
     [
       'an additional shard',

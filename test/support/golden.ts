@@ -3,6 +3,9 @@ import { fileURLToPath } from 'node:url'
 
 export const GOLDEN = fileURLToPath(new URL('../golden/', import.meta.url))
 
+/** Small inputs of users that were once handled wrongly. */
+export const CASES = fileURLToPath(new URL('../cases/', import.meta.url))
+
 export interface Reference {
   dtype: 'float32' | 'uint8' | 'int64'
   shape: number[]
