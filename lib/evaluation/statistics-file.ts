@@ -22,6 +22,11 @@ async function readGaussian(file: NpzFile, [mu, sigma]: [string, string], width:
     )
   }
   const [mean, covariance] = [await file.numbers(mu), await file.numbers(sigma)]
+  for (const [name, { data }] of [[mu, mean] as const, [sigma, covariance] as const]) {
+    if (!data.every(Number.isFinite)) {
+      throw new MactokError('ERR_FORMAT', `${name} of ${file.path} has values that are not finite (NaN or infinite)`)
+    }
+  }
   return gaussian(tensor(mean.data, mean.shape), tensor(covariance.data, covariance.shape))
 }
 

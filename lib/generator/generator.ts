@@ -8,6 +8,7 @@ import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { modelFile } from '../runs/model-folder.js'
+import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -124,7 +125,8 @@ export class Generator implements Disposable {
    * Draws samples: await the result, or loop over the steps. Sample i depends on seed and firstIndex + i only, so that
    * large numbers can be drawn in parts.
    * @throws {TypeError | RangeError} for wrong options
-   * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's; ERR_ABORTED by the signal
+   * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's; ERR_ABORTED by the signal;
+   *   ERR_DIVERGED when the samples are not finite
    */
   sample(options: SampleOptions = {}): Sampling {
     return new Sampling(this.steps(options))
@@ -192,7 +194,7 @@ export class Generator implements Disposable {
     tokenizer: Tokenizer | undefined,
     precision: Precision
   ): Promise<Samples> {
-    const latents = await this.denormalised(sampler.latents())
+    const latents = await requireFinite('samples', await this.denormalised(sampler.latents()))
     const images = tokenizer ? await tokenizer.decode(latents, { precision }) : null
     return { latents, labels, images, evaluations }
   }

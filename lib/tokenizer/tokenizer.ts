@@ -9,6 +9,7 @@ import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { modelFile } from '../runs/model-folder.js'
+import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
@@ -135,6 +136,7 @@ export class Tokenizer implements Disposable {
   /**
    * Encodes images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1], to latents [B, L, Z]: the posterior's mean,
    * or a sample of it.
+   * @throws {MactokError} ERR_DIVERGED when the latents are not finite
    */
   async encode(images: Images, options: EncodeOptions = {}): Promise<Tensor<'float32'>> {
     checkImages(images, this.config.imageSize)
@@ -151,7 +153,8 @@ export class Tokenizer implements Disposable {
     if (mask !== undefined && !(mask instanceof Tensor)) throw invalidParameter('mask', `a tensor ${expected}`, mask)
     if (mask && `[${mask.shape.join(', ')}]` !== expected) throw outOfRange('mask', expected, `[${mask.shape}]`)
     const settings = { precision, sample, seed, indices }
-    return Tensor.wrap(await native(this.native.encode(images.native, mask?.native ?? null, settings)))
+    const latents = await native(this.native.encode(images.native, mask?.native ?? null, settings))
+    return requireFinite('latents', Tensor.wrap<'float32'>(latents))
   }
 
   /** Computes mean and log-variance of the latents' posterior. */
@@ -159,7 +162,10 @@ export class Tokenizer implements Disposable {
     checkImages(images, this.config.imageSize)
     checkPrecision(precision)
     const { mean, logvar } = await native(this.native.posterior(images.native, precision))
-    return { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
+    const posterior: Posterior = { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
+    await requireFinite('means', posterior.mean)
+    if (posterior.logvar) await requireFinite('log-variances', posterior.logvar)
+    return posterior
   }
 
   /** Decodes latents [B, L, Z] to images float32 [B, 3, H, W], about [-1, 1], not clamped. */
@@ -176,7 +182,7 @@ export class Tokenizer implements Disposable {
       throw outOfRange('latents', `shape [B, ${latentTokens}, ${latentChannels}]`, `[${latents.shape}]`)
     }
     checkPrecision(precision)
-    return Tensor.wrap(await native(this.native.decode(latents.native, precision)))
+    return requireFinite('images', Tensor.wrap<'float32'>(await native(this.native.decode(latents.native, precision))))
   }
 
   /** Saves a model folder: `config.json` and `model.safetensors`, readable without MacTok. */

@@ -19,6 +19,12 @@ describe('a generator', () => {
     expect(await other.latents.data()).toEqual(await one.latents.data())
   })
 
+  test('refuses samples that are not finite', async () => {
+    using generator = await Generator.create(config, { device })
+    const drawing = generator.sample({ steps: 2, state: 'float64', guidance: 1e39 })
+    await expect(drawing).rejects.toMatchObject({ code: 'ERR_DIVERGED', message: expect.stringContaining('of row 0') })
+  })
+
   test("draws class and noise from the sample's number", async () => {
     using generator = await Generator.create(config, { device })
     const all = await generator.sample({ count: 20, steps: 1, seed: 1 })

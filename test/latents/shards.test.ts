@@ -430,4 +430,26 @@ describe('reading', () => {
     await expect(openLatents(folder)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
     await expect(openLatents(folder)).rejects.toThrow(message)
   })
+
+  test('refuses latents that are not finite, by shard and row', async () => {
+    const first = batchOf(0, [0, 1, 2])
+    const writer = await openLatentWriter(folder, {
+      ...plan,
+      names: names.slice(0, 6),
+      labels: names.slice(0, 6).map(() => 0)
+    })
+    for (const range of writer.missingShards()) {
+      const one = writer.startShard(range)
+      one.add({ indices: [range.first, range.first + 1, range.first + 2], latents: first, latentsFlip: first })
+      await one.commit()
+    }
+    await writer.finish()
+    const bytes = await readFile(shard(1))
+    bytes.writeUInt32LE(0x7fc00000, bytes.indexOf(Buffer.from(asBytes(values(0, 2)))))
+    await writeFile(shard(1), bytes)
+    await using latents = await openLatents(folder)
+    await latents.rows([0, 4])
+    await expect(latents.rows([0, 5])).rejects.toThrow(`Row 2 of ${shard(1)} has latents that are not finite`)
+    await expect(latents.computeStatistics()).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
 })

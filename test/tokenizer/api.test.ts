@@ -42,6 +42,24 @@ describe('a tokenizer', () => {
     expect((await decoded.data()).every(Number.isFinite)).toBe(true)
   })
 
+  test('refuses results that are not finite, by the row of the input', async () => {
+    const planes = new Float32Array(2 * 3 * 16 * 16)
+    planes[800] = Number.NaN
+    using wrong = tensor(planes, [2, 3, 16, 16], { device })
+    for (const result of [tokenizer.encode(wrong), tokenizer.posterior(wrong)]) {
+      await expect(result).rejects.toMatchObject({
+        code: 'ERR_DIVERGED',
+        message: expect.stringMatching(/of row 1 are not finite/)
+      })
+    }
+    using latents = tensor(
+      Float32Array.from({ length: 24 }, (_, i) => 1 / (i - 3)),
+      [2, 4, 3],
+      { device }
+    )
+    await expect(tokenizer.decode(latents)).rejects.toThrow('The images of row 0 are not finite')
+  })
+
   test('accepts uint8 and float images alike', async () => {
     const bytes = await images.data()
     const planes = Float32Array.from(bytes, (_, i) => {
