@@ -22,13 +22,28 @@ export async function readFully(
 
 /**
  * Reads a JSON file; an empty object when there is none.
- * @throws {MactokError} `ERR_FORMAT` when it is not JSON
+ * @throws {MactokError} `ERR_FORMAT` when it is not a JSON object; the system's error when it cannot be read
  */
 export async function readJson(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch(() => '{}')
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '{}'
+    throw error
+  })
+  return parseJson(text, file)
+}
+
+/**
+ * Parses the text of a JSON file.
+ * @throws {MactokError} `ERR_FORMAT` naming the file when it is not a JSON object
+ */
+export function parseJson(text: string, file: string): Record<string, unknown> {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
+    throw new MactokError('ERR_FORMAT', `${file} is not JSON: ${(cause as Error).message}`, { cause })
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new MactokError('ERR_FORMAT', `${file} is not a JSON object`)
+  return value as Record<string, unknown>
 }

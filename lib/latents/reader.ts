@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { pathTo } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
@@ -7,7 +7,7 @@ import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
 import { mapPrivate } from '../weights/mapping.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { maxClasses } from './limits.js'
-import { type Manifest, readManifest, statisticsFile } from './manifest.js'
+import { type Manifest, readManifest } from './manifest.js'
 import {
   ChannelAccumulator,
   LatentStatistics,
@@ -15,6 +15,7 @@ import {
   type SampleShape,
   sampleSize
 } from './statistics.js'
+import { readStoredStatistics, type StatisticsMode } from './stored-statistics.js'
 
 interface Shard {
   file: SafetensorsFile
@@ -251,20 +252,18 @@ export class LatentShards {
   }
 
   /**
-   * The statistics to normalise with: those stored in the folder, else computed from all its shards.
+   * The statistics to normalise with: those stored in the folder, LightningDiT's included, else computed from all its
+   * shards.
    * @param mode - `channel` (the default), or `scalar` for one mean and deviation over all channels
    */
-  async statistics(mode: 'channel' | 'scalar' = 'channel'): Promise<LatentStatistics> {
-    return LatentStatistics.fromFile((await this.storedStatistics()) ?? (await this.computeStatistics()), mode)
+  async statistics(mode: StatisticsMode = 'channel'): Promise<LatentStatistics> {
+    const stored = await readStoredStatistics(this.folder, this.sampleShape, mode)
+    return stored?.statistics ?? LatentStatistics.fromFile(await this.computeStatistics(), mode)
   }
 
-  private async storedStatistics(): Promise<LatentStatisticsFile | undefined> {
-    const text = await readFile(path.join(this.folder, statisticsFile), 'utf8').catch(() => undefined)
-    if (text === undefined) return undefined
-    const stored = JSON.parse(text) as LatentStatisticsFile
-    if (`${stored.sample_shape}` === `${this.sampleShape}`) return stored
-    const shapes = `describes samples [${stored.sample_shape}], but the shards hold [${this.sampleShape}]`
-    throw new MactokError('ERR_FORMAT', `${statisticsFile} of ${this.folder} ${shapes}`)
+  /** The file that `statistics` reads; null when it computes them. */
+  async statisticsFile(mode: StatisticsMode = 'channel'): Promise<string | null> {
+    return (await readStoredStatistics(this.folder, this.sampleShape, mode))?.name ?? null
   }
 
   /** Computes statistics from all shards: over `latents` and `latents_flip`, unbiased, in double precision. */

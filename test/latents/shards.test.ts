@@ -4,6 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type LatentPlan, openLatents, openLatentWriter } from '../../lib/latents/index.js'
+import { torchFile } from '../../lib/latents/torch-file.js'
 import { asBytes } from '../../lib/weights/dtype.js'
 import { readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
 
@@ -358,6 +359,30 @@ describe('reading', () => {
       [2, 3, 6, 7, 102, 103]
     ].map((numbers) => Math.sqrt(numbers.reduce((sum, number) => sum + 2 * number ** 2, 0) / 11))
     expect(Array.from(statistics.std)).toEqual(std.map((value) => expect.closeTo(value, 4)))
+  })
+
+  test("uses LightningDiT's own statistics, and says so", async () => {
+    await foreign('latents_rank00_shard000.safetensors', [2, 2, 1, 2], 0, [0n, 1n])
+    const tensors = { mean: { shape: [1, 2, 1, 1], values: Float32Array.of(5, 6) } }
+    const std = { shape: [1, 2, 1, 1], values: Float32Array.of(7, 8) }
+    await writeFile(path.join(folder, 'latents_stats.pt'), torchFile({ ...tensors, std }))
+    await using latents = await openLatents(folder)
+    const statistics = await latents.statistics()
+    expect([[...statistics.mean], [...statistics.std]]).toEqual([
+      [5, 6],
+      [7, 8]
+    ])
+    expect(await latents.statisticsFile()).toBe('latents_stats.pt')
+    expect(await latents.statisticsFile('scalar')).toBeNull()
+    await writeFile(path.join(folder, 'latents_stats.pt'), torchFile(tensors))
+    await expect(latents.statistics()).rejects.toThrow('latents_stats.pt has no std of 2 channels')
+  })
+
+  test('statistics that are not JSON are refused by file', async () => {
+    await all()
+    await writeFile(path.join(folder, 'latents_stats.json'), '{"mean": [')
+    await using latents = await openLatents(folder)
+    await expect(latents.statistics()).rejects.toThrow(/latents_stats.json is not JSON: Unexpected end/)
   })
 
   test.each([-2n, 1_000_000n, 10_000_000n, 99_999_999_999n])('refuses label %d by shard and row', async (label) => {

@@ -20,7 +20,7 @@ export class GeneratorTraining extends Training<GeneratorTrainingInput, Generato
   protected override recipe() {
     if (this.#shards === undefined)
       throw invalidParameter('latents', 'a folder of shards, by .latents(folder)', undefined)
-    return generatorRecipe({ shards: this.#shards, tokenizer: this.#tokenizer })
+    return generatorRecipe({ shards: this.#shards, tokenizer: this.#tokenizer, events: this.events })
   }
 
   /** The folder of latent shards to train on; with a `tokenizer` folder, grids of decoded samples are written during training. */
