@@ -32,6 +32,16 @@ export function suggestion(name: string, known: readonly string[]): string {
   return near[0] ? `; did you mean ${near[0].word}?` : ''
 }
 
+/**
+ * Refuses options that a function does not have; for those that no schema validates.
+ * @throws {TypeError} suggesting the closest option
+ */
+export function checkOptions(options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw invalidParameter('options', 'an object', options)
+  const unknown = Object.keys(options).find((name) => !known.includes(name))
+  if (unknown !== undefined) throw new TypeError(`Unknown setting ${unknown}${suggestion(unknown, known)}`)
+}
+
 const wrappers = ['nullable', 'default', 'prefault', 'optional', 'readonly'] as const
 type Wrapper = Extract<z.core.$ZodTypes['_zod']['def'], { type: (typeof wrappers)[number] }>
 const isWrapper = (def: { type: string }): def is Wrapper => (wrappers as readonly string[]).includes(def.type)

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { pathTo, positive } from '../checks.js'
+import { checkOptions } from '../config.js'
 import { decode } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource } from '../data/image-set.js'
@@ -43,6 +44,7 @@ export interface ImageStreamOptions {
  */
 export async function openImages(path: string, options: ImageStreamOptions = {}): Promise<ImageStream> {
   pathTo('path', path)
+  checkOptions(options, ['size', 'count', 'onBroken'])
   for (const name of ['size', 'count'] as const) if (options[name] !== undefined) positive(name, options[name])
   return path.endsWith('.npz') ? npzImages(path, options) : setImages(imageSource(path), options)
 }

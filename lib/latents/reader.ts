@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { pathTo } from '../checks.js'
+import { checkOptions } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { Addon, NativeMappedFile } from '../native/addon.js'
 import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
@@ -206,7 +207,9 @@ export class LatentShards {
    * @throws {MactokError} `ERR_FORMAT` for values that are not finite, naming shard and row
    * @throws {RangeError} for an index outside 0 … count-1, or for `flip` when the shards have no mirrored latents
    */
-  async rows(indices: ArrayLike<number>, { flip = false }: RowOptions = {}): Promise<LatentRows> {
+  async rows(indices: ArrayLike<number>, options: RowOptions = {}): Promise<LatentRows> {
+    checkOptions(options, ['flip'])
+    const { flip = false } = options
     const rows = Array.from(indices)
     const flips = Array.from(rows, (_, i) => (typeof flip === 'boolean' ? flip : Boolean(flip[i])))
     if (!this.flips && flips.includes(true)) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { natural, pathTo } from '../checks.js'
-import { mergeConfig, parseConfig, suggestion } from '../config.js'
+import { checkOptions, mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
@@ -63,6 +63,10 @@ export interface Posterior {
   logvar: Tensor<'float32'> | null
 }
 
+const createOptions = ['device', 'seed', 'encoderInit', 'checkpointing'] satisfies (keyof CreateOptions)[]
+const loadOptions = ['device', 'raw', 'precision'] satisfies (keyof LoadOptions)[]
+const encodeOptions = ['sample', 'seed', 'firstIndex', 'indices', 'mask', 'precision'] satisfies (keyof EncodeOptions)[]
+
 /** A 1-D image tokenizer: images to L latent tokens of Z channels, and back. */
 export class Tokenizer implements Disposable {
   readonly #native: NativeTokenizer
@@ -88,6 +92,7 @@ export class Tokenizer implements Disposable {
    * @throws {TypeError | RangeError} for an unknown preset or setting, suggesting the closest known one
    */
   static async create(config: TokenizerPreset | TokenizerConfigInput, options: CreateOptions = {}): Promise<Tokenizer> {
+    checkOptions(options, createOptions)
     const complete = resolveTokenizerConfig(config)
     const { seed = 0, encoderInit = null, checkpointing = false } = options
     natural('seed', seed)
@@ -104,6 +109,7 @@ export class Tokenizer implements Disposable {
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Tokenizer> {
     pathTo('folder', folder)
+    checkOptions(options, loadOptions)
     const { raw = false, precision = 'fp32' } = options
     checkPrecision(precision)
     const { config, weights } = await findTokenizer(folder, raw)
@@ -140,6 +146,7 @@ export class Tokenizer implements Disposable {
    */
   async encode(images: Images, options: EncodeOptions = {}): Promise<Tensor<'float32'>> {
     checkImages(images, this.config.imageSize)
+    checkOptions(options, encodeOptions)
     const batch = images.shape[0] as number
     const { sample = false, seed = 0, firstIndex = 0, mask, precision = this.precision } = options
     checkPrecision(precision)
@@ -158,8 +165,10 @@ export class Tokenizer implements Disposable {
   }
 
   /** Computes mean and log-variance of the latents' posterior. */
-  async posterior(images: Images, { precision = this.precision }: { precision?: Precision } = {}): Promise<Posterior> {
+  async posterior(images: Images, options: { precision?: Precision } = {}): Promise<Posterior> {
     checkImages(images, this.config.imageSize)
+    checkOptions(options, ['precision'])
+    const { precision = this.precision } = options
     checkPrecision(precision)
     const { mean, logvar } = await native(this.native.posterior(images.native, precision))
     const posterior: Posterior = { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
@@ -169,10 +178,9 @@ export class Tokenizer implements Disposable {
   }
 
   /** Decodes latents [B, L, Z] to images float32 [B, 3, H, W], about [-1, 1], not clamped. */
-  async decode(
-    latents: Tensor,
-    { precision = this.precision }: { precision?: Precision } = {}
-  ): Promise<Tensor<'float32'>> {
+  async decode(latents: Tensor, options: { precision?: Precision } = {}): Promise<Tensor<'float32'>> {
+    checkOptions(options, ['precision'])
+    const { precision = this.precision } = options
     const { latentTokens, latentChannels } = this.config
     if (!(latents instanceof Tensor)) {
       throw invalidParameter('latents', `a tensor [B, ${latentTokens}, ${latentChannels}]`, latents)

@@ -26,3 +26,9 @@ test('encoding reads each file once and records the hashes of the readable ones'
   const readable = files.filter((_, i) => i !== 2)
   expect(hashes).toEqual(readable.map((file) => createHash('sha256').update(file).digest('hex')))
 })
+
+test('encoding refuses samples and moments at once', async () => {
+  const source = { name: 'memory', open: async () => memorySet([]) }
+  const both = encodeImages(tokenizer, source, place.path('both'), { sample: true, moments: true })
+  await expect(both).rejects.toThrow('Expected false with moments, which store the means that readers sample around')
+})

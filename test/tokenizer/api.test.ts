@@ -42,6 +42,17 @@ describe('a tokenizer', () => {
     expect((await decoded.data()).every(Number.isFinite)).toBe(true)
   })
 
+  test('refuses unknown options, suggesting the closest', async () => {
+    const misspelt: Anything = { smaple: true }
+    using latents = await tokenizer.encode(images)
+    await expect(tokenizer.encode(images, misspelt)).rejects.toThrow('Unknown setting smaple; did you mean sample?')
+    await expect(tokenizer.posterior(images, misspelt)).rejects.toThrow('Unknown setting smaple')
+    await expect(tokenizer.decode(latents, { precison: 'bf16' } as Anything)).rejects.toThrow('did you mean precision?')
+    await expect(Tokenizer.create(tiny, { sed: 1 } as Anything)).rejects.toThrow('did you mean seed?')
+    await expect(Tokenizer.load(folder, { devise: 'cpu' } as Anything)).rejects.toThrow('did you mean device?')
+    await expect(tokenizer.encode(images, null as Anything)).rejects.toThrow('Expected an object for options')
+  })
+
   test('refuses results that are not finite, by the row of the input', async () => {
     const planes = new Float32Array(2 * 3 * 16 * 16)
     planes[800] = Number.NaN
