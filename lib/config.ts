@@ -33,17 +33,14 @@ export function suggestion(name: string, known: readonly string[]): string {
 }
 
 /**
- * Refuses options of a function that it does not have.
- * @param known - every option
+ * Refuses options that a function does not have; for those that no schema validates.
  * @throws {TypeError} for no options object, and for an unknown option, with the closest known one
  */
-export function checkOptionNames<T extends object>(
-  options: T,
-  known: { readonly [Name in keyof Required<T>]: true }
-): void {
+export function checkOptions<T extends object>(options: T, known: readonly (keyof T & string)[]): void {
   if (!isPlain(options)) throw invalidParameter('options', 'an object', options)
-  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name))
-  if (unknown !== undefined) throw new TypeError(`Unknown option ${unknown}${suggestion(unknown, Object.keys(known))}`)
+  const names: readonly string[] = known
+  const unknown = Object.keys(options).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw new TypeError(`Unknown setting ${unknown}${suggestion(unknown, names)}`)
 }
 
 const wrappers = ['nullable', 'default', 'prefault', 'optional', 'readonly'] as const

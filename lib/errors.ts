@@ -15,7 +15,7 @@ export type MactokErrorCode =
   | 'ERR_FORMAT'
   /** A download failed, or its checksum is wrong. */
   | 'ERR_DOWNLOAD'
-  /** Loss or gradients are no longer finite. */
+  /** Loss, gradients or results are not finite. */
   | 'ERR_DIVERGED'
   /** Another process writes the folder. */
   | 'ERR_IN_USE'

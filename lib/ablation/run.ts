@@ -3,14 +3,14 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { callbacks, pathTo } from '../checks.js'
-import { checkOptionNames, mergeConfig, parseConfig } from '../config.js'
+import { checkOptions, mergeConfig, parseConfig } from '../config.js'
 import { imageSource } from '../data/image-source.js'
 import { spread } from '../data/spread.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { meanImagePsnr } from '../evaluation/mean-image.js'
 import { writeJson } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
-import { parseJson } from '../files/parse-json.js'
+import { parseJson } from '../files/read.js'
 import { readMetrics } from '../runs/metrics.js'
 import { findConflict } from '../runs/record.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -37,7 +37,7 @@ export interface AblationOptions {
   onNotice?: (message: string) => void
 }
 
-const optionNames = { out: true, arms: true, device: true, signal: true, onProgress: true, onNotice: true } as const
+const optionNames = ['out', 'arms', 'device', 'signal', 'onProgress', 'onNotice'] as const
 
 export interface AblationProgress {
   arm: string
@@ -69,7 +69,7 @@ export async function runAblation(
 ): Promise<AblationOutcome> {
   const { out, arms: names, signal } = options ?? {}
   pathTo('out', out)
-  checkOptionNames(options, optionNames)
+  checkOptions(options, optionNames)
   callbacks(options)
   const config = parseConfig(ablationSchema, input)
   const all = armsOf(table)

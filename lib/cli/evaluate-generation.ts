@@ -10,7 +10,7 @@ import { sampleSchema } from '../pipeline/sample-schema.js'
 import { interruptible, UsageError, usage } from './exit.js'
 import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare, words } from './options.js'
-import { writeJson, writeTable } from './output.js'
+import { fixed, writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 
@@ -242,7 +242,7 @@ const titles: Record<GenerationMetric, string> = {
 const metricRows = (metrics: GenerationEvaluation): [string, string][] =>
   (Object.keys(titles) as GenerationMetric[]).flatMap((name): [string, string][] => {
     const value = metrics[name]
-    return typeof value === 'number' ? [[titles[name], value.toFixed(name === 'is' ? 2 : 4)]] : []
+    return typeof value === 'number' ? [[titles[name], fixed(value, name === 'is' ? 2 : 4)]] : []
   })
 
 function writeSweep({ points, best, by }: Sweep): void {

@@ -5,7 +5,7 @@ import { reconstructionSchema } from '../evaluation/schema.js'
 import { interruptible, usage } from './exit.js'
 import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare } from './options.js'
-import { writeJson, writeTable } from './output.js'
+import { fixed, writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 
@@ -61,12 +61,12 @@ async function run(model: string, options: Options & Record<string, unknown>): P
 function rows(result: ReconstructionReport): [string, unknown][] {
   const { images, psnr, ssim, lpips, lpipsWeights, rfid, activeUnits, kl } = result
   const all: [string, number | undefined, (value: number) => string][] = [
-    ['PSNR', psnr, (value) => `${value.toFixed(3)} dB`],
-    ['SSIM', ssim, (value) => value.toFixed(4)],
-    ['LPIPS', lpips, (value) => `${value.toFixed(4)} (${lpipsWeights})`],
-    ['rFID', rfid, (value) => value.toFixed(3)],
-    ['active units', activeUnits, (value) => `${(100 * value).toFixed(1)} %`],
-    ['KL', kl, (value) => `${value.toFixed(2)} nats`]
+    ['PSNR', psnr, (value) => `${fixed(value, 3)} dB`],
+    ['SSIM', ssim, (value) => fixed(value, 4)],
+    ['LPIPS', lpips, (value) => `${fixed(value, 4)} (${lpipsWeights})`],
+    ['rFID', rfid, (value) => fixed(value, 3)],
+    ['active units', activeUnits, (value) => `${fixed(100 * value, 1)} %`],
+    ['KL', kl, (value) => `${fixed(value, 2)} nats`]
   ]
   const computed = all.flatMap(([name, value, show]): [string, unknown][] =>
     value === undefined ? [] : [[name, show(value)]]

@@ -4,7 +4,7 @@ import { latentSampleSchema, latentSpaceSchema } from '../evaluation/schema.js'
 import { interruptible, UsageError, usage } from './exit.js'
 import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare } from './options.js'
-import { writeJson, writeTable } from './output.js'
+import { fixed, writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
 import { addSettings, givenSettings } from './settings.js'
 
@@ -48,9 +48,9 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   const rows: [string, unknown][] = [
     ['images', images],
     ['latents', `${tokens} tokens of ${channels} channels`],
-    ['active units', `${(100 * activeUnits).toFixed(1)} %`]
+    ['active units', `${fixed(100 * activeUnits, 1)} %`]
   ]
-  if (kl !== undefined) rows.push(['KL', `${kl.toFixed(2)} nats`])
+  if (kl !== undefined) rows.push(['KL', `${fixed(kl, 2)} nats`])
   writeTable([...rows, ['written', `${folder}: ${files.join(', ')}`]])
   account.report()
 }

@@ -31,6 +31,9 @@ export const writeJson = (value: unknown): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`)
 }
 
+/** A number with fixed digits; what rounds to zero has no sign. */
+export const fixed = (value: number, digits: number): string => value.toFixed(digits).replace(/^-(?=[0.]+$)/, '')
+
 /** `Key   value` lines, the keys padded to one width. */
 export function writeTable(rows: readonly (readonly [string, unknown])[]): void {
   const width = Math.max(...rows.map(([key]) => key.length))

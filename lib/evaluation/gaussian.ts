@@ -20,9 +20,15 @@ export const gaussian = (mean: Tensor<'float64'>, covariance: Tensor<'float64'>)
   }
 })
 
-/** |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)); works with fewer images than dimensions. */
-export const frechetDistance = (a: Gaussian, b: Gaussian): Promise<number> =>
-  native(addon().frechetDistance(a.mean.native, a.covariance.native, b.mean.native, b.covariance.native))
+/**
+ * |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)); works with fewer images than dimensions. What rounding leaves below zero, for
+ * equal distributions, counts as 0.
+ */
+export const frechetDistance = async (a: Gaussian, b: Gaussian): Promise<number> =>
+  Math.max(
+    0,
+    await native(addon().frechetDistance(a.mean.native, a.covariance.native, b.mean.native, b.covariance.native))
+  )
 
 /** Arrays by name, as `.npz` files hold them. */
 export type Arrays = Record<string, { shape: readonly number[]; data: NpzData }>

@@ -9,7 +9,7 @@ import { frechetDistance } from './gaussian.js'
 import type { ImageStatistics } from './image-statistics.js'
 import { type ImageStream, type ImageStreamOptions, imageKey, openImages } from './image-stream.js'
 import { Inception } from './inception.js'
-import { type GenerationMetric, type InceptionInput, inceptionInputs } from './metric-names.js'
+import { type GenerationMetric, type InceptionInput, inceptionInputs, requireNumbers } from './metric-names.js'
 import { precisionRecall } from './precision-recall.js'
 import { generationSchema, referenceSchema } from './schema.js'
 import { type Gaussians, readStatistics, writeStatistics } from './statistics-file.js'
@@ -202,5 +202,5 @@ async function compare(
       result.notices.push(`no precision and recall: ${against.name} has statistics alone, and they need images`)
     }
   }
-  return result
+  return requireNumbers(result)
 }

@@ -112,11 +112,12 @@ export class ImageStatistics implements Disposable {
     await load(this.#pool, 'pool.')
     if (this.#spatial) await load(this.#spatial, 'spatial.')
     this.#score?.load(await numbers('score'))
+    const [images, position] = (await numbers('progress')) as unknown as [number, number]
     if (this.#features) {
+      if (`${(await saved.describe('features')).shape}` !== `${[images, POOL]}`) return 0
       const { shape, data } = await saved.floats('features')
       this.#features.push(tensor(data, shape, { dtype: 'float32', device: this.#inception.device }))
     }
-    const [images, position] = (await numbers('progress')) as unknown as [number, number]
     this.#images = images
     return position
   }

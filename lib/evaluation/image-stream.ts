@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { pathTo, positive } from '../checks.js'
+import { checkOptions } from '../config.js'
 import { decode, type Orientation } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { Ignored, ImageSet, ImageSource } from '../data/image-set.js'
@@ -47,9 +48,13 @@ export interface ImageStreamOptions {
  */
 export async function openImages(path: string, options: ImageStreamOptions = {}): Promise<ImageStream> {
   pathTo('path', path)
+  checkOptions(options, ['size', 'count', 'onBroken'])
   for (const name of ['size', 'count'] as const) if (options[name] !== undefined) positive(name, options[name])
   return path.endsWith('.npz') ? npzImages(path, options) : setImages(imageSource(path), options)
 }
+
+/** Limit on the sides of an archive's images, which are read in whole batches. */
+const maxSide = 8192
 
 export async function npzImages(path: string, { count }: ImageStreamOptions = {}): Promise<ImageStream> {
   const file = await NpzFile.open(path)
@@ -58,6 +63,13 @@ export async function npzImages(path: string, { count }: ImageStreamOptions = {}
     const [all, height, width, channels] = shape as [number, number, number, number]
     if (dtype !== '|u1' || shape.length !== 4 || channels !== 3) {
       throw new MactokError('ERR_FORMAT', `arr_0 of ${path} is ${dtype} [${shape}] instead of |u1 [N, H, W, 3]`)
+    }
+    if (all === 0) throw new MactokError('ERR_FORMAT', `${path} has no images`)
+    if (!Math.min(height, width) || Math.max(height, width) > maxSide) {
+      throw new MactokError(
+        'ERR_FORMAT',
+        `The images of ${path} have ${height} × ${width} pixels, expected sides of 1 to ${maxSide}`
+      )
     }
     const total = Math.min(all, count ?? all)
     return {

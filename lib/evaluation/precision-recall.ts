@@ -1,4 +1,5 @@
 import { callbacks, instance, positive } from '../checks.js'
+import { checkOptions } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
@@ -30,6 +31,7 @@ export async function precisionRecall(
   generated: Tensor<'float32'>,
   options: PrecisionRecallOptions = {}
 ): Promise<PrecisionRecall> {
+  checkOptions(options, ['k', 'block', 'onProgress', 'signal'])
   const { k = 3, block = 512, onProgress, signal } = options
   for (const [name, value] of Object.entries({ k, block })) positive(name, value)
   for (const [name, value] of Object.entries({ real, generated })) instance(name, 'a Tensor', Tensor, value)

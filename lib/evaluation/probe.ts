@@ -8,6 +8,7 @@ import type { ImageSource } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
 import { invalidParameter, outOfRange } from '../errors.js'
+import { maxClasses } from '../latents/limits.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
@@ -60,7 +61,7 @@ export interface FittedProbe {
 
 /**
  * Fits multinomial logistic regression on features standardised by the training ones, to its one optimum in double precision.
- * @throws {TypeError | RangeError} wrong options, fewer than two classes, labels below 0, features of other lengths
+ * @throws {TypeError | RangeError} wrong options, fewer than two classes, labels out of range, features of other lengths
  */
 export async function fitProbe(
   training: LabelledFeatures,
@@ -78,6 +79,7 @@ export async function fitProbe(
   }
   const classes = 1 + [...training.labels, ...validation.labels].reduce((a, b) => Math.max(a, b), 0)
   if (classes < 2) throw outOfRange('labels', 'two or more classes', classes)
+  if (classes > maxClasses) throw outOfRange('labels', `labels below ${maxClasses}`, classes - 1)
   const held = [training, validation].flatMap(({ features, labels }) => [
     addon().tensor(features, 'float32', [labels.length, dimensions], 'cpu'),
     addon().tensor(BigInt64Array.from(labels, BigInt), 'int64', [labels.length], 'cpu')

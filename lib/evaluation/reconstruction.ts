@@ -18,7 +18,7 @@ import { loadPerceptual } from '../weights/perceptual.js'
 import { frechetDistance } from './gaussian.js'
 import { ImageStatistics } from './image-statistics.js'
 import { Inception } from './inception.js'
-import { type ReconstructionMetric, reconstructionMetrics } from './metric-names.js'
+import { type ReconstructionMetric, reconstructionMetrics, requireNumbers } from './metric-names.js'
 import { PosteriorStatistics, type PosteriorSummary } from './posterior.js'
 import { levelsPsnr } from './psnr.js'
 import { reconstructionSchema } from './schema.js'
@@ -196,7 +196,7 @@ export async function evaluateReconstruction(
       precision,
       onBatch
     })
-    return { ...result, ...(result.lpips !== undefined && { lpipsWeights: lpips }), notices }
+    return { ...requireNumbers(result), ...(result.lpips !== undefined && { lpipsWeights: lpips }), notices }
   } finally {
     await set.close()
   }

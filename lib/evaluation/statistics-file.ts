@@ -14,13 +14,18 @@ export interface Gaussians {
 }
 
 async function readGaussian(file: NpzFile, [mu, sigma]: [string, string], width: number): Promise<Gaussian> {
-  const [mean, covariance] = [await file.numbers(mu), await file.numbers(sigma)]
-  if (`${mean.shape}` !== `${width}` || `${covariance.shape}` !== `${[width, width]}`) {
-    const shapes = `[${mean.shape}] and [${covariance.shape}]`
+  const [{ shape: means }, { shape: covariances }] = [await file.describe(mu), await file.describe(sigma)]
+  if (`${means}` !== `${width}` || `${covariances}` !== `${[width, width]}`) {
     throw new MactokError(
       'ERR_FORMAT',
-      `${mu} and ${sigma} of ${file.path} are ${shapes} instead of [${width}] and [${width}, ${width}]`
+      `${mu} and ${sigma} of ${file.path} are [${means}] and [${covariances}] instead of [${width}] and [${width}, ${width}]`
     )
+  }
+  const [mean, covariance] = [await file.numbers(mu), await file.numbers(sigma)]
+  for (const [name, { data }] of [[mu, mean] as const, [sigma, covariance] as const]) {
+    if (!data.every(Number.isFinite)) {
+      throw new MactokError('ERR_FORMAT', `${name} of ${file.path} has values that are not finite (NaN or infinite)`)
+    }
   }
   return gaussian(tensor(mean.data, mean.shape), tensor(covariance.data, covariance.shape))
 }

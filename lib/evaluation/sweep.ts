@@ -5,6 +5,7 @@ import { callbacks } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
+import { parseJsonObject } from '../files/read.js'
 import type { GenerationEvaluation } from './generation.js'
 import type { GenerationMetric } from './metric-names.js'
 import { sweepSchema } from './schema.js'
@@ -94,6 +95,6 @@ function bestOf(points: readonly SweepPoint[], by: GenerationMetric): SweepPoint
 async function readPoints(file: string, key: string): Promise<SweepPoint[]> {
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text === null) return []
-  const saved = JSON.parse(text) as { key: string; points: SweepPoint[] }
+  const saved = parseJsonObject(text, file) as unknown as { key: string; points: SweepPoint[] }
   return saved.key === key ? saved.points : []
 }

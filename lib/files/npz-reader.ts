@@ -11,6 +11,19 @@ export interface NpzArray {
   shape: readonly number[]
 }
 
+/** A header with what only reading the array needs. */
+interface ArrayHeader extends NpzArray {
+  /** Whether its first dimension varies fastest, as in Fortran and MATLAB. */
+  fortran: boolean
+}
+
+/** Far more than NumPy writes for an array of numbers. */
+const maxHeaderBytes = 2 ** 16
+/** Limit on the elements that `numbers` reads; FID's covariance has 4 million. */
+const maxNumbers = 2 ** 24
+/** Limit on an array in Fortran order, which is read whole to bring its rows together. */
+const maxFortranBytes = 2 ** 30
+
 const elementSize = (dtype: string): number => Number(/\d+$/.exec(dtype)?.[0] ?? 0)
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1)
@@ -45,25 +58,62 @@ class ByteReader {
   }
 }
 
-/** Reads the header of a NumPy file, versions 1 to 3, up to its first element. */
-async function readHeader(reader: ByteReader): Promise<NpzArray> {
+/**
+ * Reads the header of a NumPy file, versions 1 to 3, up to its first element.
+ * @param size - bytes of the whole file: the array must fill the rest of it
+ */
+async function readHeader(reader: ByteReader, size: number): Promise<ArrayHeader> {
   const start = await reader.take(8)
   if (start.toString('latin1', 0, 6) !== '\x93NUMPY') throw new RangeError('it is not a NumPy array')
   const long = (start[6] as number) > 1
-  const length = await reader.take(long ? 4 : 2)
-  const text = (await reader.take(long ? length.readUInt32LE() : length.readUInt16LE())).toString('latin1')
+  const prefix = await reader.take(long ? 4 : 2)
+  const length = long ? prefix.readUInt32LE() : prefix.readUInt16LE()
+  if (length > maxHeaderBytes) throw new RangeError(`its header would have ${length} bytes`)
+  const text = (await reader.take(length)).toString('latin1')
   const [, dtype] = /'descr':\s*'([^']+)'/.exec(text) ?? []
-  const [, shape] = /'shape':\s*\(([^)]*)\)/.exec(text) ?? []
-  if (dtype === undefined || shape === undefined) throw new RangeError(`its header is ${text.trim()}`)
-  if (/'fortran_order':\s*True/.test(text)) throw new RangeError('its elements are in Fortran order')
-  if (!/^[<|][a-z]\d+$/.test(dtype)) throw new RangeError(`its dtype is ${dtype}`)
-  return {
-    dtype,
-    shape: shape
-      .split(',')
-      .filter((size) => size.trim() !== '')
-      .map(Number)
+  const [, sizes] = /'shape':\s*\(([^)]*)\)/.exec(text) ?? []
+  if (dtype === undefined || sizes === undefined) throw new RangeError(`its header is ${text.trim()}`)
+  if (!/^[<|][biufc](1|2|4|8|16)$/.test(dtype)) throw new RangeError(`its dtype is ${dtype}`)
+  const shape = sizes
+    .split(',')
+    .filter((each) => each.trim() !== '')
+    .map(Number)
+  const needed = sizeOf(shape) * elementSize(dtype)
+  if (!shape.every((each) => Number.isSafeInteger(each) && each >= 0) || !Number.isSafeInteger(needed)) {
+    throw new RangeError(`its shape (${sizes.trim()}) is impossible`)
   }
+  const rest = size - start.length - prefix.length - length
+  if (needed !== rest) throw new RangeError(`its shape [${shape.join(', ')}] needs ${needed} bytes, but it has ${rest}`)
+  return { dtype, shape, fortran: /'fortran_order':\s*True/.test(text) && shape.length > 1 }
+}
+
+/** Brings the elements of an array in Fortran order into row-major order. */
+function toRowMajor(bytes: Buffer, shape: readonly number[], size: number): Buffer {
+  const result = Buffer.allocUnsafeSlow(bytes.length)
+  const strides = shape.map((_, axis) => size * sizeOf(shape.slice(0, axis)))
+  const index = shape.map(() => 0)
+  for (let to = 0, from = 0; to < result.length; to += size) {
+    for (let byte = 0; byte < size; byte++) result[to + byte] = bytes[from + byte] as number
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis] as number
+      index[axis] = (index[axis] as number) + 1
+      if ((index[axis] as number) < (shape[axis] as number)) break
+      from -= (shape[axis] as number) * (strides[axis] as number)
+      index[axis] = 0
+    }
+  }
+  return result
+}
+
+async function readFortran(reader: ByteReader, { dtype, shape }: ArrayHeader): Promise<Buffer> {
+  const size = elementSize(dtype)
+  const bytes = sizeOf(shape) * size
+  if (bytes > maxFortranBytes) {
+    throw new RangeError(
+      `its ${bytes} bytes are in Fortran order, which is read up to ${maxFortranBytes}: save np.ascontiguousarray of it`
+    )
+  }
+  return toRowMajor(await reader.take(bytes), shape, size)
 }
 
 /** Converts numbers of a dtype to doubles. */
@@ -120,10 +170,17 @@ export class NpzFile implements AsyncDisposable {
     return this.#entries.has(name)
   }
 
-  async #reader(name: string): Promise<ByteReader> {
+  /** Opens an array: its header, and the reader of its elements. */
+  async #open(name: string): Promise<{ array: ArrayHeader; reader: ByteReader }> {
     const entry = this.#entries.get(name)
     if (!entry) throw new RangeError(`the archive has only ${this.names().join(', ')}`)
-    return new ByteReader(await this.#archive.openReadStreamPromise(entry))
+    const reader = new ByteReader(await this.#archive.openReadStreamPromise(entry))
+    try {
+      return { array: await readHeader(reader, entry.uncompressedSize), reader }
+    } catch (error) {
+      await reader.close()
+      throw error
+    }
   }
 
   #failure(name: string, cause: unknown): MactokError {
@@ -133,20 +190,21 @@ export class NpzFile implements AsyncDisposable {
 
   /** Reads an array's header. */
   async describe(name: string): Promise<NpzArray> {
-    const reader = await this.#reader(name).catch((cause) => {
-      throw this.#failure(name, cause)
-    })
     try {
-      return await readHeader(reader)
+      const { array, reader } = await this.#open(name)
+      await reader.close()
+      return { dtype: array.dtype, shape: array.shape }
     } catch (cause) {
       throw this.#failure(name, cause)
-    } finally {
-      await reader.close()
     }
   }
 
-  /** Reads a whole array of numbers as doubles. */
+  /** Reads a whole array of at most 2²⁴ numbers as doubles. */
   async numbers(name: string): Promise<{ shape: readonly number[]; data: Float64Array }> {
+    const { shape } = await this.describe(name)
+    if (sizeOf(shape) > maxNumbers) {
+      throw this.#failure(name, new RangeError(`its shape [${shape.join(', ')}] has more than ${maxNumbers} numbers`))
+    }
     const { rows, array } = await this.#readWhole(name)
     try {
       return { shape: array.shape, data: toDoubles(rows, array.dtype) }
@@ -168,19 +226,22 @@ export class NpzFile implements AsyncDisposable {
   }
 
   /**
-   * Yields the bytes of an array, `count` rows of its first dimension at a time. A scalar or an array without rows
-   * comes at once.
+   * Yields the bytes of an array in row-major order, `count` rows of its first dimension at a time. A scalar or an array
+   * without elements comes at once.
    */
   async *rows(name: string, count: number): AsyncGenerator<{ rows: Buffer; array: NpzArray }, void, undefined> {
     let reader: ByteReader | undefined
     try {
-      reader = await this.#reader(name)
-      const array = await readHeader(reader)
+      const opened = await this.#open(name)
+      reader = opened.reader
+      const { array } = opened
       const [total = 1, ...rest] = array.shape
       const row = sizeOf(rest) * elementSize(array.dtype)
-      for (let first = 0; first < Math.max(1, total); first += count) {
-        const rows = await reader.take(Math.min(count, total - first) * row)
-        yield { rows, array }
+      const whole = array.fortran ? await readFortran(reader, array) : undefined
+      const step = row === 0 ? Number.POSITIVE_INFINITY : count
+      for (let first = 0; first < Math.max(1, total); first += step) {
+        const bytes = Math.min(step, total - first) * row
+        yield { rows: whole ? whole.subarray(first * row, first * row + bytes) : await reader.take(bytes), array }
       }
     } catch (cause) {
       throw this.#failure(name, cause)

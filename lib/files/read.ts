@@ -31,13 +31,36 @@ export async function sha256(file: string): Promise<string> {
 
 /**
  * Reads a JSON file; an empty object when there is none.
- * @throws {MactokError} `ERR_FORMAT` when it is not JSON
+ * @throws {MactokError} `ERR_FORMAT` when it is not a JSON object; the system's error when it cannot be read
  */
 export async function readJson(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch(() => '{}')
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '{}'
+    throw error
+  })
+  return parseJsonObject(text, file)
+}
+
+/**
+ * Parses the text of a JSON file.
+ * @throws {MactokError} `ERR_FORMAT` naming the file
+ */
+export function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${file} is not JSON`, { cause })
+    throw new MactokError('ERR_FORMAT', `${file} is not JSON: ${(cause as Error).message}`, { cause })
   }
+}
+
+/**
+ * Parses the text of a JSON file that holds an object.
+ * @throws {MactokError} `ERR_FORMAT` naming the file
+ */
+export function parseJsonObject(text: string, file: string): Record<string, unknown> {
+  const value = parseJson(text, file)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new MactokError('ERR_FORMAT', `${file} is not a JSON object`)
+  }
+  return value as Record<string, unknown>
 }

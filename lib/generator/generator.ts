@@ -1,13 +1,14 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { callbacks, instance, natural, pathTo } from '../checks.js'
-import { parseConfig } from '../config.js'
+import { checkOptions, parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '../native/addon.js'
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
+import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -18,7 +19,13 @@ import { type ClassChoice, drawClasses } from './classes.js'
 import { findGenerator, type GeneratorIdentity, writeGeneratorConfig } from './folder.js'
 import { nativeGeneratorConfig } from './native-config.js'
 import { type Samples, Sampling, type SamplingStep } from './samples.js'
-import { type GuidanceInput, nativeSamplerConfig, resolveSampling, type SamplingConfigInput } from './sampling.js'
+import {
+  type GuidanceInput,
+  nativeSamplerConfig,
+  resolveSampling,
+  type SamplingConfigInput,
+  samplingSchema
+} from './sampling.js'
 import { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from './schema.js'
 
 export interface SampleOptions extends Omit<SamplingConfigInput, 'guidance'> {
@@ -58,6 +65,21 @@ export interface GeneratorLoadOptions {
   precision?: Precision
 }
 
+const sampleOptions = [
+  'count',
+  'classes',
+  'weak',
+  'seed',
+  'firstIndex',
+  'tokenizer',
+  'force',
+  'precision',
+  'graphs',
+  'onStep',
+  'signal',
+  ...(Object.keys(samplingSchema.shape) as (keyof SamplingConfigInput)[])
+] satisfies (keyof SampleOptions)[]
+
 /** A class-conditional flow model that turns noise into a tokenizer's latents. */
 export class Generator implements Disposable {
   private constructor(
@@ -71,8 +93,10 @@ export class Generator implements Disposable {
   /** Creates a generator with initial weights, whose latents are not normalised. */
   static async create(
     config: GeneratorConfigInput,
-    { device, seed = 0 }: { device?: string; seed?: number } = {}
+    options: { device?: string; seed?: number } = {}
   ): Promise<Generator> {
+    checkOptions(options, ['device', 'seed'])
+    const { device, seed = 0 } = options
     const complete = parseConfig(generatorSchema, config, 'generator')
     natural('seed', seed)
     const identity = { config: complete, statistics: null, classNames: null, tokenizer: null }
@@ -87,6 +111,7 @@ export class Generator implements Disposable {
    */
   static async load(folder: string, options: GeneratorLoadOptions = {}): Promise<Generator> {
     pathTo('folder', folder)
+    checkOptions(options, ['device', 'raw', 'precision'])
     const { raw = false, precision = 'fp32' } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
@@ -126,7 +151,8 @@ export class Generator implements Disposable {
    * Draws samples: await the result, or loop over the steps. Sample i depends on seed and firstIndex + i only, so that
    * large numbers can be drawn in parts.
    * @throws {TypeError | RangeError} for wrong options
-   * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's; ERR_ABORTED by the signal
+   * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's; ERR_ABORTED by the signal;
+   *   ERR_DIVERGED when the samples are not finite
    */
   sample(options: SampleOptions = {}): Sampling {
     return new Sampling(this.steps(options))
@@ -134,6 +160,7 @@ export class Generator implements Disposable {
 
   /** Yields the steps of `sample`, and returns the samples. */
   async *steps(options: SampleOptions = {}): AsyncGenerator<SamplingStep, Samples, undefined> {
+    checkOptions(options, sampleOptions)
     const { count: _, classes: __, weak, seed = 0, firstIndex = 0, tokenizer, force, ...rest } = options
     const { precision = this.precision, graphs = false, onStep, signal, ...settings } = rest
     checkPrecision(precision)
@@ -194,7 +221,7 @@ export class Generator implements Disposable {
     tokenizer: Tokenizer | undefined,
     precision: Precision
   ): Promise<Samples> {
-    const latents = await this.denormalised(sampler.latents())
+    const latents = await requireFinite('samples', await this.denormalised(sampler.latents()))
     const images = tokenizer ? await tokenizer.decode(latents, { precision }) : null
     return { latents, labels, images, evaluations }
   }

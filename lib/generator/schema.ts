@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { maxClasses } from '../latents/limits.js'
 
 const positive = z.number().int().positive()
 
@@ -64,7 +65,7 @@ export const generatorSchema = architectureSchema
   .extend({
     /** [L, Z] for tokens, [C, H, W] for latents on a grid. */
     latentShape: z.array(positive).min(2).max(3),
-    classes: positive,
+    classes: positive.max(maxClasses),
     flow: flowSchema.prefault({})
   })
   .superRefine((config, context) => {

@@ -2,7 +2,7 @@
 
 import path from 'node:path'
 import { oneOf, pathTo, text } from '../checks.js'
-import { parseConfig } from '../config.js'
+import { checkOptions, parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { fileSize } from '../files/stat.js'
 import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
@@ -42,6 +42,7 @@ export interface ExportedWeights {
  */
 export async function exportWeights(folder: string, options: ExportOptions): Promise<ExportedWeights> {
   pathTo('folder', folder)
+  checkOptions(options ?? {}, ['layout', 'out', 'raw'])
   const { layout, out, raw = false } = options ?? {}
   oneOf('layout', exportLayouts, layout)
   text('out', 'a .safetensors file', out)

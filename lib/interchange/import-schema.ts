@@ -14,7 +14,7 @@ export const importSchema = z.strictObject({
     .string()
     .nullable()
     .default(null)
-    .describe('the state dict to read of a checkpoint with several (default: ema, then model)'),
+    .describe('the state dict to read of a checkpoint with several (default: the averaged one, then model)'),
   heads: z.number().int().positive().nullable().default(null).describe('attention heads'),
   keep: z.boolean().default(false).describe('keep unused tensors beside the model, for an export'),
   path: z.enum(['linear', 'gvp', 'vp']).nullable().default(null).describe("a generator's path"),

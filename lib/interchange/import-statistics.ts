@@ -4,7 +4,7 @@ import { MactokError } from '../errors.js'
 import { readJson } from '../files/read.js'
 import { LatentStatistics } from '../latents/index.js'
 import { toFloat32 } from '../weights/dtype.js'
-import { chooseGroup, openWeightsFile } from '../weights/weights-file.js'
+import { openWeights } from '../weights/weights-file.js'
 import type { ImportSettings } from './import-schema.js'
 
 export interface ChannelValues {
@@ -44,8 +44,8 @@ async function readStatistics(file: string): Promise<ChannelValues> {
     if (isValues(mean) && isValues(std)) return { mean, std }
     throw new MactokError('ERR_FORMAT', `${file} has no mean and std`)
   }
-  await using opened = await openWeightsFile(file)
-  const { weights } = chooseGroup(opened)
+  await using opened = await openWeights(file)
+  const { weights } = opened
   const read = async (name: string): Promise<number[]> => {
     const tensor = weights.get(name)
     if (!tensor) throw new MactokError('ERR_FORMAT', `${file} has no ${name}`)

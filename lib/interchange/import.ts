@@ -17,7 +17,8 @@ import { type Dinov2Json, detectDinov2, dinov2Config, mapDinov2 } from '../weigh
 import { isInception, mapInception } from '../weights/inception.js'
 import { isName } from '../weights/locate.js'
 import type { Weights } from '../weights/tensors.js'
-import { type CheckpointRecord, chooseGroup, openWeightsFile } from '../weights/weights-file.js'
+import { type CheckpointRecord, openWeightsFile } from '../weights/weights-file.js'
+import { chooseGroup } from '../weights/wrappers.js'
 import { writeSafetensors } from '../weights/writer.js'
 import { isContinuousTokenizer, mapContinuousTokenizer } from './continuous-tokenizer.js'
 import {
@@ -80,13 +81,18 @@ export async function importWeights(folderOrFile: string, options: ImportOptions
   const file = (await isFolder(folderOrFile)) ? path.join(folderOrFile, modelFile) : folderOrFile
   if ((await fileSize(file)) === undefined) throw new MactokError('ERR_FORMAT', `There is no file ${file}`)
   await using opened = await openWeightsFile(file)
-  const { group, weights } = chooseGroup(opened, settings.group)
+  const { group, weights, dropped, notes } = chooseGroup(opened, settings.group)
   const { record, metadata, unsupported } = opened
   const json = await readJson(path.join(path.dirname(file), 'config.json'))
   const checkpoint = { file, folder, group, weights, record, metadata, json, settings }
   const layout = settings.layout ?? detectLayout(checkpoint)
-  const result = await importers[layout](checkpoint, layout)
-  return { folder, layout, group, ...result, ignored: [...result.ignored, ...unsupported] }
+  const result = await importers[layout](checkpoint, layout).catch((error: unknown) => {
+    throw error instanceof MactokError && unsupported.length > 0
+      ? new MactokError(error.code, `${error.message}; tensors of unsupported types: ${unsupported.join(', ')}`)
+      : error
+  })
+  const ignored = [...result.ignored, ...dropped, ...unsupported]
+  return { folder, layout, group, ...result, ignored, notes: [...notes, ...result.notes] }
 }
 
 function resolveTarget(name: unknown, out: unknown): string {

@@ -1,12 +1,14 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { pathTo } from '../checks.js'
+import { checkOptions } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { Addon, NativeMappedFile } from '../native/addon.js'
 import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
 import { mapPrivate } from '../weights/mapping.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
-import { type Manifest, readManifest, statisticsFile } from './manifest.js'
+import { maxClasses } from './limits.js'
+import { type Manifest, readManifest } from './manifest.js'
 import {
   ChannelAccumulator,
   LatentStatistics,
@@ -14,6 +16,7 @@ import {
   type SampleShape,
   sampleSize
 } from './statistics.js'
+import { readStoredStatistics, type StatisticsMode } from './stored-statistics.js'
 
 interface Shard {
   file: SafetensorsFile
@@ -33,7 +36,15 @@ export interface LatentRows {
   latents: Float32Array
   /** Log-variances in the same shape, from shards with moments. */
   logvar?: Float32Array
+  /** -1 for none. */
   labels: Int32Array
+}
+
+/** The index of the first NaN or infinite value, or -1. A sum tells of any in a fraction of the time of a search. */
+function findNonFinite(values: Float32Array): number {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += (values[i] as number) * 0
+  return sum === 0 ? -1 : values.findIndex((value) => !Number.isFinite(value))
 }
 
 /** Sorts `shard2` before `shard10`; names of equal length sort as in Python. */
@@ -55,10 +66,20 @@ function checkShard(file: SafetensorsFile, sampleShape: readonly number[], dtype
     if (file.dtype(name) !== dtype) throw fail(file, `${name} is ${file.dtype(name)}, expected ${dtype}`)
   }
   const labels = file.info('labels')
-  if (labels.format !== 'I64' || `${labels.shape}` !== `${count}`) {
-    throw fail(file, `labels are ${labels.format} [${labels.shape.join(', ')}], expected I64 [${count}]`)
+  if (!['I64', 'I32'].includes(labels.format) || `${labels.shape}` !== `${count}`) {
+    throw fail(file, `labels are ${labels.format} [${labels.shape.join(', ')}], expected I64 or I32 [${count}]`)
   }
   return count
+}
+
+/** Reads a shard's labels. A generator has a row of weights per class, so that labels must stay below `classes`. */
+async function readLabels(file: SafetensorsFile, classes: number): Promise<Int32Array> {
+  const { buffer } = await file.bytes('labels')
+  const labels = file.dtype('labels') === 'int64' ? new BigInt64Array(buffer) : new Int32Array(buffer)
+  return Int32Array.from(labels as ArrayLike<number | bigint>, (label, row) => {
+    if (label >= -1 && label < classes) return Number(label)
+    throw fail(file, `row ${row} has label ${label}, expected -1 (unlabelled) to ${classes - 1}`)
+  })
 }
 
 /** A folder of latent shards, with random access to the samples in all of them. */
@@ -75,7 +96,7 @@ export class LatentShards {
     readonly moments: boolean,
     /** Whether every shard has the latents of the mirrored images. */
     readonly flips: boolean,
-    /** Class of each sample. */
+    /** Class of each sample; -1 for none. */
     readonly labels: Int32Array,
     /** Class names by label, if the folder has them. */
     readonly classes: readonly string[] | undefined,
@@ -127,6 +148,7 @@ export class LatentShards {
         `latents have shape [${head.info('latents').shape.join(', ')}], expected [n, L, Z] or [n, C, H, W]`
       )
     }
+    if (sampleShape.includes(0)) throw fail(head, `its samples [${sampleShape.join(', ')}] have no elements`)
     const shards: Shard[] = []
     let count = 0
     for (const file of files) {
@@ -138,13 +160,9 @@ export class LatentShards {
     if (manifest && manifest.count !== count) {
       throw new MactokError('ERR_FORMAT', `${folder} has ${count} samples, but its manifest lists ${manifest.count}`)
     }
+    const classes = manifest?.classes ?? undefined
     const labels = new Int32Array(count)
-    for (const { file, first } of shards) {
-      const values = new BigInt64Array((await file.bytes('labels')).buffer)
-      values.forEach((label, i) => {
-        labels[first + i] = Number(label)
-      })
-    }
+    for (const { file, first } of shards) labels.set(await readLabels(file, classes?.length ?? maxClasses), first)
     const all = (name: string) => files.every((file) => file.tensors.has(name))
     return new LatentShards(
       folder,
@@ -155,7 +173,7 @@ export class LatentShards {
       all('latents_logvar'),
       all('latents_flip'),
       labels,
-      manifest?.classes ?? undefined,
+      classes,
       head.metadata.tokenizer,
       manifest
     )
@@ -186,9 +204,12 @@ export class LatentShards {
 
   /**
    * Reads samples in any order, across shards, as float32.
+   * @throws {MactokError} `ERR_FORMAT` for values that are not finite, naming shard and row
    * @throws {RangeError} for an index outside 0 … count-1, or for `flip` when the shards have no mirrored latents
    */
-  async rows(indices: ArrayLike<number>, { flip = false }: RowOptions = {}): Promise<LatentRows> {
+  async rows(indices: ArrayLike<number>, options: RowOptions = {}): Promise<LatentRows> {
+    checkOptions(options, ['flip'])
+    const { flip = false } = options
     const rows = Array.from(indices)
     const flips = Array.from(rows, (_, i) => (typeof flip === 'boolean' ? flip : Boolean(flip[i])))
     if (!this.flips && flips.includes(true)) {
@@ -223,24 +244,29 @@ export class LatentShards {
         (mapped ?? file).gather(offsets, positions, length, bytes)
       )
     )
-    return toFloat32(bytes, this.dtype)
+    const values = toFloat32(bytes, this.dtype)
+    const wrong = findNonFinite(values)
+    if (wrong >= 0) {
+      const row = rows[Math.floor(wrong / sampleSize(this.sampleShape))] as number
+      const { file, first } = this.shardOf(row)
+      throw new MactokError('ERR_FORMAT', `Row ${row - first} of ${file.path} has latents that are not finite`)
+    }
+    return values
   }
 
   /**
-   * The statistics to normalise with: those stored in the folder, else computed from all its shards.
+   * The statistics to normalise with: those stored in the folder, LightningDiT's included, else computed from all its
+   * shards.
    * @param mode - `channel` (the default), or `scalar` for one mean and deviation over all channels
    */
-  async statistics(mode: 'channel' | 'scalar' = 'channel'): Promise<LatentStatistics> {
-    return LatentStatistics.fromFile((await this.storedStatistics()) ?? (await this.computeStatistics()), mode)
+  async statistics(mode: StatisticsMode = 'channel'): Promise<LatentStatistics> {
+    const stored = await readStoredStatistics(this.folder, this.sampleShape, mode)
+    return stored?.statistics ?? LatentStatistics.fromFile(await this.computeStatistics(), mode)
   }
 
-  private async storedStatistics(): Promise<LatentStatisticsFile | undefined> {
-    const text = await readFile(path.join(this.folder, statisticsFile), 'utf8').catch(() => undefined)
-    if (text === undefined) return undefined
-    const stored = JSON.parse(text) as LatentStatisticsFile
-    if (`${stored.sample_shape}` === `${this.sampleShape}`) return stored
-    const shapes = `describes samples [${stored.sample_shape}], but the shards hold [${this.sampleShape}]`
-    throw new MactokError('ERR_FORMAT', `${statisticsFile} of ${this.folder} ${shapes}`)
+  /** The file that `statistics` reads; null when it computes them. */
+  async statisticsFile(mode: StatisticsMode = 'channel'): Promise<string | null> {
+    return (await readStoredStatistics(this.folder, this.sampleShape, mode))?.name ?? null
   }
 
   /** Computes statistics from all shards: over `latents` and `latents_flip`, unbiased, in double precision. */

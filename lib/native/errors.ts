@@ -24,5 +24,14 @@ export function fromNative(error: unknown): unknown {
   const native = String(error.code)
   if (native === 'INVALID_ARGUMENT') return new TypeError(error.message, { cause: error })
   const code = CODES[native]
-  return code ? new MactokError(code, error.message, { cause: error }) : error
+  const message = code === 'ERR_OUT_OF_MEMORY' ? describeMemory(error.message) : error.message
+  return code ? new MactokError(code, message, { cause: error }) : error
+}
+
+/** Says how much was requested, where LibTorch's allocators tell it, instead of the place in their source. */
+function describeMemory(message: string): string {
+  const [, size, unit] = /tried to allocate ([\d.]+) ?(bytes|[KMGT]iB)/i.exec(message) ?? []
+  if (size === undefined || /CUDA/.test(message)) return message
+  const requested = unit === 'bytes' ? `${(Number(size) / 2 ** 30).toPrecision(3)} GiB` : `${size} ${unit}`
+  return `Out of memory: ${requested} were requested at once; try a smaller batch or model`
 }

@@ -5,7 +5,7 @@ import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batc
 import type { ImageSet, ImageSource, Sample } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
-import { MactokError } from '../errors.js'
+import { MactokError, outOfRange } from '../errors.js'
 import { type LatentPlan, type LatentWriter, openLatentWriter, type ShardRange } from '../latents/index.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -51,6 +51,9 @@ export async function encodeImages(
   const listeners = { signal, onBroken, onProgress }
   callbacks(listeners)
   const settings = { ...parseConfig(encodeSchema, given), ...listeners }
+  if (settings.sample && settings.moments) {
+    throw outOfRange('sample', 'false with moments, which store the means that readers sample around', true)
+  }
   const set = await asSource('source', source).open()
   try {
     const plan = await makePlan(tokenizer, set, settings)

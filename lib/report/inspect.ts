@@ -7,9 +7,11 @@ import { detectGenerator } from '../interchange/generator-layouts.js'
 import { openLatents } from '../latents/index.js'
 import { findCheckpoints } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
+import { isTorchFile } from '../weights/content.js'
 import { formatSize, toFormat } from '../weights/dtype.js'
 import { detectDinov2, readSafetensors, type TensorInfo } from '../weights/index.js'
-import { chooseGroup, isTorchFile, openWeightsFile } from '../weights/weights-file.js'
+import { openWeightsFile } from '../weights/weights-file.js'
+import { chooseGroup } from '../weights/wrappers.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
 
 export interface InspectedRun {
@@ -123,7 +125,7 @@ async function inspectTorch(path: string): Promise<InspectedWeights> {
 }
 
 async function inspectWeights(path: string): Promise<InspectedWeights> {
-  if (isTorchFile(path)) return inspectTorch(path)
+  if (await isTorchFile(path)) return inspectTorch(path)
   await using file = await readSafetensors(path)
   const tensors = [...file.tensors.values()]
   const size = ({ shape }: TensorInfo) => shape.reduce((product, length) => product * length, 1)

@@ -1,7 +1,7 @@
 import { arch, cpus, release, totalmem, type } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { isRecord, pathTo } from '../checks.js'
-import { checkOptionNames } from '../config.js'
+import { checkOptions } from '../config.js'
 import { MactokError } from '../errors.js'
 import { writeText } from '../files/atomic.js'
 import { readPageFile } from '../page/files.js'
@@ -43,7 +43,7 @@ const mostGrids = 12
  */
 export async function writeReport(run: string, options: ReportOptions = {}): Promise<Report> {
   pathTo('run', run)
-  checkOptionNames(options, { out: true, data: true, device: true })
+  checkOptions(options, ['out', 'data', 'device'])
   const { out = join(run, 'report.html'), data, device } = options
   pathTo('out', out)
   const record = await readAnyRun(run)

@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { parseJson } from '../files/parse-json.js'
+import { parseJson } from '../files/read.js'
 import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator/record.js'
 import { readTokenizerRun, type TokenizerRunRecord } from '../training/tokenizer/record.js'
 

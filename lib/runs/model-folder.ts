@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
-import { parseJson } from '../files/parse-json.js'
+import { parseJson } from '../files/read.js'
 import { exists } from '../files/stat.js'
 import { findCheckpoints, newestCheckpoint } from './checkpoint.js'
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { positive } from '../checks.js'
+import { checkOptions } from '../config.js'
 import { MactokError } from '../errors.js'
 import type { NativeTeacher, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
@@ -55,6 +56,7 @@ export class Teacher implements Disposable {
    */
   static async load(weights: string, options: TeacherOptions): Promise<Teacher> {
     const { grid, patchSize = null } = options ?? {}
+    checkOptions(options ?? {}, ['grid', 'patchSize', 'device'])
     positive('grid', grid)
     if (patchSize !== null) positive('patchSize', patchSize)
     const device = resolveDevice(options.device)
@@ -74,19 +76,20 @@ export class Teacher implements Disposable {
   }
 
   /** Computes features of images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
-  async features(images: Images, { precision = 'fp32' }: { precision?: Precision } = {}): Promise<TeacherFeatures> {
+  async features(images: Images, options: { precision?: Precision } = {}): Promise<TeacherFeatures> {
     checkImages(images)
+    checkOptions(options, ['precision'])
+    const { precision = 'fp32' } = options
     checkPrecision(precision)
     const { cls, patches } = await native(this.native.features(images.native, precision))
     return { cls: Tensor.wrap(cls), patches: Tensor.wrap(patches) }
   }
 
   /** Cosine similarity of `cls` with each patch, [B, grid²] row by row: semantic masks hide the highest first. */
-  async similarity(
-    images: Images,
-    { grid = this.config.grid, precision = 'fp32' }: { grid?: number; precision?: Precision } = {}
-  ): Promise<Tensor<'float32'>> {
+  async similarity(images: Images, options: { grid?: number; precision?: Precision } = {}): Promise<Tensor<'float32'>> {
     checkImages(images)
+    checkOptions(options, ['grid', 'precision'])
+    const { grid = this.config.grid, precision = 'fp32' } = options
     checkPrecision(precision)
     positive('grid', grid)
     return Tensor.wrap(await native(this.native.similarity(images.native, grid, precision)))

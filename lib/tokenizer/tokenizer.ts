@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { natural, pathTo } from '../checks.js'
-import { mergeConfig, parseConfig, suggestion } from '../config.js'
+import { checkOptions, mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
+import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
@@ -62,6 +63,10 @@ export interface Posterior {
   logvar: Tensor<'float32'> | null
 }
 
+const createOptions = ['device', 'seed', 'encoderInit', 'checkpointing'] satisfies (keyof CreateOptions)[]
+const loadOptions = ['device', 'raw', 'precision'] satisfies (keyof LoadOptions)[]
+const encodeOptions = ['sample', 'seed', 'firstIndex', 'indices', 'mask', 'precision'] satisfies (keyof EncodeOptions)[]
+
 /** A 1-D image tokenizer: images to L latent tokens of Z channels, and back. */
 export class Tokenizer implements Disposable {
   readonly #native: NativeTokenizer
@@ -87,6 +92,7 @@ export class Tokenizer implements Disposable {
    * @throws {TypeError | RangeError} for an unknown preset or setting, suggesting the closest known one
    */
   static async create(config: TokenizerPreset | TokenizerConfigInput, options: CreateOptions = {}): Promise<Tokenizer> {
+    checkOptions(options, createOptions)
     const complete = resolveTokenizerConfig(config)
     const { seed = 0, encoderInit = null, checkpointing = false } = options
     natural('seed', seed)
@@ -103,6 +109,7 @@ export class Tokenizer implements Disposable {
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Tokenizer> {
     pathTo('folder', folder)
+    checkOptions(options, loadOptions)
     const { raw = false, precision = 'fp32' } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
@@ -137,9 +144,11 @@ export class Tokenizer implements Disposable {
   /**
    * Encodes images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1], to latents [B, L, Z]: the posterior's mean,
    * or a sample of it.
+   * @throws {MactokError} ERR_DIVERGED when the latents are not finite
    */
   async encode(images: Images, options: EncodeOptions = {}): Promise<Tensor<'float32'>> {
     checkImages(images, this.config.imageSize)
+    checkOptions(options, encodeOptions)
     const batch = images.shape[0] as number
     const { sample = false, seed = 0, firstIndex = 0, mask, precision = this.precision } = options
     checkPrecision(precision)
@@ -153,22 +162,27 @@ export class Tokenizer implements Disposable {
     if (mask !== undefined && !(mask instanceof Tensor)) throw invalidParameter('mask', `a tensor ${expected}`, mask)
     if (mask && `[${mask.shape.join(', ')}]` !== expected) throw outOfRange('mask', expected, `[${mask.shape}]`)
     const settings = { precision, sample, seed, indices }
-    return Tensor.wrap(await native(this.native.encode(images.native, mask?.native ?? null, settings)))
+    const latents = await native(this.native.encode(images.native, mask?.native ?? null, settings))
+    return requireFinite('latents', Tensor.wrap<'float32'>(latents))
   }
 
   /** Computes mean and log-variance of the latents' posterior. */
-  async posterior(images: Images, { precision = this.precision }: { precision?: Precision } = {}): Promise<Posterior> {
+  async posterior(images: Images, options: { precision?: Precision } = {}): Promise<Posterior> {
     checkImages(images, this.config.imageSize)
+    checkOptions(options, ['precision'])
+    const { precision = this.precision } = options
     checkPrecision(precision)
     const { mean, logvar } = await native(this.native.posterior(images.native, precision))
-    return { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
+    const posterior: Posterior = { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
+    await requireFinite('means', posterior.mean)
+    if (posterior.logvar) await requireFinite('log-variances', posterior.logvar)
+    return posterior
   }
 
   /** Decodes latents [B, L, Z] to images float32 [B, 3, H, W], about [-1, 1], not clamped. */
-  async decode(
-    latents: Tensor,
-    { precision = this.precision }: { precision?: Precision } = {}
-  ): Promise<Tensor<'float32'>> {
+  async decode(latents: Tensor, options: { precision?: Precision } = {}): Promise<Tensor<'float32'>> {
+    checkOptions(options, ['precision'])
+    const { precision = this.precision } = options
     const { latentTokens, latentChannels } = this.config
     if (!(latents instanceof Tensor)) {
       throw invalidParameter('latents', `a tensor [B, ${latentTokens}, ${latentChannels}]`, latents)
@@ -178,7 +192,7 @@ export class Tokenizer implements Disposable {
       throw outOfRange('latents', `shape [B, ${latentTokens}, ${latentChannels}]`, `[${latents.shape}]`)
     }
     checkPrecision(precision)
-    return Tensor.wrap(await native(this.native.decode(latents.native, precision)))
+    return requireFinite('images', Tensor.wrap<'float32'>(await native(this.native.decode(latents.native, precision))))
   }
 
   /** Saves a model folder: `config.json` and `model.safetensors`, readable without MacTok. */

@@ -1,5 +1,5 @@
 import { flag, instance, pathTo, positive } from '../checks.js'
-import { checkOptionNames } from '../config.js'
+import { checkOptions } from '../config.js'
 import { TrainingControl } from './control.js'
 
 /** How a training runs, whatever it trains. */
@@ -31,16 +31,7 @@ export interface FinishedRun {
   interrupted: boolean
 }
 
-const optionNames = {
-  dir: true,
-  steps: true,
-  stopAt: true,
-  resume: true,
-  allowOtherData: true,
-  device: true,
-  signal: true,
-  control: true
-} as const
+const optionNames = ['dir', 'steps', 'stopAt', 'resume', 'allowOtherData', 'device', 'signal', 'control'] as const
 
 /**
  * @internal
@@ -49,7 +40,7 @@ const optionNames = {
 export function checkRunOptions(options: RunOptions): void {
   const { dir, stopAt, resume, allowOtherData, signal, control } = options ?? {}
   pathTo('dir', dir)
-  checkOptionNames(options, optionNames)
+  checkOptions(options, optionNames)
   if (stopAt !== undefined) positive('stopAt', stopAt)
   if (resume !== undefined) flag('resume', resume)
   if (allowOtherData !== undefined) flag('allowOtherData', allowOtherData)

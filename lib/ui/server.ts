@@ -8,7 +8,7 @@ import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { streamSSE } from 'hono/streaming'
 import { instance, integerWithin, text } from '../checks.js'
-import { checkOptionNames } from '../config.js'
+import { checkOptions } from '../config.js'
 import { invalidParameter, MactokError } from '../errors.js'
 import { readPageFile } from '../page/files.js'
 import { listGrids } from '../report/run-folder.js'
@@ -35,7 +35,7 @@ export interface ServeRunOptions {
   tokenizer?: string | undefined
 }
 
-const optionNames = { host: true, port: true, origins: true, control: true, device: true, tokenizer: true } as const
+const optionNames = ['host', 'port', 'origins', 'control', 'device', 'tokenizer'] as const
 
 export interface LivePage {
   /** Includes the token, without which nothing is served. */
@@ -54,7 +54,7 @@ const interval = 500
  */
 export async function serveRun(run: string, options: ServeRunOptions = {}): Promise<LivePage> {
   const { host = '127.0.0.1', port = 0, origins = [], control, device, tokenizer } = options
-  checkOptionNames(options, optionNames)
+  checkOptions(options, optionNames)
   text('run', 'a run folder', run)
   text('host', 'an address to listen on', host)
   integerWithin('port', 0, 65535, port)

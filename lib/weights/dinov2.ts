@@ -9,8 +9,8 @@ import { readJson } from '../files/read.js'
 import { isFolder } from '../files/stat.js'
 import type { NativeVitConfig } from '../native/addon.js'
 import { findWeights, modelFile } from './locate.js'
-import { readSafetensors } from './reader.js'
-import { add, concatenate, fileWeights, slicePositions, type Weights, type WeightTensor } from './tensors.js'
+import { add, concatenate, slicePositions, type Weights, type WeightTensor } from './tensors.js'
+import { openWeights } from './weights-file.js'
 
 export type Dinov2Layout = 'huggingface' | 'timm' | 'facebook'
 
@@ -193,11 +193,11 @@ export interface Dinov2Checkpoint extends AsyncDisposable {
 export async function openDinov2(nameOrPath: string): Promise<Dinov2Checkpoint> {
   const place = await findWeights(nameOrPath)
   const inFolder = await isFolder(place)
-  const file = await readSafetensors(inFolder ? path.join(place, modelFile) : place)
+  const file = await openWeights(inFolder ? path.join(place, modelFile) : place)
   const close = () => file.close()
   try {
     const json = await readJson(path.join(inFolder ? place : path.dirname(place), 'config.json'))
-    const weights = mapDinov2(fileWeights(file))
+    const weights = mapDinov2(file.weights)
     const config = dinov2Config(weights, json as Dinov2Json)
     return { path: place, config, weights, close, [Symbol.asyncDispose]: close }
   } catch (error) {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { callbacks, natural, positive, text } from '../checks.js'
+import { checkOptions } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
@@ -25,6 +26,17 @@ export interface PullOptions {
   /** Milliseconds before the second attempt; doubled for each further one. Default 500. */
   retryDelay?: number
 }
+
+const pullOptions = [
+  'revision',
+  'files',
+  'onProgress',
+  'endpoint',
+  'token',
+  'signal',
+  'attempts',
+  'retryDelay'
+] satisfies (keyof PullOptions)[]
 
 export interface PulledWeights {
   /** `<cache>/weights/<repo>`. */
@@ -76,6 +88,7 @@ async function readRecord(file: string): Promise<PullRecord | undefined> {
  *   `ERR_ABORTED`
  */
 export async function pullWeights(repo: string, options: PullOptions = {}): Promise<PulledWeights> {
+  checkOptions(options, pullOptions)
   const { revision = 'main', attempts = 5, retryDelay = 500, signal, onProgress } = options
   const endpoint = (options.endpoint ?? process.env.HF_ENDPOINT ?? 'https://huggingface.co').replace(/\/+$/, '')
   const files = options.files ?? defaultFiles

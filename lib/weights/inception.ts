@@ -2,8 +2,8 @@
 
 import { MactokError } from '../errors.js'
 import { locateWeights, modelFile } from './locate.js'
-import { readSafetensors } from './reader.js'
-import { fileWeights, type Weights } from './tensors.js'
+import type { Weights } from './tensors.js'
+import { openWeights } from './weights-file.js'
 
 /** The name that metrics look for. */
 export const inceptionName = 'inception-fid'
@@ -51,10 +51,10 @@ export interface InceptionCheckpoint extends AsyncDisposable {
 export async function openInception(nameOrPath: string = inceptionName): Promise<InceptionCheckpoint> {
   const place = await locateWeights(nameOrPath)
   if (place === undefined) throw new MactokError('ERR_FORMAT', missing(nameOrPath))
-  const file = await readSafetensors(place.endsWith('.safetensors') ? place : `${place}/${modelFile}`)
+  const file = await openWeights(place.endsWith('.safetensors') ? place : `${place}/${modelFile}`)
   const close = () => file.close()
   try {
-    const { classes, weights } = mapInception(fileWeights(file))
+    const { classes, weights } = mapInception(file.weights)
     return { path: place, classes, weights, close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()

@@ -6,8 +6,8 @@ import { pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { isFolder } from '../files/stat.js'
 import { findWeights, isPath } from './locate.js'
-import { readSafetensors, type SafetensorsFile } from './reader.js'
-import { fileWeights, type Weights, type WeightTensor } from './tensors.js'
+import type { Weights, WeightTensor } from './tensors.js'
+import { type OpenWeights, openWeights } from './weights-file.js'
 
 export type LpipsNetwork = 'vgg' | 'alex'
 
@@ -92,13 +92,13 @@ export async function openLpips(nameOrPath: string): Promise<LpipsCheckpoint> {
   pathTo('nameOrPath', nameOrPath)
   const place = await findLpips(nameOrPath)
   const names = (await isFolder(place)) ? (await readdir(place)).filter((name) => name.endsWith('.safetensors')) : null
-  const files: SafetensorsFile[] = []
+  const files: OpenWeights[] = []
   const close = async () => {
     await Promise.all(files.map((file) => file.close()))
   }
   try {
-    for (const name of names?.sort() ?? ['']) files.push(await readSafetensors(path.join(place, name)))
-    const { network, weights } = mapLpips(new Map(files.flatMap((file) => [...fileWeights(file)])))
+    for (const name of names?.sort() ?? ['']) files.push(await openWeights(path.join(place, name)))
+    const { network, weights } = mapLpips(new Map(files.flatMap(({ weights }) => [...weights])))
     return { path: place, network, weights, close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()

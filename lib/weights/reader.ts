@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { pathTo } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { readFully } from '../files/read.js'
+import { detectContent } from './content.js'
 import { fromFormat, toFloat32, type WeightDtype } from './dtype.js'
 import { headerLength, invalidSafetensors, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js'
 
@@ -27,6 +28,9 @@ export class SafetensorsFile {
     const handle = await open(path)
     try {
       const { size } = await handle.stat()
+      if ((await detectContent(handle, path)) === 'torch') {
+        throw invalidSafetensors(path, 'it is a file of torch.save; convert it with `mactok weights import`')
+      }
       const length = headerLength(await readAt(handle, 0, Math.min(8, size), path), size, path)
       return new SafetensorsFile(path, handle, parseHeader(await readAt(handle, 8, length, path), size, path))
     } catch (error) {

@@ -1,5 +1,6 @@
 /** Moves parameters between files and native networks. */
 
+import { MactokError } from '../errors.js'
 import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
@@ -8,7 +9,10 @@ import { Mappings } from './mapping.js'
 import type { Weights } from './tensors.js'
 import { writeSafetensors } from './writer.js'
 
-/** Makes CPU tensors of weights, memory-mapped from their file where that is safe. The caller disposes them. */
+/**
+ * Makes CPU tensors of weights, memory-mapped from their file where that is safe. The caller disposes them.
+ * @throws {MactokError} `ERR_FORMAT` for values that are not finite, naming the tensor
+ */
 export async function toState(weights: Weights): Promise<NativeState> {
   const mappings = new Mappings(addon())
   const state: NativeState = {}
@@ -16,6 +20,10 @@ export async function toState(weights: Weights): Promise<NativeState> {
     for (const [name, tensor] of weights) {
       state[name] =
         (await mappings.view(tensor)) ?? addon().tensor(await tensor.bytes(), tensor.dtype, [...tensor.shape], 'cpu')
+      if (!(await native(state[name].isFinite()))) {
+        const where = tensor.place ? ` of ${tensor.place.path}` : ''
+        throw new MactokError('ERR_FORMAT', `Tensor "${name}"${where} has values that are not finite (NaN or infinite)`)
+      }
     }
     return state
   } catch (error) {

@@ -19,8 +19,11 @@ export type Weights = ReadonlyMap<string, WeightTensor>
 export function fileWeights(file: SafetensorsFile): Weights {
   return new Map(
     [...file.tensors.values()].map(({ name, shape, offset }) => {
-      const tensor = {
-        dtype: file.dtype(name),
+      const tensor: WeightTensor = {
+        // Throws for a type that MacTok does not support, but only when the tensor is used.
+        get dtype() {
+          return file.dtype(name)
+        },
         shape,
         bytes: () => file.bytes(name),
         place: { path: file.path, offset }

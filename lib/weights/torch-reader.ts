@@ -1,10 +1,12 @@
 /** Reads files of `torch.save`, of both formats, without running any code in their pickles. */
 
 import { type FileHandle, open } from 'node:fs/promises'
+import { openPromise } from 'yauzl'
 import { MactokError } from '../errors.js'
 import { readFully } from '../files/read.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { detectContent } from './content.js'
 import { isWeightDtype } from './dtype.js'
 import { invalidPickle, type PickleOptions, unpickle } from './pickle.js'
 import type { WeightTensor } from './tensors.js'
@@ -41,6 +43,7 @@ export class TorchFile {
     try {
       const { size } = await handle.stat()
       const read = reader(handle, path)
+      if ((await detectContent(handle, path)) === 'safetensors') throw invalidPickle(path, 'it is a safetensors file')
       const first = Buffer.from(await read(0, Math.min(4, size)))
       const zip = size >= 4 && first.readUInt32LE() === zipMagic
       return new TorchFile(path, handle, read, zip ? await readZip(path) : await readLegacy(path, size, read))
@@ -115,7 +118,26 @@ function parseStorageId(id: unknown, file: string): { dtype: string; key: string
   return { dtype, key, count, view }
 }
 
+/** Whether an archive is one of `torch.jit.save`: a program, whose code no other archive has. */
+async function isTorchScript(file: string): Promise<boolean> {
+  const archive = await openPromise(file, { autoClose: false, lazyEntries: true }).catch(() => null)
+  if (!archive) return false
+  try {
+    for await (const { fileName } of archive.eachEntry())
+      if (/^[^/]+\/(constants\.pkl$|code\/)/.test(fileName)) return true
+  } catch {
+    // The archive is damaged, as LibTorch says.
+  } finally {
+    archive.close()
+  }
+  return false
+}
+
 async function readZip(file: string): Promise<unknown> {
+  if (await isTorchScript(file)) {
+    const remedy = 'load it in PyTorch and save its state_dict() with torch.save'
+    throw new MactokError('ERR_FORMAT', `${file} is a TorchScript archive, a program: ${remedy}`)
+  }
   const { records, pickle } = await native(addon().readTorchArchive(file, maxPickleBytes)).catch((cause: Error) => {
     if (cause instanceof MactokError && cause.code !== 'ERR_LIBTORCH') throw cause
     throw new MactokError('ERR_FORMAT', `${file} is not a valid PyTorch file: ${cause.message}`, { cause })

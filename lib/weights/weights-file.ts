@@ -1,12 +1,14 @@
 /** Opens files of weights of either kind: safetensors and checkpoints of `torch.save`. */
 
-import { MactokError, outOfRange } from '../errors.js'
-import { isWeightDtype } from './dtype.js'
+import { MactokError } from '../errors.js'
+import { isTorchFile } from './content.js'
+import { fromFormat, isWeightDtype } from './dtype.js'
 import { PickleRecord } from './pickle.js'
 import { readSafetensors } from './reader.js'
-import { fileWeights, type Weights, type WeightTensor } from './tensors.js'
+import { fileWeights, type Weights } from './tensors.js'
 import { TorchFile } from './torch-reader.js'
 import { TorchTensor } from './torch-tensor.js'
+import { chooseGroup } from './wrappers.js'
 
 /** The plain, small values of a checkpoint besides its tensors. */
 export type CheckpointRecord = Readonly<Record<string, unknown>>
@@ -26,18 +28,39 @@ export interface WeightsFile extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Decides by name, because deciding by content could read a gigabyte of a wrong file for nothing. */
-export const isTorchFile = (path: string): boolean => /\.(pt|pth|ckpt|bin)$/i.test(path)
-
-/** @throws {MactokError} `ERR_FORMAT` for damaged files and for checkpoints without tensors */
+/**
+ * Opens a file of weights of either kind, whatever its name.
+ * @throws {MactokError} `ERR_FORMAT` for damaged files and for checkpoints without tensors
+ */
 export async function openWeightsFile(path: string): Promise<WeightsFile> {
-  if (isTorchFile(path)) return openTorchFile(path)
+  if (await isTorchFile(path)) return openTorchFile(path)
   const file = await readSafetensors(path)
   const close = () => file.close()
   try {
     const { metadata } = file
-    const groups = new Map([['', fileWeights(file)]])
-    return { path, groups, unsupported: [], record: {}, metadata, close, [Symbol.asyncDispose]: close }
+    const isSupported = (name: string) => fromFormat(file.info(name).format) !== undefined
+    const groups = new Map([['', new Map([...fileWeights(file)].filter(([name]) => isSupported(name)))]])
+    const others = [...file.tensors.values()].filter(({ name }) => !isSupported(name))
+    const unsupported = others.map(({ name, format }) => `${name} (${format})`)
+    return { path, groups, unsupported, record: {}, metadata, close, [Symbol.asyncDispose]: close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+export interface OpenWeights extends AsyncDisposable {
+  /** Read them before `close`. */
+  weights: Weights
+  close(): Promise<void>
+}
+
+/** Opens the tensors that `chooseGroup` chooses in a file of either kind. */
+export async function openWeights(path: string): Promise<OpenWeights> {
+  const file = await openWeightsFile(path)
+  const close = () => file.close()
+  try {
+    return { weights: chooseGroup(file).weights, close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error
@@ -58,7 +81,11 @@ async function openTorchFile(path: string): Promise<WeightsFile> {
         if (!isWeightDtype(dtype)) unsupported.push(`${name === '' ? key : `${name}.${key}`} (${dtype})`)
       }
     }
-    if (groups.size === 0) throw new MactokError('ERR_FORMAT', `${path} has no named tensors`)
+    if (groups.size === 0) {
+      const others =
+        unsupported.length > 0 ? ` of types that MacTok supports: ${unsupported.slice(0, 3).join(', ')}` : ''
+      throw new MactokError('ERR_FORMAT', `${path} has no named tensors${others}`)
+    }
     const record = plainRecord(file.root)
     return { path, groups, unsupported, record, metadata: {}, close, [Symbol.asyncDispose]: close }
   } catch (error) {
@@ -110,30 +137,4 @@ function plainRecord(root: unknown): Record<string, unknown> {
     return Object.keys(inner).length > 0 ? inner : undefined
   }
   return record(root, 2)
-}
-
-/** Averaged weights come first, as everywhere. */
-const preferred = ['ema', 'model_ema', 'ema_model', 'model', 'state_dict', '']
-
-/**
- * Chooses a state dict: the requested one, or the first of the usual names. Prefixes of wrappers (`module.`,
- * `_orig_mod.`) are removed.
- */
-export function chooseGroup(
-  { path, groups }: WeightsFile,
-  requested?: string | null
-): { group: string; weights: Weights } {
-  const names = [...groups.keys()]
-  const group = requested ?? preferred.find((name) => groups.has(name)) ?? (names[0] as string)
-  const weights = groups.get(group)
-  if (!weights) throw outOfRange('group', `one of ${names.join(', ')} of ${path}`, group)
-  return { group, weights: removePrefixes(weights) }
-}
-
-function removePrefixes(weights: Weights): Weights {
-  const prefix = ['module.', '_orig_mod.'].find((each) => [...weights.keys()].every((name) => name.startsWith(each)))
-  if (prefix === undefined || weights.size === 0) return weights
-  return removePrefixes(
-    new Map([...weights].map(([name, tensor]): [string, WeightTensor] => [name.slice(prefix.length), tensor]))
-  )
 }

@@ -1,5 +1,6 @@
 #include "bindings/tensor.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "bindings/convert.h"
@@ -62,6 +63,7 @@ void TensorHandle::define(Napi::Env env) {
                                               InstanceMethod<&TensorHandle::slice>("slice"),
                                               InstanceMethod<&TensorHandle::reshape>("reshape"),
                                               InstanceMethod<&TensorHandle::affine>("affine"),
+                                              InstanceMethod<&TensorHandle::is_finite>("isFinite"),
                                               InstanceMethod<&TensorHandle::dispose>("dispose"),
                                           }));
 }
@@ -177,6 +179,19 @@ Napi::Value TensorHandle::affine(const Napi::CallbackInfo& info) {
         },
         [](Napi::Env env, const at::Tensor& result) { return wrap(env, result); });
   });
+}
+
+Napi::Value TensorHandle::is_finite(const Napi::CallbackInfo& info) {
+  const auto tensor = alive(info.Env());
+  return run(
+      info.Env(), tensor.device(),
+      [tensor] {
+        if (!at::isFloatingType(tensor.scalar_type()) || tensor.numel() == 0) return true;
+        // Both propagate NaN, in one pass without a temporary.
+        const auto [low, high] = at::aminmax(tensor);
+        return std::isfinite(low.item<double>()) && std::isfinite(high.item<double>());
+      },
+      [](Napi::Env env, bool finite) -> Napi::Value { return Napi::Boolean::New(env, finite); });
 }
 
 void TensorHandle::dispose(const Napi::CallbackInfo&) { release(); }

@@ -33,6 +33,7 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
   Napi::Value slice(const Napi::CallbackInfo& info);
   Napi::Value reshape(const Napi::CallbackInfo& info);
   Napi::Value affine(const Napi::CallbackInfo& info);
+  Napi::Value is_finite(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   const at::Tensor& alive(Napi::Env env) const;

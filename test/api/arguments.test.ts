@@ -236,7 +236,7 @@ describe('misspelt options', () => {
       'of run',
       () => training().run(wrong({ dir: 'x', resum: true })),
       TypeError,
-      'Unknown option resum; did you mean resume?'
+      'Unknown setting resum; did you mean resume?'
     ],
     [
       'of data',
@@ -251,8 +251,8 @@ describe('misspelt options', () => {
       TypeError,
       'mean tokenizer?'
     ],
-    ['of serveRun', () => serveRun('x', wrong({ prt: 1 })), TypeError, 'Unknown option prt; did you mean port?'],
-    ['of writeReport', () => writeReport('x', wrong({ output: 1 })), TypeError, 'Unknown option output'],
+    ['of serveRun', () => serveRun('x', wrong({ prt: 1 })), TypeError, 'Unknown setting prt; did you mean port?'],
+    ['of writeReport', () => writeReport('x', wrong({ output: 1 })), TypeError, 'Unknown setting output'],
     ['of runAblation', () => runAblation('collapse', wrong({}), wrong({ out: 'x', arm: [] })), TypeError, 'mean arms?'],
     ['that are none', () => writeReport('x', wrong(7)), TypeError, 'an object for options but received 7']
   ])

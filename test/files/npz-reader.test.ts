@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import { npzImages } from '../../lib/evaluation/image-stream.js'
 import { NpzFile } from '../../lib/files/npz-reader.js'
 import { NpzWriter, writeNpz } from '../../lib/files/npz-writer.js'
 import { GOLDEN } from '../support/golden.js'
 import { Workplace } from '../support/images.js'
+import { CASES } from '../support/paths.js'
 
 const place = new Workplace()
 
@@ -77,4 +79,46 @@ describe('NumPy archives', () => {
     await writeNpz(path, { arr_0: { shape: [1], data: Float32Array.of(1) } })
     await expect(npzImages(path)).rejects.toThrow('instead of |u1 [N, H, W, 3]')
   })
+
+  test('of impossible shapes are refused before anything is read', async () => {
+    await expect(npzImages(`${CASES}zerodim.npz`)).rejects.toThrow('zerodim.npz have 0 × 64 pixels')
+    await expect(npzImages(`${CASES}negdim.npz`)).rejects.toThrow(
+      /Cannot read arr_0 of .*negdim.npz: its shape \(-5, 8, 8, 3\) is impossible/
+    )
+    const path = place.path('claims.npz')
+    await writeNpz(path, { mu: { shape: [11], data: new Float64Array(11) } })
+    await patch(path, "'shape': (11,)", "'shape': (99,)")
+    await using claims = await NpzFile.open(path)
+    await expect(claims.numbers('mu')).rejects.toThrow('its shape [99] needs 792 bytes, but it has 88')
+  })
+
+  test('that hold more numbers than statistics have are refused by their shape', async () => {
+    const path = place.path('many.npz')
+    await writeNpz(path, { mu: { shape: [2 ** 24 + 1], data: new Int32Array(2 ** 24 + 1) } })
+    await using file = await NpzFile.open(path)
+    await expect(file.numbers('mu')).rejects.toThrow('its shape [16777217] has more than 16777216 numbers')
+  })
+
+  test('in Fortran order are read in row-major order', async () => {
+    const path = place.path('fortran.npz')
+    const data = Float64Array.of(0, 3, 1, 4, 2, 5)
+    await writeNpz(path, { a: { shape: [2, 3], data } })
+    await patch(path, "'fortran_order': False", "'fortran_order': True ")
+    await using file = await NpzFile.open(path)
+    expect([...(await file.numbers('a')).data]).toEqual([0, 1, 2, 3, 4, 5])
+    const rows: number[][] = []
+    for await (const { rows: bytes } of file.rows('a', 1)) {
+      rows.push([0, 8, 16].map((at) => bytes.readDoubleLE(at)))
+    }
+    expect(rows).toEqual([
+      [0, 1, 2],
+      [3, 4, 5]
+    ])
+  })
 })
+
+/** Replaces text of a file by another of the same length. */
+async function patch(path: string, from: string, to: string): Promise<void> {
+  const text = (await readFile(path)).toString('latin1')
+  await writeFile(path, text.replace(from, to), 'latin1')
+}

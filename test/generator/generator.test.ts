@@ -19,6 +19,20 @@ describe('a generator', () => {
     expect(await other.latents.data()).toEqual(await one.latents.data())
   })
 
+  test('refuses unknown options, suggesting the closest', async () => {
+    using generator = await Generator.create(config, { device })
+    const wrong = async (options: object) => (await generator.sample(options)).latents
+    await expect(wrong({ clases: 1 })).rejects.toThrow('Unknown setting clases; did you mean classes?')
+    await expect(wrong({ step: 3 })).rejects.toThrow('did you mean steps?')
+    await expect(Generator.load('x', { raww: true } as object)).rejects.toThrow('did you mean raw?')
+  })
+
+  test('refuses samples that are not finite', async () => {
+    using generator = await Generator.create(config, { device })
+    const drawing = generator.sample({ steps: 2, state: 'float64', guidance: 1e39 })
+    await expect(drawing).rejects.toMatchObject({ code: 'ERR_DIVERGED', message: expect.stringContaining('of row 0') })
+  })
+
   test("draws class and noise from the sample's number", async () => {
     using generator = await Generator.create(config, { device })
     const all = await generator.sample({ count: 20, steps: 1, seed: 1 })

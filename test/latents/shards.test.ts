@@ -4,6 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type LatentPlan, openLatents, openLatentWriter } from '../../lib/latents/index.js'
+import { torchFile } from '../../lib/latents/torch-file.js'
 import { asBytes } from '../../lib/weights/dtype.js'
 import { readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
 
@@ -360,6 +361,55 @@ describe('reading', () => {
     expect(Array.from(statistics.std)).toEqual(std.map((value) => expect.closeTo(value, 4)))
   })
 
+  test("uses LightningDiT's own statistics, and says so", async () => {
+    await foreign('latents_rank00_shard000.safetensors', [2, 2, 1, 2], 0, [0n, 1n])
+    const tensors = { mean: { shape: [1, 2, 1, 1], values: Float32Array.of(5, 6) } }
+    const std = { shape: [1, 2, 1, 1], values: Float32Array.of(7, 8) }
+    await writeFile(path.join(folder, 'latents_stats.pt'), torchFile({ ...tensors, std }))
+    await using latents = await openLatents(folder)
+    const statistics = await latents.statistics()
+    expect([[...statistics.mean], [...statistics.std]]).toEqual([
+      [5, 6],
+      [7, 8]
+    ])
+    expect(await latents.statisticsFile()).toBe('latents_stats.pt')
+    expect(await latents.statisticsFile('scalar')).toBeNull()
+    await writeFile(path.join(folder, 'latents_stats.pt'), torchFile(tensors))
+    await expect(latents.statistics()).rejects.toThrow('latents_stats.pt has no std of 2 channels')
+  })
+
+  test('statistics that are not JSON are refused by file', async () => {
+    await all()
+    await writeFile(path.join(folder, 'latents_stats.json'), '{"mean": [')
+    await using latents = await openLatents(folder)
+    await expect(latents.statistics()).rejects.toThrow(/latents_stats.json is not JSON: Unexpected end/)
+  })
+
+  test.each([-2n, 1_000_000n, 10_000_000n, 99_999_999_999n])('refuses label %d by shard and row', async (label) => {
+    await foreign('latents_rank00_shard000.safetensors', [1, 1, 1], 0, [0n])
+    await foreign('latents_rank00_shard001.safetensors', [2, 1, 1], 0, [-1n, label])
+    const problem = `row 1 has label ${label}, expected -1 (unlabelled) to 999999`
+    await expect(openLatents(folder)).rejects.toThrow(`${shard(1)} is not a latent shard: ${problem}`)
+  })
+
+  test('refuses a label that the list of classes lacks', async () => {
+    await all()
+    await foreign('latents_rank00_shard002.safetensors', [1, 3, 4], 0, [2n])
+    await expect(openLatents(folder)).rejects.toThrow('row 0 has label 2, expected -1 (unlabelled) to 1')
+  })
+
+  test('takes label -1 as unlabelled, and int32 labels', async () => {
+    await foreign('latents_rank00_shard000.safetensors', [3, 1, 1], 0, [4n, -1n, 0n])
+    const labels = Int32Array.of(2, -1)
+    await writeSafetensors(shard(1), [
+      { name: 'latents', dtype: 'float32', shape: [2, 1, 1], data: new Float32Array(2) },
+      { name: 'labels', dtype: 'int32', shape: [2], data: labels }
+    ])
+    await using latents = await openLatents(folder)
+    expect(latents.classCount).toBe(5)
+    expect([...latents.labels]).toEqual([4, -1, 0, 2, -1])
+  })
+
   test('sorts a thousand shards by number', async () => {
     for (const index of ['0999', '1000', '101'])
       await foreign(`latents_rank00_shard${index}.safetensors`, [1, 1, 1], Number(index), [0n])
@@ -382,7 +432,7 @@ describe('reading', () => {
     [
       'too few labels',
       () => foreign('latents_rank00_shard009.safetensors', [2, 3, 4], 0, [0n]),
-      'labels are I64 [1], expected I64 [2]'
+      'labels are I64 [1], expected I64 or I32 [2]'
     ],
     [
       'an additional shard',
@@ -404,5 +454,27 @@ describe('reading', () => {
     await damage(folder)
     await expect(openLatents(folder)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
     await expect(openLatents(folder)).rejects.toThrow(message)
+  })
+
+  test('refuses latents that are not finite, by shard and row', async () => {
+    const first = batchOf(0, [0, 1, 2])
+    const writer = await openLatentWriter(folder, {
+      ...plan,
+      names: names.slice(0, 6),
+      labels: names.slice(0, 6).map(() => 0)
+    })
+    for (const range of writer.missingShards()) {
+      const one = writer.startShard(range)
+      one.add({ indices: [range.first, range.first + 1, range.first + 2], latents: first, latentsFlip: first })
+      await one.commit()
+    }
+    await writer.finish()
+    const bytes = await readFile(shard(1))
+    bytes.writeUInt32LE(0x7fc00000, bytes.indexOf(Buffer.from(asBytes(values(0, 2)))))
+    await writeFile(shard(1), bytes)
+    await using latents = await openLatents(folder)
+    await latents.rows([0, 4])
+    await expect(latents.rows([0, 5])).rejects.toThrow(`Row 2 of ${shard(1)} has latents that are not finite`)
+    await expect(latents.computeStatistics()).rejects.toMatchObject({ code: 'ERR_FORMAT' })
   })
 })

@@ -114,3 +114,9 @@ test('orientation is ignored on request, and recorded', async () => {
   }
   expect(await latents('apply')).not.toBe(await latents('ignore'))
 })
+
+test('encoding refuses samples and moments at once', async () => {
+  const source = { name: 'memory', open: async () => memorySet([]) }
+  const both = encodeImages(tokenizer, source, place.path('both'), { sample: true, moments: true })
+  await expect(both).rejects.toThrow('Expected false with moments, which store the means that readers sample around')
+})

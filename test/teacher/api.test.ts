@@ -52,6 +52,13 @@ describe('Teacher', () => {
       RangeError,
       /precision/
     ],
+    ['unknown options', () => Teacher.load(folder, { grids: 4 } as Anything), TypeError, /grids; did you mean grid\?/],
+    [
+      'unknown options of features',
+      () => teacher.features(images(), { precison: 'fp32' } as Anything),
+      TypeError,
+      /precison; did you mean precision\?/
+    ],
     ['a similarity grid of 1.5', () => teacher.similarity(images(), { grid: 1.5 }), RangeError, /grid/]
   ])('refuses %s', async (_, call, type, message) => {
     const error = await call().catch((thrown: Error) => thrown)

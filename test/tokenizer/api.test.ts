@@ -42,6 +42,35 @@ describe('a tokenizer', () => {
     expect((await decoded.data()).every(Number.isFinite)).toBe(true)
   })
 
+  test('refuses unknown options, suggesting the closest', async () => {
+    const misspelt: Anything = { smaple: true }
+    using latents = await tokenizer.encode(images)
+    await expect(tokenizer.encode(images, misspelt)).rejects.toThrow('Unknown setting smaple; did you mean sample?')
+    await expect(tokenizer.posterior(images, misspelt)).rejects.toThrow('Unknown setting smaple')
+    await expect(tokenizer.decode(latents, { precison: 'bf16' } as Anything)).rejects.toThrow('did you mean precision?')
+    await expect(Tokenizer.create(tiny, { sed: 1 } as Anything)).rejects.toThrow('did you mean seed?')
+    await expect(Tokenizer.load(folder, { devise: 'cpu' } as Anything)).rejects.toThrow('did you mean device?')
+    await expect(tokenizer.encode(images, null as Anything)).rejects.toThrow('Expected an object for options')
+  })
+
+  test('refuses results that are not finite, by the row of the input', async () => {
+    const planes = new Float32Array(2 * 3 * 16 * 16)
+    planes[800] = Number.NaN
+    using wrong = tensor(planes, [2, 3, 16, 16], { device })
+    for (const result of [tokenizer.encode(wrong), tokenizer.posterior(wrong)]) {
+      await expect(result).rejects.toMatchObject({
+        code: 'ERR_DIVERGED',
+        message: expect.stringMatching(/of row 1 are not finite/)
+      })
+    }
+    using latents = tensor(
+      Float32Array.from({ length: 24 }, (_, i) => 1 / (i - 3)),
+      [2, 4, 3],
+      { device }
+    )
+    await expect(tokenizer.decode(latents)).rejects.toThrow('The images of row 0 are not finite')
+  })
+
   test('accepts uint8 and float images alike', async () => {
     const bytes = await images.data()
     const planes = Float32Array.from(bytes, (_, i) => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { chmod, cp } from 'node:fs/promises'
+import { chmod, cp, mkdir } from 'node:fs/promises'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { Generator } from '../../lib/generator/generator.js'
 import { LatentShards, openLatents } from '../../lib/latents/index.js'
@@ -9,7 +9,7 @@ import type { GeneratorStepEvent } from '../../lib/training/generator/events.js'
 import { latentBatches } from '../../lib/training/generator/latent-batches.js'
 import { type GeneratorTrainingInput, resolveGeneratorTraining } from '../../lib/training/generator/schema.js'
 import { trainGenerator } from '../../lib/training/generator/training.js'
-import { readSafetensors } from '../../lib/weights/index.js'
+import { readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
 import { Workplace } from '../support/images.js'
 import { twoClassShards } from '../support/latents.js'
 import { device, native } from '../support/native.js'
@@ -173,6 +173,18 @@ describe('latent batches', () => {
     expect(one).toEqual(again)
     expect(firsts(other)).not.toEqual(firsts(one))
     expect([...firsts(other)].sort()).toEqual([...firsts(one)].sort())
+  })
+
+  test('give unlabelled samples the label of no class', async () => {
+    const [folder, data] = [place.path('unlabelled'), new Float32Array(2)]
+    await mkdir(folder)
+    await writeSafetensors(`${folder}/latents.safetensors`, [
+      { name: 'latents', dtype: 'float32', shape: [2, 1, 1], data },
+      { name: 'labels', dtype: 'int64', shape: [2], data: BigInt64Array.of(-1n, 4n) }
+    ])
+    await using opened = await openLatents(folder)
+    const { value } = await latentBatches(opened, { ...options, batch: 2, flip: false }).next()
+    expect([...(value?.labels ?? [])].sort()).toEqual([4n, 5n])
   })
 
   test('start at any step as if they had run up to it', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { NativeState } from '../../lib/native/addon.js'
+import { fromFloat32 } from '../../lib/weights/dtype.js'
 import { type Loadable, loadInto } from '../../lib/weights/state.js'
 import { float32 } from '../../lib/weights/tensors.js'
 import { native } from '../support/native.js'
@@ -65,5 +66,21 @@ describe('loadInto', () => {
     await expect(loadInto(network, checkpoint, { prefix: 'encoder.', fit })).rejects.toThrow('does not fit')
     expect(loaded).toEqual({})
     expect(tensors.every((tensor) => tensor.disposed)).toBe(true)
+  })
+
+  test.each([
+    ['float64', Number.NaN],
+    ['float32', Number.NaN],
+    ['float16', Number.POSITIVE_INFINITY],
+    ['bfloat16', Number.NEGATIVE_INFINITY]
+  ] as const)('refuses weights of %s with %d, by the name of the tensor', async (dtype, value) => {
+    const { network, loaded } = fakeNetwork({ a: 7, b: 8 })
+    const bytes = fromFloat32(Float32Array.of(1, value, 3), dtype)
+    const damaged = new Map([...checkpoint, ['b', { dtype, shape: [3], bytes: async () => bytes }]] as const)
+    await expect(loadInto(network, damaged)).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: 'Tensor "b" has values that are not finite (NaN or infinite)'
+    })
+    expect(loaded).toEqual({})
   })
 })

@@ -6,8 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { NativeTensor } from '../../lib/native/addon.js'
 import { readSafetensors } from '../../lib/weights/reader.js'
 import { toState } from '../../lib/weights/state.js'
-import { chooseGroup, openWeightsFile } from '../../lib/weights/weights-file.js'
+import { fileWeights } from '../../lib/weights/tensors.js'
+import { openWeights, openWeightsFile } from '../../lib/weights/weights-file.js'
+import { chooseGroup } from '../../lib/weights/wrappers.js'
 import { GOLDEN } from '../support/golden.js'
+import { CASES } from '../support/paths.js'
 
 let folder: string
 beforeAll(async () => {
@@ -220,5 +223,111 @@ describe('hostile files', () => {
     await expect(openWeightsFile(file)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
     await writeFile(file, Buffer.from([0x50, 0x4b, 3, 4, 0, 0]))
     await expect(openWeightsFile(file)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+})
+
+describe('what stands in place of a file of weights is named', () => {
+  const copy = async (name: string, content: Uint8Array | string) => {
+    const target = path.join(folder, name)
+    await writeFile(target, content)
+    return target
+  }
+
+  test('a file of torch.save is read under the name of a safetensors file, and the reverse', async () => {
+    const torch = await copy('torch.safetensors', await readFile(golden('zip2.pt')))
+    const old = await copy('old.safetensors', await readFile(golden('old2.pt')))
+    const safe = await copy('safetensors.pt', await readFile(golden('expected.safetensors')))
+    for (const each of [torch, old, safe]) {
+      await using opened = await openWeights(each)
+      expect(opened.weights.has('matrix')).toBe(true)
+    }
+    await expect(readSafetensors(torch)).rejects.toThrow(
+      `${torch} is not a valid safetensors file: it is a file of torch.save; convert it with \`mactok weights import\``
+    )
+  })
+
+  test('a Git LFS pointer, whatever its name', async () => {
+    const pointer = await copy('pointer.pt', await readFile(`${CASES}lfs-pointer.safetensors`))
+    const message = 'is a Git LFS pointer: fetch the file itself with `git lfs pull`'
+    await expect(openWeightsFile(pointer)).rejects.toThrow(`${pointer} ${message}`)
+    await expect(openWeightsFile(`${CASES}lfs-pointer.safetensors`)).rejects.toThrow(message)
+    await expect(readSafetensors(`${CASES}lfs-pointer.safetensors`)).rejects.toThrow(message)
+  })
+
+  test('a web page', async () => {
+    const page = await copy('page.pth', '<!DOCTYPE html><html></html>')
+    await expect(openWeightsFile(page)).rejects.toThrow('is a web page: download the file itself')
+  })
+
+  test('a TorchScript archive', async () => {
+    const script = await copy('script.pt', await readFile(golden('zip2.pt')))
+    const renamed = (await readFile(script)).toString('latin1').replaceAll('/byteorder', '/code/x.py')
+    await writeFile(script, renamed, 'latin1')
+    await expect(openWeightsFile(script)).rejects.toThrow('is a TorchScript archive, a program: load it in PyTorch')
+  })
+
+  test('an impossible shape', async () => {
+    await expect(openWeightsFile(`${CASES}shape63.safetensors`)).rejects.toThrow(
+      /shape63.safetensors is not a valid safetensors file: tensor "a" has the impossible shape/
+    )
+  })
+})
+
+describe('conventions of other projects', () => {
+  const one = { dtype: 'float32' as const, shape: [1], bytes: async () => new Uint8Array(4) }
+  const weights = (...names: string[]) => new Map(names.map((name) => [name, one]))
+  const choose = (groups: Record<string, ReturnType<typeof weights>>) => {
+    const chosen = chooseGroup({ path: 'x.pt', groups: new Map(Object.entries(groups)) })
+    return { ...chosen, weights: [...chosen.weights.keys()] }
+  }
+
+  test.each(['ema', 'model_ema', 'ema_model', 'state_dict_ema', 'ema_state_dict', 'params_ema', 'teacher'])(
+    'averaged weights %s are preferred, and said so',
+    (ema) => {
+      const { group, notes } = choose({ state_dict: weights('a'), model: weights('a'), [ema]: weights('a') })
+      expect(group).toBe(ema)
+      expect(notes).toEqual([`read ${ema}, the averaged weights, and not state_dict, model: --group chooses`])
+    }
+  )
+
+  test("torch's AveragedModel is unwrapped, and said so", () => {
+    expect(choose({ '': weights('n_averaged', 'module.module.a', 'module.module.b') })).toMatchObject({
+      weights: ['a', 'b'],
+      dropped: ['n_averaged'],
+      notes: ["its weights are averaged (torch's AveragedModel)"]
+    })
+  })
+
+  test("of DINO's own checkpoints the teacher's backbone is taken, without heads", () => {
+    const names = ['backbone.cls_token', 'backbone.blocks.0.norm1.weight', 'dino_head.mlp.0.weight']
+    const expected = { weights: ['cls_token', 'blocks.0.norm1.weight'] }
+    expect(choose({ teacher: weights(...names) })).toMatchObject({ ...expected, dropped: ['dino_head.mlp.0.weight'] })
+    const both = weights(
+      ...names.map((name) => `module.student.${name}`),
+      ...names.map((name) => `module.teacher.${name}`)
+    )
+    const { weights: kept, dropped, notes } = choose({ model: both })
+    expect(kept).toEqual(expected.weights)
+    expect(dropped).toHaveLength(4)
+    expect(notes).toEqual(['read teacher.backbone.*, without heads'])
+  })
+
+  test('a tensor of an unsupported type is refused only when it is used', async () => {
+    const header = {
+      a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+      b: { dtype: 'F8_E4M3', shape: [4], data_offsets: [4, 8] }
+    }
+    const json = Buffer.from(JSON.stringify(header))
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(json.length))
+    const file = path.join(folder, 'fp8.safetensors')
+    await writeFile(file, Buffer.concat([length, json, Buffer.alloc(8)]))
+    await using opened = await openWeightsFile(file)
+    expect([...(opened.groups.get('')?.keys() ?? [])]).toEqual(['a'])
+    expect(opened.unsupported).toEqual(['b (F8_E4M3)'])
+    await using read = await readSafetensors(file)
+    const all = fileWeights(read)
+    expect(all.get('a')?.dtype).toBe('float32')
+    expect(() => all.get('b')?.dtype).toThrow(`Tensor "b" of ${file} has dtype F8_E4M3`)
   })
 })

@@ -18,6 +18,8 @@ export interface NativeTensor {
   reshape(shape: number[]): NativeTensor
   /** This · scale + shift, both broadcast: computed in float64, rounded once to this tensor's dtype. */
   affine(scale: NativeTensor, shift: NativeTensor): Promise<NativeTensor>
+  /** Whether no element is NaN or infinite. */
+  isFinite(): Promise<boolean>
   dispose(): void
 }
 

@@ -31,6 +31,8 @@ export function latentBatches(
   const indexAt = sampleOrder(uniform, seed, shards.count)
   const size = shards.sampleShape.reduce((product, length) => product * length, 1)
   const mirrors = flip && shards.flips
+  // The network's label of no class: unlabelled samples train the prediction without one.
+  const unlabelled = Math.max(1, shards.classCount)
 
   return prefetch(startStep, Infinity, { prefetch: 2, concurrency: 1 }, async (step) => {
     const indices = Array.from({ length: batch }, (_, row) => indexAt(step * batch + row))
@@ -40,6 +42,9 @@ export function latentBatches(
       const noise = normal(seed, 'posterior', step, 0, batch, size)
       samplePosterior(latents, logvar, noise)
     }
-    return { latents: statistics ? statistics.normalise(latents) : latents, labels: BigInt64Array.from(labels, BigInt) }
+    return {
+      latents: statistics ? statistics.normalise(latents) : latents,
+      labels: BigInt64Array.from(labels, (label) => BigInt(label < 0 ? unlabelled : label))
+    }
   })
 }

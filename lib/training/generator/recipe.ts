@@ -5,9 +5,12 @@ import { Generator } from '../../generator/generator.js'
 import { nativeGeneratorConfig } from '../../generator/native-config.js'
 import type { GeneratorConfig } from '../../generator/schema.js'
 import { LatentShards } from '../../latents/index.js'
+import { torchStatisticsFile } from '../../latents/manifest.js'
 import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
 import { Tokenizer } from '../../tokenizer/tokenizer.js'
+import type { Emitter } from '../emitter.js'
+import type { SharedEvents } from '../events.js'
 import type { Opening, Recipe } from '../recipe.js'
 import { resumeSettings } from '../settle.js'
 import type { LatentBatch } from './latent-batches.js'
@@ -20,6 +23,7 @@ interface Inputs {
   shards: string
   /** Folder of the tokenizer that decodes sample grids. */
   tokenizer: string | null
+  events: Pick<Emitter<SharedEvents>, 'emit'>
 }
 
 export const generatorRecipe = (inputs: Inputs): Recipe<GeneratorRunRecord, LatentBatch> => ({
@@ -35,6 +39,13 @@ async function openSession(
   const shards = resources.use(await LatentShards.open(inputs.shards, addon()))
   const settled = earlier ? resumeSettings(earlier.settled, config, config.steps) : settle(config, device)
   const identity = await identify(settled, shards)
+  const { normalise } = settled.latents
+  const file = normalise === 'none' ? null : await shards.statisticsFile(normalise)
+  if (file === torchStatisticsFile) {
+    inputs.events.emit('notice', {
+      message: `normalising with ${file} of ${shards.folder}; remove it to compute statistics`
+    })
+  }
   const drawsGrids = inputs.tokenizer !== null && config.grid.every !== null
   const tokenizer = drawsGrids ? resources.use(await Tokenizer.load(inputs.tokenizer as string, { device })) : null
   // A wrong tokenizer is refused before the training starts.

@@ -1,5 +1,5 @@
 import { pathTo } from '../../checks.js'
-import { checkOptionNames } from '../../config.js'
+import { checkOptions } from '../../config.js'
 import { invalidParameter } from '../../errors.js'
 import { Training } from '../builder.js'
 import type { FinishedRun } from '../options.js'
@@ -21,12 +21,12 @@ export class GeneratorTraining extends Training<GeneratorTrainingInput, Generato
   protected override recipe() {
     if (this.#shards === undefined)
       throw invalidParameter('latents', 'a folder of shards, by .latents(folder)', undefined)
-    return generatorRecipe({ shards: this.#shards, tokenizer: this.#tokenizer })
+    return generatorRecipe({ shards: this.#shards, tokenizer: this.#tokenizer, events: this.events })
   }
 
   /** The folder of latent shards to train on; with a `tokenizer` folder, grids of decoded samples are written during training. */
   latents(folder: string, options: { tokenizer?: string | null } = {}): this {
-    checkOptionNames(options, { tokenizer: true })
+    checkOptions(options, ['tokenizer'])
     const { tokenizer = null } = options
     pathTo('folder', folder)
     if (tokenizer !== null) pathTo('tokenizer', tokenizer)

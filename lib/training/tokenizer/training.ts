@@ -1,5 +1,5 @@
 import { pathTo } from '../../checks.js'
-import { checkOptionNames } from '../../config.js'
+import { checkOptions } from '../../config.js'
 import type { ImageSource } from '../../data/image-set.js'
 import { asSource } from '../../data/image-source.js'
 import { invalidParameter, outOfRange } from '../../errors.js'
@@ -34,7 +34,7 @@ export class TokenizerTraining extends Training<TrainingConfigInput, TrainingCon
 
   /** Images to train on, and others to evaluate on (else `data.heldOut` images are taken out of the first). */
   data(source: ImageSource | string, options: { heldOut?: ImageSource | string } = {}): this {
-    checkOptionNames(options, { heldOut: true })
+    checkOptions(options, ['heldOut'])
     this.#source = asSource('source', source)
     this.#heldOut = options.heldOut === undefined ? undefined : asSource('heldOut', options.heldOut)
     return this
@@ -54,7 +54,7 @@ export class TokenizerTraining extends Training<TrainingConfigInput, TrainingCon
    * masks and alignment. null: always without.
    */
   teacher(weights: 'auto' | (string & {}) | null, options: { patchSize?: number | null } = {}): this {
-    checkOptionNames(options, { patchSize: true })
+    checkOptions(options, ['patchSize'])
     return this.set({
       teacher: weights === 'auto' ? { missing: 'skip', ...options } : { weights, missing: 'error', ...options }
     })
