@@ -1,7 +1,12 @@
 /** Validates configurations with zod schemas, and lists a schema's fields for the command line. */
 
-import type { z } from 'zod'
+import { z } from 'zod'
 import { invalidParameter, outOfRange } from './errors.js'
+
+/** Kinds of numbers that many schemas have. */
+export const positive = z.number().int().positive()
+export const natural = z.number().int().nonnegative()
+export const fraction = z.number().min(0).max(1)
 
 /** Joins a path to a dotted name such as `masking.max`. */
 const dotted = (where: string, path: readonly PropertyKey[]) => [where, ...path.map(String)].filter(Boolean).join('.')

@@ -106,6 +106,6 @@ function explained(error, reason, name) {
   if (reason === 'ENOSPC')
     return new Failure(`No disk space left for ${name}`, ['free some, or set MACTOK_CACHE to a folder elsewhere'])
   return new Failure(`${name} could not be downloaded: ${reason}`, [
-    'check the network, then run the same command: it goes on where it stopped'
+    'check the network, then run the same command: it resumes where it stopped'
   ])
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { natural, positive } from '../config.js'
 import { probeSchema } from '../evaluation/schema.js'
 import { samplingSchema } from '../generator/sampling.js'
-import { positive } from '../tensor/settings.js'
 import { inceptionName } from '../weights/inception.js'
 
 /** Settings of an ablation: everything that its rows have in common. */
@@ -17,7 +17,7 @@ export const ablationSchema = z.strictObject({
   heldOut: z.string().min(1).describe('other images, to evaluate on'),
   steps: positive.default(1_000).describe('optimiser steps per row'),
   decoderSteps: positive.nullable().default(null).describe('steps of decoder fine-tuning (default: a fifth of steps)'),
-  seeds: z.array(z.number().int().nonnegative()).min(1).default([0]).describe('seeds; each row is run with each'),
+  seeds: z.array(natural).min(1).default([0]).describe('seeds; each row is run with each'),
   probe: z
     .strictObject({
       features: z.enum(['mean', 'flatten']).default('flatten').describe('latents averaged over the tokens, or all'),

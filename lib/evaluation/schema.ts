@@ -1,8 +1,9 @@
 /** Settings of the evaluations; each default stands here and nowhere else. */
 
 import { z } from 'zod'
+import { fraction, natural, positive } from '../config.js'
 import { orientations } from '../data/decode.js'
-import { batchSetting, fraction, natural, positive, precisionSetting, seedSetting } from '../tensor/settings.js'
+import { batchSetting, precisionSetting, seedSetting } from '../tensor/settings.js'
 import { inceptionName } from '../weights/inception.js'
 import { generationMetrics, inceptionInputs, reconstructionMetrics, sweepAxes } from './metric-names.js'
 

@@ -198,7 +198,7 @@ export class Generator implements Disposable {
         if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Sampling was aborted after ${step - 1} steps`)
         const { done, time, field, samples, guiding } = await native(sampler.step())
         const evaluations = { flow: field, samples, guiding }
-        const preview = () => this.denormalised(sampler.preview())
+        const preview = () => this.denormalise(sampler.preview())
         const previewImages = async () => {
           if (!tokenizer) return null
           using latents = await preview()
@@ -221,12 +221,12 @@ export class Generator implements Disposable {
     tokenizer: Tokenizer | undefined,
     precision: Precision
   ): Promise<Samples> {
-    const latents = await requireFinite('samples', await this.denormalised(sampler.latents()))
+    const latents = await requireFinite('samples', await this.denormalise(sampler.latents()))
     const images = tokenizer ? await tokenizer.decode(latents, { precision }) : null
     return { latents, labels, images, evaluations }
   }
 
-  private async denormalised(promise: Promise<NativeTensor>): Promise<Tensor<'float32'>> {
+  private async denormalise(promise: Promise<NativeTensor>): Promise<Tensor<'float32'>> {
     const latents = Tensor.wrap<'float32'>(await native(promise))
     const { statistics } = this.identity
     if (!statistics) return latents

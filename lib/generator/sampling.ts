@@ -1,10 +1,7 @@
 import { z } from 'zod'
-import { parseConfig } from '../config.js'
+import { fraction, parseConfig, positive } from '../config.js'
 import { invalidParameter } from '../errors.js'
 import type { NativeSamplerConfig, Precision } from '../native/addon.js'
-
-const positive = z.number().int().positive()
-const fraction = z.number().min(0).max(1)
 
 /** How an SDE solver adds noise and ends (SiT's names). */
 export const diffusionSchema = z.strictObject({

@@ -1,7 +1,6 @@
 import { z } from 'zod'
+import { positive } from '../config.js'
 import { maxClasses } from '../latents/limits.js'
-
-const positive = z.number().int().positive()
 
 /** The flow from noise to data, and what the network predicts of it. */
 export const flowSchema = z.strictObject({

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { fraction, positive } from '../config.js'
 
 export const importLayouts = ['dinov2', 'inception', 'continuous-tokenizer', 'sit', 'repa', 'lightningdit'] as const
 export type ImportLayout = (typeof importLayouts)[number]
@@ -15,7 +16,7 @@ export const importSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe('the state dict to read of a checkpoint with several (default: the averaged one, then model)'),
-  heads: z.number().int().positive().nullable().default(null).describe('attention heads'),
+  heads: positive.nullable().default(null).describe('attention heads'),
   keep: z.boolean().default(false).describe('keep unused tensors beside the model, for an export'),
   path: z.enum(['linear', 'gvp', 'vp']).nullable().default(null).describe("a generator's path"),
   prediction: z.enum(['velocity', 'noise', 'score']).nullable().default(null).describe("a generator's prediction"),
@@ -45,9 +46,9 @@ export const importSchema = z.strictObject({
   guidance: z
     .strictObject({
       scale: z.number().nullable().default(null).describe('recommended guidance scale'),
-      low: z.number().min(0).max(1).default(0).describe("first guided time, in the checkpoint's direction of time"),
-      high: z.number().min(0).max(1).default(1).describe("last guided time, in the checkpoint's direction of time"),
-      channels: z.number().int().positive().nullable().default(null).describe('guided channels; none: all')
+      low: fraction.default(0).describe("first guided time, in the checkpoint's direction of time"),
+      high: fraction.default(1).describe("last guided time, in the checkpoint's direction of time"),
+      channels: positive.nullable().default(null).describe('guided channels; none: all')
     })
     .prefault({}),
   temperature: z.number().positive().nullable().default(null).describe("temperature of SoftVQ's softmax (0.07)"),

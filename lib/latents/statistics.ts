@@ -180,7 +180,7 @@ export class LatentStatistics {
     return this.apply(latents, (value, mean, std) => value * std + mean)
   }
 
-  /** The same of a batch on its device: float32 [B, …], the very values that `denormalise` gives. */
+  /** The same of a batch on its device: float32 [B, …], the same values bit for bit as `denormalise` gives. */
   async denormaliseTensor(latents: Tensor<'float32'>): Promise<Tensor<'float32'>> {
     using scale = tensor(this.std.map(nonZero), this.shape, { device: latents.device })
     using shift = tensor(this.mean, this.shape, { device: latents.device })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { batchSetting, natural, precisionSetting } from '../tensor/settings.js'
+import { natural } from '../config.js'
+import { batchSetting, precisionSetting } from '../tensor/settings.js'
 
 /** Settings of `decodeShards`. */
 export const decodeSchema = z.strictObject({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { positive } from '../config.js'
 import { defaultMaxPixels, orientations } from '../data/decode.js'
-import { batchSetting, positive, precisionSetting, seedSetting } from '../tensor/settings.js'
+import { batchSetting, precisionSetting, seedSetting } from '../tensor/settings.js'
 
 /** Settings of `encodeImages`. */
 export const encodeSchema = z.strictObject({

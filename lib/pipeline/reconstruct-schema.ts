@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { fraction, positive, precisionSetting, seedSetting } from '../tensor/settings.js'
+import { fraction, positive } from '../config.js'
+import { precisionSetting, seedSetting } from '../tensor/settings.js'
 
 /** Settings of `reconstruct`. */
 export const reconstructSchema = z.strictObject({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { natural, positive } from '../config.js'
 import { samplingSchema } from '../generator/sampling.js'
-import { batchSetting, natural, positive, precisions, seedSetting } from '../tensor/settings.js'
+import { batchSetting, precisions, seedSetting } from '../tensor/settings.js'
 
 /** Settings of `sampleImages`: which samples, how they are drawn, and how they are laid out. */
 export const sampleSchema = z

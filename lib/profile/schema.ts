@@ -1,9 +1,10 @@
 import { z } from 'zod'
+import { natural, positive } from '../config.js'
 
 /** Which steps of a run are profiled. */
 export const profileSchema = z.strictObject({
-  steps: z.number().int().positive().max(100).default(5).describe('steps to profile'),
-  after: z.number().int().nonnegative().default(3).describe('steps of warm-up before them')
+  steps: positive.max(100).default(5).describe('steps to profile'),
+  after: natural.default(3).describe('steps of warm-up before them')
 })
 
 export type ProfileConfig = z.output<typeof profileSchema>

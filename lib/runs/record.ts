@@ -54,7 +54,7 @@ export async function readRecord<R extends RunRecord>(
   if (text === null) return null
   const record = parseJson(text, path) as R
   if (!isRecord(record)) throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
-  if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `one of a ${record.kind}`)
+  if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `a ${record.kind}'s run`)
   try {
     const config = parseConfig(schema, record.config)
     return { ...record, config, settled: mergeConfig(config, record.settled) }

@@ -12,6 +12,7 @@ import { fileSize } from '../files/stat.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { BATCH } from '../tensor/settings.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { writeSafetensors } from '../weights/writer.js'
 import type { Teacher } from './teacher.js'
@@ -33,7 +34,6 @@ export interface FeatureCacheOptions {
 }
 
 const shardBytes = 32 * 2 ** 20
-const batchSize = 64
 /** Bytes of a view's hash: enough to distinguish the views of one image from each other and from other pixels. */
 const hashBytes = 8
 
@@ -189,7 +189,7 @@ async function computeShard(
   const pixels = new Uint8Array(rows * hashBytes)
   for await (const { images, indices } of evaluationBatches(set, {
     size,
-    batch: batchSize,
+    batch: BATCH,
     start: first,
     end,
     whole: true,

@@ -10,7 +10,7 @@ import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { type Dinov2Config, openDinov2 } from '../weights/dinov2.js'
 import { fitDinov2 } from '../weights/fit.js'
-import { disposeState, loadInto } from '../weights/state.js'
+import { hashState, loadInto } from '../weights/state.js'
 
 export interface TeacherOptions {
   /** Patches per side of its features: the tokenizer's grid, 16 for 256-pixel images with patches of 16. */
@@ -98,11 +98,7 @@ export class Teacher implements Disposable {
   /** @internal SHA-256 of the weights after resampling. */
   async identity(): Promise<string> {
     const hash = createHash('sha256')
-    const state = this.native.state()
-    for (const [name, tensor] of Object.entries(state).sort(([a], [b]) => (a < b ? -1 : 1))) {
-      hash.update(name).update(new Uint8Array(await native(tensor.read())))
-    }
-    disposeState(state)
+    await hashState(hash, this.native.state())
     return hash.digest('hex')
   }
 

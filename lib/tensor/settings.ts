@@ -1,14 +1,11 @@
 /** Settings of everything that runs a network over many images. */
 
 import { z } from 'zod'
+import { natural, positive } from '../config.js'
 import type { Precision } from '../native/addon.js'
 
 /** Images per pass where nothing else is set: large enough to keep a GPU busy, small enough for a laptop. */
 export const BATCH = 64
-
-export const positive = z.number().int().positive()
-export const natural = z.number().int().nonnegative()
-export const fraction = z.number().min(0).max(1)
 
 export const batchSetting = positive.default(BATCH).describe('images per pass')
 

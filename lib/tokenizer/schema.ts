@@ -1,6 +1,5 @@
 import { z } from 'zod'
-
-const positive = z.number().int().positive()
+import { positive } from '../config.js'
 
 /** A vision transformer: the encoder or the decoder. */
 export const vitSchema = z.strictObject({

@@ -13,7 +13,7 @@ import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
-import { countElements, loadInto, saveState } from '../weights/state.js'
+import { countElements, hashState, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { initialiseEncoder } from './encoder-init.js'
 import { findTokenizer, writeTokenizerConfig } from './folder.js'
@@ -211,14 +211,7 @@ export class Tokenizer implements Disposable {
     const hash = createHash('sha256')
     const { decoder: _, ...encoding } = this.config
     hash.update(JSON.stringify(encoding))
-    const state = this.native.state()
-    for (const name of Object.keys(state).sort()) {
-      const tensor = state[name] as (typeof state)[string]
-      if (/^(encoder|to_posterior|quantize)\./.test(name)) {
-        hash.update(name).update(new Uint8Array(await native(tensor.read())))
-      }
-      tensor.dispose()
-    }
+    await hashState(hash, this.native.state(), (name) => /^(encoder|to_posterior|quantize)\./.test(name))
     return hash.digest('hex')
   }
 

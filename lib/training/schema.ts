@@ -1,11 +1,7 @@
 /** Settings that every kind of training has. */
 
 import { z } from 'zod'
-import { mergeConfig, parseConfig } from '../config.js'
-
-export const count = z.number().int().nonnegative()
-export const positive = z.number().int().positive()
-export const fraction = z.number().min(0).max(1)
+import { fraction, mergeConfig, parseConfig, positive } from '../config.js'
 
 export const checkpointSchema = z.strictObject({
   every: positive.default(5_000).describe('steps between checkpoints; one is always written at the end'),

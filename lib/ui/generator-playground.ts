@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { natural } from '../config.js'
 import { toImages } from '../data/levels.js'
 import { MactokError } from '../errors.js'
 import { Generator } from '../generator/generator.js'
@@ -8,11 +9,11 @@ import { imageUrl, Newest } from './newest.js'
 
 export const sampleRequest = z.strictObject({
   /** Labels used in turn; empty: drawn from all. */
-  classes: z.array(z.number().int().nonnegative()).max(1000),
+  classes: z.array(natural).max(1000),
   count: z.number().int().min(1).max(64),
   steps: z.number().int().min(1).max(250),
   guidance: z.number().min(0).max(20),
-  seed: z.number().int().nonnegative()
+  seed: natural
 })
 export type SampleRequest = z.output<typeof sampleRequest>
 

@@ -1,5 +1,6 @@
 /** Parses the header of a safetensors file, with every check the format requires, and writes it. */
 
+import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import {
   dtypeSize,
@@ -34,8 +35,6 @@ export const maxHeaderBytes = 100_000_000
 export const invalidSafetensors = (file: string, problem: string): MactokError =>
   new MactokError('ERR_FORMAT', `${file} is not a valid safetensors file: ${problem}`)
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const show = (value: unknown): string => JSON.stringify(value)?.slice(0, 80) ?? 'nothing'
 

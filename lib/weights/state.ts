@@ -1,7 +1,8 @@
 /** Moves parameters between files and native networks. */
 
+import type { Hash } from 'node:crypto'
 import { MactokError } from '../errors.js'
-import type { NativeState } from '../native/addon.js'
+import type { NativeState, NativeTensor } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { asTypedArray, type DType } from '../tensor/dtype.js'
@@ -36,6 +37,21 @@ export async function toState(weights: Weights): Promise<NativeState> {
 
 export function disposeState(state: NativeState): void {
   for (const tensor of Object.values(state)) tensor.dispose()
+}
+
+/** Updates a hash with the names and values of the tensors that are `included`, in the order of names, and disposes all. */
+export async function hashState(
+  hash: Hash,
+  state: NativeState,
+  included: (name: string) => boolean = () => true
+): Promise<void> {
+  try {
+    for (const name of Object.keys(state).filter(included).sort()) {
+      hash.update(name).update(new Uint8Array(await native((state[name] as NativeTensor).read())))
+    }
+  } finally {
+    disposeState(state)
+  }
 }
 
 /** Counts the elements of all tensors, and disposes the tensors. */

@@ -92,7 +92,7 @@ describe('download', () => {
       response.writeHead(200, { 'content-length': content.length })
       response.write(content.subarray(0, 5000), () => setTimeout(() => response.destroy(), 50))
     })
-    await expect(download({ url: server.url, path, sha256, retries: 0 })).rejects.toThrow('it goes on where it stopped')
+    await expect(download({ url: server.url, path, sha256, retries: 0 })).rejects.toThrow('it resumes where it stopped')
     expect(readFileSync(`${path}.part`).equals(content.subarray(0, 5000))).toBe(true)
   })
 

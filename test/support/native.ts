@@ -14,7 +14,7 @@ import type { TestingAddon } from './testing-addon.js'
 /** Where the suite runs: MACTOK_TEST_DEVICE, else the CPU. */
 export const device = process.env.MACTOK_TEST_DEVICE ?? 'cpu'
 
-/** The addon with native/testing, which jest.config.js asks for; loaded by the first call. */
+/** The addon with native/testing, which jest.config.js selects; loaded by the first call. */
 export const native = (): TestingAddon => addon() as TestingAddon
 
 export type Changes<T> = { [K in keyof T]?: T[K] extends object ? Partial<T[K]> : T[K] }

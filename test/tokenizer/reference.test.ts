@@ -14,7 +14,7 @@ const RENAMED: [RegExp, string][] = [
 ]
 const UNUSED = /freqs_t_[xy]$|^decoder\.(model\.)?patch_embed/
 
-/** Its weights under our names; those that its forward pass does not use are left out. */
+/** Its weights under our names; those that its forward pass does not use are skipped. */
 function weights(golden: Golden, expected: NativeState): NativeState {
   const renamed = Object.entries(golden.under('w.'))
     .filter(([name]) => !UNUSED.test(name))

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { mergeConfig } from '../../config.js'
+import { fraction, mergeConfig, natural, positive } from '../../config.js'
 import { generatorPreset, generatorPresets } from '../../generator/presets.js'
 import { architectureSchema, checkNetwork, flowSchema } from '../../generator/schema.js'
-import { computing, count, fraction, keeping, microBatchIssue, positive, resolveSettings } from '../schema.js'
+import { computing, keeping, microBatchIssue, resolveSettings } from '../schema.js'
 
 /** AdamW with a constant rate after its warm-up, method.md §7. */
 export const generatorOptimizerSchema = z.strictObject({
@@ -11,7 +11,7 @@ export const generatorOptimizerSchema = z.strictObject({
   eps: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
   weightDecay: z.number().nonnegative().default(0).describe('weight decay of matrices'),
   clip: z.number().positive().default(1).describe("largest global norm of a step's gradients"),
-  warmup: count.default(0).describe('steps of linear warm-up'),
+  warmup: natural.default(0).describe('steps of linear warm-up'),
   final: fraction.default(1).describe('end of a cosine over the whole run as a fraction of the rate; 1: constant')
 })
 
@@ -68,7 +68,7 @@ export const generatorTrainingSchema = z
       .nullable()
       .default(null)
       .describe('latents in one forward and backward pass, whose gradients are accumulated; null: all'),
-    seed: count.default(0).describe('decides weights, order, flips, noise, times and dropped labels'),
+    seed: natural.default(0).describe('decides weights, order, flips, noise, times and dropped labels'),
     ...computing,
     optimizer: generatorOptimizerSchema.prefault({}),
     ...keeping,

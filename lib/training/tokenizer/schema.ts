@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { fraction, natural, positive } from '../../config.js'
 import { reconstructionMetrics } from '../../evaluation/metric-names.js'
+import { BATCH } from '../../tensor/settings.js'
 import { tokenizerSchema } from '../../tokenizer/schema.js'
-import { computing, count, fraction, keeping, microBatchIssue, positive } from '../schema.js'
+import { computing, keeping, microBatchIssue } from '../schema.js'
 
 const weight = z.number().nonnegative()
 
@@ -84,7 +86,7 @@ export const lossSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe('LPIPS network of the perceptual loss: lpips-vgg, lpips-alex or a path; null: no such loss'),
-      warmup: count.default(10_000).describe('steps in which its weight grows from 0')
+      warmup: natural.default(10_000).describe('steps in which its weight grows from 0')
     })
     .prefault({}),
   klAnneal: annealSchema.prefault({})
@@ -99,7 +101,9 @@ export const discriminatorSchema = z.strictObject({
     .describe(
       'frozen backbone: a DINO or DINOv2 by name or folder; auto: DINO v1 S/16 if found, else DINOv2 S/14; null: no discriminator'
     ),
-  start: count.default(20_000).describe('step from which on it trains and judges; nothing of it is computed before'),
+  start: natural
+    .default(20_000)
+    .describe('first step at which it trains and contributes to the loss; nothing of it is computed before'),
   inputSize: positive.default(224).describe("side in pixels of the backbone's input; a multiple of its patch size"),
   loss: z
     .enum(['hinge', 'vanilla', 'non-saturating'])
@@ -127,7 +131,7 @@ export const optimizerSchema = z.strictObject({
   eps: z.number().positive().default(1e-8).describe("AdamW's epsilon"),
   weightDecay: weight.default(1e-4).describe('weight decay of matrices'),
   clip: z.number().positive().default(1).describe("largest global norm of a step's gradients"),
-  warmup: count.nullable().default(null).describe('steps of linear warm-up; null: one epoch'),
+  warmup: natural.nullable().default(null).describe('steps of linear warm-up; null: one epoch'),
   final: fraction.default(0.1).describe('end of the cosine as a fraction of the peak')
 })
 
@@ -139,14 +143,14 @@ export const dataSchema = z.strictObject({
     .default(0.8)
     .describe('random crops come from a short side between size and size/minScale'),
   flip: z.boolean().default(true).describe('flip half of the images horizontally'),
-  strict: z.boolean().default(false).describe('stop at a broken image instead of skipping it'),
-  heldOut: count.default(0).describe('images held out of training for evaluation, where no other folder is given')
+  strict: z.boolean().default(false).describe('stop at a unreadable image instead of skipping it'),
+  heldOut: natural.default(0).describe('images held out of training for evaluation, where no other folder is given')
 })
 
 export const evaluationSchema = z.strictObject({
   every: positive.default(5_000).describe('steps between evaluations on held-out images (EMA weights, never masked)'),
   images: positive.default(1_024).describe('largest number of held-out images in one evaluation'),
-  batch: positive.default(64).describe('images in one batch of an evaluation'),
+  batch: positive.default(BATCH).describe('images in one batch of an evaluation'),
   metrics: z
     .array(z.enum(reconstructionMetrics))
     .default([])
@@ -164,7 +168,7 @@ export const gridSchema = z.strictObject({
     .nullable()
     .default(5_000)
     .describe('steps between grids of images, their masks and their reconstructions; null: none'),
-  images: positive.default(8).describe('rows of a grid: held-out images, or where there are none those trained on'),
+  images: positive.default(8).describe('rows of a grid: held-out images, or or training images where there are none'),
   ratio: fraction.default(0.5).describe('fraction of the patches that its masks hide')
 })
 
@@ -194,7 +198,7 @@ export const trainingSchema = z
       .nullable()
       .default(null)
       .describe('images in one forward and backward pass, whose gradients are accumulated; null: all'),
-    seed: count.default(0).describe('decides weights, order, crops, flips, masks and noise'),
+    seed: natural.default(0).describe('decides weights, order, crops, flips, masks and noise'),
     ...computing,
     masking: maskingSchema.prefault({}),
     align: alignmentSchema.prefault({}),
