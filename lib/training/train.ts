@@ -13,7 +13,7 @@ import type { Emitter } from './emitter.js'
 import type { SharedEvents } from './events.js'
 import { runLoop } from './loop.js'
 import type { Session, TrainingRecord } from './recipe.js'
-import { requireFinite, saveTrainer } from './trainer-state.js'
+import { requireFiniteWeights, saveTrainer } from './trainer-state.js'
 
 interface Training<Batch> {
   session: Session<TrainingRecord, Batch>
@@ -76,7 +76,7 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
     guard.throwIfDiverged()
     if (done === stop && done > start) {
       guard.throwIfUntrained()
-      await requireFinite(trainer, checkpointFolder(dir, done))
+      await requireFiniteWeights(trainer, checkpointFolder(dir, done))
     }
     return done
   } finally {

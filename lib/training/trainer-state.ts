@@ -3,7 +3,6 @@ import { MactokError } from '../errors.js'
 import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import type { Checkpoint } from '../runs/checkpoint.js'
-import { asTypedArray } from '../tensor/dtype.js'
 import { fileWeights, readSafetensors } from '../weights/index.js'
 import { disposeState, saveState, toState } from '../weights/state.js'
 
@@ -26,24 +25,17 @@ export async function saveTrainer(trainer: TrainerState, folder: string): Promis
 /** The groups that a model is loaded from. */
 const weightGroups = ['model', 'ema']
 
-/** Whether all are finite: a sum of finite float32 values in double precision always is. */
-function areFinite(values: Float32Array): boolean {
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += values[i] as number
-  return Number.isFinite(sum)
-}
-
 /**
  * Checks a trainer's weights and their average.
  * @param folder - the checkpoint that holds them
  * @throws {MactokError} `ERR_DIVERGED` naming the first tensor with a value that is not finite
  */
-export async function requireFinite(trainer: TrainerState, folder: string): Promise<void> {
+export async function requireFiniteWeights(trainer: TrainerState, folder: string): Promise<void> {
   const groups = trainer.state()
   try {
     for (const group of weightGroups) {
       for (const [name, tensor] of Object.entries(groups[group] ?? {})) {
-        if (areFinite(asTypedArray('float32', await native(tensor.read())))) continue
+        if (await native(tensor.isFinite())) continue
         const file = join(folder, group + extension)
         throw new MactokError(
           'ERR_DIVERGED',
@@ -58,7 +50,7 @@ export async function requireFinite(trainer: TrainerState, folder: string): Prom
 
 /**
  * Loads every group that a checkpoint holds; the others become empty.
- * @throws {MactokError} `ERR_DIVERGED` for weights that are not finite
+ * @throws {MactokError} `ERR_FORMAT` for values that are not finite
  */
 export async function loadTrainer(trainer: TrainerState, { folder, state }: Checkpoint): Promise<void> {
   const groups: Record<string, NativeState> = {}
@@ -72,7 +64,6 @@ export async function loadTrainer(trainer: TrainerState, { folder, state }: Chec
       groups[name.slice(0, -extension.length)] = await toState(fileWeights(file))
     }
     await native(trainer.load(groups))
-    await requireFinite(trainer, folder)
   } finally {
     for (const group of Object.values(groups)) disposeState(group)
   }
