@@ -21,7 +21,7 @@ export function define(command: Command): void {
     .option('--preset <name>', 'the same as the argument')
     .option('--data <path>', 'a folder of images, or tars; a resumed run remembers it')
     .option('--held-out <path>', 'other images, to evaluate on')
-    .option('--strict', 'stop at a unreadable image instead of skipping it')
+    .option('--strict', 'stop at an unreadable image instead of skipping it')
   addTrainingOptions(command, trainingSchema, ['preset', 'data.strict'], {
     'mactok train tokenizer tiny-64 --data photos/ --out runs/tiny': 'a small tokenizer on a laptop',
     'mactok train tokenizer mactok-b-256-128 --data imagenet/train --out runs/b128 --micro-batch 32':

@@ -8,9 +8,14 @@ import { type BatchOptions, completeOptions } from './options.js'
 import { prefetch } from './prefetch.js'
 import { ImageReader } from './reader.js'
 
+/** How images become centre crops: exactly as ADM does, or with the decoder's own downscaling. */
+export const preprocesses = ['adm', 'fast'] as const
+export type Preprocess = (typeof preprocesses)[number]
+export const defaultPreprocess: Preprocess = 'adm'
+
 export interface EvaluationBatchOptions extends BatchOptions, DecodeOptions {
   /** `adm`: ADM's exact centre crop. `fast`: shrinks while decoding, about one level of 255 away. Default `adm`. */
-  preprocess?: 'adm' | 'fast'
+  preprocess?: Preprocess
   /** `both`: every image mirrored as well. Default `none`. */
   flip?: 'none' | 'both'
   /** Refuse images that are not square, because a crop would show only a part of them. Default false. */
@@ -49,7 +54,7 @@ export function evaluationBatches(
   const {
     size,
     batch,
-    preprocess = 'adm',
+    preprocess = defaultPreprocess,
     flip = 'none',
     whole = false,
     hash = false,
@@ -59,7 +64,7 @@ export function evaluationBatches(
     orientation = 'apply',
     ...rest
   } = completeOptions(options, 0)
-  oneOf('preprocess', ['adm', 'fast'], preprocess)
+  oneOf('preprocess', preprocesses, preprocess)
   oneOf('flip', ['none', 'both'], flip)
   oneOf('orientation', orientations, orientation)
   positive('maxPixels', maxPixels)

@@ -8,6 +8,9 @@ import { prefetch } from './prefetch.js'
 import { ImageReader } from './reader.js'
 import { sampleOrder, type Uniform } from './shuffle.js'
 
+/** Crops of training where nothing else is set. */
+export const defaultCrops = { minScale: 0.8, flip: true }
+
 export interface TrainBatchOptions extends BatchOptions {
   seed: number
   /** The source of every draw: order, crops, flips, replacements. */
@@ -46,8 +49,8 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
     batch,
     seed,
     uniform,
-    minScale = 0.8,
-    flip = true,
+    minScale = defaultCrops.minScale,
+    flip = defaultCrops.flip,
     startStep = 0,
     ...rest
   } = completeOptions(options, trainingCacheBytes)

@@ -10,6 +10,7 @@ import { addon } from '../native/load.js'
 import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
+import { defaultPrecision } from '../tensor/settings.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { readSafetensors } from '../weights/reader.js'
@@ -87,7 +88,7 @@ export class Generator implements Disposable {
     readonly native: NativeGenerator,
     /** @internal */
     readonly identity: GeneratorIdentity,
-    readonly precision: Precision = 'fp32'
+    readonly precision: Precision = defaultPrecision
   ) {}
 
   /** Creates a generator with initial weights, whose latents are not normalised. */
@@ -112,7 +113,7 @@ export class Generator implements Disposable {
   static async load(folder: string, options: GeneratorLoadOptions = {}): Promise<Generator> {
     pathTo('folder', folder)
     checkOptions(options, ['device', 'raw', 'precision'])
-    const { raw = false, precision = 'fp32' } = options
+    const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
       const { weights, ...identity } = await findGenerator(folder, raw)

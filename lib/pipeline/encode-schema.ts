@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { positive } from '../config.js'
 import { defaultMaxPixels, orientations } from '../data/decode.js'
+import { defaultPreprocess, preprocesses } from '../data/evaluation-batches.js'
 import { batchSetting, precisionSetting, seedSetting } from '../tensor/settings.js'
 
 /** Settings of `encodeImages`. */
@@ -17,8 +18,8 @@ export const encodeSchema = z.strictObject({
   batch: batchSetting,
   precision: precisionSetting,
   preprocess: z
-    .enum(['adm', 'fast'])
-    .default('adm')
+    .enum(preprocesses)
+    .default(defaultPreprocess)
     .describe("adm: exactly ADM's centre crop; fast: the image decoder's own downscaling"),
   orientation: z
     .enum(orientations)

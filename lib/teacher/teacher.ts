@@ -7,6 +7,7 @@ import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
+import { defaultPrecision } from '../tensor/settings.js'
 import { Tensor } from '../tensor/tensor.js'
 import { type Dinov2Config, openDinov2 } from '../weights/dinov2.js'
 import { fitDinov2 } from '../weights/fit.js'
@@ -79,7 +80,7 @@ export class Teacher implements Disposable {
   async features(images: Images, options: { precision?: Precision } = {}): Promise<TeacherFeatures> {
     checkImages(images)
     checkOptions(options, ['precision'])
-    const { precision = 'fp32' } = options
+    const { precision = defaultPrecision } = options
     checkPrecision(precision)
     const { cls, patches } = await native(this.native.features(images.native, precision))
     return { cls: Tensor.wrap(cls), patches: Tensor.wrap(patches) }
@@ -89,7 +90,7 @@ export class Teacher implements Disposable {
   async similarity(images: Images, options: { grid?: number; precision?: Precision } = {}): Promise<Tensor<'float32'>> {
     checkImages(images)
     checkOptions(options, ['grid', 'precision'])
-    const { grid = this.config.grid, precision = 'fp32' } = options
+    const { grid = this.config.grid, precision = defaultPrecision } = options
     checkPrecision(precision)
     positive('grid', grid)
     return Tensor.wrap(await native(this.native.similarity(images.native, grid, precision)))

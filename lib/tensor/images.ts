@@ -1,5 +1,6 @@
 import { invalidParameter, outOfRange } from '../errors.js'
 import type { Precision } from '../native/addon.js'
+import { precisions } from './settings.js'
 import { Tensor } from './tensor.js'
 
 /** Images: uint8 [B, H, W, 3], or float32 [B, 3, H, W] in [-1, 1]. */
@@ -20,8 +21,7 @@ export function checkImages(images: unknown, size?: number): asserts images is I
   }
 }
 
-const precisions: readonly unknown[] = ['fp32', 'tf32', 'bf16'] satisfies Precision[]
-
 export function checkPrecision(precision: unknown): asserts precision is Precision {
-  if (!precisions.includes(precision)) throw outOfRange('precision', 'fp32, tf32 or bf16', precision)
+  if (!(precisions as readonly unknown[]).includes(precision))
+    throw outOfRange('precision', 'fp32, tf32 or bf16', precision)
 }

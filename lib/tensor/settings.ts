@@ -10,9 +10,10 @@ export const BATCH = 64
 export const batchSetting = positive.default(BATCH).describe('images per pass')
 
 export const precisions = ['fp32', 'tf32', 'bf16'] as const satisfies Precision[]
+export const defaultPrecision: Precision = 'fp32'
 export const precisionSetting = z
   .enum(precisions)
-  .default('fp32')
+  .default(defaultPrecision)
   .describe('fp32, tf32 (fp32 with rounded products on CUDA), or bf16 autocast')
 
 export const seedSetting = natural.default(0)

@@ -11,6 +11,7 @@ import { addon } from '../native/load.js'
 import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
+import { defaultPrecision } from '../tensor/settings.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
 import { countElements, hashState, loadInto, saveState } from '../weights/state.js'
@@ -76,7 +77,7 @@ export class Tokenizer implements Disposable {
     network: NativeTokenizer,
     readonly config: TokenizerConfig,
     /** Default precision of `encode` and `decode`. */
-    readonly precision: Precision = 'fp32'
+    readonly precision: Precision = defaultPrecision
   ) {
     this.#native = network
   }
@@ -110,7 +111,7 @@ export class Tokenizer implements Disposable {
   static async load(folder: string, options: LoadOptions = {}): Promise<Tokenizer> {
     pathTo('folder', folder)
     checkOptions(options, loadOptions)
-    const { raw = false, precision = 'fp32' } = options
+    const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
       const { config, weights } = await findTokenizer(folder, raw)

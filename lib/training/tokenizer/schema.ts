@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { fraction, natural, positive } from '../../config.js'
+import { defaultCrops } from '../../data/train-batches.js'
 import { reconstructionMetrics } from '../../evaluation/metric-names.js'
 import { BATCH } from '../../tensor/settings.js'
 import { tokenizerSchema } from '../../tokenizer/schema.js'
@@ -140,10 +141,10 @@ export const dataSchema = z.strictObject({
     .number()
     .positive()
     .max(1)
-    .default(0.8)
+    .default(defaultCrops.minScale)
     .describe('random crops come from a short side between size and size/minScale'),
-  flip: z.boolean().default(true).describe('flip half of the images horizontally'),
-  strict: z.boolean().default(false).describe('stop at a unreadable image instead of skipping it'),
+  flip: z.boolean().default(defaultCrops.flip).describe('flip half of the images horizontally'),
+  strict: z.boolean().default(false).describe('stop at an unreadable image instead of skipping it'),
   heldOut: natural.default(0).describe('images held out of training for evaluation, where no other folder is given')
 })
 
