@@ -39,13 +39,16 @@ export function suggestion(name: string, known: readonly string[]): string {
 
 /**
  * Refuses options that a function does not have; for those that no schema validates.
+ * @param known - every option, so that none is forgotten here
  * @throws {TypeError} for no options object, and for an unknown option, with the closest known one
  */
-export function checkOptions<T extends object>(options: T, known: readonly (keyof T & string)[]): void {
+export function checkOptions<T extends object>(
+  options: T,
+  known: { readonly [Name in keyof Required<T>]: true }
+): void {
   if (!isPlain(options)) throw invalidParameter('options', 'an object', options)
-  const names: readonly string[] = known
-  const unknown = Object.keys(options).find((name) => !names.includes(name))
-  if (unknown !== undefined) throw new TypeError(`Unknown setting ${unknown}${suggestion(unknown, names)}`)
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name))
+  if (unknown !== undefined) throw new TypeError(`Unknown setting ${unknown}${suggestion(unknown, Object.keys(known))}`)
 }
 
 const wrappers = ['nullable', 'default', 'prefault', 'optional', 'readonly'] as const

@@ -37,7 +37,7 @@ export interface AblationOptions {
   onNotice?: (message: string) => void
 }
 
-const optionNames = ['out', 'arms', 'device', 'signal', 'onProgress', 'onNotice'] as const
+const optionNames = { out: true, arms: true, device: true, signal: true, onProgress: true, onNotice: true } as const
 
 export interface AblationProgress {
   arm: string

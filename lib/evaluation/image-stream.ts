@@ -48,7 +48,7 @@ export interface ImageStreamOptions {
  */
 export async function openImages(path: string, options: ImageStreamOptions = {}): Promise<ImageStream> {
   pathTo('path', path)
-  checkOptions(options, ['size', 'count', 'onBroken'])
+  checkOptions(options, { size: true, count: true, orientation: true, onBroken: true, onIgnored: true })
   for (const name of ['size', 'count'] as const) if (options[name] !== undefined) positive(name, options[name])
   return path.endsWith('.npz') ? npzImages(path, options) : setImages(imageSource(path), options)
 }

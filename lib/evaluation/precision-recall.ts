@@ -31,7 +31,7 @@ export async function precisionRecall(
   generated: Tensor<'float32'>,
   options: PrecisionRecallOptions = {}
 ): Promise<PrecisionRecall> {
-  checkOptions(options, ['k', 'block', 'onProgress', 'signal'])
+  checkOptions(options, { k: true, block: true, onProgress: true, signal: true })
   const { k = 3, block = 512, onProgress, signal } = options
   for (const [name, value] of Object.entries({ k, block })) positive(name, value)
   for (const [name, value] of Object.entries({ real, generated })) instance(name, 'a Tensor', Tensor, value)

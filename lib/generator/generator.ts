@@ -66,20 +66,23 @@ export interface GeneratorLoadOptions {
   precision?: Precision
 }
 
-const sampleOptions = [
-  'count',
-  'classes',
-  'weak',
-  'seed',
-  'firstIndex',
-  'tokenizer',
-  'force',
-  'precision',
-  'graphs',
-  'onStep',
-  'signal',
-  ...(Object.keys(samplingSchema.shape) as (keyof SamplingConfigInput)[])
-] satisfies (keyof SampleOptions)[]
+const sampleOptions = {
+  ...(Object.fromEntries(Object.keys(samplingSchema.shape).map((name) => [name, true])) as Record<
+    keyof SamplingConfigInput,
+    true
+  >),
+  count: true,
+  classes: true,
+  weak: true,
+  seed: true,
+  firstIndex: true,
+  tokenizer: true,
+  force: true,
+  precision: true,
+  graphs: true,
+  onStep: true,
+  signal: true
+} as const
 
 /** A class-conditional flow model that turns noise into a tokenizer's latents. */
 export class Generator implements Disposable {
@@ -96,7 +99,7 @@ export class Generator implements Disposable {
     config: GeneratorConfigInput,
     options: { device?: string; seed?: number } = {}
   ): Promise<Generator> {
-    checkOptions(options, ['device', 'seed'])
+    checkOptions(options, { device: true, seed: true })
     const { device, seed = 0 } = options
     const complete = parseConfig(generatorSchema, config, 'generator')
     natural('seed', seed)
@@ -112,7 +115,7 @@ export class Generator implements Disposable {
    */
   static async load(folder: string, options: GeneratorLoadOptions = {}): Promise<Generator> {
     pathTo('folder', folder)
-    checkOptions(options, ['device', 'raw', 'precision'])
+    checkOptions(options, { device: true, raw: true, precision: true })
     const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {

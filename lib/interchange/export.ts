@@ -42,7 +42,7 @@ export interface ExportedWeights {
  */
 export async function exportWeights(folder: string, options: ExportOptions): Promise<ExportedWeights> {
   pathTo('folder', folder)
-  checkOptions(options ?? {}, ['layout', 'out', 'raw'])
+  checkOptions(options ?? {}, { layout: true, out: true, raw: true })
   const { layout, out, raw = false } = options ?? {}
   oneOf('layout', exportLayouts, layout)
   text('out', 'a .safetensors file', out)

@@ -208,7 +208,7 @@ export class LatentShards {
    * @throws {RangeError} for an index outside 0 … count-1, or for `flip` when the shards have no mirrored latents
    */
   async rows(indices: ArrayLike<number>, options: RowOptions = {}): Promise<LatentRows> {
-    checkOptions(options, ['flip'])
+    checkOptions(options, { flip: true })
     const { flip = false } = options
     const rows = Array.from(indices)
     const flips = Array.from(rows, (_, i) => (typeof flip === 'boolean' ? flip : Boolean(flip[i])))

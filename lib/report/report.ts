@@ -43,7 +43,7 @@ const mostGrids = 12
  */
 export async function writeReport(run: string, options: ReportOptions = {}): Promise<Report> {
   pathTo('run', run)
-  checkOptions(options, ['out', 'data', 'device'])
+  checkOptions(options, { out: true, data: true, device: true })
   const { out = join(run, 'report.html'), data, device } = options
   pathTo('out', out)
   const record = await readAnyRun(run)

@@ -57,7 +57,7 @@ export class Teacher implements Disposable {
    */
   static async load(weights: string, options: TeacherOptions): Promise<Teacher> {
     const { grid, patchSize = null } = options ?? {}
-    checkOptions(options ?? {}, ['grid', 'patchSize', 'device'])
+    checkOptions(options ?? {}, { grid: true, patchSize: true, device: true })
     positive('grid', grid)
     if (patchSize !== null) positive('patchSize', patchSize)
     const device = resolveDevice(options.device)
@@ -79,7 +79,7 @@ export class Teacher implements Disposable {
   /** Computes features of images, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
   async features(images: Images, options: { precision?: Precision } = {}): Promise<TeacherFeatures> {
     checkImages(images)
-    checkOptions(options, ['precision'])
+    checkOptions(options, { precision: true })
     const { precision = defaultPrecision } = options
     checkPrecision(precision)
     const { cls, patches } = await native(this.native.features(images.native, precision))
@@ -89,7 +89,7 @@ export class Teacher implements Disposable {
   /** Cosine similarity of `cls` with each patch, [B, grid²] row by row: semantic masks hide the highest first. */
   async similarity(images: Images, options: { grid?: number; precision?: Precision } = {}): Promise<Tensor<'float32'>> {
     checkImages(images)
-    checkOptions(options, ['grid', 'precision'])
+    checkOptions(options, { grid: true, precision: true })
     const { grid = this.config.grid, precision = defaultPrecision } = options
     checkPrecision(precision)
     positive('grid', grid)

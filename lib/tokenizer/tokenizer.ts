@@ -64,9 +64,16 @@ export interface Posterior {
   logvar: Tensor<'float32'> | null
 }
 
-const createOptions = ['device', 'seed', 'encoderInit', 'checkpointing'] satisfies (keyof CreateOptions)[]
-const loadOptions = ['device', 'raw', 'precision'] satisfies (keyof LoadOptions)[]
-const encodeOptions = ['sample', 'seed', 'firstIndex', 'indices', 'mask', 'precision'] satisfies (keyof EncodeOptions)[]
+const createOptions = { device: true, seed: true, encoderInit: true, checkpointing: true } as const
+const loadOptions = { device: true, raw: true, precision: true } as const
+const encodeOptions = {
+  sample: true,
+  seed: true,
+  firstIndex: true,
+  indices: true,
+  mask: true,
+  precision: true
+} as const
 
 /** A 1-D image tokenizer: images to L latent tokens of Z channels, and back. */
 export class Tokenizer implements Disposable {
@@ -170,7 +177,7 @@ export class Tokenizer implements Disposable {
   /** Computes mean and log-variance of the latents' posterior. */
   async posterior(images: Images, options: { precision?: Precision } = {}): Promise<Posterior> {
     checkImages(images, this.config.imageSize)
-    checkOptions(options, ['precision'])
+    checkOptions(options, { precision: true })
     const { precision = this.precision } = options
     checkPrecision(precision)
     const { mean, logvar } = await native(this.native.posterior(images.native, precision))
@@ -182,7 +189,7 @@ export class Tokenizer implements Disposable {
 
   /** Decodes latents [B, L, Z] to images float32 [B, 3, H, W], about [-1, 1], not clamped. */
   async decode(latents: Tensor, options: { precision?: Precision } = {}): Promise<Tensor<'float32'>> {
-    checkOptions(options, ['precision'])
+    checkOptions(options, { precision: true })
     const { precision = this.precision } = options
     const { latentTokens, latentChannels } = this.config
     if (!(latents instanceof Tensor)) {

@@ -31,7 +31,16 @@ export interface FinishedRun {
   interrupted: boolean
 }
 
-const optionNames = ['dir', 'steps', 'stopAt', 'resume', 'allowOtherData', 'device', 'signal', 'control'] as const
+const optionNames = {
+  dir: true,
+  steps: true,
+  stopAt: true,
+  resume: true,
+  allowOtherData: true,
+  device: true,
+  signal: true,
+  control: true
+} as const
 
 /**
  * @internal

@@ -35,7 +35,7 @@ export interface ServeRunOptions {
   tokenizer?: string | undefined
 }
 
-const optionNames = ['host', 'port', 'origins', 'control', 'device', 'tokenizer'] as const
+const optionNames = { host: true, port: true, origins: true, control: true, device: true, tokenizer: true } as const
 
 export interface LivePage {
   /** Includes the token, without which nothing is served. */

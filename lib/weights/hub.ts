@@ -27,16 +27,16 @@ export interface PullOptions {
   retryDelay?: number
 }
 
-const pullOptions = [
-  'revision',
-  'files',
-  'onProgress',
-  'endpoint',
-  'token',
-  'signal',
-  'attempts',
-  'retryDelay'
-] satisfies (keyof PullOptions)[]
+const pullOptions = {
+  revision: true,
+  files: true,
+  onProgress: true,
+  endpoint: true,
+  token: true,
+  signal: true,
+  attempts: true,
+  retryDelay: true
+} as const
 
 export interface PulledWeights {
   /** `<cache>/weights/<repo>`. */

@@ -26,7 +26,7 @@ export class GeneratorTraining extends Training<GeneratorTrainingInput, Generato
 
   /** The folder of latent shards to train on; with a `tokenizer` folder, grids of decoded samples are written during training. */
   latents(folder: string, options: { tokenizer?: string | null } = {}): this {
-    checkOptions(options, ['tokenizer'])
+    checkOptions(options, { tokenizer: true })
     const { tokenizer = null } = options
     pathTo('folder', folder)
     if (tokenizer !== null) pathTo('tokenizer', tokenizer)

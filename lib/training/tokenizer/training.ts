@@ -34,7 +34,7 @@ export class TokenizerTraining extends Training<TrainingConfigInput, TrainingCon
 
   /** Images to train on, and others to evaluate on (else `data.heldOut` images are taken out of the first). */
   data(source: ImageSource | string, options: { heldOut?: ImageSource | string } = {}): this {
-    checkOptions(options, ['heldOut'])
+    checkOptions(options, { heldOut: true })
     this.#source = asSource('source', source)
     this.#heldOut = options.heldOut === undefined ? undefined : asSource('heldOut', options.heldOut)
     return this
@@ -54,7 +54,7 @@ export class TokenizerTraining extends Training<TrainingConfigInput, TrainingCon
    * masks and alignment. null: always without.
    */
   teacher(weights: 'auto' | (string & {}) | null, options: { patchSize?: number | null } = {}): this {
-    checkOptions(options, ['patchSize'])
+    checkOptions(options, { patchSize: true })
     return this.set({
       teacher: weights === 'auto' ? { missing: 'skip', ...options } : { weights, missing: 'error', ...options }
     })
