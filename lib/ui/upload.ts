@@ -3,9 +3,8 @@ import { decode, type Image } from '../data/decode.js'
 import { imageFormats } from '../data/formats.js'
 import { MactokError } from '../errors.js'
 
-/** The largest upload, in bytes and in pixels. */
+/** The largest upload, in bytes; in pixels it is the decoder's. */
 export const UPLOAD_BYTES = 32 * 2 ** 20
-export const UPLOAD_PIXELS = 64e6
 
 const ascii = (bytes: Buffer, from: number, to: number) => bytes.toString('latin1', from, to)
 
@@ -23,11 +22,11 @@ function isImage(bytes: Buffer): boolean {
 
 /**
  * Decodes an uploaded image and centre-crops it to `size`, as evaluation does.
- * @throws {MactokError} ERR_FORMAT for anything but an image of at most `UPLOAD_PIXELS` in a supported format
+ * @throws {MactokError} ERR_FORMAT for anything but an image of at most `defaultMaxPixels` in a supported format
  */
 export async function readUpload(bytes: Buffer, size: number): Promise<Image> {
   if (bytes.length < 12 || !isImage(bytes)) throw new MactokError('ERR_FORMAT', `Expected an image: ${imageFormats}`)
-  const image = await decode(bytes, { maxPixels: UPLOAD_PIXELS })
+  const image = await decode(bytes)
   const data = new Uint8Array(size * size * 3)
   await centreCrop(image, size, data)
   return { data, width: size, height: size }

@@ -185,7 +185,7 @@ describe('uploads', () => {
     const bytes = await blank(UPLOAD_PIXELS / 4000 + 1, 4000)
       .png()
       .toBuffer()
-    await expect(readUpload(bytes, 16)).rejects.toThrow('pixel limit')
+    await expect(readUpload(bytes, 16)).rejects.toThrow('16001 × 4000 pixels, more than 64000000')
   })
 })
 
