@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import sharp from 'sharp'
+import { defaultMaxPixels } from '../../lib/data/decode.js'
 import { hostNames } from '../../lib/ui/guard.js'
 import { MetricsTail } from '../../lib/ui/metrics-tail.js'
 import { serveRun } from '../../lib/ui/server.js'
-import { readUpload, UPLOAD_PIXELS } from '../../lib/ui/upload.js'
+import { readUpload } from '../../lib/ui/upload.js'
 import { mactok } from '../support/cli.js'
 import { type Served, serve } from '../support/served.js'
 
@@ -182,7 +183,7 @@ describe('uploads', () => {
   })
 
   test('refuses too many pixels before decoding them', async () => {
-    const bytes = await blank(UPLOAD_PIXELS / 4000 + 1, 4000)
+    const bytes = await blank(defaultMaxPixels / 4000 + 1, 4000)
       .png()
       .toBuffer()
     await expect(readUpload(bytes, 16)).rejects.toThrow('16001 × 4000 pixels, more than 64000000')
