@@ -136,7 +136,7 @@ describe('train generator', () => {
     [
       "a tokenizer's run to resume",
       () => ['--out', place.path('foreign'), '--resume'],
-      "a generator's run for dir but received 'one of a tokenizer'",
+      'a generator\'s run for dir but received "a tokenizer\'s run"',
       2
     ],
     ['no shards', () => ['--latents', place.path('tokenizer'), '--out', place.path('x')], 'is not a latent shard', 1],
