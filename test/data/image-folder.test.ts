@@ -4,6 +4,7 @@ import { imageFolder } from '../../lib/data/image-folder.js'
 import type { ImageSet } from '../../lib/data/image-set.js'
 import { imageSource } from '../../lib/data/image-source.js'
 import { Workplace } from '../support/images.js'
+import { testWhere } from '../support/paths.js'
 
 const work = new Workplace()
 const samples = (set: ImageSet) => Array.from({ length: set.size }, (_, i) => set.sample(i))
@@ -127,8 +128,7 @@ describe('errors', () => {
   })
 })
 
-// macOS and Windows refuse such names.
-const testOnLinux = process.platform === 'linux' ? test : test.skip
+const testOnLinux = testWhere(process.platform === 'linux', 'names that are not UTF-8, which only Linux takes')
 
 testOnLinux('names that are not UTF-8 are kept apart, and their files are read', async () => {
   await work.write('latin/cats/ok.png', 'ok')

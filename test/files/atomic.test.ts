@@ -5,6 +5,7 @@ import { writePng } from '../../lib/data/image.js'
 import { writeAtomically, writeFully, writeText } from '../../lib/files/atomic.js'
 import { NpzWriter } from '../../lib/files/npz-writer.js'
 import { gradient, Workplace } from '../support/images.js'
+import { testWhere } from '../support/paths.js'
 
 const work = new Workplace()
 
@@ -42,7 +43,7 @@ test('names of 255 bytes are written', async () => {
   expect(readFileSync(file, 'utf8')).toBe('long')
 })
 
-const testWithDevices = process.platform === 'win32' ? test.skip : test
+const testWithDevices = testWhere(process.platform !== 'win32', 'device files, which Windows lacks')
 
 testWithDevices('a device is written to, never replaced; an archive is refused there', async () => {
   const link = work.path('null')

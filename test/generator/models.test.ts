@@ -1,6 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
 import type { NativeGeneratorConfig } from '../../lib/native/addon.js'
-import { diffusionConfig, flowConfig, goldenGenerator, labels, sample, unguided } from '../support/generator.js'
+import {
+  diffusionConfig,
+  flowConfig,
+  generatorConfig,
+  goldenGenerator,
+  labels,
+  sample,
+  unguided
+} from '../support/generator.js'
 import { Golden, relativeError } from '../support/golden.js'
 import { device, floats, native, tensor } from '../support/native.js'
 
@@ -46,20 +54,7 @@ describe.each(networks)('%s', (name, config) => {
   })
 })
 
-const base: NativeGeneratorConfig = {
-  model: 'sit',
-  latentShape: [12, 8],
-  patchSize: 1,
-  width: 48,
-  depth: 3,
-  heads: 4,
-  mlpRatio: 4,
-  classes: 10,
-  learnSigma: false,
-  qkNorm: false,
-  shift: true,
-  checkpointing: false
-}
+const base = generatorConfig()
 
 const training = {
   seed: 1,

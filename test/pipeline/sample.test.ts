@@ -7,6 +7,7 @@ import { sampleImages } from '../../lib/pipeline/sample.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
+import { testWhere } from '../support/paths.js'
 
 const place = new Workplace()
 const raw = async (file: string) => sharp(file).removeAlpha().raw().toBuffer({ resolveWithObject: true })
@@ -81,8 +82,7 @@ describe('samples as images', () => {
 })
 
 const numpy = spawnSync('python3', ['-c', 'import numpy']).status === 0
-const testWithNumpy = numpy ? test : test.skip
-if (!numpy) process.stderr.write('skipped: numpy reads the archive (python3 with numpy is not there)\n')
+const testWithNumpy = testWhere(numpy, 'numpy reads the archive (python3 with numpy is not there)')
 
 testWithNumpy('numpy reads the archive', async () => {
   const npz = place.path('numpy.npz')

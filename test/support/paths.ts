@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { describe } from '@jest/globals'
+import { describe, test } from '@jest/globals'
 
 const beside = (name: string) => fileURLToPath(new URL(`../../../shared/${name}`, import.meta.url))
 
@@ -19,4 +19,10 @@ export function describeWith(path: string, name: string, tests: () => void): voi
   }
   process.stderr.write(`skipped: ${name} (${path} is not there; MACTOK_WEIGHTS and MACTOK_DATA tell where)\n`)
   describe.skip(name, tests)
+}
+
+/** `test` where it can run; elsewhere skipped, and the reason printed. */
+export function testWhere(canRun: boolean, reason: string): typeof test | typeof test.skip {
+  if (!canRun) process.stderr.write(`skipped: ${reason}\n`)
+  return canRun ? test : test.skip
 }
