@@ -8,7 +8,9 @@
 #ifdef __linux__
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <string>
 #endif
 
 namespace mactok {
@@ -20,7 +22,10 @@ const CudaInterface* open_cuda_library() {
   at::globalContext().lazyInitDevice(at::kCUDA);
   Dl_info self{};
   if (!dladdr(reinterpret_cast<const void*>(&open_cuda_library), &self)) return nullptr;
-  const auto path = std::filesystem::path(self.dli_fname).replace_filename("libmactok_cuda.so");
+  // Tests name a library that stands in for CUDA (native/testing/device).
+  const char* stand_in = std::getenv("MACTOK_CUDA");
+  const auto name = std::string("lib") + (stand_in ? stand_in : "mactok_cuda") + ".so";
+  const auto path = std::filesystem::path(self.dli_fname).replace_filename(name);
   // Never closed: LibTorch stays as long as the process.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) return nullptr;

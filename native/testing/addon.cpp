@@ -6,6 +6,7 @@
 
 #include "bindings/exports.h"
 #include "testing/adversarial.h"
+#include "testing/device_control.h"
 #include "testing/discriminator.h"
 #include "testing/flow.h"
 #include "testing/kernels.h"
@@ -17,6 +18,7 @@ namespace {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   mactok::define_exports(env, exports);
   mactok::define_adversarial_functions(env, exports);
+  mactok::define_device_functions(env, exports);
   mactok::define_flow_functions(env, exports);
   mactok::define_kernel_functions(env, exports);
   mactok::define_discriminator_methods(env);

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "testing/device/recorder.h"
+
+namespace mactok::stand_in {
+
+/** A CUDA graph: operations of a stream, launched together. */
+class Graph {
+ public:
+  explicit Graph(int device);
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  /** The thread's work goes to the graph's stream; with `record` it is recorded. */
+  void enter(bool record);
+  /** The thread's work goes to the stream of before. With `keep` a recording is ready to replay. */
+  void leave(bool keep);
+  /** On the current stream. */
+  void replay();
+
+ private:
+  int device_;
+  size_t stream_;
+  size_t outside_ = 0;
+  int pool_;
+  std::unique_ptr<Recorder> recorder_;
+  std::vector<RecordedCall> calls_;
+};
+
+}  // namespace mactok::stand_in
