@@ -11,6 +11,7 @@
 #include "testing/flow.h"
 #include "testing/kernels.h"
 #include "testing/perceptual.h"
+#include "testing/runtime.h"
 #include "testing/trainers.h"
 
 namespace {
@@ -21,6 +22,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   mactok::define_device_functions(env, exports);
   mactok::define_flow_functions(env, exports);
   mactok::define_kernel_functions(env, exports);
+  mactok::define_runtime_functions(env, exports);
   mactok::define_discriminator_methods(env);
   mactok::define_perceptual_methods(env);
   mactok::define_trainer_methods(env);

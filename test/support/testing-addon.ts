@@ -171,4 +171,16 @@ export interface TestingAddon extends Addon {
   recoverDevice(): void
   /** Makes a mistake of native/testing/planted_faults.cpp. */
   plantFault(fault: string, device: string): Promise<void>
+
+  /**
+   * Frees every other block of a CPU allocator that assumes pages of one size on a system with another: how many bytes of the other
+   * blocks that damaged, and how many bytes went back to the system.
+   */
+  cpuCache(assumed: number, actual: number): { damaged: number; discarded: number }
+  /** How often two threads that multiply by different precisions found each other's. */
+  mixedPrecisions(): number
+  /** Milliseconds without work after which engines return memory; 10 s by default. */
+  releaseWhenIdle(milliseconds: number): void
+  /** Threads of a job on the device. */
+  engineThreads(device: string): Promise<number>
 }

@@ -1,13 +1,10 @@
 // What libmactok_cuda exports, of this device, and what tests control.
 
 #include <ATen/ops/empty.h>
-#include <c10/core/DeviceGuard.h>
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 
 #include <array>
-#include <exception>
-#include <string>
 
 #include "cuda/interface.h"
 #include "testing/device/allocator.h"
@@ -20,36 +17,23 @@
 namespace mactok::stand_in {
 namespace {
 
-/** No exception crosses the interface of libmactok_cuda. */
-template <typename Body>
-const char* guarded(Body body) {
-  thread_local std::string problem;
-  try {
-    body();
-    return nullptr;
-  } catch (const c10::Error& error) {
-    problem = error.what_without_backtrace();
-  } catch (const std::exception& error) {
-    problem = error.what();
-  }
-  return problem.c_str();
-}
-
 size_t upload_stream(int device) {
   static const std::array<size_t, kDevices> streams{open_stream(0), open_stream(1)};
   return streams.at(static_cast<size_t>(device));
 }
 
-at::Tensor upload_beside(const at::Tensor& source, int device) {
-  const c10::Device where(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
-  const auto current = to_stream(current_stream(device));
-  const auto side = to_stream(upload_stream(device));
-  const auto pinned = at::empty(source.sizes(), source.options().pinned_memory(true)).copy_(source);
+CudaMemory memory(at::Device device) { return device_memory(device.index()); }
+
+at::Tensor upload(const at::Tensor& source, at::Device device) {
+  const auto current = to_stream(current_stream(device.index()));
+  const auto side = to_stream(upload_stream(device.index()));
+  const auto pinned =
+      at::empty(source.sizes(), source.options().pinned_memory(true)).copy_(source);
   at::Tensor result;
   c10::Event copied(c10::kCUDA);
   {
     const c10::StreamGuard on_side(side);
-    result = pinned.to(where, /*non_blocking=*/true);
+    result = pinned.to(device, /*non_blocking=*/true);
     copied.record(side);
   }
   copied.block(current);
@@ -57,29 +41,15 @@ at::Tensor upload_beside(const at::Tensor& source, int device) {
   return result;
 }
 
-const char* memory(int device, CudaMemory* result) {
-  return guarded([&] { *result = device_memory(device); });
-}
+void release_free(at::Device device) { empty_cache(device.index()); }
 
-const char* upload(const at::Tensor* source, int device, at::Tensor* result) {
-  return guarded([&] { *result = upload_beside(*source, device); });
-}
+void* graph_open(at::Device device) { return new Graph(device.index()); }
 
-const char* graph_open(int device, void** graph) {
-  return guarded([&] { *graph = new Graph(device); });
-}
+void graph_enter(void* graph, bool record) { static_cast<Graph*>(graph)->enter(record); }
 
-const char* graph_enter(void* graph, bool record) {
-  return guarded([&] { static_cast<Graph*>(graph)->enter(record); });
-}
+void graph_leave(void* graph, bool keep) { static_cast<Graph*>(graph)->leave(keep); }
 
-const char* graph_leave(void* graph) {
-  return guarded([&] { static_cast<Graph*>(graph)->leave(/*keep=*/true); });
-}
-
-const char* graph_replay(void* graph) {
-  return guarded([&] { static_cast<Graph*>(graph)->replay(); });
-}
+void graph_replay(void* graph) { static_cast<Graph*>(graph)->replay(); }
 
 void graph_close(void* graph) { delete static_cast<Graph*>(graph); }
 
@@ -90,6 +60,7 @@ const mactok::CudaInterface* mactok_cuda() {
   using namespace mactok::stand_in;
   static constexpr mactok::CudaInterface table{.memory = memory,
                                                .upload = upload,
+                                               .release_free = release_free,
                                                .graph_open = graph_open,
                                                .graph_enter = graph_enter,
                                                .graph_leave = graph_leave,
