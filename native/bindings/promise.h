@@ -91,13 +91,19 @@ Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
 /** The `convert` of jobs without a result. */
 inline Napi::Value to_undefined(Napi::Env env, const std::monostate&) { return env.Undefined(); }
 
+/** Nobody hears of the failure: an unhandled rejection would end the process. */
+inline void ignore_rejection(const Napi::Value& promise) {
+  const auto ignore = Napi::Function::New(promise.Env(), [](const Napi::CallbackInfo&) {});
+  promise.As<Napi::Object>().Get("catch").As<Napi::Function>().Call(promise, {ignore});
+}
+
 /**
  * Frees what a disposed handle owned once the device's engine has run what is queued, and returns
  * the memory to the system and the driver, unless others own it too.
  */
 template <typename Owned>
 void release(Napi::Env env, at::Device device, std::shared_ptr<Owned> owned) {
-  run(
+  ignore_rejection(run(
       env, device,
       [device, owned = std::move(owned)]() mutable {
         const bool last = owned.use_count() == 1;
@@ -106,7 +112,7 @@ void release(Napi::Env env, at::Device device, std::shared_ptr<Owned> owned) {
         release_free_memory(at::kCPU);
         if (device.is_cuda()) release_free_memory(device);
       },
-      to_undefined);
+      to_undefined));
 }
 
 }  // namespace mactok

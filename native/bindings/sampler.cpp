@@ -175,10 +175,10 @@ void SamplerHandle::dispose(const Napi::CallbackInfo& info) {
   const auto device = running_->device;
   // On the engine, where graphs are recorded and closed one after another. Its memory stays cached
   // for the next sampler.
-  run(
+  ignore_rejection(run(
       info.Env(), device,
       [running = std::shared_ptr<Running>(std::move(running_))]() mutable { running.reset(); },
-      to_undefined);
+      to_undefined));
 }
 
 }  // namespace mactok

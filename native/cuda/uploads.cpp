@@ -9,10 +9,10 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -45,7 +45,7 @@ class Uploads {
                                    cudaMemcpyHostToDevice, stream_.stream()));
     buffer.copied.record(stream_);
     buffer.copied.block(current);
-    results_.push_back({.tensor = result, .read = std::nullopt});
+    held_.push_back(result);
     return result;
   }
 
@@ -62,13 +62,13 @@ class Uploads {
   /** Pinned memory, free again once it is copied. */
   struct Buffer {
     at::Tensor bytes;
-    c10::Event copied{c10::DeviceType::CUDA};
+    c10::Event copied;
   };
 
-  struct Result {
-    at::Tensor tensor;
-    /** Follows the last reader; none while somebody else holds the tensor. */
-    std::optional<c10::Event> read;
+  /** Results that nobody holds any more, and an event that follows their last readers. */
+  struct Read {
+    std::vector<at::Tensor> results;
+    c10::Event done;
   };
 
   Buffer& find_buffer(size_t bytes) {
@@ -77,28 +77,36 @@ class Uploads {
       if (buffer.bytes.nbytes() == size && buffer.copied.query()) return buffer;
     }
     const auto options = at::TensorOptions().dtype(at::kByte).pinned_memory(true);
-    return buffers_.emplace_back(at::empty({static_cast<int64_t>(size)}, options));
+    buffers_.push_back({.bytes = at::empty({static_cast<int64_t>(size)}, options),
+                        .copied = c10::Event(c10::DeviceType::CUDA)});
+    return buffers_.back();
   }
 
   /** Frees results once nobody holds them and the device has done what was queued until then. */
   void free_read() {
-    for (auto& [tensor, read] : results_) {
+    const auto is_held = [](const at::Tensor& result) {
       // Views share the storage.
-      if (read || tensor.use_count() > 1 || tensor.storage().use_count() > 1) continue;
+      return result.use_count() > 1 || result.storage().use_count() > 1;
+    };
+    const auto unheld = std::partition(held_.begin(), held_.end(), is_held);
+    if (unheld != held_.end()) {
       std::atomic_thread_fence(std::memory_order_acquire);
-      c10::Event event(c10::DeviceType::CUDA);
-      event.record(c10::cuda::getDefaultCUDAStream(device_.index()));
-      read = std::move(event);
+      Read read{.results = {unheld, held_.end()}, .done = c10::Event(c10::DeviceType::CUDA)};
+      read.done.record(c10::cuda::getDefaultCUDAStream(device_.index()));
+      held_.erase(unheld, held_.end());
+      read_.push_back(std::move(read));
     }
-    std::erase_if(results_,
-                  [](const Result& result) { return result.read && result.read->query(); });
+    while (!read_.empty() && read_.front().done.query()) read_.pop_front();
   }
 
   std::mutex mutex_;
   at::Device device_;
   c10::cuda::CUDAStream stream_;
   std::vector<Buffer> buffers_;
-  std::vector<Result> results_;
+  /** Results that others may hold. */
+  std::vector<at::Tensor> held_;
+  /** In the order of their events. */
+  std::deque<Read> read_;
 };
 
 Uploads& uploads(at::Device device) {

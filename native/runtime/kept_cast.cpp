@@ -25,7 +25,8 @@ at::Tensor cast_weight(std::shared_ptr<KeptCast>& kept, const at::Tensor& weight
       kept->version = version;
     } else {
       const auto detached = weight.detach();
-      kept = std::make_shared<KeptCast>(detached, detached.to(dtype), version);
+      kept = std::make_shared<KeptCast>(
+          KeptCast{.weight = detached, .value = detached.to(dtype), .version = version});
     }
   }
   if (current) current->casts.add(kept);
@@ -44,13 +45,13 @@ void RecordedCasts::add(const std::shared_ptr<KeptCast>& cast) {
 void RecordedCasts::refresh() {
   std::vector<at::Tensor> values, weights;
   for (const auto& cast : casts_) {
-    const auto version = cast->weight._version();
-    if (cast->version == version) continue;
+    if (cast->version == cast->weight._version()) continue;
     values.push_back(cast->value);
     weights.push_back(cast->weight);
-    cast->version = version;
   }
-  if (!values.empty()) at::_foreach_copy_(values, weights);
+  if (values.empty()) return;
+  at::_foreach_copy_(values, weights);
+  for (const auto& cast : casts_) cast->version = cast->weight._version();
 }
 
 }  // namespace mactok
