@@ -27,8 +27,7 @@ CudaMemory memory(at::Device device) { return device_memory(device.index()); }
 at::Tensor upload(const at::Tensor& source, at::Device device) {
   const auto current = to_stream(current_stream(device.index()));
   const auto side = to_stream(upload_stream(device.index()));
-  const auto pinned =
-      at::empty(source.sizes(), source.options().pinned_memory(true)).copy_(source);
+  const auto pinned = at::empty(source.sizes(), source.options().pinned_memory(true)).copy_(source);
   at::Tensor result;
   c10::Event copied(c10::kCUDA);
   {
