@@ -2,6 +2,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isRecord } from '../checks.js'
 import { writeJson, writeText } from '../files/atomic.js'
 import { lineChart, type PlotPoint } from '../plot/line-chart.js'
 import type { MetricsRecord } from '../runs/metrics.js'
@@ -133,7 +134,26 @@ export function drawColumn({ table, meanImage, rows }: AblationResults, column: 
   })
 }
 
-/** Writes `table.md`, `table.csv`, `table.json` and a plot for each column. */
+/** Draws the KL per token over the steps: its mean over tokens and seeds, from the least to the most informative token. */
+export function drawTokens({ table, rows }: AblationResults): string | null {
+  const points = ({ runs }: AblationRow): PlotPoint[] => {
+    const bySeed = runs.map(({ metrics }) => metrics.filter(({ klPerToken }) => isRecord(klPerToken)))
+    return (bySeed[0] ?? []).flatMap(({ step }) => {
+      const lines = bySeed.flatMap((lines) => lines.filter((line) => line.step === step))
+      if (lines.length < runs.length) return []
+      const tokens = lines.flatMap(({ klPerToken }) => Object.values(klPerToken as Record<string, number>))
+      const y = tokens.reduce((sum, value) => sum + value, 0) / tokens.length
+      return { x: step, y, low: Math.min(...tokens), high: Math.max(...tokens) }
+    })
+  }
+  const series = rows
+    .map((row) => ({ name: row.arm.label, points: points(row) }))
+    .filter((one) => one.points.length > 0)
+  if (series.length === 0) return null
+  return lineChart({ title: `${table}: KL per token`, xLabel: 'step', yLabel: 'nats', series })
+}
+
+/** Writes `table.md`, `table.csv`, `table.json` a plot for each column and one of the KL per token. */
 export async function writeResults(dir: string, results: AblationResults): Promise<void> {
   await mkdir(dir, { recursive: true })
   await writeText(join(dir, 'table.md'), markdownTable(results))
@@ -151,4 +171,6 @@ export async function writeResults(dir: string, results: AblationResults): Promi
     const chart = drawColumn(results, column)
     if (chart) await writeText(join(dir, `${column.name}.svg`), chart)
   }
+  const tokens = drawTokens(results)
+  if (tokens) await writeText(join(dir, 'klPerToken.svg'), tokens)
 }

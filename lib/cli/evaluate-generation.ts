@@ -2,8 +2,15 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { parseConfig } from '../config.js'
 import type { GenerationEvaluation } from '../evaluation/generation.js'
-import { type GenerationMetric, inceptionInputs } from '../evaluation/metric-names.js'
-import { drawSchema, generationSchema, inceptionSchema, referenceSchema, sweepSchema } from '../evaluation/schema.js'
+import { type GenerationMetric, inceptionInputs, metricTitles } from '../evaluation/metric-names.js'
+import {
+  dinov2Schema,
+  drawSchema,
+  generationSchema,
+  inceptionSchema,
+  referenceSchema,
+  sweepSchema
+} from '../evaluation/schema.js'
 import type { Guidance, Sweep } from '../evaluation/sweep.js'
 import { samplingSchema } from '../generator/sampling.js'
 import { sampleSchema } from '../pipeline/sample-schema.js'
@@ -18,6 +25,7 @@ const schema = z
   .strictObject({
     metrics: generationSchema.shape.metrics,
     inception: inceptionSchema.shape.weights,
+    dinov2: dinov2Schema.shape.weights,
     resize: z
       .enum(inceptionInputs)
       .optional()
@@ -77,6 +85,8 @@ export function define(command: Command): void {
     'mactok evaluate generation runs/xl --tokenizer runs/b128 --reference VIRTUAL_imagenet256_labeled.npz':
       "50,000 samples against ADM's reference",
     'mactok evaluate generation samples.npz --reference imagenet/val': 'samples that were drawn already',
+    'mactok evaluate generation runs/sit --tokenizer runs/tiny --reference photos/ --count 1000 --metrics kid,fdDinov2 --dinov2 dinov2-small':
+      'distances that suit fewer samples than FID',
     'mactok evaluate generation runs/xl --tokenizer runs/b128 --reference stats.npz --count 10000 --sweep guidance,interval --out sweep/':
       'the best guidance; the same command resumes after an interruption'
   })
@@ -118,14 +128,15 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   account.report()
 }
 
-/** The reference, and the Inception that its statistics require. */
+/** The reference, and the networks that the metrics and its statistics require. */
 async function prepareReference(call: Call, size: number) {
-  const { Inception } = await import('../evaluation/inception.js')
+  const { loadNetworks } = await import('../evaluation/networks.js')
   const { openReference, referenceInput } = await import('../evaluation/generation.js')
   const {
     reference,
     resize,
-    inception: weights,
+    inception,
+    dinov2,
     device,
     precision,
     metrics,
@@ -138,8 +149,8 @@ async function prepareReference(call: Call, size: number) {
   } = call
   const { onBroken, onIgnored } = account
   const input = resize ?? (await referenceInput(reference))
-  const inception = await Inception.load({ weights, device, input, precision })
-  const against = await openReference(inception, reference, {
+  const networks = await loadNetworks(metrics, { inception, dinov2, device, input, precision })
+  const against = await openReference(networks, reference, {
     metrics,
     size,
     orientation,
@@ -150,7 +161,7 @@ async function prepareReference(call: Call, size: number) {
     onProgress: line.counting('reference'),
     partial: out && `${out}/reference.partial.npz`
   })
-  return { inception, against }
+  return { networks, against }
 }
 
 async function evaluateImages(path: string, call: Call): Promise<GenerationEvaluation> {
@@ -167,10 +178,10 @@ async function evaluateImages(path: string, call: Call): Promise<GenerationEvalu
     onBroken: account.onBroken,
     onIgnored: account.onIgnored
   })
-  const { inception, against } = await prepareReference(call, images.width)
-  using _ = inception
+  const { networks, against } = await prepareReference(call, images.width)
+  using _ = networks
   using __ = against
-  return await evaluateGeneration(inception, images, against, {
+  return await evaluateGeneration(networks, images, against, {
     metrics,
     batch,
     signal,
@@ -192,10 +203,11 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   using generator = await Generator.load(path, { device, raw, precision })
   using tokenizer = await Tokenizer.load(folders.tokenizer, { device })
   using weak = folders.weak === undefined ? undefined : await Generator.load(folders.weak, { device })
-  const { inception, against } = await prepareReference(call, tokenizer.config.imageSize)
-  using _ = inception
+  const { networks, against } = await prepareReference(call, tokenizer.config.imageSize)
+  using _ = networks
   using __ = against
-  const key = await sampleKey(folders, { sampling, seed, count, precision, reference: call.reference, metrics })
+  const { reference, dinov2 } = call
+  const key = await sampleKey(folders, { sampling, seed, count, precision, reference, metrics, dinov2 })
   const evaluate = async (guidance: Partial<Guidance>, text: string) => {
     const samples = generatedImages(generator, tokenizer, count, {
       ...sampling,
@@ -206,7 +218,7 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
       signal,
       weak
     })
-    return evaluateGeneration(inception, samples, against, {
+    return evaluateGeneration(networks, samples, against, {
       metrics,
       batch,
       signal,
@@ -231,18 +243,12 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
 
 const describe = ({ scale, low, high }: Guidance) => `scale ${scale} from ${low} to ${high}`
 
-const titles: Record<GenerationMetric, string> = {
-  fid: 'FID',
-  sfid: 'sFID',
-  is: 'Inception score',
-  precision: 'precision',
-  recall: 'recall'
-}
+const digits: Partial<Record<GenerationMetric, number>> = { is: 2, kid: 5, fdDinov2: 2, kdDinov2: 5 }
 
 const metricRows = (metrics: GenerationEvaluation): [string, string][] =>
-  (Object.keys(titles) as GenerationMetric[]).flatMap((name): [string, string][] => {
+  (Object.keys(metricTitles) as GenerationMetric[]).flatMap((name): [string, string][] => {
     const value = metrics[name]
-    return typeof value === 'number' ? [[titles[name], fixed(value, name === 'is' ? 2 : 4)]] : []
+    return typeof value === 'number' ? [[metricTitles[name], fixed(value, digits[name] ?? 4)]] : []
   })
 
 function writeSweep({ points, best, by }: Sweep): void {
@@ -251,5 +257,5 @@ function writeSweep({ points, best, by }: Sweep): void {
     const values = metricRows(point.metrics).map(([name, value]) => `${name} ${value}`)
     process.stdout.write(`${point === best ? '*' : ' '} ${describe(point).padEnd(28)} ${values.join('  ')}\n`)
   }
-  process.stdout.write(`best ${titles[by]}: ${describe(best)}\n`)
+  process.stdout.write(`best ${metricTitles[by]}: ${describe(best)}\n`)
 }

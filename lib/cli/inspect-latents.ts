@@ -43,7 +43,7 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
     usage(() => inspectLatents(path, options, { device, signal, line, account }))
   ).finally(() => line.stop())
   if (json) return writeJson({ ...result, unread: account.unread })
-  const { folder, images, tokens, channels, activeUnits, klPerToken, files } = result
+  const { folder, images, tokens, channels, activeUnits, klPerToken, mutualInformation, files } = result
   const kl = klPerToken?.reduce((sum, value) => sum + value, 0)
   const rows: [string, unknown][] = [
     ['images', images],
@@ -51,6 +51,9 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
     ['active units', `${fixed(100 * activeUnits, 1)} %`]
   ]
   if (kl !== undefined) rows.push(['KL', `${fixed(kl, 2)} nats`])
+  if (mutualInformation !== undefined) {
+    rows.push(['mutual information', `${fixed(mutualInformation, 2)} of at most ${fixed(Math.log(images), 2)} nats`])
+  }
   writeTable([...rows, ['written', `${folder}: ${files.join(', ')}`]])
   account.report()
 }

@@ -14,6 +14,8 @@ import { scatterPlot } from '../plot/scatter-plot.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { drawControls, drawInterpolation, type TokenControl } from './latent-images.js'
 import type { LatentSamples } from './latent-samples.js'
+import { mutualInformation } from './mutual-information.js'
+import { isActive } from './posterior.js'
 import { latentSpaceSchema } from './schema.js'
 
 export interface LatentSpaceOptions extends z.input<typeof latentSpaceSchema> {
@@ -29,12 +31,17 @@ export interface LatentSpace {
   channels: number
   /** Fraction of the units whose mean varies: Var_x(μ) > 0.01. */
   activeUnits: number
+  /** The fraction of each token's units that are active. */
+  activeUnitsPerToken: number[]
   /** The variance of the means over images, mean over the units of a token, and of a channel. */
   variancePerToken: number[]
   variancePerChannel: number[]
   /** Nats, mean over the images; absent where the posterior is not known. */
   klPerToken?: number[]
   klPerChannel?: number[]
+  /** Estimates of the information about the image, in nats, of all latents and of each token: see `mutualInformation`. */
+  mutualInformation?: number
+  mutualInformationPerToken?: number[]
   /** Mean-pooled latents on their first two principal axes, and the fraction of the variance along each axis. */
   pca: { points: [number, number][]; explained: number[] }
   umap: [number, number][] | null
@@ -67,9 +74,11 @@ export async function describeLatents(
     files.push(name)
   }
 
-  onStage?.('variance and KL')
+  onStage?.('variance, KL and mutual information')
   const variance = unitVariance(samples)
   const kl = unitKl(samples)
+  const { means, logvars } = samples
+  const information = logvars && (await mutualInformation({ count, tokens, channels, means, logvars }))
   const units = { tokens, channels }
   const points = poolTokens(samples)
   const pca = await principalComponents(points, count, channels)
@@ -91,15 +100,21 @@ export async function describeLatents(
     umap = await projectByUmap(points, count, channels, neighbours, seed)
     await write('umap.svg', plot('Mean latents, UMAP', umap, ['', '']))
   }
-  const curve = (title: string, yLabel: string, xLabel: string, values: readonly number[]) =>
-    lineChart({ title, xLabel, yLabel, series: [{ name: yLabel, points: values.map((y, x) => ({ x, y })) }] })
+  const curves = (title: string, xLabel: string, values: Record<string, readonly number[]>) =>
+    lineChart({
+      title,
+      xLabel,
+      yLabel: 'nats',
+      series: Object.entries(values).map(([name, each]) => ({ name, points: each.map((y, x) => ({ x, y })) }))
+    })
   const variancePerToken = sumPer('token', variance, units).map((value) => value / channels)
   const variancePerChannel = sumPer('channel', variance, units).map((value) => value / tokens)
   const klPerToken = kl && sumPer('token', kl, units)
   const klPerChannel = kl && sumPer('channel', kl, units)
-  if (klPerToken && klPerChannel) {
-    if (tokens > 1) await write('kl-tokens.svg', curve('KL by token', 'nats', 'token', klPerToken))
-    if (channels > 1) await write('kl-channels.svg', curve('KL by channel', 'nats', 'channel', klPerChannel))
+  if (klPerToken && klPerChannel && information) {
+    const byToken = { KL: klPerToken, 'mutual information': information.perToken }
+    if (tokens > 1) await write('kl-tokens.svg', curves('KL by token', 'token', byToken))
+    if (channels > 1) await write('kl-channels.svg', curves('KL by channel', 'channel', { KL: klPerChannel }))
   }
 
   let controls: TokenControl[][] | undefined
@@ -114,10 +129,19 @@ export async function describeLatents(
     images: count,
     tokens,
     channels,
-    activeUnits: variance.filter((value) => value > 0.01).length / variance.length,
+    activeUnits: variance.filter(isActive).length / variance.length,
+    activeUnitsPerToken: sumPer(
+      'token',
+      variance.map((value) => Number(isActive(value))),
+      units
+    ).map((active) => active / channels),
     variancePerToken,
     variancePerChannel,
     ...(klPerToken && klPerChannel && { klPerToken, klPerChannel }),
+    ...(information && {
+      mutualInformation: information.total,
+      mutualInformationPerToken: information.perToken
+    }),
     pca,
     umap,
     labels: numbers,

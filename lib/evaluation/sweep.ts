@@ -40,7 +40,7 @@ export interface SweepOptions extends z.input<typeof sweepSchema> {
   onPoint?: (guidance: Guidance, done: number) => void
 }
 
-const lowerIsBetter: readonly GenerationMetric[] = ['fid', 'sfid']
+const lowerIsBetter: readonly GenerationMetric[] = ['fid', 'sfid', 'kid', 'fdDinov2', 'kdDinov2']
 
 const same = (a: Guidance, b: Guidance) =>
   a.scale === b.scale && (a.scale === 1 || (a.low === b.low && a.high === b.high))

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { isCollapsed } from '../../lib/ablation/measures.js'
-import { drawColumn, markdownTable } from '../../lib/ablation/report.js'
+import { drawColumn, drawTokens, markdownTable } from '../../lib/ablation/report.js'
 import { runAblation } from '../../lib/ablation/run.js'
 import type { AblationConfigInput } from '../../lib/ablation/schema.js'
 import { type Arm, ablationTables, armsOf } from '../../lib/ablation/tables.js'
@@ -44,7 +44,7 @@ describe('results', () => {
     seed,
     dir: '',
     values: { psnr, kl: 10, activeUnits: 0.5 },
-    metrics: [10, 20].map((step) => ({ step, evaluation: { psnr: psnr + step, kl: 1 } }))
+    metrics: [10, 20].map((step) => ({ step, evaluation: { psnr: psnr + step, kl: 1 }, klPerToken: { 0: 1, 1: 3 } }))
   })
   const results = {
     table: 'components',
@@ -61,6 +61,11 @@ describe('results', () => {
     )
     expect(lines.join('\n')).toContain('12.50 dB')
     expect(lines.join('\n')).toContain('4 rows have no finished run yet.')
+  })
+
+  test('are drawn as the KL per token over the steps', () => {
+    expect(drawTokens(results)).toContain('KL per token')
+    expect(drawTokens({ ...results, rows: [] })).toBeNull()
   })
 
   test('are drawn as charts with the mean image as a rule', () => {
@@ -185,7 +190,7 @@ describe('an ablation', () => {
 
   const inception = join(WEIGHTS, 'inception-fid')
   describeWith(inception, 'a generator of a row', () =>
-    test("trains a generator on a row's latents, and measures its FID over its steps", async () => {
+    test("trains a generator on a row's latents, and measures its samples over its steps", async () => {
       const out = workplace.path('generation')
       const small = { preset: 'sit-tiny', steps: 4, points: 2, samples: 4, sampling: { steps: 2 }, inception }
       const settings = { generator: { width: 16, depth: 1, heads: 2 }, batch: 4 }

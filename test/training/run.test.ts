@@ -81,8 +81,17 @@ describe('a run', () => {
     expect(log[0]).toMatchObject({ epoch: 8 / 7, lr: 1e-3, klWeight: 1e-6, skipped: 0 })
     expect(Object.keys(log[0]?.loss ?? {})).toEqual(['total', 'reconstruction', 'kl'])
     const number = expect.any(Number)
-    expect(log[3]?.evaluation).toEqual({ psnr: number, activeUnits: number, kl: number })
-    expect(Object.keys(log[3]?.klPerChannel ?? {}).length).toBeGreaterThan(0)
+    expect(log[3]?.evaluation).toEqual({
+      psnr: number,
+      activeUnits: number,
+      activeTokens: number,
+      kl: number,
+      mutualInformation: number,
+      aggregateKl: number
+    })
+    for (const curve of ['klPerChannel', 'klPerToken', 'activeUnitsPerToken', 'mutualInformationPerToken']) {
+      expect(Object.keys(log[3]?.[curve] ?? {}).length).toBeGreaterThan(0)
+    }
     expect(readdirSync(whole()).some((name) => name.startsWith('events.out.tfevents.'))).toBe(true)
   })
 

@@ -26,6 +26,15 @@ const words = {
   gradNorm: 'gradient norm',
   imagesPerSecond: 'images per second',
   klPerChannel: 'KL per channel',
+  aggregateKl: 'KL of the aggregate posterior',
+  mutualInformation: 'mutual information (nats)',
+  rkid: 'rKID',
+  rfdDinov2: 'rFD-DINOv2',
+  rkdDinov2: 'rKD-DINOv2',
+  gfid: 'gFID',
+  gkid: 'gKID',
+  gfdDinov2: 'gFD-DINOv2',
+  gkdDinov2: 'gKD-DINOv2',
   lecam: 'LeCAM'
 }
 
