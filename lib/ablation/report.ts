@@ -1,8 +1,8 @@
 /** An ablation's results as a table and as plots. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeJson, writeText } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 import { lineChart, type PlotPoint } from '../plot/line-chart.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
@@ -135,7 +135,7 @@ export function drawColumn({ table, meanImage, rows }: AblationResults, column: 
 
 /** Writes `table.md`, `table.csv`, `table.json` and a plot for each column. */
 export async function writeResults(dir: string, results: AblationResults): Promise<void> {
-  await mkdir(dir, { recursive: true })
+  await makeFolder(dir)
   await writeText(join(dir, 'table.md'), markdownTable(results))
   await writeText(join(dir, 'table.csv'), formatCsv(results))
   const rows = results.rows.map(({ arm, runs }) => ({

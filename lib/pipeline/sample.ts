@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { z } from 'zod'
 import { callbacks, instance, pathTo } from '../checks.js'
@@ -7,6 +6,7 @@ import type { Image } from '../data/decode.js'
 import { grid, writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
 import { invalidParameter, MactokError } from '../errors.js'
+import { makeFolder } from '../files/make-folder.js'
 import { NpzWriter } from '../files/npz-writer.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
 import type { GuidanceInput } from '../generator/sampling.js'
@@ -63,7 +63,7 @@ export async function sampleImages(
   const counts: Record<number, number> = {}
   const shown: Image[] = []
   for (const place of [folder, sheet && dirname(sheet), npz && dirname(npz)]) {
-    if (place) await mkdir(place, { recursive: true })
+    if (place) await makeFolder(place)
   }
   const archive = npz === undefined ? null : await NpzWriter.create(npz, total, size, size)
   try {

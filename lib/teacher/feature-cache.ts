@@ -1,13 +1,13 @@
 /** Caches a teacher's features on disk, for training that sees every image in the same one or two views. */
 
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mirrorPixels } from '../data/crop.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
 import { MactokError } from '../errors.js'
+import { makeFolder } from '../files/make-folder.js'
 import { fileSize } from '../files/stat.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
@@ -69,7 +69,7 @@ export class FeatureCache implements AsyncDisposable {
    */
   static async open(options: FeatureCacheOptions): Promise<FeatureCache | null> {
     const layout = await layoutOf(options)
-    await mkdir(layout.folder, { recursive: true })
+    await makeFolder(layout.folder)
     const { set, size, signal, onProgress } = options
     const shards: SafetensorsFile[] = []
     const hashes: Uint8Array[] = []
