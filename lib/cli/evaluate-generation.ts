@@ -6,7 +6,6 @@ import { type GenerationMetric, inceptionInputs } from '../evaluation/metric-nam
 import { drawSchema, generationSchema, inceptionSchema, referenceSchema, sweepSchema } from '../evaluation/schema.js'
 import type { Guidance, Sweep } from '../evaluation/sweep.js'
 import { samplingSchema } from '../generator/sampling.js'
-import { sampleSchema } from '../pipeline/sample-schema.js'
 import { interruptible, UsageError, usage } from './exit.js'
 import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare, words } from './options.js'
@@ -26,7 +25,7 @@ const schema = z
     orientation: referenceSchema.shape.orientation,
     count: drawSchema.shape.count,
     seed: drawSchema.shape.seed,
-    force: sampleSchema.shape.force,
+    force: z.boolean().default(false).describe('decode with another tokenizer than the one it was trained for'),
     batch: generationSchema.shape.batch,
     precision: inceptionSchema.shape.precision,
     sweep: sweepSchema.shape.axes
@@ -184,6 +183,7 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { generatedImages, sampleKey } = await import('../evaluation/generated-images.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
+  const { imageKey } = await import('../evaluation/image-stream.js')
   const { sweepGuidance } = await import('../evaluation/sweep.js')
   const { writeSweepPlots } = await import('../evaluation/sweep-plot.js')
   const { metrics, batch, signal, line, out, device, precision, seed, count, force, raw = false } = call
@@ -195,7 +195,16 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   const { inception, against } = await prepareReference(call, tokenizer.config.imageSize)
   using _ = inception
   using __ = against
-  const key = await sampleKey(folders, { sampling, seed, count, precision, reference: call.reference, metrics })
+  const reference = await imageKey(call.reference)
+  const key = await sampleKey(folders, {
+    sampling,
+    seed,
+    count,
+    precision,
+    reference,
+    inception: inception.key,
+    metrics
+  })
   const evaluate = async (guidance: Partial<Guidance>, text: string) => {
     const samples = generatedImages(generator, tokenizer, count, {
       ...sampling,

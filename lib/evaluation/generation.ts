@@ -105,7 +105,7 @@ const createReference = (
 })
 
 const gatherKey = async (inception: Inception, { total, width, height }: ImageStream, key: string): Promise<string> =>
-  JSON.stringify([key, inception.input, inception.precision, total, width, height])
+  JSON.stringify([key, inception.key, inception.input, inception.precision, total, width, height])
 
 /**
  * Writes the statistics of images as a reference file, resuming an interrupted call.
