@@ -1,14 +1,16 @@
 /** Trains a generator on a row's latents and measures its FID over its steps. */
 
-import { existsSync } from 'node:fs'
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MactokError } from '../errors.js'
 import { generatedImages } from '../evaluation/generated-images.js'
 import { evaluateGeneration, openReference, referenceStatistics } from '../evaluation/generation.js'
+import { imageKey } from '../evaluation/image-stream.js'
 import { Inception } from '../evaluation/inception.js'
 import { writeJson } from '../files/atomic.js'
 import { parseJson } from '../files/read.js'
+import { exists } from '../files/stat.js'
 import { Generator } from '../generator/generator.js'
 import { encodeImages } from '../pipeline/encode.js'
 import { checkpointFolder } from '../runs/checkpoint.js'
@@ -57,12 +59,22 @@ export async function checkGeneration(config: AblationConfig): Promise<void> {
  * Encodes the training images, trains a generator on them and draws from its checkpoints. Everything is kept in the run folder, so that
  * an interrupted call resumes.
  */
-export const generationFid: Measurement = async ({ dir, out, tokenizer, source, config, seed, device, signal }) => {
+export const generationFid: Measurement = async ({
+  dir,
+  out,
+  tokenizer,
+  source,
+  onBroken,
+  config,
+  seed,
+  device,
+  signal
+}) => {
   if (!config.generation) return {}
   const { steps, samples, sampling, inception: weights } = config.generation
   const latents = join(dir, 'latents')
   const run = join(dir, 'generator')
-  const encoded = await encodeImages(tokenizer, source, latents, { signal })
+  const encoded = await encodeImages(tokenizer, source, latents, { signal, onBroken })
   const trained = encoded.interrupted
     ? encoded
     : await configureGenerator(config.generation, seed)
@@ -71,9 +83,15 @@ export const generationFid: Measurement = async ({ dir, out, tokenizer, source, 
   if (trained.interrupted) throw new MactokError('ERR_ABORTED', `Stopped before ${run} was trained`)
 
   using inception = await Inception.load({ weights, device })
-  const statistics = join(out, 'reference.npz')
   const size = tokenizer.config.imageSize
-  if (!existsSync(statistics)) await referenceStatistics(inception, config.data, statistics, { size, signal })
+  // Named by the images, so that statistics of others are not taken for theirs.
+  const key = createHash('sha256')
+    .update(await imageKey(config.data))
+    .digest('hex')
+    .slice(0, 8)
+  const statistics = join(out, `reference-${key}.npz`)
+  if (!(await exists(statistics)))
+    await referenceStatistics(inception, config.data, statistics, { size, signal, onBroken })
   using reference = await openReference(inception, statistics, { metrics: ['fid'] })
   const curve = await readGenerationCurve(dir)
   for (const step of measuredSteps(config.generation).slice(curve.length)) {
