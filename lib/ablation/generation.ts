@@ -61,12 +61,22 @@ export async function checkGeneration(config: AblationConfig): Promise<void> {
  * Encodes the training images, trains a generator on them and draws from its checkpoints. Everything is kept in the run folder, so that
  * an interrupted call resumes.
  */
-export const measureGeneration: Measurement = async ({ dir, out, tokenizer, source, config, seed, device, signal }) => {
+export const measureGeneration: Measurement = async ({
+  dir,
+  out,
+  tokenizer,
+  source,
+  onBroken,
+  config,
+  seed,
+  device,
+  signal
+}) => {
   if (!config.generation) return {}
   const { steps, samples, sampling, metrics, inception, dinov2 } = config.generation
   const latents = join(dir, 'latents')
   const run = join(dir, 'generator')
-  const encoded = await encodeImages(tokenizer, source, latents, { signal })
+  const encoded = await encodeImages(tokenizer, source, latents, { signal, onBroken })
   const trained = encoded.interrupted
     ? encoded
     : await configureGenerator(config.generation, seed)
@@ -77,7 +87,8 @@ export const measureGeneration: Measurement = async ({ dir, out, tokenizer, sour
   using networks = await loadNetworks(metrics, { inception, dinov2, device })
   const partial = join(out, 'reference.npz')
   const size = tokenizer.config.imageSize
-  using reference = await openReference(networks, config.data, { metrics, size, partial, keep: true, signal })
+  const gathering = { metrics, size, partial, keep: true, signal, onBroken }
+  using reference = await openReference(networks, config.data, gathering)
   const curve = await readGenerationCurve(dir)
   for (const step of measuredSteps(config.generation).slice(curve.length)) {
     using generator = await Generator.load(checkpointFolder(run, step), { device })

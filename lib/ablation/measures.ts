@@ -17,10 +17,10 @@ export const measurements: readonly Measurement[] = [
       values.filter((entry): entry is [(typeof names)[number], number] => entry[1] !== undefined)
     )
   },
-  async ({ tokenizer, source, heldOut, config }): Promise<Record<string, number>> => {
+  async ({ tokenizer, source, heldOut, onBroken, config }): Promise<Record<string, number>> => {
     if (!config.probe) return {}
     const { features, images, l2, sample } = config.probe
-    const result = await probe(tokenizer, source, { features, images, l2, sample, validation: heldOut })
+    const result = await probe(tokenizer, source, { features, images, l2, sample, validation: heldOut, onBroken })
     return { probe: result.validationAccuracy }
   },
   measureGeneration

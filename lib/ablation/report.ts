@@ -1,9 +1,9 @@
 /** An ablation's results as a table and as plots. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { writeJson, writeText } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 import { lineChart, type PlotPoint } from '../plot/line-chart.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
@@ -155,7 +155,7 @@ export function drawTokens({ table, rows }: AblationResults): string | null {
 
 /** Writes `table.md`, `table.csv`, `table.json` a plot for each column and one of the KL per token. */
 export async function writeResults(dir: string, results: AblationResults): Promise<void> {
-  await mkdir(dir, { recursive: true })
+  await makeFolder(dir)
   await writeText(join(dir, 'table.md'), markdownTable(results))
   await writeText(join(dir, 'table.csv'), formatCsv(results))
   const rows = results.rows.map(({ arm, runs }) => ({

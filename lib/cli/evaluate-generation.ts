@@ -13,7 +13,6 @@ import {
 } from '../evaluation/schema.js'
 import type { Guidance, Sweep } from '../evaluation/sweep.js'
 import { samplingSchema } from '../generator/sampling.js'
-import { sampleSchema } from '../pipeline/sample-schema.js'
 import { interruptible, UsageError, usage } from './exit.js'
 import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare, words } from './options.js'
@@ -34,7 +33,7 @@ const schema = z
     orientation: referenceSchema.shape.orientation,
     count: drawSchema.shape.count,
     seed: drawSchema.shape.seed,
-    force: sampleSchema.shape.force,
+    force: z.boolean().default(false).describe('decode with another tokenizer than the one it was trained for'),
     batch: generationSchema.shape.batch,
     precision: inceptionSchema.shape.precision,
     sweep: sweepSchema.shape.axes
@@ -195,6 +194,7 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { generatedImages, sampleKey } = await import('../evaluation/generated-images.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
+  const { imageKey } = await import('../evaluation/image-stream.js')
   const { sweepGuidance } = await import('../evaluation/sweep.js')
   const { writeSweepPlots } = await import('../evaluation/sweep-plot.js')
   const { metrics, batch, signal, line, out, device, precision, seed, count, force, raw = false } = call
@@ -206,8 +206,16 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   const { networks, against } = await prepareReference(call, tokenizer.config.imageSize)
   using _ = networks
   using __ = against
-  const { reference, dinov2 } = call
-  const key = await sampleKey(folders, { sampling, seed, count, precision, reference, metrics, dinov2 })
+  const key = await sampleKey(folders, {
+    sampling,
+    seed,
+    count,
+    precision,
+    reference: await imageKey(call.reference),
+    inception: networks.inception?.key,
+    dinov2: await networks.dinov2?.identity(),
+    metrics
+  })
   const evaluate = async (guidance: Partial<Guidance>, text: string) => {
     const samples = generatedImages(generator, tokenizer, count, {
       ...sampling,

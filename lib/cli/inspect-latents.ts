@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { parseConfig } from '../config.js'
 import { latentSampleSchema, latentSpaceSchema } from '../evaluation/schema.js'
+import { refuseExisting } from '../files/overwrite.js'
+import { exists } from '../files/stat.js'
 import { interruptible, UsageError, usage } from './exit.js'
 import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare } from './options.js'
@@ -12,17 +14,21 @@ interface Options extends ComputeOptions {
   data?: string
   tokenizer?: string
   out?: string
+  force?: boolean
   raw?: boolean
 }
 
 const schema = latentSampleSchema.extend(latentSpaceSchema.shape)
 
+const defaultFolder = 'latent-space'
+
 export function define(command: Command): void {
   command
-    .argument('<path>', 'a tokenizer (run folder, checkpoint, model folder) or a shard folder')
+    .argument('[path]', 'a tokenizer (run folder, checkpoint, model folder) or a shard folder')
     .option('--data <path>', 'images: a folder or tars; needed for a tokenizer, and for the grids of a shard folder')
     .option('--tokenizer <folder>', "decode a shard folder's latents for the grids")
-    .option('--out <folder>', 'default: latents/ in a run folder, else latent-space/')
+    .option('--out <folder>', `default: latents/ in a run folder, else ${defaultFolder}/, if there is none yet`)
+    .option('--force', `overwrite what is in ${defaultFolder}/`)
   addRawOption(command)
   addComputeOptions(command)
   addSettings(command, schema)
@@ -34,7 +40,11 @@ export function define(command: Command): void {
   command.action(run)
 }
 
-async function run(path: string, options: Options & Record<string, unknown>): Promise<void> {
+async function run(path: string | undefined, options: Options & Record<string, unknown>): Promise<void> {
+  if (path === undefined) {
+    const hint = (await exists('latents')) ? '; `mactok inspect ./latents` describes what is in latents' : ''
+    throw new UsageError(`Expected <path>, a tokenizer or a shard folder${hint}`)
+  }
   const { json = false } = options
   const device = await prepare(options)
   const line = new ProgressLine({ unit: 'images', quiet: json })
@@ -105,9 +115,12 @@ async function inspectLatents(
     await using shards = await openLatents(path)
     return await readSamples(shards, { count })
   }
-  const samples = await read()
   const isRun = isTokenizer && (await readTokenizerRun(path)) !== null
-  const folder = options.out ?? (isRun ? `${path.replace(/[\\/]$/, '')}/latents` : 'latent-space')
+  const folder = options.out ?? (isRun ? `${path.replace(/[\\/]$/, '')}/latents` : defaultFolder)
+  if (options.out === undefined && !isRun && !options.force) {
+    await refuseExisting([folder], 'name another by --out, or give --force')
+  }
+  const samples = await read()
   const result = await describeLatents(samples, folder, {
     ...settings,
     decoder: tokenizer && images ? { tokenizer, images } : undefined,

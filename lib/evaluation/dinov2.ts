@@ -47,6 +47,11 @@ export class Dinov2 implements Disposable {
     return this.#teacher.device
   }
 
+  /** @internal Identifies its weights. */
+  identity(): Promise<string> {
+    return this.#teacher.identity()
+  }
+
   /** Features [B, D] of images of any size, uint8 [B, H, W, 3]. */
   async features(images: Tensor<'uint8'>): Promise<Tensor<'float32'>> {
     const [count, height, width] = images.shape as [number, number, number]

@@ -153,8 +153,8 @@ const gatherKey = async (
   key: string
 ): Promise<string> => {
   const networks = [
-    ...(inception ? [inception.input, inception.precision] : []),
-    ...(dinov2 ? [dinov2.name, dinov2.precision] : [])
+    ...(inception ? [inception.key, inception.input, inception.precision] : []),
+    ...(dinov2 ? [await dinov2.identity(), dinov2.precision] : [])
   ]
   return JSON.stringify([key, ...networks, total, width, height])
 }

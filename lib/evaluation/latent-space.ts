@@ -1,12 +1,12 @@
 /** Describes latents: where images lie, which units carry information, and what each token does to the image. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { callbacks, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { ImageSource } from '../data/image-set.js'
 import { writeJson, writeText } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { lineChart } from '../plot/line-chart.js'
@@ -67,7 +67,7 @@ export async function describeLatents(
   pathTo('folder', folder)
   callbacks({ onStage })
   const { tokens: perturbed, neighbours, seed } = parseConfig(latentSpaceSchema, settings)
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const files: string[] = []
   const write = async (name: string, svg: string) => {
     await writeText(join(folder, name), svg)

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { isCollapsed } from '../../lib/ablation/measures.js'
@@ -173,6 +173,22 @@ describe('an ablation', () => {
       'Unknown setting masking.maximum'
     )
     expect(existsSync(workplace.path('x'))).toBe(false)
+  })
+
+  test('refuses images whose classes the measurements need, before the first run', async () => {
+    const out = workplace.path('unlabelled')
+    const flat = join(config.data, '0')
+    for (const name of ['data', 'heldOut']) {
+      await expect(runAblation('collapse', { ...config, [name]: flat }, { out, device })).rejects.toThrow(
+        `Expected images with classes (or probe: null) for ${name} but received 'images without a class'`
+      )
+    }
+    const single = workplace.path('single')
+    cpSync(flat, join(single, '0'), { recursive: true })
+    await expect(
+      runAblation('collapse', { ...config, data: single, heldOut: single }, { out, device })
+    ).rejects.toThrow('Expected images of two or more classes')
+    expect(existsSync(out)).toBe(false)
   })
 
   test('fine-tunes the decoder of a finished row', async () => {

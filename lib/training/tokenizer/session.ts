@@ -142,7 +142,7 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
   }
 
   async grid(): Promise<Image> {
-    const { images, teacher } = this.#parts
+    const { images, teacher, onBroken } = this.#parts
     const { grid, tokenizer, seed, precision } = this.settled
     const { sheet } = await reconstructionGrid(Tokenizer.wrap(this.trainer.ema, tokenizer), images.shown, {
       teacher,
@@ -150,7 +150,8 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
       ratio: grid.ratio,
       seed,
       precision,
-      zoom: Math.max(1, Math.floor(128 / tokenizer.imageSize))
+      zoom: Math.max(1, Math.floor(128 / tokenizer.imageSize)),
+      onBroken
     })
     return sheet
   }
