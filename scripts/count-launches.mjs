@@ -37,7 +37,7 @@ const shared = {
 
 run(async () => {
   const { addon } = await import('../dist/native/load.js')
-  const native = addon()
+  const native = /** @type {import('../test/support/testing-addon.js').TestingAddon} */ (addon())
   native.setThreads(1)
   const step = recipe === 'sit' ? await generatorStep(native) : await tokenizerStep(native, recipe === 'full')
   for (let i = 0; i < WARMUP; i++) await step(i)

@@ -55,6 +55,13 @@ void use_after_free_in_graph(at::Device device) {
   graph->replay();
 }
 
+void wait_while_recording(at::Device device) {
+  const auto value = at::ones({}, device);
+  const auto graph = open_cuda_graph(device);
+  const CudaGraph::Scope scope(*graph, /*record=*/true);
+  value.item<float>();
+}
+
 void wait_for_value(at::Device device) { at::ones({}, device).item<float>(); }
 
 void read_without_order(at::Device device) {
@@ -122,6 +129,7 @@ PlantedFault planted_fault(const std::string& name) {
       {"host read", read_on_host},
       {"use after free", use_after_free},
       {"use after free in a graph", use_after_free_in_graph},
+      {"wait while recording", wait_while_recording},
       {"wait for a value", wait_for_value},
       {"read without order", read_without_order},
       {"read in order", read_in_order},

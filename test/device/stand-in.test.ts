@@ -24,6 +24,7 @@ describeOnStandIn('the stand-in device catches a planted fault', () => {
   test.each([
     ['use after free', /uses memory that was freed/],
     ['use after free in a graph', /in a graph uses memory that was freed since it was recorded/],
+    ['wait while recording', /not permitted when stream is capturing: aten::_local_scalar_dense/],
     ['read without order', /stream 0 uses memory that stream \d+ still writes/],
     ['reuse too early', /stream 0 reuses memory that stream \d+ still reads/]
   ])('%s', async (fault, message) => {
