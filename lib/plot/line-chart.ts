@@ -3,6 +3,7 @@
 import { scaleLinear, scaleLog, scalePoint } from 'd3-scale'
 import { area, line } from 'd3-shape'
 import { outOfRange } from '../errors.js'
+import { strokeOf } from './palette.js'
 
 /** x, y, and for several runs the ends of their spread. */
 export interface PlotPoint {
@@ -31,16 +32,14 @@ export interface LineChart {
   rules?: readonly PlotRule[]
   /** Logarithmic y; values that are not positive are skipped. Default false. */
   log?: boolean | undefined
+  /** The same for x. Default false. */
+  logX?: boolean | undefined
   /** Pixels; the drawing scales. Default 640 × 360. */
   width?: number
   height?: number
   /** `auto`: dark where the reader prefers it; `inherit`: the colour of the text around an inlined chart. Default `auto`. */
   theme?: 'auto' | 'inherit'
 }
-
-/** Okabe and Ito's palette and two more: distinguishable by colour-blind readers, on white and on black. */
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#8c564b', '#7f7f7f']
-const dashes = ['', '7 3', '2 3']
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character] as string)
@@ -64,7 +63,9 @@ interface Scales {
 const drawable = (chart: LineChart): PlotSeries[] =>
   chart.series.map(({ name, points }) => ({
     name,
-    points: points.filter(({ y }) => Number.isFinite(y) && (!chart.log || y > 0))
+    points: points.filter(
+      ({ x, y }) => Number.isFinite(y) && (!chart.log || y > 0) && (!chart.logX || typeof x === 'string' || x > 0)
+    )
   }))
 
 function scales(
@@ -97,21 +98,20 @@ function scales(
     return { x, y: yScale, yTicks, xTicks: names.map((name) => ({ at: x(name), text: name })) }
   }
   const numbers = places as number[]
-  const xScale = scaleLinear()
-    .domain([Math.min(...numbers), Math.max(...numbers)])
-    .range([box.left, box.right])
+  const [first, last] = [Math.min(...numbers), Math.max(...numbers)]
+  // A single place stands in the middle.
+  const domain = chart.logX && first === last ? [first / 2, last * 2] : [first, last]
+  const xScale = (chart.logX ? scaleLog() : scaleLinear()).domain(domain).range([box.left, box.right])
   const text = xScale.tickFormat(6)
-  return {
-    x: (value) => xScale(value as number),
-    y: yScale,
-    yTicks,
-    xTicks: xScale.ticks(6).map((value) => ({ at: xScale(value), text: text(value) }))
-  }
+  const xTicks = xScale
+    .ticks(6)
+    .map((value) => ({ at: xScale(value), text: text(value) }))
+    .filter((tick) => tick.text !== '')
+  return { x: (value) => xScale(value as number), y: yScale, yTicks, xTicks }
 }
 
 function drawSeries({ points }: PlotSeries, index: number, { x, y }: Scales, floor: number): string {
-  const colour = colours[index % colours.length]
-  const dash = dashes[Math.floor(index / colours.length) % dashes.length]
+  const { colour, dash } = strokeOf(index)
   const spread = points.filter(({ low, high }) => low !== undefined && high !== undefined)
   // On a logarithmic axis a spread that reaches 0 ends at the axis.
   const height = (value: number) => (Number.isFinite(y(value)) ? y(value) : floor)
@@ -154,8 +154,8 @@ export function lineChart(chart: LineChart): string {
     ...legend.map((name, i) => {
       const left = box.left + (i % perRow) * ((box.right - box.left) / perRow)
       const top = 38 + Math.floor(i / perRow) * 18
-      const dash = dashes[Math.floor(i / colours.length) % dashes.length]
-      const mark = `<path d="M${at(left)} ${top - 4}h18" stroke="${colours[i % colours.length]}" stroke-width="3"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`
+      const { colour, dash } = strokeOf(i)
+      const mark = `<path d="M${at(left)} ${top - 4}h18" stroke="${colour}" stroke-width="3"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`
       return mark + text(name, `x="${at(left + 24)}" y="${top}"`)
     }),
     ...yTicks.map(
