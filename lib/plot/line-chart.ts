@@ -5,6 +5,9 @@ import { area, line } from 'd3-shape'
 import { outOfRange } from '../errors.js'
 import { strokeOf } from './palette.js'
 
+type ScaleLinear = ReturnType<typeof scaleLinear<number, number>>
+type ScaleLog = ReturnType<typeof scaleLog<number, number>>
+
 /** x, y, and for several runs the ends of their spread. */
 export interface PlotPoint {
   x: number | string
@@ -45,6 +48,16 @@ const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;
 const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character] as string)
 const at = (value: number) => String(Math.round(value * 100) / 100)
 
+/** A number on a logarithmic axis: 0.01 and 100, but 1e-4 and 1e6. */
+const power = (value: number) =>
+  value >= 1e-3 && value < 1e5 ? String(Number(value.toPrecision(4))) : value.toExponential().replace('e+', 'e')
+
+/** d3's texts of ticks; on a logarithmic axis it only says which ones get a text, because it would write 100µ. */
+function tickFormat(scale: ScaleLinear | ScaleLog, count: number): (value: number) => string {
+  const format = scale.tickFormat(count)
+  return 'base' in scale ? (value) => (format(value) === '' ? '' : power(value)) : format
+}
+
 const style = (theme: LineChart['theme']) => {
   const root = theme === 'inherit' ? '' : '.mactok-chart{color:#1f2328;background:#fff}'
   const dark =
@@ -80,12 +93,12 @@ function scales(
     ...(chart.rules ?? []).map(({ y }) => y).filter(positive)
   ]
   const [lowest, highest] = [Math.min(...heights), Math.max(...heights)]
-  const margin = lowest === highest ? Math.max(Math.abs(lowest) * 0.1, 1e-9) : 0
+  const margin = lowest === highest ? Math.abs(lowest) * 0.1 || 1 : 0
   const yScale = (chart.log ? scaleLog() : scaleLinear())
     .domain([lowest - (chart.log ? lowest * 0.1 : margin), highest + margin])
     .range([box.bottom, box.top])
     .nice()
-  const format = yScale.tickFormat(5)
+  const format = tickFormat(yScale, 5)
   const yTicks = yScale
     .ticks(5)
     .map((value) => ({ at: yScale(value), text: format(value) }))
@@ -102,7 +115,7 @@ function scales(
   // A single place stands in the middle.
   const domain = chart.logX && first === last ? [first / 2, last * 2] : [first, last]
   const xScale = (chart.logX ? scaleLog() : scaleLinear()).domain(domain).range([box.left, box.right])
-  const text = xScale.tickFormat(6)
+  const text = tickFormat(xScale, 6)
   const xTicks = xScale
     .ticks(6)
     .map((value) => ({ at: xScale(value), text: text(value) }))
