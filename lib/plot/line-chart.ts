@@ -19,6 +19,8 @@ export interface PlotPoint {
 export interface PlotSeries {
   name: string
   points: readonly PlotPoint[]
+  /** Its place in the palette. Default: its place among the series. */
+  index?: number
 }
 
 /** A horizontal line that the series are compared with. */
@@ -73,9 +75,10 @@ interface Scales {
 }
 
 /** The series without points that cannot be drawn. */
-const drawable = (chart: LineChart): PlotSeries[] =>
-  chart.series.map(({ name, points }) => ({
+const drawable = (chart: LineChart): Required<PlotSeries>[] =>
+  chart.series.map(({ name, points, index }, i) => ({
     name,
+    index: index ?? i,
     points: points.filter(
       ({ x, y }) => Number.isFinite(y) && (!chart.log || y > 0) && (!chart.logX || typeof x === 'string' || x > 0)
     )
@@ -123,7 +126,7 @@ function scales(
   return { x: (value) => xScale(value as number), y: yScale, yTicks, xTicks }
 }
 
-function drawSeries({ points }: PlotSeries, index: number, { x, y }: Scales, floor: number): string {
+function drawSeries({ points, index }: Required<PlotSeries>, { x, y }: Scales, floor: number): string {
   const { colour, dash } = strokeOf(index)
   const spread = points.filter(({ low, high }) => low !== undefined && high !== undefined)
   // On a logarithmic axis a spread that reaches 0 ends at the axis.
@@ -140,6 +143,11 @@ function drawSeries({ points }: PlotSeries, index: number, { x, y }: Scales, flo
   const dots = points.length <= 12 ? points : []
   return [
     spread.length > 1 ? `<path d="${band(spread)}" fill="${colour}" fill-opacity=".15"/>` : '',
+    // A band of one point has no area.
+    ...(spread.length === 1 ? spread : []).map(
+      (point) =>
+        `<path d="M${at(x(point.x))} ${at(height(point.low as number))}V${at(height(point.high as number))}" stroke="${colour}" stroke-opacity=".6"/>`
+    ),
     `<path d="${path([...points])}" fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`,
     ...dots.map((point) => `<circle cx="${at(x(point.x))}" cy="${at(y(point.y))}" r="3" fill="${colour}"/>`)
   ].join('')
@@ -167,7 +175,7 @@ export function lineChart(chart: LineChart): string {
     ...legend.map((name, i) => {
       const left = box.left + (i % perRow) * ((box.right - box.left) / perRow)
       const top = 38 + Math.floor(i / perRow) * 18
-      const { colour, dash } = strokeOf(i)
+      const { colour, dash } = strokeOf(series[i]?.index ?? i)
       const mark = `<path d="M${at(left)} ${top - 4}h18" stroke="${colour}" stroke-width="3"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`
       return mark + text(name, `x="${at(left + 24)}" y="${top}"`)
     }),
@@ -187,7 +195,7 @@ export function lineChart(chart: LineChart): string {
           `<path d="M${box.left} ${at(y(rule.y))}H${box.right}" stroke="currentColor" stroke-dasharray="4 4"/>` +
           text(rule.name, `x="${box.right}" y="${at(y(rule.y) - 5)}" text-anchor="end" font-style="italic"`)
       ),
-    ...series.map((one, index) => drawSeries(one, index, { x, y, xTicks, yTicks }, box.bottom))
+    ...series.map((one) => drawSeries(one, { x, y, xTicks, yTicks }, box.bottom))
   ]
   return `<svg xmlns="http://www.w3.org/2000/svg" class="mactok-chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(chart.title)}">${style(theme)}${parts.join('')}</svg>`
 }
