@@ -80,6 +80,7 @@ export { type SampledImages, type SampleImagesOptions, sampleImages } from './pi
 export { type LineChart, lineChart, type PlotPoint, type PlotRule, type PlotSeries } from './plot/line-chart.js'
 export type { ProfileFiles } from './profile/recording.js'
 export type { ProfileInput } from './profile/schema.js'
+export { type ComparedRun, type CompareOptions, type Comparison, compareRuns } from './report/compare.js'
 export { type Inspected, inspect } from './report/inspect.js'
 export { type Report, type ReportOptions, writeReport } from './report/report.js'
 export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/teacher.js'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { writeJson, writeText } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
-import { lineChart, type PlotPoint } from '../plot/line-chart.js'
+import { lineChart, type PlotPoint, type PlotSeries } from '../plot/line-chart.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
 import type { AblationConfig } from './schema.js'
@@ -118,19 +118,45 @@ function curve({ runs }: AblationRow, column: Column): PlotPoint[] {
   })
 }
 
-/** Draws one column over the steps; null where nothing was evaluated. */
-export function drawColumn({ table, meanImage, rows }: AblationResults, column: Column): string | null {
-  const series = rows
-    .map((row) => ({ name: row.arm.label, points: curve(row, column) }))
-    .filter(({ points }) => points.length > 0)
+/** A column over the steps, a curve per row. */
+const overSteps = (rows: readonly AblationRow[], column: Column): PlotSeries[] =>
+  rows.map((row) => ({ name: row.arm.label, points: curve(row, column) }))
+
+/** A column of the finished runs over the swept setting, a curve per row of the table. */
+function overValues(rows: readonly AblationRow[], column: Column): PlotSeries[] {
+  const labels = [...new Set(rows.flatMap(({ arm }) => arm.swept?.label ?? []))]
+  return labels.map((name) => ({
+    name,
+    points: rows.flatMap((row): PlotPoint[] => {
+      const summary = summariseRow(row, column)
+      if (!summary || row.arm.swept?.label !== name) return []
+      const [y, deviation] = [summary.mean * column.scale, summary.deviation * column.scale]
+      const point = { x: row.arm.swept.value, y }
+      return [row.runs.length > 1 ? { ...point, low: y - deviation, high: y + deviation } : point]
+    })
+  }))
+}
+
+/** Whether values span so much that their logarithms are told apart better. */
+const spansDecades = (values: readonly number[]) => {
+  const lowest = Math.min(...values)
+  return lowest > 0 && Math.max(...values) / lowest >= 10
+}
+
+/** Draws one column over the steps, or in a sweep over the swept setting; null where nothing was evaluated. */
+export function drawColumn({ table, config, meanImage, rows }: AblationResults, column: Column): string | null {
+  const { sweep } = config
+  const drawn = sweep ? overValues(rows, column) : overSteps(rows, column)
+  const series = drawn.filter(({ points }) => points.length > 0)
   if (series.length === 0) return null
   return lineChart({
     title: `${table}: ${column.label.replace(/ \(.*/, '')}`,
-    xLabel: column.steps ?? 'step',
+    xLabel: sweep?.setting ?? column.steps ?? 'step',
     yLabel: column.unit,
     series,
     rules: column.name === 'psnr' ? [{ y: meanImage, name: 'mean image' }] : [],
-    log: column.log
+    log: column.log,
+    logX: sweep ? spansDecades(sweep.values) : false
   })
 }
 

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { callbacks, pathTo } from '../checks.js'
-import { checkOptions, mergeConfig, parseConfig } from '../config.js'
+import { checkOptions, mergeConfig, nestSetting, parseConfig } from '../config.js'
 import type { Ignored, ImageSource } from '../data/image-set.js'
 import { imageSource, reportIgnored } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
@@ -25,7 +25,7 @@ import { checkGeneration, readGenerationCurve } from './generation.js'
 import { measurements } from './measures.js'
 import { type AblationResults, type AblationRow, writeResults } from './report.js'
 import { type AblationConfig, type AblationConfigInput, ablationSchema } from './schema.js'
-import { type Arm, armsOf } from './tables.js'
+import { type Arm, armsOf, sweepArms } from './tables.js'
 
 export interface AblationOptions {
   /** For runs, table and plots; a call with the same folder resumes an interrupted one. */
@@ -101,7 +101,7 @@ export async function runAblation(
       throw outOfRange('rows', `names among ${all.map((arm) => arm.name).join(', ')}`, name)
     }
   }
-  const arms = armsOf(table, names)
+  const arms = withSweep(armsOf(table, names), config)
   const trainings = await Promise.all(arms.filter(({ from }) => !from).map((arm) => configure(arm, config, out, 0)))
   // Settings are checked before anything is computed.
   for (const each of trainings) each.config
@@ -112,7 +112,7 @@ export async function runAblation(
 
   const total = arms.reduce((sum, arm) => sum + stepsOf(arm, config), 0) * config.seeds.length
   let done = 0
-  const rows: AblationRow[] = all.map((arm) => ({ arm, runs: [] }))
+  const rows: AblationRow[] = withSweep(all, config).map((arm) => ({ arm, runs: [] }))
   const results: AblationResults = { table, config, meanImage: await readMeanImage(config, out, inputs), rows }
   for (const seed of config.seeds) {
     for (const { arm, runs } of rows) {
@@ -121,7 +121,7 @@ export async function runAblation(
         const metrics = [...readMetrics(dir), ...(await readGenerationCurve(dir))]
         runs.push({ seed, dir: relative(out, dir), values, metrics })
       }
-      if (!arms.includes(arm)) {
+      if (!arms.some(({ name }) => name === arm.name)) {
         const values = await readValues(dir)
         if (values) await add(values)
         continue
@@ -198,7 +198,8 @@ async function readLabels(source: ImageSource): Promise<Set<number>> {
   }
 }
 
-const runFolder = (out: string, arm: Arm, seed: number) => join(out, 'runs', arm.name, `seed-${seed}`)
+const withSweep = (arms: Arm[], { sweep }: AblationConfig): Arm[] => (sweep ? sweepArms(arms, sweep) : arms)
+const runFolder = (out: string, { name }: Pick<Arm, 'name'>, seed: number) => join(out, 'runs', name, `seed-${seed}`)
 const stepsOf = (arm: Arm, { steps, decoderSteps }: AblationConfig) =>
   arm.from ? (decoderSteps ?? Math.ceil(steps / 5)) : steps
 
@@ -208,12 +209,13 @@ async function configure(arm: Arm, config: AblationConfig, out: string, seed: nu
   const cache = (settings.teacher as { cache?: string } | undefined)?.cache
   const shared = cache === 'auto' ? { teacher: { cache: join(out, 'teacher') } } : {}
   const own = { seed, evaluation: probe ? { probe: probe.features } : {} }
-  const layers = [settings, shared, own, arm.settings(steps), rows[arm.name] ?? {}]
+  const row = rows[arm.swept?.name ?? arm.name] ?? {}
+  const swept = config.sweep && arm.swept ? nestSetting(config.sweep.setting, arm.swept.value) : {}
+  const layers = [settings, shared, own, arm.settings(steps), row, swept]
   const merged = layers.reduce<Record<string, unknown>>((base, layer) => mergeConfig(base, layer), {})
   if (!arm.from) return trainTokenizer({ preset, ...merged, steps } as TrainingConfigInput)
-  const origin = armsOf('decoder-finetuning').find(({ name }) => name === arm.from) as Arm
-  return (await trainDecoder(runFolder(out, origin, seed))).set({
-    ...(rows[arm.name] as TrainingConfigInput | undefined),
+  return (await trainDecoder(runFolder(out, { name: arm.from }, seed))).set({
+    ...(row as TrainingConfigInput),
     steps: stepsOf(arm, config)
   })
 }
@@ -221,8 +223,9 @@ async function configure(arm: Arm, config: AblationConfig, out: string, seed: nu
 /** Marks the folder as this ablation's; refuses one of another ablation. */
 async function claimFolder(out: string, table: string, config: AblationConfig): Promise<void> {
   const file = join(out, 'ablation.json')
-  const { seeds: _, ...fixed } = config
-  const given = { formatVersion: 1, table, ...fixed }
+  const { seeds: _, sweep, ...fixed } = config
+  // Seeds and values may be added later.
+  const given = { formatVersion: 1, table, ...fixed, ...(sweep && { sweep: sweep.setting }) }
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text === null) {
     await makeFolder(out)

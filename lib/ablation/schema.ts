@@ -50,6 +50,14 @@ export const ablationSchema = z.strictObject({
     .describe(
       'train a generator on the latents of each finished row and measure its samples against the training images; null: none'
     ),
+  sweep: z
+    .strictObject({
+      setting: z.string().min(1).describe('training setting of which every row is run with each value'),
+      values: z.array(z.number()).min(1).describe('its values')
+    })
+    .nullable()
+    .default(null)
+    .describe('run every row with several values of a setting and plot each number over them; null: none'),
   rows: z
     .record(z.string(), z.record(z.string(), z.unknown()))
     .default({})

@@ -25,7 +25,8 @@ export interface LatentSpaceOptions extends z.input<typeof latentSpaceSchema> {
   onStage?: (stage: string) => void
 }
 
-export interface LatentSpace {
+/** What latents say without drawing anything. */
+export interface LatentSummary {
   images: number
   tokens: number
   channels: number
@@ -44,9 +45,12 @@ export interface LatentSpace {
   mutualInformationPerToken?: number[]
   /** Mean-pooled latents on their first two principal axes, and the fraction of the variance along each axis. */
   pca: { points: [number, number][]; explained: number[] }
-  umap: [number, number][] | null
   labels: number[]
   classes: readonly string[] | null
+}
+
+export interface LatentSpace extends LatentSummary {
+  umap: [number, number][] | null
   /** What the perturbed tokens do, one list per image; absent without a decoder. */
   controls?: TokenControl[][]
   files: string[]
@@ -63,7 +67,7 @@ export async function describeLatents(
   options: LatentSpaceOptions = {}
 ): Promise<LatentSpace> {
   const { decoder, onStage, ...settings } = options
-  const { count, tokens, channels, labels, classes } = samples
+  const { count, tokens, channels } = samples
   pathTo('folder', folder)
   callbacks({ onStage })
   const { tokens: perturbed, neighbours, seed } = parseConfig(latentSpaceSchema, settings)
@@ -75,21 +79,15 @@ export async function describeLatents(
   }
 
   onStage?.('variance, KL and mutual information')
-  const variance = unitVariance(samples)
-  const kl = unitKl(samples)
-  const { means, logvars } = samples
-  const information = logvars && (await mutualInformation({ count, tokens, channels, means, logvars }))
-  const units = { tokens, channels }
-  const points = poolTokens(samples)
-  const pca = await principalComponents(points, count, channels)
-  const numbers = Array.from(labels)
+  const summary = await summariseLatents(samples)
+  const { pca, klPerToken, klPerChannel, mutualInformationPerToken, labels, classes } = summary
   const plot = (title: string, places: readonly [number, number][], axes: [string, string]) =>
     scatterPlot({
       title,
       classes,
       xLabel: axes[0],
       yLabel: axes[1],
-      points: places.map(([x, y], i) => ({ x, y, label: numbers[i] as number }))
+      points: places.map(([x, y], i) => ({ x, y, label: labels[i] as number }))
     })
   const [first, second] = pca.explained.map((part) => `${(100 * part).toFixed(0)} % of the variance`)
   await write('pca.svg', plot('Mean latents, principal components', pca.points, [first ?? '', second ?? '']))
@@ -97,7 +95,7 @@ export async function describeLatents(
   let umap: [number, number][] | null = null
   if (neighbours > 0 && count > neighbours + 1) {
     onStage?.('UMAP')
-    umap = await projectByUmap(points, count, channels, neighbours, seed)
+    umap = await projectByUmap(poolTokens(samples), count, channels, neighbours, seed)
     await write('umap.svg', plot('Mean latents, UMAP', umap, ['', '']))
   }
   const curves = (title: string, xLabel: string, values: Record<string, readonly number[]>) =>
@@ -107,12 +105,8 @@ export async function describeLatents(
       yLabel: 'nats',
       series: Object.entries(values).map(([name, each]) => ({ name, points: each.map((y, x) => ({ x, y })) }))
     })
-  const variancePerToken = sumPer('token', variance, units).map((value) => value / channels)
-  const variancePerChannel = sumPer('channel', variance, units).map((value) => value / tokens)
-  const klPerToken = kl && sumPer('token', kl, units)
-  const klPerChannel = kl && sumPer('channel', kl, units)
-  if (klPerToken && klPerChannel && information) {
-    const byToken = { KL: klPerToken, 'mutual information': information.perToken }
+  if (klPerToken && klPerChannel && mutualInformationPerToken) {
+    const byToken = { KL: klPerToken, 'mutual information': mutualInformationPerToken }
     if (tokens > 1) await write('kl-tokens.svg', curves('KL by token', 'token', byToken))
     if (channels > 1) await write('kl-channels.svg', curves('KL by channel', 'channel', { KL: klPerChannel }))
   }
@@ -126,31 +120,40 @@ export async function describeLatents(
     files.push(...drawn.files, ...(await drawInterpolation(decoder.tokenizer, decoder.images, folder)))
   }
   const result: LatentSpace = {
-    images: count,
-    tokens,
-    channels,
-    activeUnits: variance.filter(isActive).length / variance.length,
-    activeUnitsPerToken: sumPer(
-      'token',
-      variance.map((value) => Number(isActive(value))),
-      units
-    ).map((active) => active / channels),
-    variancePerToken,
-    variancePerChannel,
-    ...(klPerToken && klPerChannel && { klPerToken, klPerChannel }),
-    ...(information && {
-      mutualInformation: information.total,
-      mutualInformationPerToken: information.perToken
-    }),
-    pca,
+    ...summary,
     umap,
-    labels: numbers,
-    classes,
     ...(controls && { controls }),
     files: [...files, 'latents.json']
   }
   await writeJson(join(folder, 'latents.json'), { formatVersion: 1, ...result })
   return result
+}
+
+/** @internal Summarises latents: variance, KL and mutual information by token, active units, principal components. */
+export async function summariseLatents(samples: LatentSamples): Promise<LatentSummary> {
+  const { count, tokens, channels, means, logvars, labels, classes } = samples
+  const units = { tokens, channels }
+  const variance = unitVariance(samples)
+  const active = variance.map((value) => Number(isActive(value)))
+  const kl = unitKl(samples)
+  const information = logvars && (await mutualInformation({ count, tokens, channels, means, logvars }))
+  return {
+    images: count,
+    tokens,
+    channels,
+    activeUnits: variance.filter(isActive).length / variance.length,
+    activeUnitsPerToken: sumPer('token', active, units).map((sum) => sum / channels),
+    variancePerToken: sumPer('token', variance, units).map((value) => value / channels),
+    variancePerChannel: sumPer('channel', variance, units).map((value) => value / tokens),
+    ...(kl && { klPerToken: sumPer('token', kl, units), klPerChannel: sumPer('channel', kl, units) }),
+    ...(information && {
+      mutualInformation: information.total,
+      mutualInformationPerToken: information.perToken
+    }),
+    pca: await principalComponents(poolTokens(samples), count, channels),
+    labels: Array.from(labels),
+    classes
+  }
 }
 
 /** Variance of each unit's mean over the images, [tokens · channels]. */

@@ -156,6 +156,36 @@ describe('an ablation', () => {
     ])
   })
 
+  test('sweeps a setting: every row with each value, a plot over the values, more values later', async () => {
+    const out = workplace.path('swept')
+    const sweep = { setting: 'loss.weights.kl', values: [1e-4, 1e-2] }
+    const request = { ...config, seeds: [0], sweep }
+    const options = { out, device, arms: ['plain', 'annealing'] }
+    const { rows } = await runAblation('collapse', request, options)
+    const finished = rows.filter(({ runs }) => runs.length > 0).map(({ arm }) => arm.name)
+    expect(finished).toEqual(['plain@0.0001', 'plain@0.01', 'annealing@0.0001', 'annealing@0.01'])
+    // The value wins over the row's own settings.
+    const trained = JSON.parse(readFileSync(join(out, 'runs/annealing@0.0001/seed-0/run.json'), 'utf8'))
+    expect(trained.config.loss.weights.kl).toBe(1e-4)
+    const plot = readFileSync(join(out, 'activeUnits.svg'), 'utf8')
+    expect(plot).toContain('>loss.weights.kl<')
+    for (const label of ['>plain KL<', '>KL annealing<', '>1e-4<', '>0.01<']) expect(plot).toContain(label)
+
+    const { mtimeMs } = statSync(join(out, 'runs/plain@0.01/seed-0/measured.json'))
+    const more = { ...request, sweep: { ...sweep, values: [1e-4, 1e-3, 1e-2] } }
+    await runAblation('collapse', more, { ...options, arms: ['plain'] })
+    expect(existsSync(join(out, 'runs/plain@0.001/seed-0/measured.json'))).toBe(true)
+    expect(statSync(join(out, 'runs/plain@0.01/seed-0/measured.json')).mtimeMs).toBe(mtimeMs)
+    const other = { ...request, sweep: { ...sweep, setting: 'optimizer.lr' } }
+    await expect(runAblation('collapse', other, options)).rejects.toThrow(
+      'ablation.sweep is "loss.weights.kl" there but "optimizer.lr" here'
+    )
+    const unknown = { ...request, sweep: { ...sweep, setting: 'loss.weight.kl' } }
+    await expect(runAblation('collapse', unknown, { ...options, out: workplace.path('x') })).rejects.toThrow(
+      'Unknown setting loss.weight; did you mean weights?'
+    )
+  })
+
   test('refuses wrong settings, and a folder of others', async () => {
     const out = workplace.path('whole')
     await expect(runAblation('collapse', { ...config, steps: 9 }, { out, device })).rejects.toThrow(
