@@ -7,13 +7,13 @@ import { latentBatches } from '../../dist/training/generator/latent-batches.js'
 import { answer, readSpec, rounds } from './harness.mjs'
 
 const spec = readSpec()
-const { batch, lr, precision, device = 'cpu' } = spec
+const { batch, lr, precision, device = 'cpu', graphs = device !== 'cpu' } = spec
 const generator = await Generator.load(spec.folder, { device })
 const ema = await Generator.load(spec.folder, { device })
 const trainer = await addon().createFlowTrainer(generator.native, ema.native, {
   seed: 0,
   precision,
-  graphs: device !== 'cpu',
+  graphs,
   flow: generator.config.flow,
   labelDropout: 0.1,
   loss: { weighting: 'none', direction: 0 },
@@ -43,11 +43,13 @@ for (let i = 0; i < 3; i++) {
 }
 // As in training, one step waits behind the one that runs.
 let running = Promise.resolve()
-const seconds = await rounds(spec, async () => {
+const step = async () => {
   const queued = queue()
   await running
   running = queued
-})
+}
+// The metrics are the last thing that a step computes.
+const measured = await rounds(spec, step, device === 'cpu' ? undefined : () => trainer.metrics())
 await running
 await source.return()
-answer({ seconds, losses })
+await answer({ ...measured, losses }, device)
