@@ -130,6 +130,16 @@ const char* graph_replay(void* graph) {
   return guarded([&] { static_cast<Graph*>(graph)->graph.replay(); });
 }
 
+const char* compute_capability(int device, int* result) {
+  return guarded([&] {
+    int major = 0;
+    int minor = 0;
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+    *result = 10 * major + minor;
+  });
+}
+
 void graph_close(void* graph) { delete static_cast<Graph*>(graph); }
 
 }  // namespace
@@ -142,6 +152,7 @@ const mactok::CudaInterface* mactok_cuda() {
                                                .graph_enter = mactok::graph_enter,
                                                .graph_leave = mactok::graph_leave,
                                                .graph_replay = mactok::graph_replay,
-                                               .graph_close = mactok::graph_close};
+                                               .graph_close = mactok::graph_close,
+                                               .compute_capability = mactok::compute_capability};
   return &table;
 }

@@ -44,6 +44,9 @@ struct CudaInterface {
   /** Launches the recorded work on the current stream. */
   const char* (*graph_replay)(void* graph);
   void (*graph_close)(void* graph);
+
+  /** 90 for sm_90. */
+  const char* (*compute_capability)(int device, int* result) = nullptr;
 };
 
 }  // namespace mactok
