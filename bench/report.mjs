@@ -8,7 +8,7 @@ const DOCS = new URL('../docs/benchmarks.md', import.meta.url)
 const [BEGIN, END] = ['<!-- figures -->', '<!-- end of figures -->']
 
 const row = (cells) => `| ${cells.join(' | ')} |`
-const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
+export const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
 const time = (seconds) => (seconds < 1 ? `${(seconds * 1000).toPrecision(3)} ms` : `${seconds.toPrecision(3)} s`)
 const megabytes = (bytes) => (bytes > 0 ? `${Math.round(bytes / 2 ** 20)} MB` : '')
@@ -39,7 +39,7 @@ export const resultsTable = (results) =>
 
 /** The share of the rate of matrix products that training steps reach. */
 export const limitTable = ({ rows, limits }) => {
-  const shares = rows.filter(({ flops }) => flops)
+  const shares = rows.filter(({ flops, dtype }) => flops && limits[dtype])
   if (shares.length === 0) return ''
   const share = ({ flops, dtype }, side) => percent(flops / side.median / limits[dtype])
   const head = ['case', 'size', 'dtype', 'model FLOPs', 'limit', ...shares[0].measured.map(({ name }) => name)]
@@ -70,7 +70,7 @@ export function goals(results) {
       lines.push({ what, goal: `≥ ${goal} × ${kind}`, measured: times(ratio), outcome })
     }
     const share = wanted.share?.[result.size]
-    if (share) {
+    if (share && results.limits[result.dtype]) {
       const reached = result.flops / ours.median / results.limits[result.dtype]
       const outcome = judgeAlone(ours, reached >= share)
       lines.push({ what, goal: `≥ ${percent(share)} of the limit`, measured: percent(reached), outcome })

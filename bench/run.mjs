@@ -36,6 +36,11 @@ const options = new Command('npm run bench --')
   .option('--data <folder>', 'image folder for `encode`', join(process.env.MACTOK_DATA ?? beside('data'), 'imagenet'))
   .option('--weights <folder>', 'dinov2-small, lpips-vgg', process.env.MACTOK_WEIGHTS ?? beside('weights'))
   .option('--python <interpreter>', 'an environment with bench/requirements.txt, instead of making one')
+  .option('--alone', 'only us: no PyTorch, no shares of the limit')
+  .option(
+    '--make-inputs',
+    'make the weights and images that are missing: random values, crops of the example photographs'
+  )
   .option('--out <file>', 'raw numbers', 'bench.json')
   .option('--merge', 'keep what --out has of other cases, sizes and dtypes')
   .option('--docs', 'write docs/benchmarks.md from the numbers in --out')
@@ -108,7 +113,8 @@ async function measure(row, python, scratch) {
     ...(await fixtures(row, scratch))
   }
   const cuda = options.device === 'cuda'
-  const peers = one.peer
+  const hasPeer = one.peer && !options.alone
+  const peers = hasPeer
     ? (cuda ? gpuVariants : variants)
         .filter(({ name }) => !options.variant || options.variant.includes(name))
         .filter(({ name }) => cuda || !options.quick || name.endsWith('bmm'))
@@ -200,13 +206,18 @@ await run(async () => {
       process.stdout.write(`${name.padEnd(16)} ${size.padEnd(6)} ${dtype}  ${one.about}\n`)
     return
   }
+  if (options.makeInputs) {
+    const { makeImages, makeWeights } = await import('./inputs.mjs')
+    await makeWeights(options.weights)
+    await makeImages(options.data, 600)
+  }
   for (const [option, folder] of [
     ['--weights', options.weights],
     ...(rows.some(({ name }) => name === 'encode') ? [['--data', options.data]] : [])
   ]) {
     if (!existsSync(folder)) throw new Failure(`${option}: ${folder} is not there`)
   }
-  const python = options.python ?? (await pythonEnvironment())
+  const python = options.alone ? '' : (options.python ?? (await pythonEnvironment()))
   started = performance.now()
   mkdirSync(join(cacheFolder(), 'bench-scratch'), { recursive: true })
   const scratch = mkdtempSync(join(cacheFolder(), 'bench-scratch', 'run-'))
@@ -215,7 +226,7 @@ await run(async () => {
   const results =
     options.merge && existsSync(options.out) ? JSON.parse(readFileSync(options.out, 'utf8')) : { rows: [], limits: {} }
   results.machine = machine()
-  for (const dtype of new Set(rows.map((row) => row.dtype))) {
+  for (const dtype of options.alone ? [] : new Set(rows.map((row) => row.dtype))) {
     const asked = JSON.stringify({ precision: dtype, threads: options.threads, device: options.device })
     const { rate, torch, name } = await peer(python, 'gemm', asked)
     results.limits[dtype] = rate
