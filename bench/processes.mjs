@@ -38,7 +38,7 @@ export function processes({ weights, threads, deadline = () => Number.POSITIVE_I
       if (left <= 0) return failed(new TimeOver())
       // In a group of its own: loaders and compilers that it started end with it.
       const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'], env: environment, detached: true })
-      const end = () => process.kill(-Number(child.pid), 'SIGKILL')
+      const end = () => child.pid && process.kill(-child.pid, 'SIGKILL')
       process.once('exit', end)
       const timer = Number.isFinite(left) ? setTimeout(end, left) : undefined
       const output = { stdout: '', stderr: '' }

@@ -37,14 +37,15 @@ export function summarize(seconds, settled = true) {
  * @param {Side} ours
  * @param {Side[]} others
  * @param {number} goal
+ * @param {boolean} [isComplete] whether every variant was measured: one that was not may be the best
  * @returns {'met' | 'missed' | 'unsteady'}
  */
-export function judgeRatio(ours, others, goal) {
+export function judgeRatio(ours, others, goal, isComplete = true) {
   const shown = best(others)
   if (!shown || shown.median / ours.median < goal) return 'missed'
   const bound = (/** @type {Side} */ side) => (side.mark ? side.fastest : side.median)
   const decisive = others.reduce((a, b) => (bound(b) < bound(a) ? b : a))
-  return ours.mark || shown.mark || decisive.mark ? 'unsteady' : 'met'
+  return ours.mark || shown.mark || decisive.mark || !isComplete ? 'unsteady' : 'met'
 }
 
 /** The same for a goal of ours alone. @param {Side} ours @param {boolean} reached @returns {'met' | 'missed' | 'unsteady'} */

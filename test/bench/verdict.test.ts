@@ -61,6 +61,10 @@ describe('a goal', () => {
     expect(judgeRatio(ours, [steady, side('eager, bmm', [2.6, 3, 9])], 1.4)).toBe('met')
   })
 
+  test('is not met while a variant was not measured', () => {
+    expect(judgeRatio(ours, [side('eager', [2.5, 2.5, 2.5])], 1.4, false)).toBe('unsteady')
+  })
+
   test('is missed without a peer', () => {
     expect(judgeRatio(ours, [], 1)).toBe('missed')
   })
