@@ -35,7 +35,10 @@ await run(async () => {
   /** @param {string} text */
   const concrete = (text) =>
     Object.entries(values).reduce((result, [name, value]) => result.replaceAll(`@${name}@`, value), text)
-  const isWanted = (/** @type {string} */ command) => cudaInclude || !/native\/cuda\/|mactok_cuda|stand_in/.test(command)
+  // libmactok_cuda, and the empty libraries that it is linked with.
+  const isForCuda = (/** @type {string} */ command) =>
+    /@ROOT@\/native\/cuda\/|Release\/libmactok_cuda|@TREE@\/stand_in\.cpp| stand_in\/lib/.test(command)
+  const isWanted = (/** @type {string} */ command) => cudaInclude || !isForCuda(command)
 
   for (const [name, content] of Object.entries(build.files)) {
     const file = join(tree, name)

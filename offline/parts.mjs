@@ -15,7 +15,7 @@ export const SUITES = [
  * @returns {Part[]}
  */
 export function partsOf({ device, suites }) {
-  const onGpu = device !== 'cpu'
+  const onGpu = device.startsWith('cuda')
   const benches = ['tokenizer', 'tokenizer-full', 'before-disc', 'sit', 'sampling', 'encode'].flatMap((name) =>
     Object.entries(cases[name].sizes)
       .filter(([size, shape]) => size === 'tiny' || (onGpu && shape.device === 'cuda'))

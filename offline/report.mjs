@@ -53,7 +53,7 @@ export function renderReport({ machine, parts, launches, limits, rows }) {
     resultsTable({ rows }),
     goalsTable({ rows, limits }),
     ...rows.flatMap(({ case: name, size, errors }) =>
-      Object.entries(errors ?? {}).map(([side, error]) => `- ${name} ${size}, ${side}: ${String(error).split('\n')[0]}`)
+      Object.entries(errors ?? {}).map(([side, error]) => `- ${name} ${size}, ${side}: ${String(error).trimEnd().split('\n').at(-1)}`)
     )
   ]
   return `${sections.filter(Boolean).join('\n\n')}\n`

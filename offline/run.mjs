@@ -13,7 +13,7 @@ import { partsOf, select, SUITES } from './parts.mjs'
 import { writeReport } from './report.mjs'
 
 const HELP = `sh run.sh [part]         all parts, or those whose names begin so: build, tests, tests native, launches, bench, bench sit …
-  --device <name>       cuda (the default), cuda:1, cpu
+  --device <name>       cuda (the default), cuda:1, cpu, stand-in (tests' CUDA device that is a CPU)
   --python <program>    with PyTorch, for the peer and, unless LIBTORCH names one, for its LibTorch (python3)
   --minutes <count>     for one part (8)
   --total <count>       start no part after so many minutes, for machines that limit a command; the next call goes on
@@ -117,22 +117,27 @@ function tail(text) {
 /** @param {import('./parts.mjs').Part} part @param {string} libtorch @param {number} minutes @param {any} options */
 function commandOf(part, libtorch, minutes, { device, python }) {
   if (part.kind === 'build') return ['offline/compile.mjs', libtorch, headersFor(libtorch)]
-  if (part.kind === 'launches') return ['offline/launches.mjs', device, join(report, 'launches.json')]
+  if (part.kind === 'launches') return ['offline/launches.mjs', deviceOf(device), join(report, 'launches.json')]
   if (part.kind === 'tests') {
     const results = join(report, 'logs', `${fileOf(part.name)}.json`)
     rmSync(results, { force: true })
     const jest = ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning', 'node_modules/jest/bin/jest.js']
     return [...jest, '--ci', '--json', `--outputFile=${results}`, '--', `test/${part.suite}/`]
   }
-  const peer = hasTorch(python) ? ['--python', python, '--variant', 'eager', 'compiled'] : ['--alone']
+  const peer = device !== 'stand-in' && hasTorch(python) ? ['--python', python, '--variant', 'eager', 'compiled'] : ['--alone']
   return [
     'bench/run.mjs',
-    ...['--case', String(part.case), '--size', String(part.size), '--dtype', 'bf16', '--device', device],
+    ...['--case', String(part.case), '--size', String(part.size), '--dtype', 'bf16', '--device', deviceOf(device)],
     ...['--rounds', '1', '--measurements', '5', '--minutes', String(Math.max(1, Math.floor(minutes - 0.5)))],
     ...['--weights', join(root, 'made', 'weights'), '--data', join(root, 'made', 'images'), '--make-inputs'],
     ...['--merge', '--out', join(report, 'bench.json'), '--threads', String(availableParallelism())],
     ...peer
   ]
+}
+
+/** The stand-in device is called as the one that it stands in for. @param {string} device */
+function deviceOf(device) {
+  return device === 'stand-in' ? 'cuda' : device
 }
 
 /** @param {string} name */
@@ -183,7 +188,8 @@ function environmentFor(libtorch, part, { device }) {
     ...process.env,
     LIBTORCH: libtorch,
     MACTOK_CACHE: join(root, 'made', 'cache'),
-    MACTOK_TEST_DEVICE: device,
+    MACTOK_TEST_DEVICE: deviceOf(device),
+    ...(device === 'stand-in' && { MACTOK_CUDA_LIBRARY: 'mactok_stand_in' }),
     MACTOK_WEIGHTS: join(root, 'made', part.kind === 'tests' ? 'none' : 'weights'),
     // Its sitecustomize.py adds the peer's packages that are missing.
     PYTHONPATH: [join(root, 'python'), process.env.PYTHONPATH].filter(Boolean).join(':')

@@ -36,7 +36,7 @@ export const isBuilt = (root, out = products(root)) => existsSync(join(out, '.st
 /**
  * @param {{ root: string, libtorch: string, tree?: string, out?: string, cuda?: string, testing?: boolean }} options
  *   `tree`: where CMake works; `cuda`: the folder of CUDA's headers, to build native/cuda too;
- *   `testing`: keep the library of native/testing too, which never ships
+ *   `testing`: keep the libraries of native/testing too, which never ship
  */
 export function buildAddon({
   root,
@@ -99,7 +99,7 @@ function cmakeJs(root, options) {
 function copyProducts(from, to, testing) {
   mkdirSync(to, { recursive: true })
   const names = readdirSync(from).filter((name) => /\.(node|so|dylib|dll)$/.test(name))
-  for (const name of names.filter((name) => testing || !name.includes('mactok_testing'))) {
+  for (const name of names.filter((name) => testing || !/mactok_(testing|stand_in)/.test(name))) {
     const [source, target] = [join(from, name), join(to, name)]
     if (existsSync(target) && statSync(target).mtimeMs >= statSync(source).mtimeMs) continue
     // Renamed into place, so that a process keeps the old file that it has mapped.

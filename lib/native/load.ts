@@ -66,7 +66,7 @@ function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
   for (const path of paths) {
     attempt(() => bootstrap.open(path), `${path} does not load`, remedies)
   }
-  const withoutCuda = openCuda(bootstrap, found.folder)
+  const withoutCuda = build.standIn ? openStandIn(bootstrap, build.standIn) : openCuda(bootstrap, found.folder)
   const loaded: { exports: Partial<Addon> } = { exports: {} }
   // Opened twice: Node unloads an addon with the last worker that uses it, while LibTorch's threads still run its code.
   attempt(() => bootstrap.open(build.addon), `${build.addon} does not load`, ['`npm run setup` builds it again'])
@@ -105,6 +105,13 @@ function openCuda(bootstrap: Bootstrap, folder: string): string {
       return path === driver ? `no NVIDIA driver (${messageOf(error)})` : messageOf(error)
     }
   }
+  return ''
+}
+
+function openStandIn(bootstrap: Bootstrap, library: string): string {
+  attempt(() => bootstrap.open(library), `${library} does not load`, [
+    'unset MACTOK_CUDA_LIBRARY, which only tests set'
+  ])
   return ''
 }
 

@@ -48,7 +48,8 @@ void Environment::submit(Napi::Env env, at::Device device, Engine::Job job) {
   if (!engine) engine = Engine::acquire(device);
   if (pending_++ == 0) loop_.Ref(env);
   engine->submit(this, [job = std::move(job), threads = threads.load()] {
-    if (at::get_num_threads() != threads) at::set_num_threads(threads);
+    const int share = Engine::share(threads);
+    if (at::get_num_threads() != share) at::set_num_threads(share);
     job();
   });
 }

@@ -22,7 +22,8 @@ struct Completion {
 /**
  * What belongs to one JavaScript environment (the main thread or a worker): its engines, the way
  * back to its event loop, its classes, and its memory counters. Shared by all environments of the
- * process are only the engines' registry, the CPU allocator, the profiler and libmactok_cuda.
+ * process are only the engines' registry, the CPU allocator, the profiler, the TF32 switch and
+ * libmactok_cuda.
  *
  * Only pending promises keep the event loop alive. On teardown and on `process.exit` queued work is
  * dropped and running work is waited for, because LibTorch's statics must not be destroyed under
@@ -43,7 +44,7 @@ class Environment {
   /** From the engine's thread: completes on the JavaScript thread. */
   void post(std::unique_ptr<Completion> completion);
 
-  /** Threads of LibTorch's operators on the engine; by default LibTorch's choice. */
+  /** Threads of LibTorch's operators on all engines together; by default LibTorch's choice. */
   std::atomic<int> threads;
 
   void define(const std::string& name, Napi::Function constructor);

@@ -31,7 +31,8 @@ void describe_cuda(Napi::Env env, const CudaStatus& status, Napi::Object cuda) {
   try {
     if (status.devices > 0) problem = cuda_library_problem();
     for (int64_t i = 0; i < status.devices; ++i) {
-      capabilities.Set(static_cast<uint32_t>(i), compute_capability(static_cast<c10::DeviceIndex>(i)));
+      capabilities.Set(static_cast<uint32_t>(i),
+                       compute_capability(static_cast<c10::DeviceIndex>(i)));
     }
   } catch (const c10::Error& error) {
     problem = error.what_without_backtrace();

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bindings/convert.h"
@@ -60,9 +61,12 @@ class ModelHandle : public Napi::ObjectWrap<Self> {
       return run(info.Env(), module_device(model), std::move(assign), to_undefined);
     });
   }
-  void dispose(const Napi::CallbackInfo&) {
-    model_.reset();
+  /** Frees the memory once the engine has run what is queued. */
+  void dispose(const Napi::CallbackInfo& info) {
     bytes_.reset();
+    if (!model_) return;
+    const auto device = module_device(*model_);
+    release(info.Env(), device, std::exchange(model_, nullptr));
   }
 
  protected:

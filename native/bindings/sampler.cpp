@@ -86,7 +86,7 @@ Napi::Value create(const Napi::CallbackInfo& info) {
           std::shared_ptr<Sampler> sampler =
               make_sampler(options, Field(network, flow, upload(labels, device), guiding),
                            upload(noise.to(dtype), device), draws);
-          return Running{sampler, precision, device};
+          return Running{sampler, std::make_shared<RunAhead>(device), precision, device};
         },
         [](Napi::Env env, const Running& running) -> Napi::Value {
           auto copy = running;
@@ -144,6 +144,7 @@ Napi::Value SamplerHandle::step(const Napi::CallbackInfo& info) {
       [running] {
         const Autocast autocast(running.device.type(), running.precision);
         auto& sampler = *running.sampler;
+        running.run_ahead->wait();
         if (!sampler.done()) sampler.step();
         return Progress{sampler.done(), sampler.time(), sampler.evaluations()};
       },
@@ -169,6 +170,15 @@ Napi::Value SamplerHandle::preview(const Napi::CallbackInfo& info) {
   return read_tensor(info.Env(), alive(info.Env()), &Sampler::preview);
 }
 
-void SamplerHandle::dispose(const Napi::CallbackInfo&) { running_.reset(); }
+void SamplerHandle::dispose(const Napi::CallbackInfo& info) {
+  if (!running_) return;
+  const auto device = running_->device;
+  // On the engine, where graphs are recorded and closed one after another. Its memory stays cached
+  // for the next sampler.
+  ignore_rejection(run(
+      info.Env(), device,
+      [running = std::shared_ptr<Running>(std::move(running_))]() mutable { running.reset(); },
+      to_undefined));
+}
 
 }  // namespace mactok

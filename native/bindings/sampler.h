@@ -6,6 +6,7 @@
 
 #include "flow/sampler.h"
 #include "runtime/autocast.h"
+#include "runtime/run_ahead.h"
 
 namespace mactok {
 
@@ -17,6 +18,7 @@ class SamplerHandle : public Napi::ObjectWrap<SamplerHandle> {
   /** Only the engine's thread uses the sampler. */
   struct Running {
     std::shared_ptr<Sampler> sampler;
+    std::shared_ptr<RunAhead> run_ahead;
     Precision precision;
     at::Device device;
   };

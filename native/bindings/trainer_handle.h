@@ -12,7 +12,6 @@
 #include "bindings/convert.h"
 #include "bindings/module.h"
 #include "bindings/promise.h"
-#include "runtime/cpu_memory.h"
 #include "train/training_step.h"
 
 namespace mactok {
@@ -95,13 +94,7 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
     bytes_.clear();
     if (!trainer_) return;
     const auto device = trainer_->device;
-    run(
-        info.Env(), device,
-        [trainer = std::shared_ptr<Trainer>(std::move(trainer_))]() mutable {
-          trainer.reset();
-          release_free_cpu_memory();
-        },
-        to_undefined);
+    release(info.Env(), device, std::shared_ptr<Trainer>(std::move(trainer_)));
   }
 
  protected:

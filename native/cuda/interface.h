@@ -21,32 +21,49 @@ struct CudaMemory {
 
 /**
  * The functions of libmactok_cuda. It is a separate library because it depends on CUDA's libraries,
- * which few machines have; the addon loads this table at run time. Every function returns nullptr,
- * or an error message that is valid until the thread's next call.
+ * which few machines have; the addon loads this table at run time. They throw LibTorch's exceptions
+ * where nothing else is said: both libraries are built by one compiler against one LibTorch.
  */
 struct CudaInterface {
-  const char* (*memory)(int device, CudaMemory* result);
-  /**
-   * Copies a host tensor to the device through pinned memory, on a side stream while the current
-   * stream computes; the current stream waits for the copy. The source may change as soon as this
-   * returns.
-   */
-  const char* (*upload)(const at::Tensor* source, int device, at::Tensor* result);
+  CudaMemory (*memory)(at::Device device);
 
-  /** Creates a CUDA graph with a stream of its own. */
-  const char* (*graph_open)(int device, void** graph);
   /**
-   * Until graph_leave the thread's work goes to the graph's stream, after the current stream's
+   * Copies a host tensor to the device through pinned memory, on the device's upload stream while
+   * the current stream computes; the current stream waits for the copy. The source may change as
+   * soon as this returns. The result may be read on the current stream and on those that wait for
+   * it; its memory is not used again before they have read it.
+   */
+  at::Tensor (*upload)(const at::Tensor& source, at::Device device);
+
+  /** Returns memory that no tensor and no graph uses to the driver, pinned memory too. */
+  void (*release_free)(at::Device device);
+
+  /**
+   * Creates a CUDA graph. A device's graphs share one stream, which nothing else uses, and one pool
+   * of memory: they run one after another, and what one computes is read before the next one runs.
+   */
+  void* (*graph_open)(at::Device device);
+
+  /**
+   * Until graph_leave the thread's work goes to the graphs' stream, after the current stream's
    * queued work; with `record` it is recorded instead of run, and the graph keeps its memory.
    */
-  const char* (*graph_enter)(void* graph, bool record);
-  const char* (*graph_leave)(void* graph);
+  void (*graph_enter)(void* graph, bool record);
+
+  /**
+   * The current stream is again the one before graph_enter, and waits for the graphs' stream. With
+   * `keep` a recording is ready to replay; without, it is dropped and nothing is thrown.
+   */
+  void (*graph_leave)(void* graph, bool keep);
+
   /** Launches the recorded work on the current stream. */
-  const char* (*graph_replay)(void* graph);
+  void (*graph_replay)(void* graph);
+
+  /** Never throws. */
   void (*graph_close)(void* graph);
 
   /** 90 for sm_90. */
-  const char* (*compute_capability)(int device, int* result) = nullptr;
+  int (*compute_capability)(at::Device device);
 };
 
 }  // namespace mactok

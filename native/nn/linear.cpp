@@ -63,14 +63,7 @@ Linear::Linear(int64_t inputs, int64_t outputs)
 std::optional<at::Tensor> Linear::cast(const at::Tensor& x) const {
   // Elsewhere autocast casts and caches a weight that trains, so that it gets a gradient.
   if (!autocasts(x) || (records_gradient(x, weight) && !kernels::supports(x))) return std::nullopt;
-  const auto dtype = at::autocast::get_autocast_dtype(x.device().type());
-  const auto version = weight._version();
-  if (!cast_.defined() || cast_.scalar_type() != dtype || cast_.device() != weight.device() ||
-      cast_version_ != version) {
-    cast_ = weight.detach().to(dtype);
-    cast_version_ = version;
-  }
-  return cast_;
+  return cast_weight(cast_, weight, at::autocast::get_autocast_dtype(x.device().type()));
 }
 
 at::Tensor Linear::forward(const at::Tensor& x) const { return product(x, weight, bias, cast(x)); }

@@ -2,7 +2,10 @@
 
 #include "runtime/torch.h"
 
+#include <memory>
 #include <optional>
+
+#include "runtime/kept_cast.h"
 
 namespace mactok {
 
@@ -32,8 +35,7 @@ class Linear : public torch::nn::Module {
    */
   std::optional<at::Tensor> cast(const at::Tensor& x) const;
 
-  mutable at::Tensor cast_;
-  mutable uint32_t cast_version_ = 0;
+  mutable std::shared_ptr<KeptCast> cast_;
 };
 
 }  // namespace mactok

@@ -8,26 +8,17 @@ namespace mactok {
 Autocast::Autocast(at::DeviceType device, Precision precision)
     : device_(device),
       was_enabled_(at::autocast::is_autocast_enabled(device)),
-      multiplied_tf32_(at::globalContext().allowTF32CuBLAS()),
-      convolved_tf32_(at::globalContext().allowTF32CuDNN()),
-      was_dtype_(at::autocast::get_autocast_dtype(device)) {
+      was_dtype_(at::autocast::get_autocast_dtype(device)),
+      tf32_(device, precision == Precision::tf32) {
   at::autocast::increment_nesting();
   at::autocast::set_autocast_enabled(device, precision == Precision::bf16);
   at::autocast::set_autocast_dtype(device, at::kBFloat16);
-  if (device == at::kCUDA) {
-    at::globalContext().setAllowTF32CuBLAS(precision == Precision::tf32);
-    at::globalContext().setAllowTF32CuDNN(precision == Precision::tf32);
-  }
 }
 
 Autocast::~Autocast() {
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
   at::autocast::set_autocast_enabled(device_, was_enabled_);
   at::autocast::set_autocast_dtype(device_, was_dtype_);
-  if (device_ == at::kCUDA) {
-    at::globalContext().setAllowTF32CuBLAS(multiplied_tf32_);
-    at::globalContext().setAllowTF32CuDNN(convolved_tf32_);
-  }
 }
 
 Precision Autocast::current(at::DeviceType device) {

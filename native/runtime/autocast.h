@@ -2,6 +2,8 @@
 
 #include "runtime/torch.h"
 
+#include "runtime/tf32.h"
+
 namespace mactok {
 
 /** tf32: float32, but CUDA devices round factors to 11 bits; elsewhere the same as fp32. */
@@ -25,8 +27,9 @@ class Autocast {
 
  private:
   at::DeviceType device_;
-  bool was_enabled_, multiplied_tf32_, convolved_tf32_;
+  bool was_enabled_;
   at::ScalarType was_dtype_;
+  Tf32 tf32_;
 };
 
 }  // namespace mactok

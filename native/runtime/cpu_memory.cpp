@@ -10,6 +10,7 @@
 #include <cstring>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <set>
@@ -18,12 +19,15 @@
 
 #ifdef __linux__
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace mactok {
 namespace {
 
-constexpr size_t kAlignment = 64, kPage = 4096;
+constexpr size_t kAlignment = 64;
+/** Sizes of larger blocks are multiples of this, whatever the size of a page. */
+constexpr size_t kGranule = 4096;
 /** Blocks up to this size are rounded up to powers of two, with a free list for each. */
 constexpr size_t kLargestSmall = size_t{32} << 10;
 /** The most bytes that these lists cache. */
@@ -31,20 +35,25 @@ constexpr size_t kMostSmall = size_t{16} << 20;
 /** Larger blocks are split from segments of this size, of which only used pages are resident. */
 constexpr size_t kSegment = size_t{1} << 30;
 
+class Cache;
+
 /** Precedes a tensor's bytes. */
 struct alignas(kAlignment) Header {
   /** Bytes of the block, including this header. */
   size_t size;
+  Cache* owner;
 };
 
 /** The CPU allocator: splits and coalesces free blocks. */
 class Cache final : public c10::Allocator {
  public:
+  explicit Cache(Pages pages) : pages_(pages) {}
+
   c10::DataPtr allocate(size_t bytes) override {
     if (bytes == 0) return {nullptr, nullptr, &Cache::release, c10::Device(c10::kCPU)};
     const size_t size = bytes + sizeof(Header);
     auto* header = size <= kLargestSmall ? take_small(std::bit_ceil(size))
-                                         : take((size + kPage - 1) / kPage * kPage);
+                                         : take((size + kGranule - 1) / kGranule * kGranule);
     return {header + 1, header + 1, &Cache::release, c10::Device(c10::kCPU)};
   }
 
@@ -61,16 +70,14 @@ class Cache final : public c10::Allocator {
 #endif
   }
 
-  static Cache* instance;
-
  private:
   static void release(void* data) {
     if (data == nullptr) return;
     auto* header = static_cast<Header*>(data) - 1;
     if (header->size <= kLargestSmall) {
-      instance->give_small(header);
+      header->owner->give_small(header);
     } else {
-      instance->give(header);
+      header->owner->give(header);
     }
   }
 
@@ -89,7 +96,7 @@ class Cache final : public c10::Allocator {
         return header;
       }
     }
-    return new (c10::alloc_cpu(size)) Header{size};
+    return new (c10::alloc_cpu(size)) Header{size, this};
   }
 
   void give_small(Header* header) {
@@ -115,7 +122,7 @@ class Cache final : public c10::Allocator {
     const auto [whole, begin] = *found;
     remove(begin, whole);
     if (whole > size) add(begin + size, whole - size);
-    return new (begin) Header{size};
+    return new (begin) Header{size, this};
   }
 
   /** Returns a block to the free ranges, coalesced with its neighbours. */
@@ -167,15 +174,16 @@ class Cache final : public c10::Allocator {
   }
 
 #ifdef __linux__
-  /** Calls madvise on the whole pages of a range. */
-  static void advise(char* begin, size_t size, int advice) {
+  /** Advises on the whole pages of a range: of others the neighbours own a part. */
+  void advise(char* begin, size_t size, int advice) const {
     const auto address = reinterpret_cast<uintptr_t>(begin);
-    const auto first = (address + kPage - 1) / kPage * kPage,
-               end = (address + size) / kPage * kPage;
-    if (first < end) madvise(reinterpret_cast<void*>(first), end - first, advice);
+    const auto first = (address + pages_.size - 1) / pages_.size * pages_.size,
+               end = (address + size) / pages_.size * pages_.size;
+    if (first < end) pages_.advise(reinterpret_cast<void*>(first), end - first, advice);
   }
 #endif
 
+  Pages pages_;
   std::mutex mutex_;
   std::array<std::vector<Header*>, std::countr_zero(kLargestSmall) + 1> small_;
   size_t cached_small_ = 0;
@@ -184,19 +192,32 @@ class Cache final : public c10::Allocator {
   std::set<std::pair<size_t, char*>> by_size_;
 };
 
-Cache* Cache::instance = nullptr;
+Pages system_pages() {
+#ifdef __linux__
+  return {.size = static_cast<size_t>(sysconf(_SC_PAGESIZE)), .advise = madvise};
+#else
+  return {.size = kGranule, .advise = nullptr};
+#endif
+}
+
+/** Never deleted, because tensors may outlive everything else. */
+Cache* cache = nullptr;
 
 }  // namespace
 
 void cache_cpu_memory() {
   static std::once_flag once;
   std::call_once(once, [] {
-    // Never deleted, because tensors may outlive everything else.
-    Cache::instance = new Cache;
-    c10::SetCPUAllocator(Cache::instance, /*priority=*/1);
+    cache = new Cache(system_pages());
+    c10::SetCPUAllocator(cache, /*priority=*/1);
   });
 }
 
-void release_free_cpu_memory() { Cache::instance->release_free(); }
+void release_free_cpu_memory() { cache->release_free(); }
+
+CpuCache make_cpu_cache(Pages pages) {
+  auto made = std::make_shared<Cache>(pages);
+  return {.allocator = made, .release_free = [made] { made->release_free(); }};
+}
 
 }  // namespace mactok

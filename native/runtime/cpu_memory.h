@@ -1,5 +1,11 @@
 #pragma once
 
+#include <c10/core/Allocator.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
 namespace mactok {
 
 /**
@@ -15,5 +21,18 @@ void cache_cpu_memory();
  * Returns the memory of cached blocks to the system (Linux). The next tensors fault it in again.
  */
 void release_free_cpu_memory();
+
+/** The system's pages: 4, 16 or 64 KiB, and madvise, which tests replace. */
+struct Pages {
+  size_t size;
+  int (*advise)(void* begin, size_t size, int advice) noexcept;
+};
+
+/** A cache of its own, with its segments, which are never freed: for tests. */
+struct CpuCache {
+  std::shared_ptr<c10::Allocator> allocator;
+  std::function<void()> release_free;
+};
+CpuCache make_cpu_cache(Pages pages);
 
 }  // namespace mactok

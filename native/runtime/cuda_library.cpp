@@ -1,14 +1,19 @@
 #include "runtime/cuda_library.h"
 
 #include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
 
 #include <exception>
 #include <stdexcept>
 #include <string>
 
+#include "runtime/cpu_memory.h"
+#include "runtime/errors.h"
+
 #ifdef __linux__
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <filesystem>
 #endif
 
@@ -29,7 +34,10 @@ CudaLibrary open_cuda_library() {
   if (!dladdr(reinterpret_cast<const void*>(&open_cuda_library), &self)) {
     return {nullptr, "the addon's folder is unknown"};
   }
-  const auto path = std::filesystem::path(self.dli_fname).replace_filename("libmactok_cuda.so");
+  // Tests name a library that stands in for CUDA (native/testing/device).
+  const char* stand_in = std::getenv("MACTOK_CUDA_LIBRARY");
+  const auto name = std::string("lib") + (stand_in ? stand_in : "mactok_cuda") + ".so";
+  const auto path = std::filesystem::path(self.dli_fname).replace_filename(name);
   if (!std::filesystem::exists(path)) return {nullptr, path.string() + " does not exist"};
   // Never closed: LibTorch stays as long as the process.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -51,35 +59,39 @@ const CudaLibrary& opened_library() {
 /** libmactok_cuda, or nullptr if it or CUDA is missing. */
 const CudaInterface* cuda_library() { return opened_library().functions; }
 
-void check(const char* problem) {
-  if (problem) throw std::runtime_error(problem);
-}
-
 }  // namespace
 
 std::string cuda_library_problem() { return opened_library().problem; }
 
 int compute_capability(c10::DeviceIndex device) {
   const auto* cuda = cuda_library();
-  int result = 0;
-  if (cuda && cuda->compute_capability) check(cuda->compute_capability(device, &result));
-  return result;
+  if (!cuda || !cuda->compute_capability) return 0;
+  return cuda->compute_capability(at::Device(at::kCUDA, device));
 }
 
 std::optional<CudaMemory> device_memory(at::Device device) {
   const auto* cuda = device.is_cuda() ? cuda_library() : nullptr;
   if (!cuda) return std::nullopt;
-  CudaMemory result{};
-  check(cuda->memory(device.index(), &result));
-  return result;
+  return cuda->memory(device);
 }
 
 at::Tensor upload(const at::Tensor& tensor, at::Device device) {
   const auto* cuda = device.is_cuda() && tensor.is_cpu() ? cuda_library() : nullptr;
   if (!cuda) return tensor.to(device);
-  at::Tensor result;
-  check(cuda->upload(&tensor, device.index(), &result));
-  return result;
+  try {
+    return cuda->upload(tensor, device);
+  } catch (...) {
+    rethrow_allocation(std::current_exception(), tensor.nbytes(), device);
+  }
+}
+
+void release_free_memory(at::Device device) noexcept {
+  try {
+    if (device.is_cpu()) return release_free_cpu_memory();
+    if (const auto* cuda = cuda_library()) cuda->release_free(device);
+  } catch (...) {
+    // Whoever needs memory next reports what is wrong.
+  }
 }
 
 void upload_all(const std::vector<at::Tensor*>& tensors, at::Device device) {
@@ -88,30 +100,31 @@ void upload_all(const std::vector<at::Tensor*>& tensors, at::Device device) {
   }
 }
 
-CudaGraph::CudaGraph(const CudaInterface& cuda, at::Device device) : cuda_(cuda) {
-  check(cuda_.graph_open(device.index(), &graph_));
-}
+CudaGraph::CudaGraph(const CudaInterface& cuda, at::Device device)
+    : cuda_(cuda), graph_(cuda.graph_open(device)) {}
 
 CudaGraph::~CudaGraph() { cuda_.graph_close(graph_); }
 
 CudaGraph::Scope::Scope(CudaGraph& graph, bool record)
     : graph_(graph), unwinding_(std::uncaught_exceptions()) {
-  check(graph_.cuda_.graph_enter(graph_.graph_, record));
+  // Casts of weights that autocast keeps must neither be recorded from outside nor outlive this.
+  at::autocast::clear_cache();
+  graph_.cuda_.graph_enter(graph_.graph_, record);
 }
 
 CudaGraph::Scope::~Scope() noexcept(false) {
-  const char* problem = graph_.cuda_.graph_leave(graph_.graph_);
-  // While another exception unwinds the stack, that one says more.
-  if (std::uncaught_exceptions() == unwinding_) check(problem);
+  at::autocast::clear_cache();
+  graph_.cuda_.graph_leave(graph_.graph_, /*keep=*/std::uncaught_exceptions() == unwinding_);
 }
 
-void CudaGraph::replay() { check(cuda_.graph_replay(graph_)); }
+void CudaGraph::replay() { cuda_.graph_replay(graph_); }
 
 std::shared_ptr<CudaGraph> open_cuda_graph(at::Device device) {
   const auto* cuda = cuda_library();
   if (!cuda) {
-    throw std::runtime_error("CUDA graphs need libmactok_cuda, which `npm run build:cuda` builds: " +
-                             opened_library().problem);
+    throw std::runtime_error(
+        "CUDA graphs need libmactok_cuda, which `npm run build:cuda` builds: " +
+        opened_library().problem);
   }
   return std::make_shared<CudaGraph>(*cuda, device);
 }

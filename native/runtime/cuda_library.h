@@ -20,6 +20,9 @@ int compute_capability(c10::DeviceIndex device);
 /** A CUDA device's memory; none for the CPU, and without libmactok_cuda beside the addon. */
 std::optional<CudaMemory> device_memory(at::Device device);
 
+/** Returns memory that is cached but unused to the system (CPU, Linux) or to the driver (CUDA). */
+void release_free_memory(at::Device device) noexcept;
+
 /**
  * Copies a host tensor to the device: through pinned memory on a side stream with libmactok_cuda,
  * else by LibTorch's own copy. Returns the tensor itself if it is there already.
@@ -29,7 +32,7 @@ at::Tensor upload(const at::Tensor& tensor, at::Device device);
 /** Replaces each defined tensor by `upload` of it. */
 void upload_all(const std::vector<at::Tensor*>& tensors, at::Device device);
 
-/** A CUDA graph and its stream. */
+/** A CUDA graph. */
 class CudaGraph {
  public:
   CudaGraph(const CudaInterface& cuda, at::Device device);
@@ -38,8 +41,8 @@ class CudaGraph {
   CudaGraph& operator=(const CudaGraph&) = delete;
 
   /**
-   * Sends the thread's work to the graph's stream; with `record` it is recorded instead of run. Its
-   * destructor throws if recording failed.
+   * Sends the thread's work to the graphs' stream; with `record` it is recorded instead of run. Its
+   * destructor throws if recording failed, and drops the recording if an exception ends it.
    */
   class Scope {
    public:

@@ -1,9 +1,20 @@
 #include "runtime/engine.h"
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <map>
 #include <string>
 
+#include "runtime/cuda_library.h"
+
 namespace mactok {
+namespace {
+
+std::atomic<int> living{0};
+std::atomic<int64_t> idle_milliseconds{10'000};
+
+}  // namespace
 
 std::shared_ptr<Engine> Engine::acquire(at::Device device) {
   static std::mutex mutex;
@@ -15,7 +26,11 @@ std::shared_ptr<Engine> Engine::acquire(at::Device device) {
   return engine;
 }
 
-Engine::Engine(at::Device device) : thread_([this, device] { loop(device); }) {}
+int Engine::share(int threads) { return std::max(1, threads / std::max(1, living.load())); }
+
+void Engine::release_when_idle(std::chrono::milliseconds idle) { idle_milliseconds = idle.count(); }
+
+Engine::Engine(at::Device device) : thread_([this, device] { loop(device); }) { ++living; }
 
 Engine::~Engine() {
   {
@@ -24,6 +39,7 @@ Engine::~Engine() {
   }
   changed_.notify_all();
   thread_.join();
+  --living;
 }
 
 void Engine::submit(const void* owner, Job job) {
@@ -41,10 +57,15 @@ void Engine::cancel(const void* owner) {
 }
 
 void Engine::loop(at::Device device) {
-  const c10::OptionalDeviceGuard guard(device.is_cuda() ? std::optional(device) : std::nullopt);
+  const auto ready = [this] { return closing_ || !queue_.empty(); };
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+    if (!changed_.wait_for(lock, std::chrono::milliseconds(idle_milliseconds), ready)) {
+      lock.unlock();
+      release_free_memory(device);
+      lock.lock();
+      changed_.wait(lock, ready);
+    }
     if (queue_.empty()) return;
     {
       Entry entry = std::move(queue_.front());

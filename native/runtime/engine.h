@@ -2,6 +2,7 @@
 
 #include "runtime/torch.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -16,13 +17,23 @@ namespace mactok {
  *
  * There is one engine per device and process, shared by all JavaScript environments (the main
  * thread and worker threads); `acquire` keeps them in a registry of the process. The thread ends
- * when the last environment releases its engine.
+ * when the last environment releases its engine. One without work for ten seconds returns the
+ * memory that the device caches.
  */
 class Engine {
  public:
   using Job = std::function<void()>;
 
   static std::shared_ptr<Engine> acquire(at::Device device);
+
+  /**
+   * Each engine's part of `threads`, at least one. Engines have an OpenMP team each, and libgomp
+   * puts every thread to sleep between loops once all teams together exceed the cores.
+   */
+  static int share(int threads);
+
+  /** Changes after how much time without work engines return memory; tests do not wait that long. */
+  static void release_when_idle(std::chrono::milliseconds idle);
 
   explicit Engine(at::Device device);
   ~Engine();

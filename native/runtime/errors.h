@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runtime/torch.h"
+
 #include <exception>
 #include <string>
 
@@ -14,5 +16,15 @@ struct ErrorReport {
 };
 
 ErrorReport describe(const std::exception_ptr& error);
+
+/** Of work on a device: where its memory ran out, the message says how much is free. */
+ErrorReport describe(const std::exception_ptr& error, at::Device device);
+
+/**
+ * Rethrows the failure to allocate `bytes` for a device. Where CUDA's runtime lacks memory,
+ * LibTorch says neither how much was requested nor how much is free.
+ */
+[[noreturn]] void rethrow_allocation(const std::exception_ptr& error, size_t bytes,
+                                     at::Device device);
 
 }  // namespace mactok

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/cuda_library.h"
+#include "runtime/kept_cast.h"
 #include "runtime/written.h"
 
 namespace mactok {
@@ -63,14 +64,17 @@ class Replay {
     try {
       fill_buffers(recording.inputs.tensors(), tensors);
       if (!recording.graph) return work_(recording.inputs);
+      recording.casts.refresh();
       // The first run lets libraries choose algorithms and allocate workspaces.
       if (!recording.warm) {
         const CudaGraph::Scope scope(*recording.graph, /*record=*/false);
+        const RecordedCasts::Scope casts(recording.casts, /*recorded=*/false);
         recording.warm = true;
         return work_(recording.inputs);
       }
       if (recording.outputs.empty()) {
         const CudaGraph::Scope scope(*recording.graph, /*record=*/true);
+        const RecordedCasts::Scope casts(recording.casts, /*recorded=*/true);
         recording.outputs = work_(recording.inputs);
       }
       recording.graph->replay();
@@ -96,6 +100,7 @@ class Replay {
     /** The buffers that the graph reads. */
     Inputs inputs;
     Outputs outputs;
+    RecordedCasts casts;
     std::shared_ptr<CudaGraph> graph;
     bool warm = false;
   };
@@ -112,6 +117,7 @@ class Replay {
     recordings_.push_front({.key = std::move(key),
                             .inputs = std::move(buffers),
                             .outputs = {},
+                            .casts = {},
                             .graph = device_.is_cuda() ? open_cuda_graph(device_) : nullptr});
     return recordings_.front();
   }

@@ -6,10 +6,12 @@
 
 #include "bindings/exports.h"
 #include "testing/adversarial.h"
+#include "testing/device_control.h"
 #include "testing/discriminator.h"
 #include "testing/flow.h"
 #include "testing/kernels.h"
 #include "testing/perceptual.h"
+#include "testing/runtime.h"
 #include "testing/trainers.h"
 
 namespace {
@@ -17,8 +19,10 @@ namespace {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   mactok::define_exports(env, exports);
   mactok::define_adversarial_functions(env, exports);
+  mactok::define_device_functions(env, exports);
   mactok::define_flow_functions(env, exports);
   mactok::define_kernel_functions(env, exports);
+  mactok::define_runtime_functions(env, exports);
   mactok::define_discriminator_methods(env);
   mactok::define_perceptual_methods(env);
   mactok::define_trainer_methods(env);

@@ -53,7 +53,11 @@ AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
                           ? std::optional(((norm + 1e-6) / options_.clip_norm).clamp_min(1.0))
                           : std::nullopt;
 
-  step_.add_(1 - skipped);
+  // From here on nothing is allocated: where memory runs out, the step has changed nothing.
+  const auto counted = 1 - skipped;
+  // CUDA's kernel reads the rate on the device.
+  const auto device_lr = lr.is_cpu() ? lr : lr.to(at::kFloat);
+  step_.add_(counted);
   for (size_t i = 0; i < groups_.size(); ++i) {
     auto& group = groups_[i];
     if (group.parameters.empty()) continue;
@@ -66,8 +70,7 @@ AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
     if (lr.is_cpu()) {
       update(*lr.data_ptr<double>());
     } else {
-      // CUDA's kernel reads it on the device.
-      update(lr.to(at::kFloat));
+      update(device_lr);
     }
     // The fused operation does not count its writes.
     count_writes(group.parameters);

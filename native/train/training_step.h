@@ -16,6 +16,8 @@
 #include "runtime/profiler.h"
 #include "runtime/random.h"
 #include "runtime/replay.h"
+#include "runtime/run_ahead.h"
+#include "runtime/tf32.h"
 #include "train/ema.h"
 #include "train/meter.h"
 #include "train/optimizer.h"
@@ -74,7 +76,7 @@ struct StepInputs {
  * Every random draw is a function of (seed, step, position in the global batch), and micro-batches
  * hold consecutive positions, so neither accumulation nor resuming changes anything. Draws are made
  * on the host before the device's work, which is the same in every step and can be replayed; the
- * host never waits for the device.
+ * host waits for the device only where it is two steps ahead.
  *
  * `Shared` has `lr`, a float64 scalar; `Part` has `size()`, its number of samples; both have
  * `tensors()`, as Replay requires.
@@ -138,6 +140,7 @@ class TrainingStep {
   Meter meter_;
   /** Float scalar. */
   at::Tensor skipped_in_row_;
+  RunAhead run_ahead_;
   Replay<Inputs> update_;
 };
 
@@ -151,6 +154,7 @@ TrainingStep<Shared, Part>::TrainingStep(TrainingOptions options, TrainedNetwork
       ema_(options_.ema, detach_all(networks_.select_trained(*networks_.model)),
            detach_all(networks_.select_trained(*networks_.ema))),
       skipped_in_row_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))),
+      run_ahead_(device_),
       update_(device_, options_.graphs, networks_.all_written(),
               [this](const Inputs& inputs) { return update(inputs); }) {
   for (auto& parameter : networks_.model->parameters()) parameter.set_requires_grad(false);
@@ -203,16 +207,22 @@ Outputs TrainingStep<Shared, Part>::update(const Inputs& inputs) {
   // Also covers what no phase within it claims.
   Phase phase("inputs");
   const auto broken = backward(inputs, meter);
-  phase.next("optimiser");
-  const auto outcome = optimizer_.step(inputs.shared.lr, broken);
-  optimizer_.zero_grad();
-  phase.next("EMA");
-  ema_.update(outcome.skipped);
-  phase.next("metrics");
-  const auto skipped = finish(inputs, outcome.skipped, meter);
-  skipped_in_row_.add_(1).mul_(skipped);
-  meter.add("gradNorm", outcome.norm);
-  meter.count("skipped", outcome.skipped);
+  try {
+    phase.next("optimiser");
+    const auto outcome = optimizer_.step(inputs.shared.lr, broken);
+    optimizer_.zero_grad();
+    phase.next("EMA");
+    ema_.update(outcome.skipped);
+    phase.next("metrics");
+    const auto skipped = finish(inputs, outcome.skipped, meter);
+    skipped_in_row_.add_(1).mul_(skipped);
+    meter.add("gradNorm", outcome.norm);
+    meter.count("skipped", outcome.skipped);
+  } catch (...) {
+    optimizer_.zero_grad();
+    discard(inputs);
+    throw;
+  }
   return meter.sums();
 }
 
@@ -220,6 +230,9 @@ template <typename Shared, typename Part>
 void TrainingStep<Shared, Part>::run(uint64_t step, Shared shared, std::vector<Part> parts) {
   const StepSpan span(step);
   Phase phase("inputs");
+  run_ahead_.wait();
+  // Also for the backward pass, and for what other threads compute again in it.
+  const Tf32 tf32(device_.type(), options_.precision == Precision::tf32);
   const auto sums = update_(prepare(step, std::move(shared), std::move(parts)));
   phase.next("metrics");
   meter_.add_step(Meter(sums));
@@ -230,6 +243,7 @@ NamedTensors TrainingStep<Shared, Part>::compute_gradients(uint64_t step, Shared
                                                            std::vector<Part> parts) {
   const auto inputs = prepare(step, std::move(shared), std::move(parts));
   Meter unread;
+  const Tf32 tf32(device_.type(), options_.precision == Precision::tf32);
   backward(inputs, unread);
   discard(inputs);
   NamedTensors result;

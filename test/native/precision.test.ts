@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { bestPrecision } from '../../lib/native/device.js'
+import { native } from '../support/native.js'
 
 const info = (cpuBf16: boolean, capabilities: number[] = []) => ({ cpuBf16, cuda: { capabilities } })
 
@@ -15,4 +16,8 @@ test('auto is fp32 on GPUs without bf16 units, which sm_80 introduced, and bf16 
   expect(bestPrecision('cuda', mixed)).toBe('bf16')
   // Without libmactok_cuda the capability is unknown.
   expect(bestPrecision('cuda:2', mixed)).toBe('bf16')
+})
+
+test("engines that multiply by different precisions do not change each other's", () => {
+  expect(native().mixedPrecisions()).toBe(0)
 })

@@ -44,10 +44,10 @@ async function randomise(
 }
 
 /** A discriminator of 16-pixel images on a random backbone of three blocks. */
-export async function adversary(): Promise<TestingDiscriminator> {
+export async function adversary(on = device): Promise<TestingDiscriminator> {
   const backbone = vit({ width: 16, depth: 3, layerScale: null })
   const config = { vit: backbone, patchSize: 4, inputSize: 16, levels: [0, 2], kernel: 3 }
-  const discriminator = await native().createDiscriminator(config, device, 5)
+  const discriminator = await native().createDiscriminator(config, on, 5)
   await randomise(
     discriminator,
     (name) => name.startsWith('backbone.'),
@@ -57,8 +57,8 @@ export async function adversary(): Promise<TestingDiscriminator> {
 }
 
 /** VGG with random weights: as a term of the loss, as good as the real one. */
-export async function perceptual(): Promise<TestingPerceptual> {
-  const network = await native().createPerceptual('vgg', device)
+export async function perceptual(on = device): Promise<TestingPerceptual> {
+  const network = await native().createPerceptual('vgg', on)
   await randomise(
     network,
     () => true,

@@ -102,7 +102,7 @@ export const loadGolden = (model: NativeModule, golden: Golden, skip = (_: strin
 }
 
 /** uint8 [batch, size, size, 3] of pseudo-random smooth images that depend on `seed` alone. */
-export function randomImages(seed: number, batch: number, size: number): NativeTensor {
+export function randomImages(seed: number, batch: number, size: number, on = device): NativeTensor {
   const noise = native().uniform(seed, 'test/images', 0, 0, batch, 9)
   const data = new Uint8Array(batch * size * size * 3)
   for (let i = 0, at = 0; i < batch; i++) {
@@ -119,5 +119,5 @@ export function randomImages(seed: number, batch: number, size: number): NativeT
       }
     }
   }
-  return native().tensor(data, 'uint8', [batch, size, size, 3], device)
+  return native().tensor(data, 'uint8', [batch, size, size, 3], on)
 }

@@ -63,6 +63,23 @@ export interface TestingGenerator extends NativeGenerator {
   predict(latents: NativeTensor, times: NativeTensor, labels: NativeTensor, precision: Precision): Promise<NativeTensor>
 }
 
+/** What has happened on the stand-in device (native/testing/device). */
+export interface DeviceCounts {
+  /** Operations that the host launched, by name. */
+  operations: Record<string, number>
+  /** Where the host waited for all work of a stream, by name. */
+  synchronizations: Record<string, number>
+  /** How often it waited for a part of a stream's work. */
+  waits: number
+  /** Graphs that were launched, and their operations. */
+  replays: number
+  replayed: number
+  uploads: number
+  allocations: number
+  /** The most operations that were queued while the host did not know them to be done. */
+  runAhead: number
+}
+
 /** The addon with native/testing. */
 export interface TestingAddon extends Addon {
   createPerceptual(...options: Parameters<Addon['createPerceptual']>): Promise<TestingPerceptual>
@@ -141,4 +158,29 @@ export interface TestingAddon extends Addon {
     precision: Precision,
     count: number
   ): Promise<number>
+
+  /** The stand-in device's counts since the last call. */
+  deviceCounts(): DeviceCounts
+  /** The mistakes that it found since the last call; each was thrown, too. */
+  deviceFaults(): string[]
+  /** The n-th allocation from now on fails; 0: none does. */
+  failAllocation(n: number): void
+  /** The n-th operation from now on breaks the device, which shows when the host waits; 0: none does. */
+  failOperation(n: number): void
+  /** Mends a broken device, which only a new process does on a GPU. */
+  recoverDevice(): void
+  /** Makes a mistake of native/testing/planted_faults.cpp. */
+  plantFault(fault: string, device: string): Promise<void>
+
+  /**
+   * Frees every other block of a CPU allocator that assumes pages of one size on a system with another: how many bytes of the other
+   * blocks that damaged, and how many bytes went back to the system.
+   */
+  cpuCache(assumed: number, actual: number): { damaged: number; discarded: number }
+  /** How often two threads that multiply by different precisions found each other's. */
+  mixedPrecisions(): number
+  /** Milliseconds without work after which engines return memory; 10 s by default. */
+  releaseWhenIdle(milliseconds: number): void
+  /** Threads of a job on the device. */
+  engineThreads(device: string): Promise<number>
 }

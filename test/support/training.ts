@@ -14,8 +14,8 @@ import {
 import type { TestingTokenizerTrainer } from './testing-addon.js'
 
 /** The teacher of the training goldens: 24×24 images, a grid of 6×6. */
-export async function goldenTeacher() {
-  const teacher = await native().createTeacher({ vit: vit(), patchSize: 4, inputSize: 24 }, device)
+export async function goldenTeacher(on = device) {
+  const teacher = await native().createTeacher({ vit: vit(), patchSize: 4, inputSize: 24 }, on)
   await loadGolden(teacher, new Golden('training_teacher'))
   return teacher
 }

@@ -1,0 +1,84 @@
+import { afterEach, expect, test } from '@jest/globals'
+import { native as awaitNative } from '../../lib/native/errors.js'
+import { flowConfig, generatorConfig, labels, samplerConfig, unguided } from '../support/generator.js'
+import { device, floats, native } from '../support/native.js'
+import { countOnDevice, describeOnStandIn } from '../support/stand-in.js'
+import { readTrainer, TRAINERS } from '../support/trainers.js'
+
+/** At most this many of a step's allocations fail, spread over all of them. */
+const SAMPLES = 40
+
+/** 1, …, count, thinned out. */
+const spread = (count: number) => {
+  const stride = Math.max(1, Math.floor(count / SAMPLES))
+  return Array.from({ length: Math.ceil(count / stride) }, (_, i) => 1 + i * stride)
+}
+
+const OUT_OF_MEMORY = {
+  code: 'ERR_OUT_OF_MEMORY',
+  message: expect.stringMatching(/Tried to allocate .*GPU 0 .* is free/)
+}
+
+describeOnStandIn('memory that runs out', () => {
+  afterEach(() => {
+    native().failAllocation(0)
+    native().deviceFaults()
+  })
+
+  test.each(TRAINERS.flatMap(([name, create]) => [false, true].map((graphs) => [name, graphs, create] as const)))(
+    'in a step of %s (graphs: %s) changes nothing',
+    async (_, graphs, create) => {
+      const [trainer, untouched] = [await create({ graphs }), await create({ graphs })]
+      // With graphs the steps are run, recorded and replayed.
+      for (let step = 0; step < 3; step++) {
+        const { allocations } = await countOnDevice(() => untouched.step(step))
+        for (const n of spread(allocations)) {
+          native().failAllocation(n)
+          const failed = await awaitNative(trainer.step(step)).then(
+            () => null,
+            (error: Error) => error
+          )
+          native().failAllocation(0)
+          // What is freed between two steps may make an allocation less than the step that was counted.
+          if (failed === null) throw new Error(`allocation ${n} of ${allocations} did not fail in step ${step}`)
+          expect(failed).toMatchObject(OUT_OF_MEMORY)
+        }
+        await trainer.step(step)
+        expect((await readTrainer(trainer)).state).toEqual((await readTrainer(untouched)).state)
+      }
+    }
+  )
+
+  test.each([false, true])('while a sampler steps (graphs: %s) leaves the generator usable', async (graphs) => {
+    const generator = await native().createGenerator(generatorConfig(), device, 17)
+    const create = () =>
+      native().createSampler(
+        generator,
+        flowConfig(),
+        unguided,
+        samplerConfig({ method: 'heun', steps: 4, graphs }),
+        labels([1, 2]),
+        null,
+        null
+      )
+    const finish = async (sampler: Awaited<ReturnType<typeof create>>) => {
+      while (!(await sampler.step()).done);
+      return floats(await sampler.latents())
+    }
+    const expected = await finish(await create())
+    const counted = await create()
+    const { allocations } = await countOnDevice(() => counted.step())
+    for (const n of spread(allocations)) {
+      const sampler = await create()
+      native().failAllocation(n)
+      await expect(awaitNative(sampler.step())).rejects.toMatchObject(OUT_OF_MEMORY)
+      native().failAllocation(0)
+    }
+    expect(await finish(await create())).toEqual(expected)
+  })
+
+  test('in an upload says so', async () => {
+    native().failAllocation(1)
+    expect(() => native().tensor(new Float32Array(4), 'float32', [4], device)).toThrow(/Tried to allocate 512 bytes/)
+  })
+})
