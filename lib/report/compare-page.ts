@@ -85,7 +85,7 @@ function settingsSection(settings: Content['settings'], runs: readonly ComparedR
   ])
   const content =
     rows.length > 0
-      ? html`<div class="card">${table(['', ...named(runs), ''], rows)}</div>`
+      ? html`<div class="card names">${table(['', ...named(runs), ''], rows)}</div>`
       : html`<p class="empty">All settings are the same.</p>`
   return section('Settings that differ', content)
 }
