@@ -165,7 +165,7 @@ export function lineChart(chart: LineChart): string {
     throw outOfRange('series', `at least one value that can be drawn in "${chart.title}"`, chart.series)
   }
   const legend = series.length > 1 ? series.map(({ name }) => name) : []
-  const perRow = Math.max(1, Math.floor((width - 64) / (Math.max(1, ...legend.map(({ length }) => length)) * 7 + 30)))
+  const perRow = Math.max(1, Math.floor((width - 64) / (Math.max(1, ...legend.map(({ length }) => length)) * 7 + 40)))
   const rows = Math.ceil(legend.length / perRow)
   const box = { left: 64, right: width - 16, top: 34 + rows * 18, bottom: height - 44 }
   const { x, y, xTicks, yTicks } = scales(chart, series, box)

@@ -75,8 +75,8 @@ export async function describeTokenizer({ dir }: OpenedRun, from: string, option
   const column = (name: string, caption: string) => drawColumn(columns[name] as Image[], caption)
   return {
     columns: {
-      original: await column('original', 'original'),
-      masked: await column('masked', 'what is seen'),
+      original: await column('original', ''),
+      masked: await column('masked', ''),
       reconstruction: await column('reconstruction', mean(decibels.whole)),
       ofMasked: await column('ofMasked', mean(decibels.masked))
     },

@@ -4,8 +4,8 @@ import { lineChart, type PlotSeries } from '../plot/line-chart.js'
 import { strokeOf } from '../plot/palette.js'
 import { scatterPlot } from '../plot/scatter-plot.js'
 import type { Summary } from '../plot/summary.js'
-import type { ComparedRun, Comparison, Outcome } from './compare.js'
 import type { CompareConfig } from './compare-schema.js'
+import type { ComparedRun, Comparison, Outcome } from './comparison.js'
 import { renderDocument, section, short, titleOf } from './document.js'
 import type { Entry } from './entries.js'
 import { Html, html, table } from './html.js'
@@ -74,7 +74,7 @@ function runsSection(runs: readonly ComparedRun[], entries: readonly Entry[]): H
     html`<code>${dirs[0]}</code>`
   ])
   const headings = ['', 'preset', 'seeds', 'steps', 'training time', `${unit} per second`, 'latents', 'folder']
-  return section('Runs', html`<div class="card">${table(headings, rows)}</div>`)
+  return section('Runs', html`<div class="card folders">${table(headings, rows)}</div>`)
 }
 
 function settingsSection(settings: Content['settings'], runs: readonly ComparedRun[]): Html {
@@ -85,7 +85,7 @@ function settingsSection(settings: Content['settings'], runs: readonly ComparedR
   ])
   const content =
     rows.length > 0
-      ? html`<div class="card">${table(['', ...named(runs), ''], rows)}</div>`
+      ? html`<div class="card names">${table(['', ...named(runs), ''], rows)}</div>`
       : html`<p class="empty">All settings are the same.</p>`
   return section('Settings that differ', content)
 }
@@ -123,7 +123,7 @@ function metricsSection(runs: readonly ComparedRun[]): Html | null {
 }
 
 const column = ({ url, caption }: ReportImage, title: Html | string): Html =>
-  html`<figure><figcaption>${title}<br><small>${caption}</small></figcaption><img src="${url}" alt=""></figure>\n`
+  html`<figure><figcaption>${title}<br><small>${caption || '\u00a0'}</small></figcaption><img src="${url}" alt=""></figure>\n`
 
 const columns = (images: readonly Html[]): Html => html`<div class="card columns">${images}</div>`
 

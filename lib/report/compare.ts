@@ -8,13 +8,13 @@ import type { LatentSummary } from '../evaluation/latent-space.js'
 import { writeText } from '../files/atomic.js'
 import { findGenerator } from '../generator/folder.js'
 import { type Summary, summarise } from '../plot/summary.js'
-import { describeGenerator, describeTokenizer, type TokenizerOutcome } from './compare-models.js'
+import { describeGenerator, describeTokenizer } from './compare-models.js'
 import { renderComparison } from './compare-page.js'
 import { compareSchema } from './compare-schema.js'
-import { type Curve, clockOf, compareCurves } from './curves.js'
+import type { ComparedRun, Comparison, Outcome } from './comparison.js'
+import { clockOf, compareCurves } from './curves.js'
 import { type Entry, type OpenedRun, openEntries } from './entries.js'
-import type { ReportImage } from './images.js'
-import { differingSettings, type SettingDifference } from './settings.js'
+import { differingSettings } from './settings.js'
 
 export interface CompareOptions extends z.input<typeof compareSchema> {
   /** Default `comparison.html`. */
@@ -28,43 +28,6 @@ export interface CompareOptions extends z.input<typeof compareSchema> {
   signal?: AbortSignal | undefined
   /** Called when another run's networks are done. */
   onProgress?: (done: number, total: number) => void
-}
-
-export interface ComparedRun {
-  /** The part of its path that tells it from the others. */
-  name: string
-  /** Its folder, or one per seed of an ablation's arm. */
-  dirs: string[]
-  step: number
-  /** Seconds of training, without evaluations and checkpoints. */
-  seconds: number
-  /** Images or latents; the median over the log. */
-  samplesPerSecond: number | null
-  /** The shape of a latent: tokens and channels; null for a generator without a checkpoint. */
-  latentShape: readonly number[] | null
-  /** Numbers by the evaluation's name and the metric's; mean and standard error over seeds. */
-  evaluations: Record<string, Record<string, Summary>>
-  /** Of the first seed's averaged weights; null where no images were encoded. */
-  latents: Pick<LatentSummary, 'images' | 'activeUnits' | 'klPerToken'> | null
-}
-
-export interface Comparison {
-  file: string
-  bytes: number
-  kind: 'tokenizer' | 'generator'
-  runs: ComparedRun[]
-  /** Settings that are not the same in all runs, with a value per run. */
-  settings: SettingDifference[]
-  /** By metric, `loss/kl`. */
-  curves: Record<string, Curve[]>
-  /** What the page lacks, and why. */
-  missing: string[]
-}
-
-/** What an entry's networks made, as far as they could be used. */
-export interface Outcome {
-  tokenizer: TokenizerOutcome | null
-  samples: ReportImage | null
 }
 
 /**
