@@ -1,6 +1,7 @@
 /** What is compared: for each case its sizes, the workers' settings, and the goals. */
 
-import { tokenizerFlops } from './statistics.mjs'
+import { generatorPresets } from '../dist/generator/presets.js'
+import { sitFlops, tokenizerFlops } from './statistics.mjs'
 
 /** @param {number} width @param {number} depth @param {number} heads */
 const vit = (width, depth, heads) => ({ width, depth, heads, layerScale: 1 })
@@ -22,14 +23,37 @@ const tokenizers = {
   'vit-b': { tokenizer: tokenizer(256, 16, 128, vit(768, 12, 12)), batch: 2, discriminatorSize: 224, steps: 1 }
 }
 
+/** What a GPU is measured with (`--device cuda`), beside the tiny sizes: both ViT-B of `mactok-b-256-128`. */
+const gpuTokenizers = Object.fromEntries(
+  [32, 128].map((batch) => [
+    `vit-b-${batch}`,
+    {
+      tokenizer: { ...tokenizer(256, 16, 128, vit(768, 12, 12)), latentChannels: 32 },
+      batch,
+      discriminatorSize: 224,
+      steps: 3,
+      device: 'cuda'
+    }
+  ])
+)
+
 /** A step of the full recipe takes seconds, so one is a measurement. */
-const fullTokenizers = { ...tokenizers, tiny: { ...tokenizers.tiny, steps: 1 } }
+const fullTokenizers = { ...tokenizers, tiny: { ...tokenizers.tiny, steps: 1 }, ...gpuTokenizers }
 
 const generators = {
   tiny: { preset: 'sit-tiny', latentShape: [32, 16], classes: 10, batch: 64, steps: 10 },
   'sit-s': { preset: 'sit-s', latentShape: [64, 32], classes: 1000, batch: 16, steps: 2 },
   'sit-b': { preset: 'sit-b', latentShape: [128, 32], classes: 1000, batch: 8, steps: 1 }
 }
+
+const gpuGenerators = Object.fromEntries(
+  ['sit-b', 'sit-xl'].flatMap((preset) =>
+    [64, 256].map((batch) => [
+      `${preset}-${batch}`,
+      { preset, latentShape: [128, 32], classes: 1000, batch, steps: 5, device: 'cuda' }
+    ])
+  )
+)
 
 /**
  * Inputs of our kernels, in float32 or in the dtype of products, and the gradient of their outputs. Attention: 24 pairs of heads of
@@ -70,6 +94,10 @@ export const variants = [
   { name: 'compiled, bmm', compiled: true, attention: 'bmm' }
 ]
 
+/** On CUDA devices batched products are slower, and we are measured with and without graphs. */
+export const gpuVariants = variants.filter(({ attention }) => attention === 'sdpa')
+export const withoutGraphs = { name: 'mactok, no graphs', graphs: false }
+
 /** Largest relative difference, of any loss or of the samples' norm: kernels sum in another order, and bfloat16 has three digits. */
 const agreement = { fp32: 1e-3, bf16: 3e-2 }
 
@@ -93,13 +121,17 @@ const sampling = { guidance: { scale: 2, low: 0.3, high: 0.8 }, sampling: { samp
  * @property {Record<string, number>} [agreement]
  * @property {boolean} [whole]  a process is one measurement: its wall time from start to end
  * @property {boolean} [eagerOnly]
+ * @property {boolean} [cpuOnly]
+ * @property {boolean} [graphs]  whether it runs as CUDA graphs too
+ * @property {(size: any) => number} [images]  that a measurement makes
  */
 
 /** @type {Record<string, Case>} */
 export const cases = {
   tokenizer: {
     about: "tokenizer's training step, MSE and KL",
-    sizes: tokenizers,
+    sizes: { ...tokenizers, ...gpuTokenizers },
+    graphs: true,
     worker: 'tokenizer',
     peer: 'tokenizer',
     fixtures: 'tokenizer',
@@ -111,6 +143,7 @@ export const cases = {
   'tokenizer-full': {
     about: "tokenizer's training step, all losses, teacher and discriminator",
     sizes: fullTokenizers,
+    graphs: true,
     worker: 'tokenizer',
     peer: 'tokenizer',
     fixtures: 'tokenizer',
@@ -121,6 +154,7 @@ export const cases = {
   'before-disc': {
     about: 'the same before the discriminator starts; the peer computes it at weight 0',
     sizes: fullTokenizers,
+    graphs: true,
     worker: 'tokenizer',
     peer: 'tokenizer',
     fixtures: 'tokenizer',
@@ -129,7 +163,8 @@ export const cases = {
     goals: { eager: 2, compiled: 2 }
   },
   encode: {
-    about: '300 JPEGs (vit-b: 60) to shards, each image and its mirror image; seconds are of the whole folder',
+    about:
+      '300 JPEGs (vit-b: 60; with --data, all of it on GPUs) to shards, each image and its mirror image; seconds are of the whole folder',
     worker: 'encode',
     peer: 'encode',
     fixtures: 'encoder',
@@ -143,13 +178,23 @@ export const cases = {
         rounds: 1,
         images: 60,
         goal: 1.3
+      },
+      'vit-b-gpu': {
+        tokenizer: gpuTokenizers['vit-b-32'].tokenizer,
+        batch: 128,
+        steps: 1,
+        loaders: 8,
+        device: 'cuda'
       }
     },
+    images: ({ images = 300 }) => images,
     goals: { eager: 1.3, compiled: 1.3 }
   },
   sit: {
     about: "SiT's training step from shards",
-    sizes: generators,
+    sizes: { ...generators, ...gpuGenerators },
+    graphs: true,
+    flops: (size) => size.batch * sitFlops({ ...generatorPresets[size.preset], latentShape: size.latentShape }),
     worker: 'sit',
     peer: 'sit',
     fixtures: 'generator',
@@ -160,8 +205,13 @@ export const cases = {
   sampling: {
     about: '50 Euler steps with guidance in an interval',
     sizes: Object.fromEntries(
-      Object.entries(generators).map(([name, size]) => [name, { ...size, steps: 1, batch: size.batch / 2 }])
+      Object.entries({ ...generators, ...gpuGenerators }).map(([name, size]) => [
+        name,
+        { ...size, steps: 1, batch: size.batch / 2 }
+      ])
     ),
+    graphs: true,
+    images: ({ batch }) => batch,
     worker: 'sampling',
     peer: 'sampling',
     fixtures: 'generator',
@@ -170,6 +220,7 @@ export const cases = {
     goals: { eager: 1.3, compiled: 1.1 }
   },
   kernels: {
+    cpuOnly: true,
     about: 'our fused kernels at the shapes of ViT-S, 8 images of 129 tokens; modulated and gated: of SiT-S',
     sizes: kernels,
     worker: 'kernels',
@@ -178,6 +229,7 @@ export const cases = {
     goals: { eager: 1, compiled: 1 }
   },
   start: {
+    cpuOnly: true,
     about: "from the process's start to the first finished training step",
     sizes: { tiny: tokenizers.tiny },
     dtypes: ['bf16'],
@@ -190,6 +242,7 @@ export const cases = {
     goals: { eager: 3 }
   },
   help: {
+    cpuOnly: true,
     about: '`mactok --help`',
     sizes: { all: {} },
     dtypes: ['fp32'],
@@ -204,5 +257,9 @@ export const quick = {
   sizes: { tokenizer: ['tiny', 'vit-s'], others: ['tiny', 'all'] },
   /** Steps of the full recipe take seconds, and compiling them minutes. */
   dtypes: { 'tokenizer-full': ['bf16'], 'before-disc': ['bf16'], others: ['bf16', 'fp32'] },
-  rounds: 1
+  rounds: 1,
+  /** After these the rows that are left are skipped, and named. */
+  minutes: 15,
+  /** What may be skipped last. */
+  order: ['tokenizer', 'sit', 'sampling', 'encode', 'tokenizer-full', 'before-disc', 'start', 'help', 'kernels']
 }

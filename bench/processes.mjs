@@ -11,8 +11,13 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 /** A folder of ../shared: the default where no environment variable names another. @param {string} name */
 export const beside = (name) => join(here, '..', '..', 'shared', name)
 
-/** @param {{ weights: string, threads: number }} options */
-export function processes({ weights, threads }) {
+/** A program was ended because the time for all of them is over. */
+export class TimeOver extends Error {}
+
+/** @param {{ weights: string, threads: number, deadline?: () => number }} options `deadline`: of `performance.now()`, for all programs together */
+export function processes({ weights, threads, deadline = () => Number.POSITIVE_INFINITY }) {
+  // So that what was started ends with us.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   const environment = {
     ...process.env,
     MACTOK_WEIGHTS: resolve(weights),
@@ -29,7 +34,13 @@ export function processes({ weights, threads }) {
   function run(command, parameters) {
     const started = performance.now()
     return new Promise((done, failed) => {
-      const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
+      const left = deadline() - started
+      if (left <= 0) return failed(new TimeOver())
+      // In a group of its own: loaders and compilers that it started end with it.
+      const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'], env: environment, detached: true })
+      const end = () => child.pid && process.kill(-child.pid, 'SIGKILL')
+      process.once('exit', end)
+      const timer = Number.isFinite(left) ? setTimeout(end, left) : undefined
       const output = { stdout: '', stderr: '' }
       child.stdout.setEncoding('utf8').on('data', (text) => {
         output.stdout += text
@@ -38,6 +49,9 @@ export function processes({ weights, threads }) {
         output.stderr += text
       })
       child.on('error', failed).on('close', (code) => {
+        clearTimeout(timer)
+        process.removeListener('exit', end)
+        if (performance.now() >= deadline()) return failed(new TimeOver())
         const wall = (performance.now() - started) / 1000
         const last = (text, lines) => text.trim().split('\n').slice(-lines).join('\n')
         if (code !== 0) failed(new Failure(`${parameters[0]} ended with ${code}:\n${last(output.stderr, 12)}`))

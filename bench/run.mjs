@@ -1,17 +1,18 @@
 #!/usr/bin/env node
 /** npm run bench: us and PyTorch side by side. See README.md. */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { cacheFolder } from '../lib/files/cache.mjs'
 import { Failure, run, say } from '../scripts/report.mjs'
-import { cases, quick, variants } from './cases.mjs'
+import { cases, gpuVariants, quick, variants, withoutGraphs } from './cases.mjs'
 import { pythonEnvironment } from './environment.mjs'
-import { beside, processes } from './processes.mjs'
+import { beside, processes, TimeOver } from './processes.mjs'
 import { goalsTable, limitTable, resultsTable, writeDocs } from './report.mjs'
-import { best, difference, distance, summary } from './statistics.mjs'
+import { best, difference, distance } from './statistics.mjs'
+import { summarize } from './verdict.mjs'
 
 /** @param {string} text */
 const positive = (text) => {
@@ -23,17 +24,23 @@ const positive = (text) => {
 const options = new Command('npm run bench --')
   .description('Runs us and PyTorch alternately and prints how many times as fast we are.')
   .addOption(new Option('--case <name...>', 'what is compared').choices(Object.keys(cases)))
-  .option('--size <name...>', 'sizes: tiny, vit-s, vit-b, sit-s, sit-b')
+  .option('--size <name...>', 'sizes: tiny, vit-s, vit-b, sit-s, sit-b; on cuda also vit-b-32, sit-xl-256, …')
   .addOption(new Option('--dtype <name...>', 'precision of both sides').choices(['fp32', 'bf16']))
   .addOption(new Option('--variant <name...>', "the peer's").choices(variants.map(({ name }) => name)))
   .option('--rounds <count>', 'processes of each side, alternating (default: 3)', positive)
   .option('--measurements <count>', 'measurements in each process', positive, 3)
   .option('--threads <count>', 'threads of both sides', positive, availableParallelism())
   .addOption(new Option('--device <kind>', 'where').choices(['cpu', 'cuda']).default('cpu'))
-  .option('--quick', 'small sizes, one round, the faster attention: below 15 minutes on two cores')
+  .option('--quick', 'small sizes, one round, the faster attention, at most 15 minutes')
+  .option('--minutes <count>', 'skip the rows that are left after so many minutes (with --quick: 15)', positive)
   .option('--data <folder>', 'image folder for `encode`', join(process.env.MACTOK_DATA ?? beside('data'), 'imagenet'))
   .option('--weights <folder>', 'dinov2-small, lpips-vgg', process.env.MACTOK_WEIGHTS ?? beside('weights'))
   .option('--python <interpreter>', 'an environment with bench/requirements.txt, instead of making one')
+  .option('--alone', 'only us: no PyTorch, no shares of the limit')
+  .option(
+    '--make-inputs',
+    'make the weights and images that are missing: random values, crops of the example photographs'
+  )
   .option('--out <file>', 'raw numbers', 'bench.json')
   .option('--merge', 'keep what --out has of other cases, sizes and dtypes')
   .option('--docs', 'write docs/benchmarks.md from the numbers in --out')
@@ -50,11 +57,15 @@ function plan() {
   const known = new Set(Object.values(cases).flatMap((one) => Object.keys(one.sizes)))
   const unknown = options.size?.find((size) => !known.has(size))
   if (unknown) throw new Failure(`Expected --size to be among ${[...known].join(', ')} but received ${unknown}`)
-  return Object.entries(cases)
+  const ordered = options.quick ? quick.order.map((name) => [name, cases[name]]) : Object.entries(cases)
+  const cuda = options.device === 'cuda'
+  return ordered
     .filter(([name]) => !options.case || options.case.includes(name))
+    .filter(([, one]) => !(cuda && one.cpuOnly))
     .flatMap(([name, one]) =>
       Object.entries(one.sizes)
         .filter(([size]) => (!sizes || sizes.includes(size)) && small(name, size))
+        .filter(([size, shape]) => sizes || cuda === (shape.device === 'cuda' || (cuda && size === 'tiny')))
         .flatMap(([size, shape]) =>
           (shape.dtypes ?? one.dtypes ?? ['bf16', 'fp32'])
             .filter((dtype) => !dtypes || one.dtypes || dtypes.includes(dtype))
@@ -64,7 +75,9 @@ function plan() {
     )
 }
 
-const { worker, peer } = processes(options)
+const minutes = options.minutes ?? (options.quick ? quick.minutes : Number.POSITIVE_INFINITY)
+let started = Number.POSITIVE_INFINITY
+const { worker, peer } = processes({ ...options, deadline: () => started + minutes * 60_000 })
 
 /** What the workers of a case share, created once per size. */
 const made = new Map()
@@ -85,7 +98,7 @@ async function fixtures({ name, one, size, shape, dtype }, scratch) {
 /** Measures one row: us and the variants of the peer alternately. */
 async function measure(row, python, scratch) {
   const { name, one, size, shape, dtype } = row
-  const { steps: _steps, goal: _goal, ...about } = shape
+  const { steps: _steps, goal: _goal, device: _device, ...about } = shape
   const spec = {
     warmup: 2,
     steps: shape.steps,
@@ -99,40 +112,48 @@ async function measure(row, python, scratch) {
     scratch,
     ...(await fixtures(row, scratch))
   }
-  const peers = one.peer
-    ? variants
+  const cuda = options.device === 'cuda'
+  const hasPeer = one.peer && !options.alone
+  const peers = hasPeer
+    ? (cuda ? gpuVariants : variants)
         .filter(({ name }) => !options.variant || options.variant.includes(name))
-        .filter(({ name }) => !options.quick || name.endsWith('bmm'))
+        .filter(({ name }) => cuda || !options.quick || name.endsWith('bmm'))
         .filter(({ compiled }) => !(one.eagerOnly && compiled))
     : []
-  const sides = [{ name: 'mactok' }, ...peers]
-  /** @type {Record<string, { seconds: number[], memory: number[], losses?: number[], samples?: number[], error?: string }>} */
-  const found = Object.fromEntries(sides.map((side) => [side.name, { seconds: [], memory: [] }]))
-  const rounds = options.rounds ?? (options.quick ? quick.rounds : 3)
+  const sides = [{ name: 'mactok' }, ...(cuda && one.graphs ? [withoutGraphs] : []), ...peers]
+  /** @type {Record<string, { seconds: number[], memory: number[], settled: boolean, losses?: number[], samples?: number[], error?: string }>} */
+  const found = Object.fromEntries(sides.map((side) => [side.name, { seconds: [], memory: [], settled: true }]))
+  // A process that is one measurement says nothing about its spread.
+  const rounds = options.rounds ?? (options.quick && !one.whole ? quick.rounds : 3)
   for (let round = 0; round < rounds; round++) {
     for (const side of sides) {
       const { seconds, memory } = found[side.name]
       if (found[side.name].error) continue
       const given = JSON.stringify({ ...spec, ...side })
       try {
-        const answer = side.name === 'mactok' ? await worker(one.worker, given) : await peer(python, one.peer, given)
+        const isOurs = side.name.startsWith('mactok')
+        const answer = isOurs ? await worker(one.worker, given) : await peer(python, one.peer, given)
         seconds.push(...(answer.seconds ?? [answer.wall]))
         memory.push(answer.memory ?? 0)
+        found[side.name].settled &&= answer.settled ?? true
         found[side.name].losses ??= answer.losses
         found[side.name].samples ??= answer.samples
         say(`${name} ${size} ${dtype} ${side.name}: ${(seconds.at(-1) ?? 0).toPrecision(4)} s`)
       } catch (error) {
-        if (side.name === 'mactok') throw error
-        found[side.name].error = error.message
-        say(`${side.name} is skipped: ${error.message}`)
+        // What was measured before the time was over is kept.
+        const isOver = error instanceof TimeOver
+        if (side.name === 'mactok' && !(isOver && seconds.length > 0)) throw error
+        found[side.name].error = isOver ? 'its time is over' : error.message
+        say(`${side.name} is skipped: ${found[side.name].error}`)
       }
     }
   }
   const measured = Object.entries(found)
     .filter(([, { seconds }]) => seconds.length > 0)
-    .map(([side, { seconds, memory, losses, samples }]) => ({
+    .map(([side, { seconds, memory, settled, losses, samples }]) => ({
       name: side,
-      ...summary(seconds),
+      ...summarize(seconds, settled),
+      settled,
       memory: Math.max(...memory),
       losses,
       samples,
@@ -153,7 +174,7 @@ async function measure(row, python, scratch) {
   }
   const eager = best(others.filter((other) => other.name.startsWith('eager')))
   const compiled = best(others.filter((other) => other.name.startsWith('compiled')))
-  const strongest = best(others)
+  const strongest = best(others.filter((other) => !other.name.startsWith('mactok')))
   return {
     // Samples are thousands of numbers, and only served the comparison.
     case: name,
@@ -161,6 +182,7 @@ async function measure(row, python, scratch) {
     dtype,
     measured: measured.map(({ samples, ...side }) => side),
     flops: one.flops?.(shape) ?? null,
+    images: one.images?.(shape) ?? null,
     ratio: { eager: eager && eager.median / ours.median, compiled: compiled && compiled.median / ours.median },
     memory: strongest && ours.memory > 0 ? ours.memory / strongest.memory : null,
     errors: Object.fromEntries(Object.entries(found).flatMap(([side, { error }]) => (error ? [[side, error]] : [])))
@@ -186,32 +208,55 @@ await run(async () => {
       process.stdout.write(`${name.padEnd(16)} ${size.padEnd(6)} ${dtype}  ${one.about}\n`)
     return
   }
+  if (options.makeInputs) {
+    const { makeImages, makeWeights } = await import('./inputs.mjs')
+    await makeWeights(options.weights)
+    await makeImages(options.data, 600)
+  }
   for (const [option, folder] of [
     ['--weights', options.weights],
     ...(rows.some(({ name }) => name === 'encode') ? [['--data', options.data]] : [])
   ]) {
     if (!existsSync(folder)) throw new Failure(`${option}: ${folder} is not there`)
   }
-  const python = options.python ?? (await pythonEnvironment())
-  const scratch = join(cacheFolder(), 'bench-scratch')
-  mkdirSync(scratch, { recursive: true })
+  const python = options.alone ? '' : (options.python ?? (await pythonEnvironment()))
+  started = performance.now()
+  mkdirSync(join(cacheFolder(), 'bench-scratch'), { recursive: true })
+  const scratch = mkdtempSync(join(cacheFolder(), 'bench-scratch', 'run-'))
+  process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
   /** @type {any} */
   const results =
     options.merge && existsSync(options.out) ? JSON.parse(readFileSync(options.out, 'utf8')) : { rows: [], limits: {} }
   results.machine = machine()
-  for (const dtype of new Set(rows.map((row) => row.dtype))) {
-    const asked = JSON.stringify({ precision: dtype, threads: options.threads })
-    const { rate, torch } = await peer(python, 'gemm', asked)
+  for (const dtype of options.alone ? [] : new Set(rows.map((row) => row.dtype))) {
+    const asked = JSON.stringify({ precision: dtype, threads: options.threads, device: options.device })
+    const { rate, torch, name } = await peer(python, 'gemm', asked)
     results.limits[dtype] = rate
     results.machine.torch = torch
+    if (name) results.machine.gpu = name
     say(`matrix products in ${dtype}: ${(rate / 1e9).toFixed(0)} GFLOP/s`)
   }
+  const skipped = []
   for (const row of rows) {
-    const result = await measure(row, python, scratch)
+    const what = `${row.name} ${row.size} ${row.dtype}`
+    let result
+    try {
+      result = await measure(row, python, scratch)
+    } catch (error) {
+      // One row that fails does not stop the others.
+      const over = error instanceof TimeOver
+      if (!over && !(error instanceof Failure)) throw error
+      say(over ? `${what} is skipped: its time (${minutes} min) is over` : `${what} fails: ${error.message}`)
+      skipped.push(what)
+      if (!over) process.exitCode = 1
+      continue
+    }
     const same = (other) => other.case === row.name && other.size === row.size && other.dtype === row.dtype
     results.rows = [...results.rows.filter((other) => !same(other)), result]
     writeFileSync(options.out, `${JSON.stringify(results)}\n`)
   }
   process.stdout.write(`${resultsTable(results)}\n\n${limitTable(results)}\n\n${goalsTable(results)}\n`)
+  if (skipped.length === rows.length) process.exitCode = 1
+  if (skipped.length > 0) process.stdout.write(`\nSkipped: ${skipped.join('; ')}\n`)
   if (options.docs) writeDocs(results)
 })

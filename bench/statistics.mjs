@@ -14,13 +14,6 @@ export function quantile(values, part) {
 /** @param {number[]} values */
 export const median = (values) => quantile(values, 0.5)
 
-/** Median and the quartiles' distance. @param {number[]} values */
-export const summary = (values) => ({
-  median: median(values),
-  spread: quantile(values, 0.75) - quantile(values, 0.25),
-  count: values.length
-})
-
 /**
  * The distance of two lists of numbers: the largest difference relative to the list's value, or to 1e-3 of its largest.
  * @param {number[]} ours
@@ -74,4 +67,13 @@ export function tokenizerFlops({ imageSize, patchSize, latentTokens, latentChann
   const ends =
     2 * latentTokens * latentChannels * (2 * encoder.width + decoder.width) + 2 * patches * pixels * decoder.width
   return 3 * (encoded + decoded + ends) + 2 * (2 * patches * pixels * encoder.width)
+}
+
+/**
+ * FLOPs of the forward and backward pass of SiT on one latent.
+ * @param {{ width: number, depth: number, latentShape: number[] }} generator
+ */
+export function sitFlops({ width, depth, latentShape: [tokens, channels] }) {
+  const block = 24 * tokens * width ** 2 + 4 * tokens ** 2 * width + 12 * width ** 2
+  return 3 * (depth * block + 4 * tokens * channels * width + 4 * width ** 2)
 }

@@ -235,3 +235,7 @@ export function mergeConfig(base: unknown, changes: unknown): Plain {
   }
   return merged
 }
+
+/** The settings in which one has a value: `masking.max` and .5 give `{ masking: { max: .5 } }`. */
+export const nestSetting = (name: string, value: unknown): unknown =>
+  name.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value)

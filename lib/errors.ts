@@ -19,6 +19,8 @@ export type MactokErrorCode =
   | 'ERR_DIVERGED'
   /** Another process writes the folder. */
   | 'ERR_IN_USE'
+  /** A listener of a training's events failed; its error is the cause. */
+  | 'ERR_LISTENER'
   /** Stopped by an AbortSignal. */
   | 'ERR_ABORTED'
 

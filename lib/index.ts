@@ -8,6 +8,7 @@ export type { Ignored, ImageSet, ImageSource, Sample } from './data/image-set.js
 export { imageSource } from './data/image-source.js'
 export { webDataset } from './data/web-dataset.js'
 export { MactokError, type MactokErrorCode } from './errors.js'
+export { Dinov2, type Dinov2Options } from './evaluation/dinov2.js'
 export { frechetDistance, type Gaussian, Moments } from './evaluation/gaussian.js'
 export { type DrawOptions, generatedImages } from './evaluation/generated-images.js'
 export {
@@ -30,6 +31,7 @@ export {
   type InceptionFeatures,
   type InceptionOptions
 } from './evaluation/inception.js'
+export { type KernelDistance, type KernelDistanceOptions, kernelDistance } from './evaluation/kernel-distance.js'
 export {
   encodeSamples,
   type LatentSampleOptions,
@@ -38,6 +40,8 @@ export {
 } from './evaluation/latent-samples.js'
 export { describeLatents, type LatentSpace, type LatentSpaceOptions } from './evaluation/latent-space.js'
 export type { GenerationMetric, InceptionInput, ReconstructionMetric, SweepAxis } from './evaluation/metric-names.js'
+export { type MutualInformation, mutualInformation, type Posteriors } from './evaluation/mutual-information.js'
+export { loadNetworks, type NetworkOptions, type Networks } from './evaluation/networks.js'
 export { type PrecisionRecall, type PrecisionRecallOptions, precisionRecall } from './evaluation/precision-recall.js'
 export { type ProbeKind, type ProbeOptions, type ProbeResult, probe } from './evaluation/probe.js'
 export {
@@ -76,6 +80,8 @@ export { type SampledImages, type SampleImagesOptions, sampleImages } from './pi
 export { type LineChart, lineChart, type PlotPoint, type PlotRule, type PlotSeries } from './plot/line-chart.js'
 export type { ProfileFiles } from './profile/recording.js'
 export type { ProfileInput } from './profile/schema.js'
+export { type CompareOptions, compareRuns } from './report/compare.js'
+export type { ComparedRun, Comparison } from './report/comparison.js'
 export { type Inspected, inspect } from './report/inspect.js'
 export { type Report, type ReportOptions, writeReport } from './report/report.js'
 export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/teacher.js'

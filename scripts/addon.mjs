@@ -17,11 +17,21 @@ import { dirname, join } from 'node:path'
 import { libTorchVersion, whyNotLibTorch } from '../lib/native/libtorch.mjs'
 import { fingerprint, unlessMade } from './fingerprint.mjs'
 import { Failure, say } from './report.mjs'
-import { requireCMake, requireCompiler } from './tools.mjs'
+import { requireBuildTools } from './tools.mjs'
 
 const require = createRequire(import.meta.url)
 
 /** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string }} Options CMake's variables */
+
+/** The folder of the built addon that node-gyp-build looks into. @param {string} root */
+const products = (root) => join(root, 'build', 'Release')
+
+/**
+ * Whether there is a build already, perhaps of older sources. Without one the compiler and its tools are checked before anything is fetched.
+ * @param {string} root
+ * @param {string} [out]
+ */
+export const isBuilt = (root, out = products(root)) => existsSync(join(out, '.stamp'))
 
 /**
  * @param {{ root: string, libtorch: string, tree?: string, out?: string, cuda?: string, testing?: boolean }} options
@@ -32,7 +42,7 @@ export function buildAddon({
   root,
   libtorch,
   tree = join(root, '.build'),
-  out = join(root, 'build', 'Release'),
+  out = products(root),
   cuda = '',
   testing = false
 }) {
@@ -40,8 +50,7 @@ export function buildAddon({
   const print = fingerprint(sources, [String(libTorchVersion(libtorch)), out, cuda, String(testing)])
   const stamp = join(out, '.stamp')
   return unlessMade(stamp, print, () => {
-    requireCompiler()
-    requireCMake()
+    requireBuildTools()
     say('building the addon')
     configure(root, tree, { LIBTORCH: libtorch, MACTOK_CUDA_INCLUDE: cuda })
     cmakeJs(root, ['build', '--out', tree, '--parallel', String(availableParallelism())])
@@ -89,8 +98,8 @@ function cmakeJs(root, options) {
  */
 function copyProducts(from, to, testing) {
   mkdirSync(to, { recursive: true })
-  const products = readdirSync(from).filter((name) => /\.(node|so|dylib|dll)$/.test(name))
-  for (const name of products.filter((name) => testing || !/mactok_(testing|stand_in)/.test(name))) {
+  const names = readdirSync(from).filter((name) => /\.(node|so|dylib|dll)$/.test(name))
+  for (const name of names.filter((name) => testing || !/mactok_(testing|stand_in)/.test(name))) {
     const [source, target] = [join(from, name), join(to, name)]
     if (existsSync(target) && statSync(target).mtimeMs >= statSync(source).mtimeMs) continue
     // Renamed into place, so that a process keeps the old file that it has mapped.

@@ -3,7 +3,7 @@
 // ViT-B's and SiT-B's number of layers but few channels: the number of launches is that of the real size.
 import { run } from './report.mjs'
 
-Object.assign(process.env, { MACTOK_ADDON: 'mactok_testing', MACTOK_CUDA: 'mactok_stand_in' })
+Object.assign(process.env, { MACTOK_ADDON: 'mactok_testing', MACTOK_CUDA_LIBRARY: 'mactok_stand_in' })
 
 const device = 'cuda'
 const arguments_ = process.argv.slice(2)

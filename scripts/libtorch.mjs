@@ -4,6 +4,7 @@ import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheFolder } from '../lib/files/cache.mjs'
 import { cachedLibTorch, libTorchCandidates, PINNED_VERSION, whyNotLibTorch } from '../lib/native/libtorch.mjs'
+import { hasCuda, requireDriver, wantsCuda } from './cuda.mjs'
 import { download, sha256Of } from './download.mjs'
 import { withLock } from './lock.mjs'
 import { downloadByPip, findPip, resolveWheels } from './pip.mjs'
@@ -40,6 +41,8 @@ export async function findLibTorch() {
   }
   const complete = () => !libTorchCandidates()[0].problem && (!wantsCuda() || hasCuda(candidate.folder))
   if (complete()) return candidate.folder
+  // Before gigabytes are downloaded that would not run.
+  if (wantsCuda()) requireDriver(pinnedCuda())
   return withLock(join(cacheFolder(), 'fetch.lock'), async () => {
     if (!complete()) {
       const { base, cuda } = forThisPlatform(pins.platforms)
@@ -67,11 +70,17 @@ export async function findOlderLibTorch(version) {
   return folder
 }
 
+/** The major version of CUDA that the pinned LibTorch is built with; undefined on platforms without it. */
+export function pinnedCuda() {
+  const runtime = pins.platforms[platform()]?.base.find(({ name }) => name === 'nvidia-cuda-runtime')
+  return runtime && Number.parseInt(runtime.version, 10)
+}
+
 /**
- * The folder of CUDA's headers, for compiling native/cuda anywhere.
+ * The folder of the pinned CUDA's headers, from the cache or fetched: 5 MB.
  * @returns {Promise<string>}
  */
-export async function findCudaHeaders() {
+export async function fetchCudaHeaders() {
   const folder = join(cacheFolder(), `cuda-headers-${PINNED_VERSION}`)
   const include = join(folder, 'nvidia', 'cu13', 'include')
   if (!existsSync(include)) {
@@ -192,18 +201,6 @@ function forThisPlatform(wheels) {
     `wheels exist for ${Object.keys(wheels).join(', ')}`
   ])
 }
-
-/** Whether there is an NVIDIA driver; `MACTOK_CUDA=1` and `MACTOK_CUDA=0` override that. */
-export function wantsCuda() {
-  if (process.env.MACTOK_CUDA) return process.env.MACTOK_CUDA !== '0'
-  return (
-    process.platform === 'linux' &&
-    ['/proc/driver/nvidia/version', '/usr/lib/wsl/lib/libcuda.so.1'].some((path) => existsSync(path))
-  )
-}
-
-/** @param {string} folder */
-const hasCuda = (folder) => existsSync(join(folder, 'lib', 'libtorch_cuda.so'))
 
 /**
  * @param {string} folder

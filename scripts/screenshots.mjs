@@ -1,4 +1,4 @@
-// Takes the screenshots of docs/figures (the live page and a report) while a small tokenizer trains on the example photographs.
+// Takes the screenshots of docs/figures (the live page, a report and a comparison) while a small tokenizer trains on the example photographs.
 // Takes a minute or two: node scripts/screenshots.mjs [steps]
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -96,6 +96,17 @@ try {
   await mactok(['report', run]).ended
   await shoot('report', pathToFileURL(join(run, 'report.html')).href, async (page) => {
     if (process.env.MACTOK_KEEP) await page.screenshot({ path: join(folder, 'report.png'), fullPage: true })
+  })
+
+  // A second, shorter run without masks, to compare the first with.
+  const plain = join(folder, 'photos-64-plain')
+  const shorter = [...flags, '--masking.target', 'none', '--steps', String(Math.ceil(Number(steps) / 2))]
+  await mactok(['train', 'tokenizer', 'tiny-64', '--data', photos, '--held-out', photos, '--out', plain, ...shorter])
+    .ended
+  const comparison = join(folder, 'comparison.html')
+  await mactok(['compare', run, plain, '--count', '4', '--out', comparison]).ended
+  await shoot('compare', pathToFileURL(comparison).href, async (page) => {
+    if (process.env.MACTOK_KEEP) await page.screenshot({ path: join(folder, 'comparison.png'), fullPage: true })
   })
 } finally {
   await browser.close()

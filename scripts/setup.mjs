@@ -2,12 +2,13 @@
 // Uses nothing but Node's own modules. Costs a fraction of a second when everything is up to date.
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildAddon } from './addon.mjs'
-import { findCudaHeaders, findLibTorch, wantsCuda } from './libtorch.mjs'
+import { buildAddon, isBuilt } from './addon.mjs'
+import { cudaHeaders } from './cuda-headers.mjs'
+import { findLibTorch } from './libtorch.mjs'
 import { withLock } from './lock.mjs'
 import { installDependencies } from './npm.mjs'
 import { run } from './report.mjs'
-import { requireNode } from './tools.mjs'
+import { requireBuildTools, requireNode } from './tools.mjs'
 import { compileTypeScript } from './typescript.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -15,9 +16,10 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 run(() =>
   withLock(join(root, '.build', 'setup.lock'), async () => {
     requireNode()
+    if (!isBuilt(root)) requireBuildTools()
     installDependencies(root)
     const libtorch = await findLibTorch()
-    const cuda = wantsCuda() ? await findCudaHeaders() : undefined
+    const cuda = await cudaHeaders(libtorch)
     await buildAddon({ root, libtorch, cuda, testing: true })
     await compileTypeScript(root)
   })

@@ -22,7 +22,7 @@ run(() => {
     const started = Date.now()
     const done = spawnSync(process.execPath, [...jest, ...suites, ...given, '--json', `--outputFile=${results}`], {
       cwd: root,
-      env: { MACTOK_TEST_DEVICE: 'cuda', ...process.env, MACTOK_CUDA: 'mactok_stand_in' },
+      env: { MACTOK_TEST_DEVICE: 'cuda', ...process.env, MACTOK_CUDA_LIBRARY: 'mactok_stand_in' },
       stdio: ['ignore', 'ignore', 2]
     })
     if (done.signal) throw new Failure(`The tests ended by ${done.signal}`)

@@ -7,12 +7,12 @@ import tempfile
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from harness import answer, autocast, read_spec, rounds
+from harness import answer, autocast, device_of, load, read_spec, rounds
 from timm.layers import set_fused_attn
 from tokenizer import build
 
@@ -38,19 +38,19 @@ def loader(spec, mirrored):
             transforms.Normalize([0.5] * 3, [0.5] * 3),
         ]
     )
-    return DataLoader(ImageFolder(spec['data'], transform), spec['batch'], num_workers=1, shuffle=False)
+    return DataLoader(ImageFolder(spec['data'], transform), spec['batch'], num_workers=spec.get('loaders', 1), shuffle=False, pin_memory=device_of(spec).type == 'cuda')
 
 
 def main():
     spec = read_spec()
     set_fused_attn(spec.get('attention', 'sdpa') == 'sdpa')
-    weights = load_file(os.path.join(spec['folder'], 'model.safetensors'))
+    weights = load(os.path.join(spec['folder'], 'model.safetensors'), spec)
     model = build(spec, {f'model.{name}': value for name, value in weights.items()}).eval()
     encode = torch.compile(model.encode) if spec.get('compiled') else model.encode
     samples = []
 
     def latents_of(images):
-        return encode(images)[0].float()
+        return encode(images.to(device_of(spec), non_blocking=True))[0].float().cpu()
 
     def one_pass():
         folder = tempfile.mkdtemp(dir=spec['scratch'], prefix='theirs-')
@@ -74,7 +74,7 @@ def main():
     size = spec['tokenizer']['imageSize']
     with torch.inference_mode(), autocast(spec):
         latents_of(torch.zeros(spec['batch'], 3, size, size))  # compiles
-    answer(seconds=rounds({**spec, 'warmup': 0}, one_pass), samples=samples)
+    answer(spec, **rounds({**spec, 'warmup': 0}, one_pass), samples=samples)
 
 
 main()

@@ -7,16 +7,17 @@ from pathlib import Path
 import lpips
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.nn.utils import spectral_norm
+
+from harness import device_of, load
 
 MEAN, DEVIATION = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
 
 def normalised(images):
-    return ((images + 1) / 2 - MEAN) / DEVIATION
+    return ((images + 1) / 2 - MEAN.to(images.device)) / DEVIATION.to(images.device)
 
 
 def dinov2(state):
@@ -31,7 +32,7 @@ def dinov2(state):
 class Teacher(nn.Module):
     def __init__(self, spec, state):
         super().__init__()
-        self.model = dinov2(state)
+        self.model = dinov2(state).to(device_of(spec))
         self.side = self.model.patch_embed.img_size[0]
         self.grid = spec['tokenizer']['imageSize'] // spec['tokenizer']['patchSize']
 
@@ -67,9 +68,9 @@ class AlignmentHeads(nn.Module):
 
 def load_lpips(spec):
     model = lpips.LPIPS(net='vgg', pretrained=False, pnet_rand=True, verbose=False)
-    state = load_file(Path(os.environ['MACTOK_WEIGHTS']) / 'lpips-vgg' / 'model.safetensors')
+    state = load(Path(os.environ['MACTOK_WEIGHTS']) / 'lpips-vgg' / 'model.safetensors', spec)
     model.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
-    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return model.eval().requires_grad_(False).to(device_of(spec), memory_format=torch.channels_last)
 
 
 class Residual(nn.Module):
@@ -126,38 +127,39 @@ class Discriminator(nn.Module):
         return torch.cat([head(x).squeeze(1).float() for head, x in zip(self.heads, features)], 1)
 
 
-def covered(batch, size, part):
+def covered(batch, size, part, device):
     """[B, size]: where a randomly placed span lies."""
     side = round(size * part)
-    first = torch.randint(size + 1, (batch, 1)) - side // 2
-    place = torch.arange(size)
+    first = torch.randint(size + 1, (batch, 1), device=device) - side // 2
+    place = torch.arange(size, device=device)
     return (place >= first) & (place < first + side)
 
 
 def augment(images, probability=0.5, cutout=0.2):
     """DiffAugment: color, translation, cutout; a coin for each policy, strengths for each image."""
     batch, _, height, width = images.shape
+    device = images.device
     if torch.rand(()) < probability:
-        images = images + (torch.rand(batch, 1, 1, 1) - 0.5)
+        images = images + (torch.rand(batch, 1, 1, 1, device=device) - 0.5)
         grey = images.mean(1, keepdim=True)
-        images = (images - grey) * (2 * torch.rand(batch, 1, 1, 1)) + grey
+        images = (images - grey) * (2 * torch.rand(batch, 1, 1, 1, device=device)) + grey
         mean = images.mean((1, 2, 3), keepdim=True)
-        images = (images - mean) * (torch.rand(batch, 1, 1, 1) + 0.5) + mean
+        images = (images - mean) * (torch.rand(batch, 1, 1, 1, device=device) + 0.5) + mean
     if torch.rand(()) < probability:
         far = round(height / 8), round(width / 8)
-        rows = torch.arange(height) + torch.randint(-far[0], far[0] + 1, (batch, 1)) + far[0]
-        columns = torch.arange(width) + torch.randint(-far[1], far[1] + 1, (batch, 1)) + far[1]
+        rows = torch.arange(height, device=device) + torch.randint(-far[0], far[0] + 1, (batch, 1), device=device) + far[0]
+        columns = torch.arange(width, device=device) + torch.randint(-far[1], far[1] + 1, (batch, 1), device=device) + far[1]
         padded = F.pad(images, (far[1], far[1], far[0], far[0]))
-        images = padded[torch.arange(batch)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        images = padded[torch.arange(batch, device=device)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
     if torch.rand(()) < probability:
-        rows, columns = (covered(batch, size, cutout) for size in (height, width))
+        rows, columns = (covered(batch, size, cutout, device) for size in (height, width))
         images = images * (1 - (rows[:, :, None] & columns[:, None, :]).float())[:, None]
     return images
 
 
 class DiscriminatorTrainer:
     def __init__(self, spec, weights, compiled):
-        self.model = Discriminator(weights).train()
+        self.model = Discriminator(weights).to(device_of(spec)).train()
         self.model.backbone.eval()
         self.model.blocks = compiled(self.model.blocks)
         heads = list(self.model.heads.parameters())

@@ -1,10 +1,9 @@
 """Guided samples of SiT by torchdiffeq, as SiT and LightningDiT draw them: both branches in one batch at every evaluation."""
 
 import torch
-from safetensors.torch import load_file
 from torchdiffeq import odeint
 
-from harness import answer, autocast, read_spec, rounds
+from harness import answer, autocast, device_of, load, read_spec, rounds
 from sit_model import load_sit
 
 # Ours by torchdiffeq's names; its `heun2` is Heun's method.
@@ -15,9 +14,9 @@ def main():
     spec = read_spec()
     model = load_sit(spec).eval()
     guidance = spec['guidance']
-    known = load_file(spec['known'])
+    known = load(spec['known'], spec)
     start, labels = known['noise'], known['labels']
-    times = torch.linspace(0, 1, spec['sampling']['steps'] + 1)
+    times = torch.linspace(0, 1, spec['sampling']['steps'] + 1, device=device_of(spec))
     both = torch.cat([labels, torch.full_like(labels, model.classes)])
     network = torch.compile(model) if spec.get('compiled') else model
 
@@ -33,7 +32,8 @@ def main():
             return odeint(velocity, start, times, method=METHODS[spec['sampling']['sampler']])[-1]
 
     samples = draw()
-    answer(seconds=rounds({**spec, 'warmup': 0, 'steps': 1}, draw), samples=samples.flatten()[:: max(1, samples.numel() // 64)].tolist())
+    every = max(1, samples.numel() // 64)
+    answer(spec, **rounds({**spec, 'warmup': 1, 'steps': 1}, draw), samples=samples.flatten()[::every].tolist())
 
 
 main()

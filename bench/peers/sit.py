@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader, Dataset
 
-from harness import answer, autocast, read_spec, rounds
+from harness import answer, autocast, device_of, load, read_spec, rounds
 from sit_model import load_sit
 
 
@@ -35,7 +35,10 @@ class Latents(Dataset):
 
 
 def batches(spec):
-    loader = DataLoader(Latents(spec['shards']), spec['batch'], shuffle=True, drop_last=True, collate_fn=lambda batch: batch)
+    pinned = device_of(spec).type == 'cuda'
+    loader = DataLoader(
+        Latents(spec['shards']), spec['batch'], shuffle=True, drop_last=True, collate_fn=lambda batch: batch, pin_memory=pinned
+    )
     while True:
         yield from loader
 
@@ -65,7 +68,7 @@ def main():
         torch._foreach_lerp_(averages, trained, 1e-4)
         return loss.detach()
 
-    known = load_file(spec['known'])
+    known = load(spec['known'], spec)
     losses = [
         train(known['latents'][i], known['labels'][i], known['noise'][i], known['times'][i]).item()
         for i in range(len(known['labels']))
@@ -74,12 +77,12 @@ def main():
     source = batches(spec)
 
     def step():
-        latents, labels = next(source)
-        noise, times = torch.randn_like(latents), torch.rand(len(latents))
-        labels = torch.where(torch.rand(len(labels)) < 0.1, model.classes, labels)
+        latents, labels = (values.to(device_of(spec), non_blocking=True) for values in next(source))
+        noise, times = torch.randn_like(latents), torch.rand(len(latents), device=latents.device)
+        labels = torch.where(torch.rand(len(labels), device=latents.device) < 0.1, model.classes, labels)
         train(latents, labels, noise, times)
 
-    answer(seconds=rounds(spec, step), losses=losses)
+    answer(spec, **rounds(spec, step), losses=losses)
 
 
 main()

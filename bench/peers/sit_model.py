@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import Attention, Mlp
 from torch import nn
 
+from harness import device_of, load
+
 
 class ProductAttention(Attention):
     """The same by batched products, which on a CPU in bfloat16 are faster than the fused kernel with its backward pass."""
@@ -94,9 +96,7 @@ class SiT(nn.Module):
 
 def load_sit(spec):
     """The network of a spec's `generator` (our config.json) with the weights beside it."""
-    from safetensors.torch import load_file
-
     config = spec['generator']
     model = SiT(config['latentShape'], config['width'], config['depth'], config['heads'], config['classes'], spec.get('attention', 'sdpa'))
-    model.load_state_dict(load_file(spec['weights']))
-    return model
+    model.load_state_dict(load(spec['weights'], spec))
+    return model.to(device_of(spec))

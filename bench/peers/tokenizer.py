@@ -7,10 +7,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from timm.layers import set_fused_attn
 
-from harness import answer, autocast, read_spec, rounds
+from harness import answer, autocast, device_of, load, read_spec, rounds
 
 sys.path.append(str(Path(__file__).parents[2] / 'test' / 'golden'))
 from tokenizer_model import Tokenizer  # noqa: E402 - the model that the tests' reference numbers come from
@@ -23,7 +22,7 @@ def build(spec, weights):
         config['imageSize'], config['patchSize'], config['latentTokens'], config['latentChannels'], vit('encoder', True), vit('decoder', False)
     )
     model.load_state_dict(part(weights, 'model.'))
-    return model
+    return model.to(device_of(spec))
 
 
 def part(weights, prefix):
@@ -43,7 +42,7 @@ class Trainer:
 
     def __init__(self, spec):
         self.spec = spec
-        weights = load_file(spec['weights'])
+        weights = load(spec['weights'], spec)
         self.model = build(spec, weights)
         self.ema = deepcopy(self.model).requires_grad_(False)
         trained = dict(self.model.named_parameters())
@@ -53,7 +52,7 @@ class Trainer:
             import full
 
             self.teacher = full.Teacher(spec, part(weights, 'teacher.'))
-            self.heads = full.AlignmentHeads(part(weights, 'alignment.'))
+            self.heads = full.AlignmentHeads(part(weights, 'alignment.')).to(device_of(spec))
             self.perceptual = full.load_lpips(spec)
             self.discriminator = full.DiscriminatorTrainer(spec, weights, compiled)
             self.features = compiled(self.teacher)
@@ -106,7 +105,7 @@ def main():
     torch.manual_seed(0)
     set_fused_attn(spec.get('attention', 'sdpa') == 'sdpa')
     trainer = Trainer(spec)
-    known = load_file(spec['known'])
+    known = load(spec['known'], spec)
     losses = []
     for i in range(1 if spec['recipe'] == 'full' else 3):
         losses += trainer.step(*(known[name][i] for name in ('images', 'ratio', 'coin', 'random', 'noise'))).tolist()
@@ -117,7 +116,7 @@ def main():
         drawn = [torch.rand_like(known[name][0]) for name in ('ratio', 'coin', 'random')]
         trainer.step(images, *drawn, torch.randn_like(known['noise'][0]))
 
-    answer(seconds=rounds(spec, step), losses=losses)
+    answer(spec, **rounds(spec, step), losses=losses)
 
 
 if __name__ == '__main__':

@@ -31,4 +31,4 @@ async function pass() {
   await rm(out, { recursive: true })
 }
 
-answer({ seconds: await rounds({ ...spec, warmup: 0 }, pass), samples })
+await answer({ ...(await rounds({ ...spec, warmup: 0 }, pass)), samples }, device)

@@ -4,23 +4,14 @@ import { Generator } from '../../dist/generator/generator.js'
 import { LatentShards } from '../../dist/latents/index.js'
 import { addon } from '../../dist/native/load.js'
 import { latentBatches } from '../../dist/training/generator/latent-batches.js'
+import { createFlowTrainer } from './flow-trainer.mjs'
 import { answer, readSpec, rounds } from './harness.mjs'
 
 const spec = readSpec()
-const { batch, lr, precision, device = 'cpu' } = spec
+const { batch, lr, precision, device = 'cpu', graphs = device !== 'cpu' } = spec
 const generator = await Generator.load(spec.folder, { device })
 const ema = await Generator.load(spec.folder, { device })
-const trainer = await addon().createFlowTrainer(generator.native, ema.native, {
-  seed: 0,
-  precision,
-  graphs: device !== 'cpu',
-  flow: generator.config.flow,
-  labelDropout: 0.1,
-  loss: { weighting: 'none', direction: 0 },
-  timesteps: { kind: 'uniform', mean: 0, deviation: 1, shift: 1 },
-  optimizer: { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, clipNorm: 1 },
-  ema: { decay: 0.9999, warmup: true }
-})
+const trainer = await createFlowTrainer(generator, ema, { precision, graphs })
 const shards = await LatentShards.open(spec.shards, addon())
 const statistics = await shards.statistics('channel')
 const source = latentBatches(shards, { batch, seed: 0, flip: true, statistics, startStep: 0 })
@@ -43,11 +34,13 @@ for (let i = 0; i < 3; i++) {
 }
 // As in training, one step waits behind the one that runs.
 let running = Promise.resolve()
-const seconds = await rounds(spec, async () => {
+const step = async () => {
   const queued = queue()
   await running
   running = queued
-})
+}
+// The metrics are the last thing that a step computes.
+const measured = await rounds(spec, step, device === 'cpu' ? undefined : () => trainer.metrics())
 await running
 await source.return()
-answer({ seconds, losses })
+await answer({ ...measured, losses }, device)

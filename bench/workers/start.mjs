@@ -12,5 +12,5 @@ const images = addon().tensor(randomImages(0, batch, tokenizer.imageSize), 'uint
 await trainer.step([images], stepOptions(0, 'plain'))
 const { total } = await trainer.metrics()
 if (!Number.isFinite(total)) throw new Error(`The loss is ${total}`)
-answer({})
+await answer({})
 process.exit(0)

@@ -8,13 +8,21 @@ import { resolveConfig } from '../../dist/training/tokenizer/presets.js'
 import { settle, trainerConfig } from '../../dist/training/tokenizer/settle.js'
 
 /** @param {any} spec: `recipe` is `plain` (MSE and KL), `early` (everything but the discriminator, which waits) or `full` */
-export async function createTrainer({ tokenizer, batch, precision, device = 'cpu', recipe, discriminatorSize }) {
+export async function createTrainer({
+  tokenizer,
+  batch,
+  precision,
+  device = 'cpu',
+  graphs,
+  recipe,
+  discriminatorSize
+}) {
   const plain = recipe === 'plain'
   const config = resolveConfig({
     tokenizer,
     batch,
     precision,
-    graphs: device !== 'cpu',
+    graphs: graphs ?? device !== 'cpu',
     seed: 1,
     masking: { semantic: plain ? 0 : 0.5 },
     align: plain ? { local: false, global: false } : {},

@@ -5,7 +5,7 @@ import { answer, readSpec, rounds } from './harness.mjs'
 import { createTrainer, randomImages, stepOptions } from './tokenizer-trainer.mjs'
 
 const spec = readSpec()
-const { batch, recipe, tokenizer } = spec
+const { batch, recipe, tokenizer, device = 'cpu' } = spec
 const { trainer } = await createTrainer(spec)
 const shape = [batch, tokenizer.imageSize, tokenizer.imageSize, 3]
 
@@ -27,10 +27,12 @@ for (let i = 0; i < (recipe === 'full' ? 1 : 3); i++) {
 current = randomImages(0, batch, tokenizer.imageSize)
 // As in training, one step waits behind the one that runs.
 let running = Promise.resolve()
-const seconds = await rounds(spec, async () => {
+const step = async () => {
   const queued = queue()
   await running
   running = queued
-})
+}
+// The metrics are the last thing that a step computes.
+const measured = await rounds(spec, step, device === 'cpu' ? undefined : () => trainer.metrics())
 await running
-answer({ seconds, losses })
+await answer({ ...measured, losses }, device)

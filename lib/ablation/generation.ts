@@ -1,12 +1,12 @@
-/** Trains a generator on a row's latents and measures its FID over its steps. */
+/** Trains a generator on a row's latents and measures its samples over its steps. */
 
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MactokError } from '../errors.js'
 import { generatedImages } from '../evaluation/generated-images.js'
-import { evaluateGeneration, openReference, referenceStatistics } from '../evaluation/generation.js'
-import { Inception } from '../evaluation/inception.js'
+import { evaluateGeneration, generationNumbers, openReference } from '../evaluation/generation.js'
+import { networkOf } from '../evaluation/metric-names.js'
+import { loadNetworks } from '../evaluation/networks.js'
 import { writeJson } from '../files/atomic.js'
 import { parseJson } from '../files/read.js'
 import { Generator } from '../generator/generator.js'
@@ -16,6 +16,7 @@ import type { MetricsRecord } from '../runs/metrics.js'
 import type { GeneratorTrainingInput } from '../training/generator/schema.js'
 import { type GeneratorTraining, trainGenerator } from '../training/generator/training.js'
 import { openInception } from '../weights/inception.js'
+import { findWeights } from '../weights/locate.js'
 import type { Measurement } from './measurement.js'
 import type { AblationConfig } from './schema.js'
 
@@ -23,7 +24,7 @@ type Generation = NonNullable<AblationConfig['generation']>
 
 const curveFile = (dir: string) => join(dir, 'generation.json')
 
-/** Reads a row's FIDs by the generator's steps, as lines of metrics; empty before it was measured. */
+/** Reads a row's metrics by the generator's steps, as lines of metrics; empty before it was measured. */
 export async function readGenerationCurve(dir: string): Promise<MetricsRecord[]> {
   const text = await readFile(curveFile(dir), 'utf8').catch(() => null)
   return text === null ? [] : (parseJson(text, curveFile(dir)) as MetricsRecord[])
@@ -45,24 +46,37 @@ const configureGenerator = (config: Generation, seed: number): GeneratorTraining
 /**
  * Checks in advance what would otherwise fail after hours.
  * @throws {TypeError | RangeError} wrong settings
- * @throws {MactokError} ERR_FORMAT without Inception's weights
+ * @throws {MactokError} ERR_FORMAT without the weights that the metrics need
  */
 export async function checkGeneration(config: AblationConfig): Promise<void> {
   if (!config.generation) return
   configureGenerator(config.generation, 0)
-  await (await openInception(config.generation.inception)).close()
+  const { metrics, inception, dinov2 } = config.generation
+  const needed = new Set(metrics.map(networkOf))
+  if (needed.has('inception')) await (await openInception(inception)).close()
+  if (needed.has('dinov2')) await findWeights(dinov2)
 }
 
 /**
  * Encodes the training images, trains a generator on them and draws from its checkpoints. Everything is kept in the run folder, so that
  * an interrupted call resumes.
  */
-export const generationFid: Measurement = async ({ dir, out, tokenizer, source, config, seed, device, signal }) => {
+export const measureGeneration: Measurement = async ({
+  dir,
+  out,
+  tokenizer,
+  source,
+  onBroken,
+  config,
+  seed,
+  device,
+  signal
+}) => {
   if (!config.generation) return {}
-  const { steps, samples, sampling, inception: weights } = config.generation
+  const { steps, samples, sampling, metrics, inception, dinov2 } = config.generation
   const latents = join(dir, 'latents')
   const run = join(dir, 'generator')
-  const encoded = await encodeImages(tokenizer, source, latents, { signal })
+  const encoded = await encodeImages(tokenizer, source, latents, { signal, onBroken })
   const trained = encoded.interrupted
     ? encoded
     : await configureGenerator(config.generation, seed)
@@ -70,17 +84,17 @@ export const generationFid: Measurement = async ({ dir, out, tokenizer, source, 
         .run({ dir: run, steps, resume: true, signal, device })
   if (trained.interrupted) throw new MactokError('ERR_ABORTED', `Stopped before ${run} was trained`)
 
-  using inception = await Inception.load({ weights, device })
-  const statistics = join(out, 'reference.npz')
+  using networks = await loadNetworks(metrics, { inception, dinov2, device })
+  const partial = join(out, 'reference.npz')
   const size = tokenizer.config.imageSize
-  if (!existsSync(statistics)) await referenceStatistics(inception, config.data, statistics, { size, signal })
-  using reference = await openReference(inception, statistics, { metrics: ['fid'] })
+  const gathering = { metrics, size, partial, keep: true, signal, onBroken }
+  using reference = await openReference(networks, config.data, gathering)
   const curve = await readGenerationCurve(dir)
   for (const step of measuredSteps(config.generation).slice(curve.length)) {
     using generator = await Generator.load(checkpointFolder(run, step), { device })
     const images = generatedImages(generator, tokenizer, samples, { ...sampling, seed, signal })
-    const { fid } = await evaluateGeneration(inception, images, reference, { metrics: ['fid'], signal })
-    curve.push({ step, evaluation: { gfid: fid as number } })
+    const result = await evaluateGeneration(networks, images, reference, { metrics, signal })
+    curve.push({ step, evaluation: generationNumbers(result) })
     await writeJson(curveFile(dir), curve)
   }
   return curve.at(-1)?.evaluation as Record<string, number>

@@ -1,4 +1,5 @@
 import type { ImageSource } from '../data/image-set.js'
+import type { Broken } from '../data/reader.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { TrainingData } from '../training/tokenizer/data.js'
 import type { AblationConfig } from './schema.js'
@@ -16,6 +17,7 @@ export interface FinishedRun {
   data: TrainingData
   source: ImageSource
   heldOut: ImageSource
+  onBroken: (broken: Broken) => void
   config: AblationConfig
 }
 

@@ -1,25 +1,29 @@
 /** What is measured of finished runs, and the columns that show it. A new metric needs nothing but its place here. */
 
 import { isRecord } from '../checks.js'
+import { generationMetrics, metricTitles, reconstructionMetrics } from '../evaluation/metric-names.js'
 import { probe } from '../evaluation/probe.js'
 import type { MetricsRecord } from '../runs/metrics.js'
-import { generationFid } from './generation.js'
+import { measureGeneration } from './generation.js'
 import type { Measurement } from './measurement.js'
 
 export const measurements: readonly Measurement[] = [
   async ({ tokenizer, data }) => {
-    // SSIM, LPIPS and rFID where `settings.evaluation.metrics` asks for them.
-    const { psnr, kl, activeUnits, ssim, lpips, rfid } = await data.evaluate(tokenizer.native, 'fp32')
-    const values = Object.entries({ psnr, kl, activeUnits, ssim, lpips, rfid })
-    return Object.fromEntries(values.filter((entry): entry is [string, number] => entry[1] !== undefined))
+    const result = await data.evaluate(tokenizer.native, 'fp32')
+    // The latter where `settings.evaluation.metrics` requests them.
+    const names = ['psnr', 'kl', 'activeUnits', 'activeTokens', 'mutualInformation', ...reconstructionMetrics] as const
+    const values = names.map((name) => [name, result[name]] as const)
+    return Object.fromEntries(
+      values.filter((entry): entry is [(typeof names)[number], number] => entry[1] !== undefined)
+    )
   },
-  async ({ tokenizer, source, heldOut, config }): Promise<Record<string, number>> => {
+  async ({ tokenizer, source, heldOut, onBroken, config }): Promise<Record<string, number>> => {
     if (!config.probe) return {}
     const { features, images, l2, sample } = config.probe
-    const result = await probe(tokenizer, source, { features, images, l2, sample, validation: heldOut })
+    const result = await probe(tokenizer, source, { features, images, l2, sample, validation: heldOut, onBroken })
     return { probe: result.validationAccuracy }
   },
-  generationFid
+  measureGeneration
 ]
 
 /** A column of the table and a plot. */
@@ -41,15 +45,35 @@ export interface Column {
 const fixed = (digits: number) => (value: number) => value.toFixed(digits)
 const percent = (value: number) => (value * 100).toFixed(1)
 
+const digits = { fid: 2, sfid: 2, is: 2, precision: 3, recall: 3, kid: 5, fdDinov2: 1, kdDinov2: 4 }
+
 export const columns: readonly Column[] = [
   { name: 'kl', label: 'KL (nats)', show: (value) => value.toPrecision(3), unit: 'nats', scale: 1, log: true },
   { name: 'activeUnits', label: 'active units (%)', show: percent, unit: '%', scale: 100 },
+  { name: 'activeTokens', label: 'active tokens (%)', show: percent, unit: '%', scale: 100 },
+  {
+    name: 'mutualInformation',
+    label: 'mutual information (nats)',
+    show: fixed(2),
+    unit: 'nats',
+    scale: 1
+  },
   { name: 'psnr', label: 'PSNR (dB)', show: fixed(2), unit: 'dB', scale: 1 },
   { name: 'ssim', label: 'SSIM', show: fixed(3), unit: 'SSIM', scale: 1 },
   { name: 'lpips', label: 'LPIPS', show: fixed(3), unit: 'LPIPS', scale: 1 },
   { name: 'rfid', label: 'rFID', show: fixed(2), unit: 'rFID', scale: 1 },
+  { name: 'rkid', label: 'rKID', show: fixed(5), unit: 'rKID', scale: 1 },
+  { name: 'rfdDinov2', label: 'rFD-DINOv2', show: fixed(1), unit: 'rFD-DINOv2', scale: 1 },
+  { name: 'rkdDinov2', label: 'rKD-DINOv2', show: fixed(4), unit: 'rKD-DINOv2', scale: 1 },
   { name: 'probe', label: 'linear probe (%)', show: percent, unit: '%', scale: 100 },
-  { name: 'gfid', label: 'gFID', show: fixed(2), unit: 'gFID', scale: 1, steps: 'step of the generator' }
+  ...generationMetrics.map((name) => ({
+    name: `g${name}`,
+    label: `g${metricTitles[name]}`,
+    show: fixed(digits[name]),
+    unit: `g${metricTitles[name]}`,
+    scale: 1,
+    steps: 'step of the generator'
+  }))
 ]
 
 /** The value of a column in a line of the metrics log, if it was evaluated there. */

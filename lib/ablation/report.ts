@@ -1,9 +1,10 @@
 /** An ablation's results as a table and as plots. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isRecord } from '../checks.js'
 import { writeJson, writeText } from '../files/atomic.js'
-import { lineChart, type PlotPoint } from '../plot/line-chart.js'
+import { makeFolder } from '../files/make-folder.js'
+import { lineChart, type PlotPoint, type PlotSeries } from '../plot/line-chart.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
 import type { AblationConfig } from './schema.js'
@@ -117,25 +118,70 @@ function curve({ runs }: AblationRow, column: Column): PlotPoint[] {
   })
 }
 
-/** Draws one column over the steps; null where nothing was evaluated. */
-export function drawColumn({ table, meanImage, rows }: AblationResults, column: Column): string | null {
-  const series = rows
-    .map((row) => ({ name: row.arm.label, points: curve(row, column) }))
-    .filter(({ points }) => points.length > 0)
+/** A column over the steps, a curve per row. */
+const overSteps = (rows: readonly AblationRow[], column: Column): PlotSeries[] =>
+  rows.map((row) => ({ name: row.arm.label, points: curve(row, column) }))
+
+/** A column of the finished runs over the swept setting, a curve per row of the table. */
+function overValues(rows: readonly AblationRow[], column: Column): PlotSeries[] {
+  const labels = [...new Set(rows.flatMap(({ arm }) => arm.swept?.label ?? []))]
+  return labels.map((name) => ({
+    name,
+    points: rows.flatMap((row): PlotPoint[] => {
+      const summary = summariseRow(row, column)
+      if (!summary || row.arm.swept?.label !== name) return []
+      const [y, deviation] = [summary.mean * column.scale, summary.deviation * column.scale]
+      const point = { x: row.arm.swept.value, y }
+      return [row.runs.length > 1 ? { ...point, low: y - deviation, high: y + deviation } : point]
+    })
+  }))
+}
+
+/** Whether values span so much that their logarithms are told apart better. */
+const spansDecades = (values: readonly number[]) => {
+  const lowest = Math.min(...values)
+  return lowest > 0 && Math.max(...values) / lowest >= 10
+}
+
+/** Draws one column over the steps, or in a sweep over the swept setting; null where nothing was evaluated. */
+export function drawColumn({ table, config, meanImage, rows }: AblationResults, column: Column): string | null {
+  const { sweep } = config
+  const drawn = sweep ? overValues(rows, column) : overSteps(rows, column)
+  const series = drawn.filter(({ points }) => points.length > 0)
   if (series.length === 0) return null
   return lineChart({
     title: `${table}: ${column.label.replace(/ \(.*/, '')}`,
-    xLabel: column.steps ?? 'step',
+    xLabel: sweep?.setting ?? column.steps ?? 'step',
     yLabel: column.unit,
     series,
     rules: column.name === 'psnr' ? [{ y: meanImage, name: 'mean image' }] : [],
-    log: column.log
+    log: column.log,
+    logX: sweep ? spansDecades(sweep.values) : false
   })
 }
 
-/** Writes `table.md`, `table.csv`, `table.json` and a plot for each column. */
+/** Draws the KL per token over the steps: its mean over tokens and seeds, from the least to the most informative token. */
+export function drawTokens({ table, rows }: AblationResults): string | null {
+  const points = ({ runs }: AblationRow): PlotPoint[] => {
+    const bySeed = runs.map(({ metrics }) => metrics.filter(({ klPerToken }) => isRecord(klPerToken)))
+    return (bySeed[0] ?? []).flatMap(({ step }) => {
+      const lines = bySeed.flatMap((lines) => lines.filter((line) => line.step === step))
+      if (lines.length < runs.length) return []
+      const tokens = lines.flatMap(({ klPerToken }) => Object.values(klPerToken as Record<string, number>))
+      const y = tokens.reduce((sum, value) => sum + value, 0) / tokens.length
+      return { x: step, y, low: Math.min(...tokens), high: Math.max(...tokens) }
+    })
+  }
+  const series = rows
+    .map((row) => ({ name: row.arm.label, points: points(row) }))
+    .filter((one) => one.points.length > 0)
+  if (series.length === 0) return null
+  return lineChart({ title: `${table}: KL per token`, xLabel: 'step', yLabel: 'nats', series })
+}
+
+/** Writes `table.md`, `table.csv`, `table.json` a plot for each column and one of the KL per token. */
 export async function writeResults(dir: string, results: AblationResults): Promise<void> {
-  await mkdir(dir, { recursive: true })
+  await makeFolder(dir)
   await writeText(join(dir, 'table.md'), markdownTable(results))
   await writeText(join(dir, 'table.csv'), formatCsv(results))
   const rows = results.rows.map(({ arm, runs }) => ({
@@ -151,4 +197,6 @@ export async function writeResults(dir: string, results: AblationResults): Promi
     const chart = drawColumn(results, column)
     if (chart) await writeText(join(dir, `${column.name}.svg`), chart)
   }
+  const tokens = drawTokens(results)
+  if (tokens) await writeText(join(dir, 'klPerToken.svg'), tokens)
 }

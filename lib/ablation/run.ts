@@ -3,14 +3,17 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { callbacks, pathTo } from '../checks.js'
-import { checkOptions, mergeConfig, parseConfig } from '../config.js'
-import { imageSource } from '../data/image-source.js'
+import { checkOptions, mergeConfig, nestSetting, parseConfig } from '../config.js'
+import type { Ignored, ImageSource } from '../data/image-set.js'
+import { imageSource, reportIgnored } from '../data/image-source.js'
+import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
 import { MactokError, outOfRange } from '../errors.js'
+import { imageKey } from '../evaluation/image-stream.js'
 import { meanImagePsnr } from '../evaluation/mean-image.js'
 import { writeJson } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
-import { parseJson } from '../files/read.js'
+import { parseJson, readJson } from '../files/read.js'
 import { readMetrics } from '../runs/metrics.js'
 import { findConflict } from '../runs/record.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -22,7 +25,7 @@ import { checkGeneration, readGenerationCurve } from './generation.js'
 import { measurements } from './measures.js'
 import { type AblationResults, type AblationRow, writeResults } from './report.js'
 import { type AblationConfig, type AblationConfigInput, ablationSchema } from './schema.js'
-import { type Arm, armsOf } from './tables.js'
+import { type Arm, armsOf, sweepArms } from './tables.js'
 
 export interface AblationOptions {
   /** For runs, table and plots; a call with the same folder resumes an interrupted one. */
@@ -35,9 +38,29 @@ export interface AblationOptions {
   /** Called when a run begins and at its log intervals. */
   onProgress?: (progress: AblationProgress) => void
   onNotice?: (message: string) => void
+  /** Called once for each image that is skipped, however many runs meet it. */
+  onBroken?: (broken: Broken) => void
+  /** Called for the files that are not images, whenever the images are listed. */
+  onIgnored?: (ignored: Ignored) => void
 }
 
-const optionNames = { out: true, arms: true, device: true, signal: true, onProgress: true, onNotice: true } as const
+const optionNames = {
+  out: true,
+  arms: true,
+  device: true,
+  signal: true,
+  onProgress: true,
+  onNotice: true,
+  onBroken: true,
+  onIgnored: true
+} as const
+
+/** The images of all runs. */
+interface Inputs {
+  source: ImageSource
+  heldOut: ImageSource
+  onBroken: (broken: Broken) => void
+}
 
 export interface AblationProgress {
   arm: string
@@ -78,17 +101,19 @@ export async function runAblation(
       throw outOfRange('rows', `names among ${all.map((arm) => arm.name).join(', ')}`, name)
     }
   }
-  const arms = armsOf(table, names)
+  const arms = withSweep(armsOf(table, names), config)
   const trainings = await Promise.all(arms.filter(({ from }) => !from).map((arm) => configure(arm, config, out, 0)))
   // Settings are checked before anything is computed.
   for (const each of trainings) each.config
   await checkGeneration(config)
+  const inputs = openInputs(config, options)
+  await checkLabels(config, inputs)
   await claimFolder(out, table, config)
 
   const total = arms.reduce((sum, arm) => sum + stepsOf(arm, config), 0) * config.seeds.length
   let done = 0
-  const rows: AblationRow[] = all.map((arm) => ({ arm, runs: [] }))
-  const results: AblationResults = { table, config, meanImage: await readMeanImage(config, out), rows }
+  const rows: AblationRow[] = withSweep(all, config).map((arm) => ({ arm, runs: [] }))
+  const results: AblationResults = { table, config, meanImage: await readMeanImage(config, out, inputs), rows }
   for (const seed of config.seeds) {
     for (const { arm, runs } of rows) {
       const dir = runFolder(out, arm, seed)
@@ -96,7 +121,7 @@ export async function runAblation(
         const metrics = [...readMetrics(dir), ...(await readGenerationCurve(dir))]
         runs.push({ seed, dir: relative(out, dir), values, metrics })
       }
-      if (!arms.includes(arm)) {
+      if (!arms.some(({ name }) => name === arm.name)) {
         const values = await readValues(dir)
         if (values) await add(values)
         continue
@@ -119,7 +144,8 @@ export async function runAblation(
     progress(null)
     const run = await configure(arm, config, out, seed)
     run
-      .data(config.data, { heldOut: config.heldOut })
+      .data(inputs.source, { heldOut: inputs.heldOut })
+      .on('broken', inputs.onBroken)
       .on('step', (step) => progress(step))
       .on('features', (features) => progress(null, features))
       .on('notice', ({ message }) => options.onNotice?.(message))
@@ -127,7 +153,7 @@ export async function runAblation(
     const { interrupted } = await run.run({ dir, steps, resume: true, device: options.device, signal })
     if (interrupted) return null
     try {
-      return await measure({ dir, seed, ...options }, run, config)
+      return await measure({ dir, seed, ...options }, run, config, inputs)
     } catch (error) {
       if (error instanceof MactokError && error.code === 'ERR_ABORTED') return null
       throw error
@@ -135,7 +161,45 @@ export async function runAblation(
   }
 }
 
-const runFolder = (out: string, arm: Arm, seed: number) => join(out, 'runs', arm.name, `seed-${seed}`)
+function openInputs({ data, heldOut }: AblationConfig, { onBroken, onIgnored = () => {} }: AblationOptions): Inputs {
+  const skipped = new Set<string>()
+  return {
+    source: reportIgnored(imageSource(data), onIgnored),
+    heldOut: reportIgnored(imageSource(heldOut), onIgnored),
+    onBroken(broken) {
+      const key = `${broken.name}\0${broken.reason}`
+      if (!skipped.has(key)) onBroken?.(broken)
+      skipped.add(key)
+    }
+  }
+}
+
+/** Checks in advance what the probe, and the encoding for a generator, would refuse after the first run. */
+async function checkLabels({ probe, generation }: AblationConfig, { source, heldOut }: Inputs): Promise<void> {
+  const [training, others] = [await readLabels(source), await readLabels(heldOut)]
+  if (probe) {
+    for (const [name, labels] of Object.entries({ data: training, heldOut: others })) {
+      if (labels.has(-1)) throw outOfRange(name, 'images with classes (or probe: null)', 'images without a class')
+    }
+    const classes = new Set([...training, ...others]).size
+    if (classes < 2) throw outOfRange('data', 'images of two or more classes (or probe: null)', `${classes} class`)
+  }
+  if (generation && training.has(-1) && training.size > 1) {
+    throw outOfRange('data', 'classes for all images or none', 'images with and without')
+  }
+}
+
+async function readLabels(source: ImageSource): Promise<Set<number>> {
+  const set = await source.open()
+  try {
+    return new Set(Array.from({ length: set.size }, (_, index) => set.sample(index).label))
+  } finally {
+    await set.close()
+  }
+}
+
+const withSweep = (arms: Arm[], { sweep }: AblationConfig): Arm[] => (sweep ? sweepArms(arms, sweep) : arms)
+const runFolder = (out: string, { name }: Pick<Arm, 'name'>, seed: number) => join(out, 'runs', name, `seed-${seed}`)
 const stepsOf = (arm: Arm, { steps, decoderSteps }: AblationConfig) =>
   arm.from ? (decoderSteps ?? Math.ceil(steps / 5)) : steps
 
@@ -145,12 +209,13 @@ async function configure(arm: Arm, config: AblationConfig, out: string, seed: nu
   const cache = (settings.teacher as { cache?: string } | undefined)?.cache
   const shared = cache === 'auto' ? { teacher: { cache: join(out, 'teacher') } } : {}
   const own = { seed, evaluation: probe ? { probe: probe.features } : {} }
-  const layers = [settings, shared, own, arm.settings(steps), rows[arm.name] ?? {}]
+  const row = rows[arm.swept?.name ?? arm.name] ?? {}
+  const swept = config.sweep && arm.swept ? nestSetting(config.sweep.setting, arm.swept.value) : {}
+  const layers = [settings, shared, own, arm.settings(steps), row, swept]
   const merged = layers.reduce<Record<string, unknown>>((base, layer) => mergeConfig(base, layer), {})
   if (!arm.from) return trainTokenizer({ preset, ...merged, steps } as TrainingConfigInput)
-  const origin = armsOf('decoder-finetuning').find(({ name }) => name === arm.from) as Arm
-  return (await trainDecoder(runFolder(out, origin, seed))).set({
-    ...(rows[arm.name] as TrainingConfigInput | undefined),
+  return (await trainDecoder(runFolder(out, { name: arm.from }, seed))).set({
+    ...(row as TrainingConfigInput),
     steps: stepsOf(arm, config)
   })
 }
@@ -158,8 +223,9 @@ async function configure(arm: Arm, config: AblationConfig, out: string, seed: nu
 /** Marks the folder as this ablation's; refuses one of another ablation. */
 async function claimFolder(out: string, table: string, config: AblationConfig): Promise<void> {
   const file = join(out, 'ablation.json')
-  const { seeds: _, ...fixed } = config
-  const given = { formatVersion: 1, table, ...fixed }
+  const { seeds: _, sweep, ...fixed } = config
+  // Seeds and values may be added later.
+  const given = { formatVersion: 1, table, ...fixed, ...(sweep && { sweep: sweep.setting }) }
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text === null) {
     await makeFolder(out)
@@ -180,31 +246,28 @@ async function readValues(dir: string): Promise<Record<string, number> | null> {
 async function measure(
   { dir, seed, out, device, signal }: AblationOptions & { dir: string; seed: number },
   { config: trained }: TokenizerTraining,
-  config: AblationConfig
+  config: AblationConfig,
+  inputs: Inputs
 ): Promise<Record<string, number>> {
-  const [source, heldOut] = [imageSource(config.data), imageSource(config.heldOut)]
   using tokenizer = await Tokenizer.load(dir, { device })
-  await using data = await TrainingData.open({ config: trained, source, heldOut, onBroken: () => {} })
-  const finished = { dir, seed, out, device, signal, tokenizer, data, source, heldOut, config }
+  await using data = await TrainingData.open({ config: trained, ...inputs })
+  const finished = { dir, seed, out, device, signal, tokenizer, data, ...inputs, config }
   const values: Record<string, number> = {}
   for (const measurement of measurements) Object.assign(values, await measurement(finished))
   await writeJson(valuesFile(dir), values)
   return values
 }
 
-/** PSNR of the mean image on the images that the rows are evaluated on, in dB; computed once per folder. */
-async function readMeanImage(config: AblationConfig, out: string): Promise<number> {
+/** PSNR of the mean image on the images that the rows are evaluated on, in dB; computed once for the same images. */
+async function readMeanImage(config: AblationConfig, out: string, inputs: Inputs): Promise<number> {
   const file = join(out, 'mean-image.json')
-  const text = await readFile(file, 'utf8').catch(() => null)
-  if (text !== null) return (parseJson(text, file) as { psnr: number }).psnr
+  const images = [await imageKey(config.data), await imageKey(config.heldOut)].join(' ')
+  const saved = (await readJson(file)) as { psnr?: number; images?: string }
+  if (saved.psnr !== undefined && saved.images === images) return saved.psnr
   const { config: base } = trainTokenizer({ preset: config.preset, ...config.settings } as TrainingConfigInput)
-  await using data = await TrainingData.open({
-    config: base,
-    source: imageSource(config.data),
-    heldOut: imageSource(config.heldOut),
-    onBroken: () => {}
-  })
-  const psnr = await meanImagePsnr(spread(data.training, 10_000), data.evaluated, base.tokenizer.imageSize)
-  await writeJson(file, { psnr })
+  await using data = await TrainingData.open({ config: base, ...inputs })
+  const options = { size: base.tokenizer.imageSize, onBroken: inputs.onBroken }
+  const psnr = await meanImagePsnr(spread(data.training, 10_000), data.evaluated, options)
+  await writeJson(file, { psnr, images })
   return psnr
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { natural, positive } from '../config.js'
-import { probeSchema } from '../evaluation/schema.js'
+import { generationMetrics } from '../evaluation/metric-names.js'
+import { dinov2Setting, probeSchema } from '../evaluation/schema.js'
 import { samplingSchema } from '../generator/sampling.js'
 import { inceptionName } from '../weights/inception.js'
 
@@ -36,13 +37,27 @@ export const ablationSchema = z.strictObject({
       points: positive.default(4).describe('checkpoints to measure, evenly over the steps'),
       samples: positive.default(2_000).describe('images to draw from each'),
       sampling: samplingSchema.prefault({}).describe('how images are drawn'),
-      inception: z.string().default(inceptionName).describe("FID's Inception: a name or a path")
+      metrics: z
+        .array(z.enum(generationMetrics))
+        .min(1)
+        .default(['fid'])
+        .describe('metrics of the samples, against the training images'),
+      inception: z.string().default(inceptionName).describe("FID's Inception: a name or a path"),
+      dinov2: dinov2Setting
     })
     .nullable()
     .default(null)
     .describe(
-      'train a generator on the latents of each finished row and measure its FID to the training images; null: none'
+      'train a generator on the latents of each finished row and measure its samples against the training images; null: none'
     ),
+  sweep: z
+    .strictObject({
+      setting: z.string().min(1).describe('training setting of which every row is run with each value'),
+      values: z.array(z.number()).min(1).describe('its values')
+    })
+    .nullable()
+    .default(null)
+    .describe('run every row with several values of a setting and plot each number over them; null: none'),
   rows: z
     .record(z.string(), z.record(z.string(), z.unknown()))
     .default({})

@@ -12,6 +12,8 @@ export interface Arm {
   from?: string
   /** What the paper reports, at its scale. */
   paper?: string
+  /** In a sweep: name and label of the table's row, and the value of the swept setting. */
+  swept?: { name: string; label: string; value: number }
 }
 
 const aligned = (local: boolean, global: boolean) => ({ local, global })
@@ -123,4 +125,25 @@ export function armsOf(table: string, names?: readonly string[]): Arm[] {
   }
   const origins = all.filter((one) => names.includes(one.name)).flatMap(({ from }) => from ?? [])
   return all.filter(({ name }) => names.includes(name) || origins.includes(name))
+}
+
+const sweptName = (name: string, value: number) => `${name}@${value}`
+
+/** Repeats every row for each value of a swept setting: `plain@0.001` is the row `plain` with the value .001. */
+export function sweepArms(
+  arms: readonly Arm[],
+  { setting, values }: { setting: string; values: readonly number[] }
+): Arm[] {
+  return arms.flatMap((row) =>
+    values.map((value): Arm => {
+      const { name, label, from } = row
+      return {
+        ...row,
+        name: sweptName(name, value),
+        label: `${label}, ${setting} ${value}`,
+        ...(from !== undefined && { from: sweptName(from, value) }),
+        swept: { name, label, value }
+      }
+    })
+  )
 }

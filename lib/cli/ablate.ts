@@ -4,6 +4,7 @@ import { ablationSchema } from '../ablation/schema.js'
 import { ablationTables, armsOf } from '../ablation/tables.js'
 import { parseConfig } from '../config.js'
 import { Interrupted, interruption, UsageError, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, type ComputeOptions, prepare, words } from './options.js'
 import { writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
@@ -51,6 +52,7 @@ async function run(options: Options & Record<string, unknown>): Promise<void> {
   const { runAblation } = await import('../ablation/run.js')
 
   const line = new ProgressLine({ unit: 'steps', quiet: json })
+  const account = new ImageAccount(line)
   const onProgress = json
     ? ({ arm, seed, step, done, total }: AblationProgress) =>
         writeJson({ event: 'progress', arm, seed, step: step?.step ?? 0, done, total })
@@ -62,7 +64,9 @@ async function run(options: Options & Record<string, unknown>): Promise<void> {
       device,
       signal: interruption(),
       onProgress,
-      onNotice: (message) => line.note(message)
+      onNotice: (message) => line.note(message),
+      onBroken: account.onBroken,
+      onIgnored: account.onIgnored
     })
   ).finally(() => line.stop())
   if (json) {
@@ -70,8 +74,16 @@ async function run(options: Options & Record<string, unknown>): Promise<void> {
       arm: arm.name,
       runs: runs.map(({ seed, values }) => ({ seed, ...values }))
     }))
-    writeJson({ event: 'end', table, meanImage: result.meanImage, interrupted: result.interrupted, rows })
+    writeJson({
+      event: 'end',
+      table,
+      meanImage: result.meanImage,
+      interrupted: result.interrupted,
+      rows,
+      unread: account.unread
+    })
   }
+  if (!json) account.report()
   if (result.interrupted) throw new Interrupted('Interrupted; run the same command again to resume')
   if (json) return
   const { markdownTable } = await import('../ablation/report.js')

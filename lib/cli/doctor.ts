@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module'
 import { cpus, totalmem } from 'node:os'
 import type { Command } from 'commander'
+import { driverVersion, whyDriverTooOld } from '../native/driver.mjs'
+import { cudaVersion } from '../native/libtorch.mjs'
 import { cacheFolder, locateWeights } from '../weights/index.js'
 import { addExamples } from './options.js'
 import { writeJson, writeTable } from './output.js'
@@ -35,7 +37,11 @@ async function examine(): Promise<Record<string, string>> {
     cpu: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${gibibytes(totalmem())} GiB`,
     kernels: `${cpuCapability}, bf16 ${cpuBf16 ? 'in hardware' : 'in software (fp32 is faster)'}`,
     threads: String(threads),
-    cuda: cuda.devices > 0 ? await describeDevices(cuda.devices) : `no: ${withoutCuda || cuda.reason}`,
+    cuda:
+      cuda.devices > 0
+        ? await describeDevices(cuda.capabilities)
+        : `no: ${withoutCuda || explainDriver(folder) || cuda.reason}`,
+    ...(cuda.libraryProblem && { libmactok_cuda: `no: ${cuda.libraryProblem}; \`npm run build:cuda\` builds it` }),
     cache: cacheFolder(),
     weights: weights.join(', ') || 'none; `mactok weights pull facebook/dinov2-small` downloads a teacher'
   }
@@ -43,12 +49,18 @@ async function examine(): Promise<Record<string, string>> {
 
 const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(0)
 
-/** `2 devices: cuda:0 70 of 80 GiB free, cuda:1 80 of 80 GiB free` */
-async function describeDevices(count: number): Promise<string> {
+/** The most frequent reason for no device: a driver that is older than LibTorch's CUDA. */
+const explainDriver = (libtorch: string) => whyDriverTooOld(cudaVersion(libtorch), driverVersion())
+
+/** `2 devices: cuda:0 (sm_90) 70 of 80 GiB free, cuda:1 (sm_75) 80 of 80 GiB free` */
+async function describeDevices(capabilities: number[]): Promise<string> {
   const { deviceMemory } = await import('../tensor/tensor.js')
-  const described = Array.from({ length: count }, async (_, index) => {
-    const memory = await deviceMemory(`cuda:${index}`)
-    return `cuda:${index}${memory ? ` ${gibibytes(memory.free)} of ${gibibytes(memory.total)} GiB free` : ''}`
-  })
-  return `${count} device${count > 1 ? 's' : ''}: ${(await Promise.all(described)).join(', ')}`
+  const described = await Promise.all(
+    capabilities.map(async (capability, index) => {
+      const memory = await deviceMemory(`cuda:${index}`)
+      const name = `cuda:${index}${capability > 0 ? ` (sm_${capability})` : ''}`
+      return memory ? `${name} ${gibibytes(memory.free)} of ${gibibytes(memory.total)} GiB free` : name
+    })
+  )
+  return `${described.length} device${described.length > 1 ? 's' : ''}: ${described.join(', ')}`
 }

@@ -2,11 +2,17 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { parseConfig } from '../config.js'
 import type { GenerationEvaluation } from '../evaluation/generation.js'
-import { type GenerationMetric, inceptionInputs } from '../evaluation/metric-names.js'
-import { drawSchema, generationSchema, inceptionSchema, referenceSchema, sweepSchema } from '../evaluation/schema.js'
+import { type GenerationMetric, inceptionInputs, metricTitles } from '../evaluation/metric-names.js'
+import {
+  dinov2Schema,
+  drawSchema,
+  generationSchema,
+  inceptionSchema,
+  referenceSchema,
+  sweepSchema
+} from '../evaluation/schema.js'
 import type { Guidance, Sweep } from '../evaluation/sweep.js'
 import { samplingSchema } from '../generator/sampling.js'
-import { sampleSchema } from '../pipeline/sample-schema.js'
 import { interruptible, UsageError, usage } from './exit.js'
 import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare, words } from './options.js'
@@ -18,6 +24,7 @@ const schema = z
   .strictObject({
     metrics: generationSchema.shape.metrics,
     inception: inceptionSchema.shape.weights,
+    dinov2: dinov2Schema.shape.weights,
     resize: z
       .enum(inceptionInputs)
       .optional()
@@ -26,7 +33,7 @@ const schema = z
     orientation: referenceSchema.shape.orientation,
     count: drawSchema.shape.count,
     seed: drawSchema.shape.seed,
-    force: sampleSchema.shape.force,
+    force: z.boolean().default(false).describe('decode with another tokenizer than the one it was trained for'),
     batch: generationSchema.shape.batch,
     precision: inceptionSchema.shape.precision,
     sweep: sweepSchema.shape.axes
@@ -77,6 +84,8 @@ export function define(command: Command): void {
     'mactok evaluate generation runs/xl --tokenizer runs/b128 --reference VIRTUAL_imagenet256_labeled.npz':
       "50,000 samples against ADM's reference",
     'mactok evaluate generation samples.npz --reference imagenet/val': 'samples that were drawn already',
+    'mactok evaluate generation runs/sit --tokenizer runs/tiny --reference photos/ --count 1000 --metrics kid,fdDinov2 --dinov2 dinov2-small':
+      'distances that suit fewer samples than FID',
     'mactok evaluate generation runs/xl --tokenizer runs/b128 --reference stats.npz --count 10000 --sweep guidance,interval --out sweep/':
       'the best guidance; the same command resumes after an interruption'
   })
@@ -118,14 +127,15 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   account.report()
 }
 
-/** The reference, and the Inception that its statistics require. */
+/** The reference, and the networks that the metrics and its statistics require. */
 async function prepareReference(call: Call, size: number) {
-  const { Inception } = await import('../evaluation/inception.js')
+  const { loadNetworks } = await import('../evaluation/networks.js')
   const { openReference, referenceInput } = await import('../evaluation/generation.js')
   const {
     reference,
     resize,
-    inception: weights,
+    inception,
+    dinov2,
     device,
     precision,
     metrics,
@@ -138,8 +148,8 @@ async function prepareReference(call: Call, size: number) {
   } = call
   const { onBroken, onIgnored } = account
   const input = resize ?? (await referenceInput(reference))
-  const inception = await Inception.load({ weights, device, input, precision })
-  const against = await openReference(inception, reference, {
+  const networks = await loadNetworks(metrics, { inception, dinov2, device, input, precision })
+  const against = await openReference(networks, reference, {
     metrics,
     size,
     orientation,
@@ -150,7 +160,7 @@ async function prepareReference(call: Call, size: number) {
     onProgress: line.counting('reference'),
     partial: out && `${out}/reference.partial.npz`
   })
-  return { inception, against }
+  return { networks, against }
 }
 
 async function evaluateImages(path: string, call: Call): Promise<GenerationEvaluation> {
@@ -167,10 +177,10 @@ async function evaluateImages(path: string, call: Call): Promise<GenerationEvalu
     onBroken: account.onBroken,
     onIgnored: account.onIgnored
   })
-  const { inception, against } = await prepareReference(call, images.width)
-  using _ = inception
+  const { networks, against } = await prepareReference(call, images.width)
+  using _ = networks
   using __ = against
-  return await evaluateGeneration(inception, images, against, {
+  return await evaluateGeneration(networks, images, against, {
     metrics,
     batch,
     signal,
@@ -184,6 +194,7 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { generatedImages, sampleKey } = await import('../evaluation/generated-images.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
+  const { imageKey } = await import('../evaluation/image-stream.js')
   const { sweepGuidance } = await import('../evaluation/sweep.js')
   const { writeSweepPlots } = await import('../evaluation/sweep-plot.js')
   const { metrics, batch, signal, line, out, device, precision, seed, count, force, raw = false } = call
@@ -192,10 +203,19 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   using generator = await Generator.load(path, { device, raw, precision })
   using tokenizer = await Tokenizer.load(folders.tokenizer, { device })
   using weak = folders.weak === undefined ? undefined : await Generator.load(folders.weak, { device })
-  const { inception, against } = await prepareReference(call, tokenizer.config.imageSize)
-  using _ = inception
+  const { networks, against } = await prepareReference(call, tokenizer.config.imageSize)
+  using _ = networks
   using __ = against
-  const key = await sampleKey(folders, { sampling, seed, count, precision, reference: call.reference, metrics })
+  const key = await sampleKey(folders, {
+    sampling,
+    seed,
+    count,
+    precision,
+    reference: await imageKey(call.reference),
+    inception: networks.inception?.key,
+    dinov2: await networks.dinov2?.identity(),
+    metrics
+  })
   const evaluate = async (guidance: Partial<Guidance>, text: string) => {
     const samples = generatedImages(generator, tokenizer, count, {
       ...sampling,
@@ -206,7 +226,7 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
       signal,
       weak
     })
-    return evaluateGeneration(inception, samples, against, {
+    return evaluateGeneration(networks, samples, against, {
       metrics,
       batch,
       signal,
@@ -231,18 +251,12 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
 
 const describe = ({ scale, low, high }: Guidance) => `scale ${scale} from ${low} to ${high}`
 
-const titles: Record<GenerationMetric, string> = {
-  fid: 'FID',
-  sfid: 'sFID',
-  is: 'Inception score',
-  precision: 'precision',
-  recall: 'recall'
-}
+const digits: Partial<Record<GenerationMetric, number>> = { is: 2, kid: 5, fdDinov2: 2, kdDinov2: 5 }
 
 const metricRows = (metrics: GenerationEvaluation): [string, string][] =>
-  (Object.keys(titles) as GenerationMetric[]).flatMap((name): [string, string][] => {
+  (Object.keys(metricTitles) as GenerationMetric[]).flatMap((name): [string, string][] => {
     const value = metrics[name]
-    return typeof value === 'number' ? [[titles[name], fixed(value, name === 'is' ? 2 : 4)]] : []
+    return typeof value === 'number' ? [[metricTitles[name], fixed(value, digits[name] ?? 4)]] : []
   })
 
 function writeSweep({ points, best, by }: Sweep): void {
@@ -251,5 +265,5 @@ function writeSweep({ points, best, by }: Sweep): void {
     const values = metricRows(point.metrics).map(([name, value]) => `${name} ${value}`)
     process.stdout.write(`${point === best ? '*' : ' '} ${describe(point).padEnd(28)} ${values.join('  ')}\n`)
   }
-  process.stdout.write(`best ${titles[by]}: ${describe(best)}\n`)
+  process.stdout.write(`best ${metricTitles[by]}: ${describe(best)}\n`)
 }

@@ -22,8 +22,11 @@ export function define(command: Command): void {
   addComputeOptions(command)
   addSettings(command, reconstructionSchema)
   addExamples(command, {
-    'mactok evaluate reconstruction runs/b128 --data imagenet/val': 'PSNR, SSIM, LPIPS, rFID, active units, KL',
-    'mactok evaluate reconstruction runs/tiny --data photos/ --metrics ssim --json': 'without LPIPS and Inception'
+    'mactok evaluate reconstruction runs/b128 --data imagenet/val':
+      'PSNR, SSIM, LPIPS, rFID, active units, KL, mutual information',
+    'mactok evaluate reconstruction runs/tiny --data photos/ --metrics ssim --json': 'without LPIPS and Inception',
+    'mactok evaluate reconstruction runs/tiny --data photos/ --metrics rfdDinov2,rkid --dinov2 dinov2-small':
+      'distances that need fewer images than rFID'
   })
   command.action(run)
 }
@@ -59,14 +62,20 @@ async function run(model: string, options: Options & Record<string, unknown>): P
 }
 
 function rows(result: ReconstructionReport): [string, unknown][] {
-  const { images, psnr, ssim, lpips, lpipsWeights, rfid, activeUnits, kl } = result
+  const { images, psnr, ssim, lpips, lpipsWeights, dinov2Weights, rfid, rkid, rfdDinov2, rkdDinov2 } = result
+  const { activeUnits, activeTokens, kl, mutualInformation } = result
   const all: [string, number | undefined, (value: number) => string][] = [
     ['PSNR', psnr, (value) => `${fixed(value, 3)} dB`],
     ['SSIM', ssim, (value) => fixed(value, 4)],
     ['LPIPS', lpips, (value) => `${fixed(value, 4)} (${lpipsWeights})`],
     ['rFID', rfid, (value) => fixed(value, 3)],
+    ['rKID', rkid, (value) => fixed(value, 5)],
+    ['rFD-DINOv2', rfdDinov2, (value) => `${fixed(value, 2)} (${dinov2Weights})`],
+    ['rKD-DINOv2', rkdDinov2, (value) => `${fixed(value, 5)} (${dinov2Weights})`],
     ['active units', activeUnits, (value) => `${fixed(100 * value, 1)} %`],
-    ['KL', kl, (value) => `${fixed(value, 2)} nats`]
+    ['active tokens', activeTokens, (value) => `${fixed(100 * value, 1)} %`],
+    ['KL', kl, (value) => `${fixed(value, 2)} nats`],
+    ['mutual information', mutualInformation, (value) => `${fixed(value, 2)} nats`]
   ]
   const computed = all.flatMap(([name, value, show]): [string, unknown][] =>
     value === undefined ? [] : [[name, show(value)]]

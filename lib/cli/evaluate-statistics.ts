@@ -11,6 +11,7 @@ import { addSettings, givenSettings } from './settings.js'
 
 interface Options extends ComputeOptions {
   out: string
+  dinov2?: string
 }
 
 const schema = z.strictObject({
@@ -26,6 +27,7 @@ export function define(command: Command): void {
   command
     .argument('<images>', "a folder, tars, or an .npz in ADM's format")
     .requiredOption('--out <file>', 'the .npz to write; the same command resumes an interrupted one')
+    .option('--dinov2 <weights>', 'also mu_dinov2 and sigma_dinov2 of this DINOv2, for FD-DINOv2')
   addComputeOptions(command)
   addSettings(command, schema)
   addExamples(command, {
@@ -39,17 +41,19 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   const { out, json = false } = options
   const given = givenSettings(options, schema)
   const settings = usage(() => parseConfig(schema, given))
-  const { size, orientation, inception: weights, resize: input, batch, precision } = settings
+  const { size, orientation, inception, resize: input, batch, precision } = settings
   const device = await prepare(options)
-  const { Inception } = await import('../evaluation/inception.js')
+  const { loadNetworks } = await import('../evaluation/networks.js')
   const { referenceStatistics } = await import('../evaluation/generation.js')
-  using inception = await Inception.load({ weights, device, input, precision })
+  const { dinov2 } = options
+  const metrics = dinov2 === undefined ? (['fid'] as const) : (['fid', 'fdDinov2'] as const)
+  using networks = await loadNetworks(metrics, { inception, dinov2, device, input, precision })
   const line = new ProgressLine({ unit: 'images', quiet: json })
   const account = new ImageAccount(line)
   const { onBroken, onIgnored } = account
   const images = await interruptible((signal) =>
     usage(() =>
-      referenceStatistics(inception, path, out, {
+      referenceStatistics(networks, path, out, {
         size,
         orientation,
         batch,

@@ -18,18 +18,15 @@ export class ImageAccount {
 
   /** The images at a path, whose ignored files are counted. */
   async source(path: string): Promise<ImageSource> {
-    const { imageSource } = await import('../data/image-source.js')
-    const source = imageSource(path)
-    const open = async () => {
-      const set = await source.open()
-      for (const ignored of set.ignored) this.onIgnored(ignored)
-      return set
-    }
-    return { name: source.name, open }
+    const { imageSource, reportIgnored } = await import('../data/image-source.js')
+    return reportIgnored(imageSource(path), (ignored) => this.#ignore(ignored, path))
   }
 
-  readonly onIgnored = (ignored: Ignored): void => {
-    this.#ignored.set(`${ignored.name}\0${ignored.reason}`, ignored)
+  readonly onIgnored = (ignored: Ignored): void => this.#ignore(ignored)
+
+  /** Counts a file once, however often its source is opened. */
+  #ignore(ignored: Ignored, source = ''): void {
+    this.#ignored.set(`${source}\0${ignored.name}\0${ignored.reason}`, ignored)
   }
 
   readonly onBroken = (broken: Broken): void => {

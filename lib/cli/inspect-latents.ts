@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { parseConfig } from '../config.js'
 import { latentSampleSchema, latentSpaceSchema } from '../evaluation/schema.js'
+import { refuseExisting } from '../files/overwrite.js'
+import { exists } from '../files/stat.js'
 import { interruptible, UsageError, usage } from './exit.js'
 import { ImageAccount } from './images.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare } from './options.js'
@@ -12,17 +14,21 @@ interface Options extends ComputeOptions {
   data?: string
   tokenizer?: string
   out?: string
+  force?: boolean
   raw?: boolean
 }
 
 const schema = latentSampleSchema.extend(latentSpaceSchema.shape)
 
+const defaultFolder = 'latent-space'
+
 export function define(command: Command): void {
   command
-    .argument('<path>', 'a tokenizer (run folder, checkpoint, model folder) or a shard folder')
+    .argument('[path]', 'a tokenizer (run folder, checkpoint, model folder) or a shard folder')
     .option('--data <path>', 'images: a folder or tars; needed for a tokenizer, and for the grids of a shard folder')
     .option('--tokenizer <folder>', "decode a shard folder's latents for the grids")
-    .option('--out <folder>', 'default: latents/ in a run folder, else latent-space/')
+    .option('--out <folder>', `default: latents/ in a run folder, else ${defaultFolder}/, if there is none yet`)
+    .option('--force', `overwrite what is in ${defaultFolder}/`)
   addRawOption(command)
   addComputeOptions(command)
   addSettings(command, schema)
@@ -34,7 +40,11 @@ export function define(command: Command): void {
   command.action(run)
 }
 
-async function run(path: string, options: Options & Record<string, unknown>): Promise<void> {
+async function run(path: string | undefined, options: Options & Record<string, unknown>): Promise<void> {
+  if (path === undefined) {
+    const hint = (await exists('latents')) ? '; `mactok inspect ./latents` describes what is in latents' : ''
+    throw new UsageError(`Expected <path>, a tokenizer or a shard folder${hint}`)
+  }
   const { json = false } = options
   const device = await prepare(options)
   const line = new ProgressLine({ unit: 'images', quiet: json })
@@ -43,7 +53,7 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
     usage(() => inspectLatents(path, options, { device, signal, line, account }))
   ).finally(() => line.stop())
   if (json) return writeJson({ ...result, unread: account.unread })
-  const { folder, images, tokens, channels, activeUnits, klPerToken, files } = result
+  const { folder, images, tokens, channels, activeUnits, klPerToken, mutualInformation, files } = result
   const kl = klPerToken?.reduce((sum, value) => sum + value, 0)
   const rows: [string, unknown][] = [
     ['images', images],
@@ -51,6 +61,9 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
     ['active units', `${fixed(100 * activeUnits, 1)} %`]
   ]
   if (kl !== undefined) rows.push(['KL', `${fixed(kl, 2)} nats`])
+  if (mutualInformation !== undefined) {
+    rows.push(['mutual information', `${fixed(mutualInformation, 2)} of at most ${fixed(Math.log(images), 2)} nats`])
+  }
   writeTable([...rows, ['written', `${folder}: ${files.join(', ')}`]])
   account.report()
 }
@@ -102,9 +115,12 @@ async function inspectLatents(
     await using shards = await openLatents(path)
     return await readSamples(shards, { count })
   }
-  const samples = await read()
   const isRun = isTokenizer && (await readTokenizerRun(path)) !== null
-  const folder = options.out ?? (isRun ? `${path.replace(/[\\/]$/, '')}/latents` : 'latent-space')
+  const folder = options.out ?? (isRun ? `${path.replace(/[\\/]$/, '')}/latents` : defaultFolder)
+  if (options.out === undefined && !isRun && !options.force) {
+    await refuseExisting([folder], 'name another by --out, or give --force')
+  }
+  const samples = await read()
   const result = await describeLatents(samples, folder, {
     ...settings,
     decoder: tokenizer && images ? { tokenizer, images } : undefined,

@@ -46,6 +46,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
   },
   ui: { summary: 'serve the live page of a run', load: () => import('./ui.js') },
   report: { summary: 'write a report of a run as one HTML file', load: () => import('./report.js') },
+  compare: {
+    summary: 'compare runs on one HTML page: curves, images, latents, settings',
+    load: () => import('./compare.js')
+  },
   inspect: { summary: 'describe a run, a shard folder or a weights file', load: () => import('./inspect.js') },
   'inspect latents': {
     summary: 'describe latents: PCA, UMAP, KL, what tokens control, interpolation',

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { refuseExisting } from '../files/overwrite.js'
 import { reconstructSchema } from '../pipeline/reconstruct-schema.js'
 import { usage } from './exit.js'
 import { ImageAccount } from './images.js'
@@ -9,16 +10,20 @@ import { addSettings, givenSettings } from './settings.js'
 
 interface Options extends ComputeOptions {
   data: string
-  out: string
+  out?: string
+  force?: boolean
   raw?: boolean
   teacher: string
 }
+
+const defaultFile = 'reconstructions.png'
 
 export function define(command: Command): void {
   command
     .argument('<tokenizer>', 'a run folder, a checkpoint or a model folder')
     .requiredOption('--data <path>', 'a folder of images, or tars')
-    .option('--out <file>', 'the PNG to write', 'reconstructions.png')
+    .option('--out <file>', `the PNG to write (default: ${defaultFile}, if there is none yet)`)
+    .option('--force', `overwrite ${defaultFile}`)
     .option('--teacher <weights>', 'DINOv2 for semantic masks, shown where it is found; or none', 'dinov2-small')
   addRawOption(command)
   addComputeOptions(command)
@@ -32,8 +37,9 @@ export function define(command: Command): void {
 }
 
 async function run(model: string, options: Options & Record<string, unknown>): Promise<void> {
-  const { data, out, raw = false, teacher: weights, json = false } = options
+  const { data, out = defaultFile, force = false, raw = false, teacher: weights, json = false } = options
   const settings = givenSettings(options, reconstructSchema)
+  if (options.out === undefined && !force) await refuseExisting([out], 'name another by --out, or give --force')
   const device = await prepare(options)
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { Teacher } = await import('../teacher/teacher.js')

@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { z } from 'zod'
-import { type ConfigField, configFields, flagName, mergeConfig, parseConfig } from '../config.js'
+import { type ConfigField, configFields, flagName, mergeConfig, nestSetting, parseConfig } from '../config.js'
 import { overrideSetting, readConfig } from './config-file.js'
 import { words } from './options.js'
 
@@ -105,8 +105,7 @@ export function givenSettings<S extends z.core.$ZodType>(
     if (options[name] === undefined) continue
     overrideSetting(name)
     const value = options[name] === nothing ? null : options[name]
-    const nested = name.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value)
-    given = mergeConfig(given, nested)
+    given = mergeConfig(given, nestSetting(name, value))
   }
   return given as Partial<z.input<S>>
 }

@@ -2,9 +2,10 @@ import type { Command } from 'commander'
 import { fixedOfDecoder } from '../training/tokenizer/presets.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/tokenizer/schema.js'
 import { usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { prepare } from './options.js'
 import { givenSettings } from './settings.js'
-import { tokenizerDisplay } from './train-tokenizer.js'
+import { setData, tokenizerDisplay } from './train-tokenizer.js'
 import { addTrainingOptions, runTraining, type TrainingOptions } from './training.js'
 
 interface Options extends TrainingOptions {
@@ -37,8 +38,9 @@ async function run(trained: string, options: Options & Record<string, unknown>):
   })
   const { data } = earlier ?? (await readTokenizerRun(trained)) ?? {}
   const heldOut = options.heldOut ?? data?.heldOutFrom ?? undefined
-  usage(() => training.data(options.data ?? (data?.from as string), heldOut === undefined ? {} : { heldOut }))
+  const account = new ImageAccount()
+  await setData(training, account, options.data ?? (data?.from as string), heldOut)
   const device = await prepare(options)
   const command = `mactok train decoder ${trained} --out ${options.out} --resume`
-  await runTraining(training, options, { ...tokenizerDisplay, device, command })
+  await runTraining(training, options, { ...tokenizerDisplay, device, command, account })
 }

@@ -3,6 +3,7 @@ import { type TrainingEvents, trainingEventNames } from '../training/tokenizer/e
 import { type TrainingConfigInput, trainingSchema } from '../training/tokenizer/schema.js'
 import type { TokenizerTraining } from '../training/tokenizer/training.js'
 import { UsageError, usage } from './exit.js'
+import { ImageAccount } from './images.js'
 import { prepare } from './options.js'
 import { counter, ProgressLine } from './progress.js'
 import { givenSettings } from './settings.js'
@@ -48,10 +49,24 @@ async function run(argument: string | undefined, options: Options & Record<strin
   const from = options.data ?? earlier?.data.from
   const heldOut = options.heldOut ?? earlier?.data.heldOutFrom ?? undefined
   if (from === undefined) throw new UsageError('Expected --data <path>, the images to train on')
-  usage(() => training.data(from, heldOut === undefined ? {} : { heldOut }))
+  const account = new ImageAccount()
+  await setData(training, account, from, heldOut)
   const device = await prepare(options)
   const command = `mactok train tokenizer --out ${options.out} --resume`
-  await runTraining(training, options, { ...tokenizerDisplay, device, command })
+  await runTraining(training, options, { ...tokenizerDisplay, device, command, account })
+}
+
+/** Gives a training its images, whose ignored files are counted. */
+export async function setData(
+  training: TokenizerTraining,
+  account: ImageAccount,
+  from: string,
+  heldOut: string | undefined
+): Promise<void> {
+  await usage(async () => {
+    const others = heldOut === undefined ? {} : { heldOut: await account.source(heldOut) }
+    training.data(await account.source(from), others)
+  })
 }
 
 /** How the training of a tokenizer, or of its decoder, is shown. */
@@ -64,7 +79,7 @@ export const tokenizerDisplay: Display<TokenizerTraining> = {
     const aligned = local || global ? `, aligned with ${config.teacher.weights}` : ''
     return `${images} images${held}${aligned}`
   },
-  report(training, { json, say }) {
+  report(training, { json, say, account }) {
     const features = new ProgressLine({ unit: 'images', quiet: json })
     let count: ((done: number) => void) | undefined
     training
@@ -76,6 +91,9 @@ export const tokenizerDisplay: Display<TokenizerTraining> = {
       .on('evaluation', ({ step, psnr, images }) =>
         say(`step ${step}: ${psnr.toFixed(2)} dB on ${images} held-out images`)
       )
-      .on('broken', ({ name, reason }) => say(`skipped ${name}: ${reason}`))
+      .on('broken', (broken) => {
+        account?.onBroken(broken)
+        say(`skipped ${broken.name}: ${broken.reason}`)
+      })
   }
 }

@@ -7,6 +7,7 @@ import { TrainingControl } from '../training/control.js'
 import type { SharedEvents, SharedStepEvent } from '../training/events.js'
 import type { FinishedRun, RunOptions } from '../training/options.js'
 import { Interrupted, interruption, usage } from './exit.js'
+import type { ImageAccount } from './images.js'
 import {
   addComputeOptions,
   addExamples,
@@ -80,12 +81,15 @@ export interface Screen {
   json: boolean
   /** Writes a line above the progress bar, unless JSON is written. */
   say(text: string): void
+  /** Counts the images that are skipped; undefined where no images are read. */
+  account: ImageAccount | undefined
 }
 
 /**
  * Runs a training and shows its events.
  * @param command - the command that resumes it
  * @param page - what the live page of the run needs besides
+ * @param account - of the images that it is trained on
  * @throws {Interrupted} when it stopped before its last step
  */
 export async function runTraining<T extends AnyTraining>(
@@ -95,24 +99,35 @@ export async function runTraining<T extends AnyTraining>(
     device,
     command,
     page = {},
+    account,
     ...display
-  }: Display<T> & { device: string; command: string; page?: { tokenizer?: string | undefined } }
+  }: Display<T> & {
+    device: string
+    command: string
+    page?: { tokenizer?: string | undefined }
+    account?: ImageAccount | undefined
+  }
 ): Promise<void> {
   const { out: dir, stopAt, resume, allowOtherData, json = false } = options
   const control = new TrainingControl()
   requestProfile(training, options)
-  const stopReport = report(training, display, json)
+  const stopReport = report(training, display, { json, account })
   const result = await withPage(dir, options, { control, device, json, ...page }, () =>
     usage(() => training.run({ dir, device, stopAt, resume, allowOtherData, control, signal: interruption() }))
   ).finally(stopReport)
-  if (json) writeJson({ event: 'end', ...result })
+  if (json) writeJson({ event: 'end', ...result, ...(account && { unread: account.unread }) })
+  else account?.report()
   const { step, steps, interrupted } = result
   if (interrupted) throw new Interrupted(`Stopped at step ${step} of ${steps}; resume with: ${command}`)
   if (!json) process.stdout.write(`${dir}: step ${step} of ${steps}\n`)
 }
 
 /** Shows a run's events; returns what ends the display. */
-function report<T extends AnyTraining>(training: T, display: Display<T>, json: boolean): () => void {
+function report<T extends AnyTraining>(
+  training: T,
+  display: Display<T>,
+  { json, account }: Pick<Screen, 'json' | 'account'>
+): () => void {
   const { unit, eventNames, describeData } = display
   const line = new ProgressLine({ unit, quiet: json })
   const say = (text: string) => {
@@ -121,7 +136,7 @@ function report<T extends AnyTraining>(training: T, display: Display<T>, json: b
   for (const event of eventNames as (keyof SharedEvents)[]) {
     if (json) training.on(event, (details) => writeJson({ event, ...details }))
   }
-  display.report?.(training, { json, say })
+  display.report?.(training, { json, say, account })
   training
     .on('start', (start) => {
       const { dir, step, steps, device, config } = start

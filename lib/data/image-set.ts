@@ -38,7 +38,7 @@ export interface ImageSource {
 
 /** The images at some positions of a set. Closing it does not close the set. */
 export function subset(set: ImageSet, indices: ArrayLike<number>, name = set.name): ImageSet {
-  return {
+  const chosen: ImageSet = {
     name,
     size: indices.length,
     classes: set.classes,
@@ -47,4 +47,7 @@ export function subset(set: ImageSet, indices: ArrayLike<number>, name = set.nam
     read: (index) => set.read(indices[index] as number),
     close: async () => {}
   }
+  const { stamp } = set
+  if (stamp) chosen.stamp = (index) => stamp.call(set, indices[index] as number)
+  return chosen
 }

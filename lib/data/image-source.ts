@@ -4,7 +4,7 @@ import { invalidParameter, MactokError } from '../errors.js'
 import { expandBraces } from './braces.js'
 import { isHidden, isTar, notAnImage } from './formats.js'
 import { imageFolder } from './image-folder.js'
-import type { ImageSource } from './image-set.js'
+import type { Ignored, ImageSource } from './image-set.js'
 import { webDataset } from './web-dataset.js'
 
 /**
@@ -23,6 +23,18 @@ export function asSource(name: string, source: unknown): ImageSource {
     return source as ImageSource
   }
   throw invalidParameter(name, 'an image source such as imageFolder(path), or a path', source)
+}
+
+/** @internal The same source, which reports its ignored files whenever it is opened. */
+export function reportIgnored(source: ImageSource, onIgnored: (ignored: Ignored) => void): ImageSource {
+  const open = async () => {
+    const set = await source.open()
+    set.ignored.forEach((ignored) => {
+      onIgnored(ignored)
+    })
+    return set
+  }
+  return { name: source.name, open }
 }
 
 async function detectSource(path: string): Promise<(path: string) => ImageSource> {

@@ -6,12 +6,15 @@ import { MactokError } from '../errors.js'
 import { tensor } from '../tensor/tensor.js'
 import { ImageStatistics } from './image-statistics.js'
 import type { ImageStream } from './image-stream.js'
-import type { Inception } from './inception.js'
+import type { Networks } from './networks.js'
 import { gatherSchema } from './schema.js'
 
 export interface GatherOptions extends z.input<typeof gatherSchema> {
-  /** Saves the statistics so far here, every 5,000 images or `every`, so that an interrupted call resumes; removed at the end. */
-  partial?: { file: string; key: string; every?: number } | null | undefined
+  /**
+   * Saves the statistics so far here, every 5,000 images or `every`, so that an interrupted call resumes. Removed at the end; with
+   * `keep` the file stays, and a later call with the same key reads it instead of the images.
+   */
+  partial?: { file: string; key: string; every?: number; keep?: boolean } | null | undefined
   onProgress?: ((done: number, total: number) => void) | undefined
   /** Stops between two batches with ERR_ABORTED, after writing `partial`. */
   signal?: AbortSignal | undefined
@@ -19,7 +22,7 @@ export interface GatherOptions extends z.input<typeof gatherSchema> {
 
 /** Gathers the statistics of a stream of images. */
 export async function gather(
-  inception: Inception,
+  networks: Networks,
   stream: ImageStream,
   options: GatherOptions = {}
 ): Promise<ImageStatistics> {
@@ -27,7 +30,7 @@ export async function gather(
   const { batch, ...wanted } = parseConfig(gatherSchema, settings)
   const every = partial?.every ?? 5_000
   positive('every', every)
-  const statistics = await ImageStatistics.create(inception, wanted)
+  const statistics = await ImageStatistics.create(networks, wanted)
   let done = 0
   let saved = 0
   const save = async () => {
@@ -49,7 +52,8 @@ export async function gather(
         }
       }
     }
-    if (partial) await rm(partial.file, { force: true })
+    if (partial?.keep) await save()
+    else if (partial) await rm(partial.file, { force: true })
     return statistics
   } catch (error) {
     // The abort may have come in the middle of a batch; those before it count.

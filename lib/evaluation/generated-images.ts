@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import { stampOf } from '../data/image-file.js'
 import { toLevels } from '../data/levels.js'
 import { findGenerator } from '../generator/folder.js'
 import type { Generator, SampleOptions } from '../generator/generator.js'
@@ -45,6 +46,6 @@ export async function sampleKey(
     (await findTokenizer(folders.tokenizer)).weights,
     ...(folders.weak === undefined ? [] : [(await findGenerator(folders.weak)).weights])
   ]
-  const times = await Promise.all(files.map(async (file) => [file, (await stat(file)).mtimeMs]))
+  const times = await Promise.all(files.map(async (file) => [file, stampOf(await stat(file))]))
   return JSON.stringify([times, settings])
 }

@@ -4,22 +4,38 @@ import { parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { NpzFile } from '../files/npz-reader.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { Dinov2 } from './dinov2.js'
 import { type GatherOptions, gather } from './gather.js'
 import { frechetDistance } from './gaussian.js'
-import type { ImageStatistics } from './image-statistics.js'
+import { disposeGaussians, type Gaussians, type ImageStatistics } from './image-statistics.js'
 import { type ImageStream, type ImageStreamOptions, imageKey, openImages } from './image-stream.js'
 import { Inception } from './inception.js'
-import { type GenerationMetric, type InceptionInput, inceptionInputs, requireNumbers } from './metric-names.js'
+import { kernelDistance } from './kernel-distance.js'
+import {
+  type FeatureNetwork,
+  featureNetworks,
+  type GenerationMetric,
+  generationMetrics,
+  type InceptionInput,
+  inceptionInputs,
+  needsFeatures,
+  networkOf,
+  requireNumbers
+} from './metric-names.js'
+import type { Networks } from './networks.js'
 import { precisionRecall } from './precision-recall.js'
 import { generationSchema, referenceSchema } from './schema.js'
-import { type Gaussians, readStatistics, writeStatistics } from './statistics-file.js'
+import { readStatistics, writeStatistics } from './statistics-file.js'
+
+/** Every image's features [N, D], where they are known. */
+type Features = Partial<Record<FeatureNetwork, Tensor<'float32'> | null>>
 
 /** What generated images are compared with. */
 export interface Reference extends Disposable {
   readonly name: string
   readonly gaussians: Gaussians
-  /** [N, 2048]; null where only statistics are known. */
-  readonly features: Tensor<'float32'> | null
+  /** By network; none where only statistics are known. */
+  readonly features: Features
   /** The number of images; null where only statistics are known. */
   readonly images: number | null
 }
@@ -30,6 +46,8 @@ export interface ReferenceOptions
     Pick<ImageStreamOptions, 'onBroken' | 'onIgnored'> {
   /** Saves the statistics so far in this file, so that an interrupted call resumes. */
   partial?: string | undefined
+  /** Keeps that file at the end: a later call reads it instead of the same images. Default false. */
+  keep?: boolean | undefined
 }
 
 /**
@@ -45,83 +63,120 @@ export async function referenceInput(path: string): Promise<InceptionInput> {
 
 const statisticsFor = (metrics: readonly GenerationMetric[]) => ({
   spatial: metrics.includes('sfid'),
-  features: metrics.includes('precision') || metrics.includes('recall')
+  features: featureNetworks.filter((network) =>
+    metrics.some((metric) => needsFeatures(metric) && networkOf(metric) === network)
+  )
 })
+
+/** Refuses networks that are none, and metrics without their network. */
+function checkNetworks(networks: Networks, metrics: readonly GenerationMetric[]): void {
+  const { inception, dinov2 } = networks ?? {}
+  if (inception) instance('inception', 'an Inception', Inception, inception)
+  if (dinov2) instance('dinov2', 'a Dinov2', Dinov2, dinov2)
+  for (const metric of metrics) {
+    if (!networks?.[networkOf(metric)]) {
+      const expected = networkOf(metric) === 'inception' ? 'an Inception' : 'a Dinov2'
+      throw invalidParameter(networkOf(metric), `${expected}, which ${metric} needs`, networks?.[networkOf(metric)])
+    }
+  }
+}
 
 /**
  * Reads a reference's statistics (`mu`, `sigma` of pytorch-fid; ADM's, with images beside them), or gathers them from the images of
- * an `.npz`, a folder or tars.
+ * an `.npz`, a folder or tars. Statistics that a file lacks are gathered from its images, where it has any.
  * @throws {TypeError | RangeError} wrong options
  */
 export async function openReference(
-  inception: Inception,
+  networks: Networks,
   path: string,
   options: ReferenceOptions = {}
 ): Promise<Reference> {
-  const { partial, onProgress, signal, onBroken, onIgnored, ...settings } = options
-  instance('inception', 'an Inception', Inception, inception)
+  const { partial, keep = false, onProgress, signal, onBroken, onIgnored, ...settings } = options
   pathTo('path', path)
   callbacks({ onProgress, signal, onBroken })
-  const { metrics, size, orientation, batch } = parseConfig(referenceSchema, settings)
+  const { metrics, size, count, orientation, batch } = parseConfig(referenceSchema, settings)
+  checkNetworks(networks, metrics)
   const wanted = statisticsFor(metrics)
   const gathering = { batch, onProgress, signal }
   if (path.endsWith('.npz')) {
     await using file = await NpzFile.open(path)
     const gaussians = await readStatistics(file)
-    if (gaussians && !(wanted.features && file.has('arr_0'))) {
-      return createReference(path, gaussians, null, null)
-    }
+    const isComplete = (!networks.dinov2 || gaussians?.dinov2) && wanted.features.length === 0
+    if (gaussians && (isComplete || !file.has('arr_0'))) return createReference(path, gaussians)
     if (gaussians) {
       await using images = await openImages(path)
-      using statistics = await gather(inception, images, { ...gathering, features: true })
-      return createReference(path, gaussians, await statistics.features(), statistics.images)
+      using statistics = await gather(networks, images, { ...gathering, ...wanted, spatial: false })
+      const gathered = await statistics.gaussians()
+      const { pool, dinov2 } = gathered
+      const merged = { ...gaussians, pool: gaussians.pool ?? pool, dinov2: gaussians.dinov2 ?? dinov2 }
+      return createReference(path, merged, await featuresOf(statistics), statistics.images)
     }
   }
-  await using images = await openImages(path, { size, orientation, onBroken, onIgnored })
-  const key = partial === undefined ? '' : await gatherKey(inception, images, `${await imageKey(path)} ${orientation}`)
-  using statistics = await gather(inception, images, {
+  await using images = await openImages(path, { size, count, orientation, onBroken, onIgnored })
+  const key = partial === undefined ? '' : await gatherKey(networks, images, `${await imageKey(path)} ${orientation}`)
+  using statistics = await gather(networks, images, {
     ...gathering,
     ...wanted,
-    partial: partial === undefined ? null : { file: partial, key }
+    partial: partial === undefined ? null : { file: partial, key, keep }
   })
-  return createReference(path, await statistics.gaussians(), await statistics.features(), statistics.images)
+  return createReference(path, await statistics.gaussians(), await featuresOf(statistics), statistics.images)
+}
+
+const featuresOf = async (statistics: ImageStatistics): Promise<Features> => ({
+  inception: await statistics.features('inception'),
+  dinov2: await statistics.features('dinov2')
+})
+
+const disposeFeatures = (features: Features): void => {
+  for (const each of Object.values(features)) each?.dispose()
 }
 
 const createReference = (
   name: string,
   gaussians: Gaussians,
-  features: Tensor<'float32'> | null,
-  images: number | null
+  features: Features = {},
+  images: number | null = null
 ): Reference => ({
   name,
   gaussians,
   features,
   images,
   [Symbol.dispose]: () => {
-    gaussians.pool[Symbol.dispose]()
-    gaussians.spatial?.[Symbol.dispose]()
-    features?.dispose()
+    disposeGaussians(gaussians)
+    disposeFeatures(features)
   }
 })
 
-const gatherKey = async (inception: Inception, { total, width, height }: ImageStream, key: string): Promise<string> =>
-  JSON.stringify([key, inception.input, inception.precision, total, width, height])
+const gatherKey = async (
+  { inception, dinov2 }: Networks,
+  { total, width, height }: ImageStream,
+  key: string
+): Promise<string> => {
+  const networks = [
+    ...(inception ? [inception.key, inception.input, inception.precision] : []),
+    ...(dinov2 ? [await dinov2.identity(), dinov2.precision] : [])
+  ]
+  return JSON.stringify([key, ...networks, total, width, height])
+}
 
 /**
  * Writes the statistics of images as a reference file, resuming an interrupted call.
  * @returns the number of images
  */
 export async function referenceStatistics(
-  inception: Inception,
+  networks: Networks,
   path: string,
   file: string,
   options: ReferenceOptions = {}
 ): Promise<number> {
   if (!file.endsWith('.npz')) throw outOfRange('file', 'a name that ends in .npz', file)
-  const metrics = ['fid', 'sfid'] as const
-  using reference = await openReference(inception, path, { partial: `${file}.partial`, ...options, metrics })
+  const metrics = [
+    ...(networks.inception ? (['fid', 'sfid'] as const) : []),
+    ...(networks.dinov2 ? (['fdDinov2'] as const) : [])
+  ]
+  using reference = await openReference(networks, path, { partial: `${file}.partial`, ...options, metrics })
   if (reference.images === null) throw outOfRange('path', 'images', `${path}, which holds statistics already`)
-  await writeStatistics(file, reference.gaussians, inception.input)
+  await writeStatistics(file, reference.gaussians, networks.inception?.input)
   return reference.images
 }
 
@@ -134,6 +189,13 @@ export interface GenerationEvaluation {
   is?: number | null
   precision?: number | null
   recall?: number | null
+  /** The kernel distances (KID on Inception's features): unbiased, so they may be below zero. */
+  kid?: number | null
+  /** The Fréchet distance on DINOv2's features. */
+  fdDinov2?: number | null
+  kdDinov2?: number | null
+  /** The weights of that DINOv2: distances of different ones cannot be compared. */
+  dinov2Weights?: string
   notices: string[]
 }
 
@@ -142,65 +204,99 @@ export interface GenerationOptions
     Pick<GatherOptions, 'partial' | 'onProgress' | 'signal'> {}
 
 /**
- * Computes FID, sFID, Inception score, precision and recall of generated images, with the definitions of ADM's evaluator.
- * @throws {TypeError | RangeError} wrong options, an unknown metric
+ * Computes FID, sFID, Inception score, precision and recall of generated images with the definitions of ADM's evaluator, and Fréchet
+ * and kernel distances on Inception's and DINOv2's features with those of dgm-eval.
+ * @param networks - those that the metrics need
+ * @throws {TypeError | RangeError} wrong options, an unknown metric, a metric without its network
  */
 export async function evaluateGeneration(
-  inception: Inception,
+  networks: Networks,
   generated: ImageStream,
   against: Reference,
   options: GenerationOptions = {}
 ): Promise<GenerationEvaluation> {
   const { partial, onProgress, signal, ...settings } = options
-  instance('inception', 'an Inception', Inception, inception)
+  const { metrics, batch } = parseConfig(generationSchema, settings)
+  checkNetworks(networks, metrics)
   if (typeof generated?.batches !== 'function') {
     throw invalidParameter('generated', 'images such as openImages(path) gives', generated)
   }
   callbacks({ onProgress, signal })
-  const { metrics, batch } = parseConfig(generationSchema, settings)
-  using statistics = await gather(inception, generated, {
+  using statistics = await gather(networks, generated, {
     ...statisticsFor(metrics),
     batch,
     onProgress,
     signal,
-    partial: partial && { ...partial, key: await gatherKey(inception, generated, partial.key) }
+    partial: partial && { ...partial, key: await gatherKey(networks, generated, partial.key) }
   })
-  return await compare(inception, statistics, against, metrics, signal)
+  return await compare(networks, statistics, against, metrics, signal)
 }
 
+/** The metrics that could be computed, named as in logs and tables: `gfid` for `fid`. */
+export const generationNumbers = (evaluation: GenerationEvaluation): Record<string, number> =>
+  Object.fromEntries(
+    generationMetrics.flatMap((name): [string, number][] => {
+      const value = evaluation[name]
+      return typeof value === 'number' ? [[`g${name}`, value]] : []
+    })
+  )
+
 async function compare(
-  inception: Inception,
+  { inception, dinov2 }: Networks,
   statistics: ImageStatistics,
   against: Reference,
   metrics: readonly GenerationMetric[],
   signal: AbortSignal | undefined
 ): Promise<GenerationEvaluation> {
-  const { pool, spatial } = await statistics.gaussians()
-  using _ = pool
-  using __ = spatial
+  const gaussians = await statistics.gaussians()
+  const features = await featuresOf(statistics)
   const result: GenerationEvaluation = { images: statistics.images, notices: [] }
-  if (metrics.includes('fid')) result.fid = await frechetDistance(pool, against.gaussians.pool)
-  if (metrics.includes('sfid')) {
-    const other = against.gaussians.spatial
-    result.sfid = spatial && other ? await frechetDistance(spatial, other) : null
-    if (!other) result.notices.push(`no sFID: ${against.name} has no mu_s and sigma_s`)
+  const lacks = (name: string, arrays: string) => result.notices.push(`no ${name}: ${against.name} has no ${arrays}`)
+  const between = async (part: keyof Gaussians) => {
+    const [own, other] = [gaussians[part], against.gaussians[part]]
+    return own && other ? await frechetDistance(own, other) : null
   }
-  if (metrics.includes('is')) {
-    result.is = statistics.inceptionScore
-    if (inception.classes === 0)
-      result.notices.push('no Inception score: the Inception weights lack the classifier, fc')
-  }
-  const manifold = (['precision', 'recall'] as const).filter((name) => metrics.includes(name))
-  if (manifold.length > 0) {
-    using features = await statistics.features()
-    const both =
-      features && against.features
-        ? await precisionRecall(against.features, features, { signal })
-        : { precision: null, recall: null }
-    for (const name of manifold) result[name] = both[name]
-    if (!against.features) {
-      result.notices.push(`no precision and recall: ${against.name} has statistics alone, and they need images`)
+  try {
+    if (metrics.includes('fid')) {
+      const fid = await between('pool')
+      if (fid === null) lacks('FID', 'mu and sigma')
+      else result.fid = fid
     }
+    if (metrics.includes('sfid')) {
+      result.sfid = await between('spatial')
+      if (!against.gaussians.spatial) lacks('sFID', 'mu_s and sigma_s')
+    }
+    if (metrics.includes('is')) {
+      result.is = statistics.inceptionScore
+      if (inception?.classes === 0)
+        result.notices.push('no Inception score: the Inception weights lack the classifier, fc')
+    }
+    const manifold = (['precision', 'recall'] as const).filter((name) => metrics.includes(name))
+    if (manifold.length > 0) {
+      const both =
+        features.inception && against.features.inception
+          ? await precisionRecall(against.features.inception, features.inception, { signal })
+          : { precision: null, recall: null }
+      for (const name of manifold) result[name] = both[name]
+      if (!against.features.inception) {
+        result.notices.push(`no precision and recall: ${against.name} has statistics alone, and they need images`)
+      }
+    }
+    if (metrics.includes('fdDinov2')) {
+      result.fdDinov2 = await between('dinov2')
+      if (!against.gaussians.dinov2) lacks('FD-DINOv2', 'mu_dinov2 and sigma_dinov2')
+    }
+    for (const name of (['kid', 'kdDinov2'] as const).filter((metric) => metrics.includes(metric))) {
+      const [own, other] = [features[networkOf(name)], against.features[networkOf(name)]]
+      result[name] = own && other ? (await kernelDistance(other, own, { signal })).distance : null
+      if (!other) {
+        result.notices.push(`no ${name}: ${against.name} has statistics alone, and a kernel distance needs images`)
+      }
+    }
+    if (dinov2) result.dinov2Weights = dinov2.name
+    return requireNumbers(result)
+  } finally {
+    disposeGaussians(gaussians)
+    disposeFeatures(features)
   }
-  return requireNumbers(result)
 }

@@ -1,43 +1,62 @@
 import { NpzFile } from '../files/npz-reader.js'
 import { writeNpz } from '../files/npz-writer.js'
-import type { Images } from '../tensor/images.js'
-import { concatenate, type Tensor, tensor } from '../tensor/tensor.js'
-import { type Arrays, type Gaussian, Moments } from './gaussian.js'
-import { type Inception, POOL, SPATIAL } from './inception.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { FeatureStatistics } from './feature-statistics.js'
+import type { Arrays, Gaussian } from './gaussian.js'
+import { POOL, SPATIAL } from './inception.js'
 import { InceptionScore } from './inception-score.js'
+import type { FeatureNetwork } from './metric-names.js'
+import type { Networks } from './networks.js'
 
 export interface StatisticsOptions {
   /** Also gather sFID's features. Default false. */
   spatial?: boolean
-  /** Also keep every image's features, 8 KB each, for precision and recall. Default false. */
-  features?: boolean
+  /** Networks of which every image's features are kept, 8 KB each of Inception's. Default none. */
+  features?: readonly FeatureNetwork[]
 }
+
+/** Means and covariances of images' features; null: not gathered. */
+export interface Gaussians {
+  pool: Gaussian | null
+  spatial: Gaussian | null
+  dinov2: Gaussian | null
+}
+
+export const disposeGaussians = (gaussians: Gaussians): void => {
+  for (const each of Object.values(gaussians) as (Gaussian | null)[]) each?.[Symbol.dispose]()
+}
+
+type Part = 'pool' | 'spatial' | 'dinov2'
 
 /**
  * The statistics that a distribution of images is compared by, accumulated batch by batch; no image is kept. Can be saved to a file
  * and resumed from it.
  */
 export class ImageStatistics implements Disposable {
-  readonly #inception: Inception
-  readonly #pool: Moments
-  readonly #spatial: Moments | null
+  readonly #networks: Networks
+  readonly #parts: Partial<Record<Part, FeatureStatistics>>
   readonly #score: InceptionScore | null
-  readonly #features: Tensor<'float32'>[] | null
   #images = 0
 
-  private constructor(inception: Inception, pool: Moments, spatial: Moments | null, features: boolean) {
-    this.#inception = inception
-    this.#pool = pool
-    this.#spatial = spatial
-    this.#score = inception.classes > 0 ? new InceptionScore(inception.classes) : null
-    this.#features = features ? [] : null
+  private constructor(networks: Networks, parts: Partial<Record<Part, FeatureStatistics>>) {
+    const { inception } = networks
+    this.#networks = networks
+    this.#parts = parts
+    this.#score = inception && inception.classes > 0 ? new InceptionScore(inception.classes) : null
   }
 
-  static async create(inception: Inception, options: StatisticsOptions = {}): Promise<ImageStatistics> {
-    const { spatial = false, features = false } = options
-    const { device } = inception
-    const pool = await Moments.create(POOL, device)
-    return new ImageStatistics(inception, pool, spatial ? await Moments.create(SPATIAL, device) : null, features)
+  static async create(networks: Networks, options: StatisticsOptions = {}): Promise<ImageStatistics> {
+    const { spatial = false, features = [] } = options
+    const { inception, dinov2 } = networks
+    const parts: Partial<Record<Part, FeatureStatistics>> = {}
+    if (inception) {
+      parts.pool = await FeatureStatistics.create(POOL, inception.device, features.includes('inception'))
+      if (spatial) parts.spatial = await FeatureStatistics.create(SPATIAL, inception.device)
+    }
+    if (dinov2) {
+      parts.dinov2 = await FeatureStatistics.create(dinov2.width, dinov2.device, features.includes('dinov2'))
+    }
+    return new ImageStatistics(networks, parts)
   }
 
   /** Images so far. */
@@ -50,29 +69,33 @@ export class ImageStatistics implements Disposable {
     return this.#score?.result() ?? null
   }
 
-  /** Images uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
-  async add(images: Images): Promise<void> {
-    const { pool, spatial, probabilities } = await this.#inception.features(images)
-    using _ = spatial
-    await this.#pool.add(pool)
-    await this.#spatial?.add(spatial)
-    if (probabilities) {
-      this.#score?.add(await probabilities.toFloat32())
-      probabilities.dispose()
+  /** Images uint8 [B, H, W, 3]. */
+  async add(images: Tensor<'uint8'>): Promise<void> {
+    const { inception, dinov2 } = this.#networks
+    if (inception) {
+      const { pool, spatial, probabilities } = await inception.features(images)
+      await this.#parts.pool?.add(pool)
+      if (this.#parts.spatial) await this.#parts.spatial.add(spatial)
+      else spatial.dispose()
+      if (probabilities) this.#score?.add(await probabilities.toFloat32())
+      probabilities?.dispose()
     }
-    if (this.#features) this.#features.push(pool)
-    else pool.dispose()
+    if (dinov2) await this.#parts.dinov2?.add(await dinov2.features(images))
     this.#images += images.shape[0] as number
   }
 
-  /** Mean and covariance of FID's features; and of sFID's, where they were gathered. */
-  async gaussians(): Promise<{ pool: Gaussian; spatial: Gaussian | null }> {
-    return { pool: await this.#pool.gaussian(), spatial: this.#spatial && (await this.#spatial.gaussian()) }
+  async gaussians(): Promise<Gaussians> {
+    const { pool, spatial, dinov2 } = this.#parts
+    return {
+      pool: (await pool?.gaussian()) ?? null,
+      spatial: (await spatial?.gaussian()) ?? null,
+      dinov2: (await dinov2?.gaussian()) ?? null
+    }
   }
 
-  /** All features, [N, 2048]; null where they were not kept. */
-  async features(): Promise<Tensor<'float32'> | null> {
-    return this.#features && concatenate(this.#features)
+  /** All features of a network, [N, D]; null where they were not kept. */
+  async features(network: FeatureNetwork): Promise<Tensor<'float32'> | null> {
+    return (await this.#parts[network === 'inception' ? 'pool' : 'dinov2']?.features()) ?? null
   }
 
   /**
@@ -85,12 +108,9 @@ export class ImageStatistics implements Disposable {
     const arrays: Arrays = {
       key: { shape: [text.length], data: text },
       progress: { shape: [2], data: Float64Array.of(this.#images, position) },
-      ...(await this.#pool.state('pool.')),
-      ...(this.#spatial && (await this.#spatial.state('spatial.'))),
       ...(this.#score && { score: this.#score.state() })
     }
-    using features = this.#features?.length ? await this.features() : null
-    if (features) arrays.features = { shape: features.shape, data: await features.toFloat32() }
+    for (const [name, part] of Object.entries(this.#parts)) Object.assign(arrays, await part.state(`${name}.`))
     await writeNpz(file, arrays)
   }
 
@@ -101,31 +121,19 @@ export class ImageStatistics implements Disposable {
     await using saved = archive
     const numbers = async (name: string) => (await saved.numbers(name)).data
     if (!saved.has('key') || String.fromCharCode(...(await numbers('key'))) !== key) return 0
-    const needed = { 'spatial.mean': this.#spatial, features: this.#features, score: this.#score }
-    if (Object.entries(needed).some(([name, wanted]) => wanted && !saved.has(name))) return 0
-    const load = async (moments: Moments, prefix: string) =>
-      moments.load({
-        count: await numbers(`${prefix}count`),
-        mean: await numbers(`${prefix}mean`),
-        scatter: await numbers(`${prefix}scatter`)
-      })
-    await load(this.#pool, 'pool.')
-    if (this.#spatial) await load(this.#spatial, 'spatial.')
-    this.#score?.load(await numbers('score'))
     const [images, position] = (await numbers('progress')) as unknown as [number, number]
-    if (this.#features) {
-      if (`${(await saved.describe('features')).shape}` !== `${[images, POOL]}`) return 0
-      const { shape, data } = await saved.floats('features')
-      this.#features.push(tensor(data, shape, { dtype: 'float32', device: this.#inception.device }))
+    if (this.#score && !saved.has('score')) return 0
+    for (const [name, part] of Object.entries(this.#parts)) {
+      if (!(await part.fits(saved, `${name}.`, images))) return 0
     }
+    for (const [name, part] of Object.entries(this.#parts)) await part.load(saved, `${name}.`)
+    this.#score?.load(await numbers('score'))
     this.#images = images
     return position
   }
 
   dispose(): void {
-    this.#pool.dispose()
-    this.#spatial?.dispose()
-    for (const part of this.#features ?? []) part.dispose()
+    for (const part of Object.values(this.#parts)) part.dispose()
   }
 
   [Symbol.dispose](): void {

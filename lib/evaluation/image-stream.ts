@@ -1,12 +1,15 @@
+import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { pathTo, positive } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { decode, type Orientation } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
+import { stampOf } from '../data/image-file.js'
 import type { Ignored, ImageSet, ImageSource } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
+import { hashStamps } from '../data/stamps.js'
 import { MactokError } from '../errors.js'
 import { NpzFile } from '../files/npz-reader.js'
 
@@ -133,8 +136,21 @@ async function shortSide(set: ImageSet, orientation?: Orientation): Promise<numb
   return Math.min(width, height)
 }
 
-/** Identifies a path's images, so that work on others is not resumed: the path, its size and when it last changed. */
+/**
+ * Identifies a path's images, so that work on others is not resumed: by the path, the names, sizes and times of the
+ * images' files; of an `.npz`, its own.
+ */
 export async function imageKey(path: string): Promise<string> {
-  const { mtimeMs, size } = await stat(path).catch(() => ({ mtimeMs: 0, size: 0 }))
-  return JSON.stringify([path, mtimeMs, size])
+  if (path.endsWith('.npz')) {
+    const stamp = await stat(path).then(stampOf, () => null)
+    return JSON.stringify([path, stamp])
+  }
+  const set = await imageSource(path).open()
+  try {
+    const names = createHash('sha256')
+    for (let index = 0; index < set.size; index++) names.update(`${set.sample(index).name}\0`)
+    return JSON.stringify([path, names.digest('hex'), await hashStamps(set, { first: 0, end: set.size }, '')])
+  } finally {
+    await set.close()
+  }
 }

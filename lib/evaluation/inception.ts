@@ -1,6 +1,10 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { z } from 'zod'
 import { parseConfig } from '../config.js'
+import { stampOf } from '../data/image-file.js'
 import { MactokError } from '../errors.js'
+import { isFolder } from '../files/stat.js'
 import type { NativeInception, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
@@ -8,6 +12,7 @@ import { addon } from '../native/load.js'
 import { checkImages, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { openInception } from '../weights/inception.js'
+import { modelFile } from '../weights/locate.js'
 import { loadInto } from '../weights/state.js'
 import type { InceptionInput } from './metric-names.js'
 import { inceptionSchema } from './schema.js'
@@ -38,7 +43,9 @@ export class Inception implements Disposable {
     /** Classes of its classifier; 0 without one. */
     readonly classes: number,
     readonly input: InceptionInput,
-    readonly precision: Precision
+    readonly precision: Precision,
+    /** @internal Identifies its weights' file. */
+    readonly key: string
   ) {
     this.#native = network
   }
@@ -51,7 +58,9 @@ export class Inception implements Disposable {
     await using checkpoint = await openInception(weights)
     const network = await native(addon().createInception(checkpoint.classes, device))
     await loadInto(network, checkpoint.weights)
-    return new Inception(network, checkpoint.classes, input, precision)
+    const { path } = checkpoint
+    const file = (await isFolder(path)) ? join(path, modelFile) : path
+    return new Inception(network, checkpoint.classes, input, precision, `${path} ${stampOf(await stat(file))}`)
   }
 
   get device(): string {

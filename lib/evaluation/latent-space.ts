@@ -1,12 +1,12 @@
 /** Describes latents: where images lie, which units carry information, and what each token does to the image. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { callbacks, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { ImageSource } from '../data/image-set.js'
 import { writeJson, writeText } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { lineChart } from '../plot/line-chart.js'
@@ -14,6 +14,8 @@ import { scatterPlot } from '../plot/scatter-plot.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { drawControls, drawInterpolation, type TokenControl } from './latent-images.js'
 import type { LatentSamples } from './latent-samples.js'
+import { mutualInformation } from './mutual-information.js'
+import { isActive } from './posterior.js'
 import { latentSpaceSchema } from './schema.js'
 
 export interface LatentSpaceOptions extends z.input<typeof latentSpaceSchema> {
@@ -23,23 +25,32 @@ export interface LatentSpaceOptions extends z.input<typeof latentSpaceSchema> {
   onStage?: (stage: string) => void
 }
 
-export interface LatentSpace {
+/** What latents say without drawing anything. */
+export interface LatentSummary {
   images: number
   tokens: number
   channels: number
   /** Fraction of the units whose mean varies: Var_x(μ) > 0.01. */
   activeUnits: number
+  /** The fraction of each token's units that are active. */
+  activeUnitsPerToken: number[]
   /** The variance of the means over images, mean over the units of a token, and of a channel. */
   variancePerToken: number[]
   variancePerChannel: number[]
   /** Nats, mean over the images; absent where the posterior is not known. */
   klPerToken?: number[]
   klPerChannel?: number[]
+  /** Estimates of the information about the image, in nats, of all latents and of each token: see `mutualInformation`. */
+  mutualInformation?: number
+  mutualInformationPerToken?: number[]
   /** Mean-pooled latents on their first two principal axes, and the fraction of the variance along each axis. */
   pca: { points: [number, number][]; explained: number[] }
-  umap: [number, number][] | null
   labels: number[]
   classes: readonly string[] | null
+}
+
+export interface LatentSpace extends LatentSummary {
+  umap: [number, number][] | null
   /** What the perturbed tokens do, one list per image; absent without a decoder. */
   controls?: TokenControl[][]
   files: string[]
@@ -56,31 +67,27 @@ export async function describeLatents(
   options: LatentSpaceOptions = {}
 ): Promise<LatentSpace> {
   const { decoder, onStage, ...settings } = options
-  const { count, tokens, channels, labels, classes } = samples
+  const { count, tokens, channels } = samples
   pathTo('folder', folder)
   callbacks({ onStage })
   const { tokens: perturbed, neighbours, seed } = parseConfig(latentSpaceSchema, settings)
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const files: string[] = []
   const write = async (name: string, svg: string) => {
     await writeText(join(folder, name), svg)
     files.push(name)
   }
 
-  onStage?.('variance and KL')
-  const variance = unitVariance(samples)
-  const kl = unitKl(samples)
-  const units = { tokens, channels }
-  const points = poolTokens(samples)
-  const pca = await principalComponents(points, count, channels)
-  const numbers = Array.from(labels)
+  onStage?.('variance, KL and mutual information')
+  const summary = await summariseLatents(samples)
+  const { pca, klPerToken, klPerChannel, mutualInformationPerToken, labels, classes } = summary
   const plot = (title: string, places: readonly [number, number][], axes: [string, string]) =>
     scatterPlot({
       title,
       classes,
       xLabel: axes[0],
       yLabel: axes[1],
-      points: places.map(([x, y], i) => ({ x, y, label: numbers[i] as number }))
+      points: places.map(([x, y], i) => ({ x, y, label: labels[i] as number }))
     })
   const [first, second] = pca.explained.map((part) => `${(100 * part).toFixed(0)} % of the variance`)
   await write('pca.svg', plot('Mean latents, principal components', pca.points, [first ?? '', second ?? '']))
@@ -88,18 +95,20 @@ export async function describeLatents(
   let umap: [number, number][] | null = null
   if (neighbours > 0 && count > neighbours + 1) {
     onStage?.('UMAP')
-    umap = await projectByUmap(points, count, channels, neighbours, seed)
+    umap = await projectByUmap(poolTokens(samples), count, channels, neighbours, seed)
     await write('umap.svg', plot('Mean latents, UMAP', umap, ['', '']))
   }
-  const curve = (title: string, yLabel: string, xLabel: string, values: readonly number[]) =>
-    lineChart({ title, xLabel, yLabel, series: [{ name: yLabel, points: values.map((y, x) => ({ x, y })) }] })
-  const variancePerToken = sumPer('token', variance, units).map((value) => value / channels)
-  const variancePerChannel = sumPer('channel', variance, units).map((value) => value / tokens)
-  const klPerToken = kl && sumPer('token', kl, units)
-  const klPerChannel = kl && sumPer('channel', kl, units)
-  if (klPerToken && klPerChannel) {
-    if (tokens > 1) await write('kl-tokens.svg', curve('KL by token', 'nats', 'token', klPerToken))
-    if (channels > 1) await write('kl-channels.svg', curve('KL by channel', 'nats', 'channel', klPerChannel))
+  const curves = (title: string, xLabel: string, values: Record<string, readonly number[]>) =>
+    lineChart({
+      title,
+      xLabel,
+      yLabel: 'nats',
+      series: Object.entries(values).map(([name, each]) => ({ name, points: each.map((y, x) => ({ x, y })) }))
+    })
+  if (klPerToken && klPerChannel && mutualInformationPerToken) {
+    const byToken = { KL: klPerToken, 'mutual information': mutualInformationPerToken }
+    if (tokens > 1) await write('kl-tokens.svg', curves('KL by token', 'token', byToken))
+    if (channels > 1) await write('kl-channels.svg', curves('KL by channel', 'channel', { KL: klPerChannel }))
   }
 
   let controls: TokenControl[][] | undefined
@@ -111,22 +120,40 @@ export async function describeLatents(
     files.push(...drawn.files, ...(await drawInterpolation(decoder.tokenizer, decoder.images, folder)))
   }
   const result: LatentSpace = {
-    images: count,
-    tokens,
-    channels,
-    activeUnits: variance.filter((value) => value > 0.01).length / variance.length,
-    variancePerToken,
-    variancePerChannel,
-    ...(klPerToken && klPerChannel && { klPerToken, klPerChannel }),
-    pca,
+    ...summary,
     umap,
-    labels: numbers,
-    classes,
     ...(controls && { controls }),
     files: [...files, 'latents.json']
   }
   await writeJson(join(folder, 'latents.json'), { formatVersion: 1, ...result })
   return result
+}
+
+/** @internal Summarises latents: variance, KL and mutual information by token, active units, principal components. */
+export async function summariseLatents(samples: LatentSamples): Promise<LatentSummary> {
+  const { count, tokens, channels, means, logvars, labels, classes } = samples
+  const units = { tokens, channels }
+  const variance = unitVariance(samples)
+  const active = variance.map((value) => Number(isActive(value)))
+  const kl = unitKl(samples)
+  const information = logvars && (await mutualInformation({ count, tokens, channels, means, logvars }))
+  return {
+    images: count,
+    tokens,
+    channels,
+    activeUnits: variance.filter(isActive).length / variance.length,
+    activeUnitsPerToken: sumPer('token', active, units).map((sum) => sum / channels),
+    variancePerToken: sumPer('token', variance, units).map((value) => value / channels),
+    variancePerChannel: sumPer('channel', variance, units).map((value) => value / tokens),
+    ...(kl && { klPerToken: sumPer('token', kl, units), klPerChannel: sumPer('channel', kl, units) }),
+    ...(information && {
+      mutualInformation: information.total,
+      mutualInformationPerToken: information.perToken
+    }),
+    pca: await principalComponents(poolTokens(samples), count, channels),
+    labels: Array.from(labels),
+    classes
+  }
 }
 
 /** Variance of each unit's mean over the images, [tokens · channels]. */

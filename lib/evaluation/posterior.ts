@@ -1,11 +1,31 @@
+import { mutualInformation } from './mutual-information.js'
+
+/** Whether a latent whose mean has this variance over the images is active (Burda et al. 2016). */
+export const isActive = (variance: number): boolean => variance > 0.01
+
 export interface PosteriorSummary {
   /** Fraction of the L·Z latents whose mean varies over the images: Var_x(μ) > 0.01. */
   activeUnits: number
+  /** Fraction of the L tokens that have an active unit. */
+  activeTokens: number
   /** KL divergence from N(0, 1) in nats, summed over all latents, averaged over the images. */
   kl: number
-  /** The same per channel, summed over the tokens: [Z]. */
+  /** Estimate of the information that the latents hold about the image, in nats: see `mutualInformation`. */
+  mutualInformation: number
+  /** Estimate of KL(q(z) ‖ N(0, 1)), the part of the KL that is not information: how far all latents together are from the prior. */
+  aggregateKl: number
+  /** The KL per channel, summed over the tokens: [Z]. */
   klPerChannel: number[]
+  /** The KL per token, summed over the channels: [L]. */
+  klPerToken: number[]
+  /** The fraction of each token's Z latents that are active: [L]. */
+  activeUnitsPerToken: number[]
+  /** The information that each token alone holds: [L]. */
+  mutualInformationPerToken: number[]
 }
+
+/** Images whose posteriors are kept for the mutual information, which costs the square of it. */
+const mostKept = 2_048
 
 /** Accumulates statistics of many images' posteriors in double precision. */
 export class PosteriorStatistics {
@@ -13,13 +33,16 @@ export class PosteriorStatistics {
   readonly #sum: Float64Array
   readonly #squares: Float64Array
   readonly #kl: Float64Array
+  /** Every `#stride`-th image's posterior, so that those kept are spread over all. */
+  #kept: { mean: Float32Array; logvar: Float32Array }[] = []
+  #stride = 1
 
   /**
    * @param tokens - L
    * @param channels - Z
    */
   constructor(
-    tokens: number,
+    private readonly tokens: number,
     private readonly channels: number
   ) {
     const units = tokens * channels
@@ -34,7 +57,6 @@ export class PosteriorStatistics {
    */
   add(mean: Float32Array, logvar: Float32Array): void {
     const units = this.#sum.length
-    this.#images += mean.length / units
     for (let i = 0; i < mean.length; i++) {
       const unit = i % units
       const [mu, log] = [mean[i] as number, logvar[i] as number]
@@ -42,18 +64,56 @@ export class PosteriorStatistics {
       this.#squares[unit] = (this.#squares[unit] as number) + mu * mu
       this.#kl[unit] = (this.#kl[unit] as number) + (mu * mu + Math.exp(log) - 1 - log) / 2
     }
+    for (let at = 0; at < mean.length; at += units, this.#images++) {
+      if (this.#images % this.#stride !== 0) continue
+      this.#kept.push({ mean: mean.slice(at, at + units), logvar: logvar.slice(at, at + units) })
+      if (this.#kept.length < mostKept) continue
+      this.#kept = this.#kept.filter((_, i) => i % 2 === 0)
+      this.#stride *= 2
+    }
   }
 
   /** Summarises what was added; an empty object if that is nothing. */
-  result(): PosteriorSummary | Record<string, never> {
+  async result(): Promise<PosteriorSummary | Record<string, never>> {
+    const { channels, tokens } = this
     const images = this.#images
     if (images === 0) return {}
-    const variance = (square: number, unit: number) => square / images - ((this.#sum[unit] as number) / images) ** 2
-    const active = this.#squares.map(variance).filter((value) => value > 0.01)
-    const total = (kl: Float64Array) => kl.reduce((sum, value) => sum + value, 0) / images
-    const klPerChannel = Array.from({ length: this.channels }, (_, channel) =>
-      total(this.#kl.filter((_, unit) => unit % this.channels === channel))
+    const active = this.#squares.map((square, unit) =>
+      Number(isActive(square / images - ((this.#sum[unit] as number) / images) ** 2))
     )
-    return { activeUnits: active.length / this.#sum.length, kl: total(this.#kl), klPerChannel }
+    const total = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0)
+    const ofToken = (values: Float64Array) =>
+      Array.from({ length: tokens }, (_, token) => total(values.subarray(token * channels, (token + 1) * channels)))
+    const klPerChannel = Array.from(
+      { length: channels },
+      (_, channel) => total(this.#kl.filter((_, unit) => unit % channels === channel)) / images
+    )
+    const activeUnitsPerToken = ofToken(active).map((count) => count / channels)
+    const kl = total(this.#kl) / images
+    const information = await this.#information()
+    return {
+      activeUnits: total(active) / active.length,
+      activeTokens: activeUnitsPerToken.filter((value) => value > 0).length / tokens,
+      kl,
+      mutualInformation: information.total,
+      aggregateKl: kl - information.total,
+      klPerChannel,
+      klPerToken: ofToken(this.#kl).map((value) => value / images),
+      activeUnitsPerToken,
+      mutualInformationPerToken: information.perToken
+    }
+  }
+
+  #information() {
+    const { channels, tokens } = this
+    const units = tokens * channels
+    const count = this.#kept.length
+    const means = new Float32Array(count * units)
+    const logvars = new Float32Array(count * units)
+    for (const [i, { mean, logvar }] of this.#kept.entries()) {
+      means.set(mean, i * units)
+      logvars.set(logvar, i * units)
+    }
+    return mutualInformation({ count, tokens, channels, means, logvars })
   }
 }

@@ -15,10 +15,13 @@ import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { inceptionName } from '../weights/inception.js'
 import { locateWeights } from '../weights/index.js'
 import { loadPerceptual } from '../weights/perceptual.js'
-import { frechetDistance } from './gaussian.js'
-import { ImageStatistics } from './image-statistics.js'
+import { Dinov2 } from './dinov2.js'
+import { frechetDistance, type Gaussian } from './gaussian.js'
+import { disposeGaussians, ImageStatistics } from './image-statistics.js'
 import { Inception } from './inception.js'
-import { type ReconstructionMetric, reconstructionMetrics, requireNumbers } from './metric-names.js'
+import { kernelDistance } from './kernel-distance.js'
+import { type FeatureNetwork, type ReconstructionMetric, requireNumbers } from './metric-names.js'
+import type { Networks } from './networks.js'
 import { PosteriorStatistics, type PosteriorSummary } from './posterior.js'
 import { levelsPsnr } from './psnr.js'
 import { reconstructionSchema } from './schema.js'
@@ -33,6 +36,11 @@ export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
   lpips?: number
   /** The Fréchet Inception distance between images and reconstructions. */
   rfid?: number
+  /** The kernel distance on Inception's features; unbiased, so it may be below zero. */
+  rkid?: number
+  /** The same two on DINOv2's features. */
+  rfdDinov2?: number
+  rkdDinov2?: number
 }
 
 export interface EvaluatorOptions {
@@ -41,6 +49,8 @@ export interface EvaluatorOptions {
   lpips: string
   /** FID's Inception: a name or a path. */
   inception: string
+  /** FD-DINOv2's network: a name or a path. */
+  dinov2: string
   device: string
 }
 
@@ -55,28 +65,44 @@ export interface EvaluationPassOptions {
 /** The default weights of the metrics during training. */
 export const reconstructionWeights = { lpips: 'lpips-vgg', inception: inceptionName }
 
+/** Metrics that compare distributions, by network. */
+const distances = {
+  inception: { frechet: 'rfid', kernel: 'rkid' },
+  dinov2: { frechet: 'rfdDinov2', kernel: 'rkdDinov2' }
+} as const
+
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** The networks and sums behind the metrics of reconstructions, fed batch by batch. */
 export class ReconstructionEvaluator implements Disposable {
   readonly #perceptual: NativePerceptual | null
-  readonly #inception: Inception | null
-  readonly #structure: boolean
+  readonly #networks: Networks
+  readonly #metrics: readonly ReconstructionMetric[]
 
-  private constructor(perceptual: NativePerceptual | null, inception: Inception | null, structure: boolean) {
+  private constructor(
+    perceptual: NativePerceptual | null,
+    networks: Networks,
+    metrics: readonly ReconstructionMetric[]
+  ) {
     this.#perceptual = perceptual
-    this.#inception = inception
-    this.#structure = structure
+    this.#networks = networks
+    this.#metrics = metrics
   }
 
   /** @throws {MactokError} ERR_FORMAT when weights that a metric needs are missing, with how to get them */
-  static async load({ metrics, lpips, inception, device }: EvaluatorOptions): Promise<ReconstructionEvaluator> {
+  static async load(options: EvaluatorOptions): Promise<ReconstructionEvaluator> {
+    const { metrics, lpips, inception, dinov2, device } = options
+    const needs = (network: FeatureNetwork) =>
+      Object.values(distances[network]).some((metric) => metrics.includes(metric))
     const perceptual = metrics.includes('lpips') ? await loadPerceptual(lpips, device) : null
+    const networks: Networks = {}
     try {
-      const network = metrics.includes('rfid') ? await Inception.load({ weights: inception, device }) : null
-      return new ReconstructionEvaluator(perceptual, network, metrics.includes('ssim'))
+      if (needs('inception')) networks.inception = await Inception.load({ weights: inception, device })
+      if (needs('dinov2')) networks.dinov2 = await Dinov2.load({ weights: dinov2, device })
+      return new ReconstructionEvaluator(perceptual, networks, metrics)
     } catch (error) {
       perceptual?.dispose()
+      networks.inception?.dispose()
       throw error
     }
   }
@@ -90,9 +116,13 @@ export class ReconstructionEvaluator implements Disposable {
     const { imageSize: size, latentTokens, latentChannels } = tokenizer.config
     const posterior = new PosteriorStatistics(latentTokens, latentChannels)
     const values = { psnr: [] as number[], ssim: [] as number[], lpips: [] as number[] }
-    const statistics = this.#inception && {
-      original: await ImageStatistics.create(this.#inception),
-      decoded: await ImageStatistics.create(this.#inception)
+    const kept = (['inception', 'dinov2'] as const).filter((network) =>
+      this.#metrics.includes(distances[network].kernel)
+    )
+    const hasNetworks = !!this.#networks.inception || !!this.#networks.dinov2
+    const statistics = hasNetworks && {
+      original: await ImageStatistics.create(this.#networks, { features: kept }),
+      decoded: await ImageStatistics.create(this.#networks, { features: kept })
     }
     try {
       for await (const { images, indices, labels } of batches) {
@@ -109,44 +139,63 @@ export class ReconstructionEvaluator implements Disposable {
         const means = logvar || onLatents ? await latents.toFloat32() : null
         if (logvar && means) posterior.add(means, await logvar.toFloat32())
         if (means) onLatents?.(means, labels)
-        if (this.#structure && size >= SSIM_WINDOW) values.ssim.push(...(await ssim(original, decoded)))
+        if (this.#metrics.includes('ssim') && size >= SSIM_WINDOW) values.ssim.push(...(await ssim(original, decoded)))
         if (this.#perceptual) {
           using distance = Tensor.wrap<'float32'>(
             await native(this.#perceptual.distance(decoded.native, original.native, 'fp32'))
           )
           values.lpips.push(...(await distance.toFloat32()))
         }
-        await statistics?.original.add(original)
-        await statistics?.decoded.add(decoded)
+        if (statistics) {
+          await statistics.original.add(original)
+          await statistics.decoded.add(decoded)
+        }
         onBatch?.(values.psnr.length)
       }
       if (values.psnr.length === 0) throw new MactokError('ERR_FORMAT', 'There are no images to evaluate')
       const result: ReconstructionEvaluation = { images: values.psnr.length, psnr: mean(values.psnr) }
       if (values.ssim.length > 0) result.ssim = mean(values.ssim)
       if (values.lpips.length > 0) result.lpips = mean(values.lpips)
-      if (statistics) result.rfid = await distanceBetween(statistics.original, statistics.decoded)
-      return { ...result, ...posterior.result() }
+      if (statistics) Object.assign(result, await this.#distancesOf(statistics.original, statistics.decoded))
+      return { ...result, ...(await posterior.result()) }
     } finally {
-      statistics?.original.dispose()
-      statistics?.decoded.dispose()
+      if (statistics) {
+        statistics.original.dispose()
+        statistics.decoded.dispose()
+      }
+    }
+  }
+
+  async #distancesOf(original: ImageStatistics, decoded: ImageStatistics): Promise<Partial<ReconstructionEvaluation>> {
+    const result: Partial<ReconstructionEvaluation> = {}
+    const [own, others] = [await original.gaussians(), await decoded.gaussians()]
+    try {
+      for (const network of ['inception', 'dinov2'] as const) {
+        const { frechet, kernel } = distances[network]
+        const part = network === 'inception' ? 'pool' : network
+        if (this.#metrics.includes(frechet)) {
+          result[frechet] = await frechetDistance(own[part] as Gaussian, others[part] as Gaussian)
+        }
+        using real = await original.features(network)
+        using reconstructed = await decoded.features(network)
+        if (real && reconstructed) result[kernel] = (await kernelDistance(real, reconstructed)).distance
+      }
+      return result
+    } finally {
+      disposeGaussians(own)
+      disposeGaussians(others)
     }
   }
 
   dispose(): void {
     this.#perceptual?.dispose()
-    this.#inception?.dispose()
+    this.#networks.inception?.dispose()
+    this.#networks.dinov2?.dispose()
   }
 
   [Symbol.dispose](): void {
     this.dispose()
   }
-}
-
-async function distanceBetween(a: ImageStatistics, b: ImageStatistics): Promise<number> {
-  const [one, other] = [await a.gaussians(), await b.gaussians()]
-  using _ = one.pool
-  using __ = other.pool
-  return await frechetDistance(one.pool, other.pool)
 }
 
 export interface EvaluateReconstructionOptions extends z.input<typeof reconstructionSchema> {
@@ -159,13 +208,15 @@ export interface EvaluateReconstructionOptions extends z.input<typeof reconstruc
 export interface ReconstructionReport extends ReconstructionEvaluation {
   /** The weights that LPIPS was computed with. */
   lpipsWeights?: string
+  /** The DINOv2 that distances were computed with: those of different ones cannot be compared. */
+  dinov2Weights?: string
   /** Why a metric is missing. */
   notices: string[]
 }
 
 /**
- * Evaluates a tokenizer's reconstructions of images (centre crops, nothing masked, posterior means): PSNR, SSIM, LPIPS and rFID on 256
- * levels, active units and KL.
+ * Evaluates a tokenizer's reconstructions of images (centre crops, nothing masked, posterior means): PSNR, SSIM, LPIPS, rFID and the like
+ * on 256 levels, and what is known of the posterior: active units, KL, mutual information.
  * @throws {TypeError | RangeError} wrong options, an unknown metric
  * @throws {MactokError} ERR_FORMAT when a metric was named whose weights are missing
  */
@@ -178,11 +229,12 @@ export async function evaluateReconstruction(
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   callbacks({ onBroken, onProgress, signal })
   const settings = parseConfig(reconstructionSchema, given)
-  const { metrics, inception, count, orientation, batch, precision } = settings
+  const { metrics, inception, dinov2, count, orientation, batch, precision } = settings
   // The lpips package measures with AlexNet and trains with VGG.
   const lpips = settings.lpips ?? ((await locateWeights('lpips-alex')) ? 'lpips-alex' : 'lpips-vgg')
   const { chosen, notices } = await chooseMetrics(metrics, { lpips, inception, size: tokenizer.config.imageSize })
-  using evaluator = await ReconstructionEvaluator.load({ metrics: chosen, lpips, inception, device: tokenizer.device })
+  const { device } = tokenizer
+  using evaluator = await ReconstructionEvaluator.load({ metrics: chosen, lpips, inception, dinov2, device })
   const set = await asSource('source', source).open()
   try {
     const images = spread(set, count ?? set.size)
@@ -196,16 +248,23 @@ export async function evaluateReconstruction(
       precision,
       onBatch
     })
-    return { ...requireNumbers(result), ...(result.lpips !== undefined && { lpipsWeights: lpips }), notices }
+    const usesDinov2 = chosen.includes('rfdDinov2') || chosen.includes('rkdDinov2')
+    return {
+      ...requireNumbers(result),
+      ...(result.lpips !== undefined && { lpipsWeights: lpips }),
+      ...(usesDinov2 && { dinov2Weights: dinov2 }),
+      notices
+    }
   } finally {
     await set.close()
   }
 }
 
-/** The smallest side, in pixels, that a metric's windows and poolings fit into. */
-const leastSide: Record<ReconstructionMetric, number> = { ssim: SSIM_WINDOW, lpips: 32, rfid: 1 }
+/** The metrics that are computed where none are named, and the smallest side in pixels that their windows and poolings fit into. */
+const leastSide = { ssim: SSIM_WINDOW, lpips: 32, rfid: 1 }
+const defaultMetrics = ['ssim', 'lpips', 'rfid'] as const
 
-/** The requested metrics; or all that can be computed here, with why others cannot. */
+/** The requested metrics; or the default ones that can be computed here, with why others cannot. */
 async function chooseMetrics(
   metrics: readonly ReconstructionMetric[] | undefined,
   { lpips, inception, size }: { lpips: string; inception: string; size: number }
@@ -216,7 +275,7 @@ async function chooseMetrics(
   if (metrics) return { chosen: metrics, notices: [] }
   const chosen: ReconstructionMetric[] = []
   const notices: string[] = []
-  for (const metric of reconstructionMetrics) {
+  for (const metric of defaultMetrics) {
     const weights = metric === 'lpips' ? lpips : metric === 'rfid' ? inception : null
     const least = leastSide[metric]
     if (size < least) notices.push(`no ${metric}: it needs images of ${least} pixels or more`)

@@ -5,12 +5,25 @@ import { fraction, natural, positive } from '../config.js'
 import { orientations } from '../data/decode.js'
 import { batchSetting, precisionSetting, seedSetting } from '../tensor/settings.js'
 import { inceptionName } from '../weights/inception.js'
-import { generationMetrics, inceptionInputs, reconstructionMetrics, sweepAxes } from './metric-names.js'
+import {
+  admMetrics,
+  featureNetworks,
+  generationMetrics,
+  inceptionInputs,
+  reconstructionMetrics,
+  sweepAxes
+} from './metric-names.js'
 
 const inceptionSetting = z
   .string()
   .default(inceptionName)
   .describe("FID's Inception, a name or a path; with fc it also gives the Inception score")
+
+/** The default of the paper that proposed the metric. */
+export const dinov2Setting = z
+  .string()
+  .default('dinov2-large')
+  .describe("DINOv2 of fdDinov2 and kdDinov2, a name or a folder; published numbers are dinov2-large's")
 
 const orientationSetting = z
   .enum(orientations)
@@ -23,9 +36,12 @@ export const reconstructionSchema = z.strictObject({
     .array(z.enum(reconstructionMetrics))
     .readonly()
     .optional()
-    .describe('metrics besides PSNR, active units and KL (default: all whose weights are found)'),
+    .describe(
+      'metrics besides PSNR and those of the posterior (default: those of ssim, lpips and rfid whose weights are found)'
+    ),
   lpips: z.string().optional().describe('weights of LPIPS (default: lpips-alex where it is found, else lpips-vgg)'),
   inception: inceptionSetting,
+  dinov2: dinov2Setting,
   count: positive.optional().describe('images, spread over the listing (default: all)'),
   orientation: orientationSetting,
   batch: batchSetting,
@@ -36,13 +52,17 @@ export const reconstructionSchema = z.strictObject({
 export const gatherSchema = z.strictObject({
   batch: batchSetting,
   spatial: z.boolean().default(false).describe("also gather sFID's features"),
-  features: z.boolean().default(false).describe("also keep every image's features, 8 KB each, for precision and recall")
+  features: z
+    .array(z.enum(featureNetworks))
+    .readonly()
+    .default([])
+    .describe("networks of which every image's features are kept, 8 KB each of Inception's")
 })
 
 const generationMetricsSetting = z
   .array(z.enum(generationMetrics))
   .readonly()
-  .default(generationMetrics)
+  .default(admMetrics)
   .describe('metrics to compute')
 
 /** Settings of `openReference` and `referenceStatistics`. */
@@ -51,6 +71,7 @@ export const referenceSchema = z.strictObject({
   size: positive
     .optional()
     .describe("side of the images' centre crops in pixels (default: the first one's short side)"),
+  count: positive.optional().describe('reference images, spread over the listing (default: all)'),
   orientation: orientationSetting,
   batch: batchSetting
 })
@@ -67,6 +88,9 @@ export const inceptionSchema = z.strictObject({
     .describe("how images reach 299 × 299 pixels: as in pytorch-fid, or as in ADM's evaluator (TensorFlow)"),
   precision: precisionSetting
 })
+
+/** Settings of `Dinov2.load`, without its device. */
+export const dinov2Schema = z.strictObject({ weights: dinov2Setting, precision: precisionSetting })
 
 const interval = z
   .tuple([fraction, fraction])
@@ -95,7 +119,7 @@ export const sweepSchema = z.strictObject({
   by: z
     .enum(generationMetrics)
     .default('fid')
-    .describe('metric that decides: the lowest fid or sfid, the highest of others')
+    .describe('metric that decides: the lowest distance, the highest of others')
 })
 
 /** Settings of `fitProbe`. */

@@ -1,16 +1,8 @@
 import { join } from 'node:path'
 import { writeText } from '../files/atomic.js'
 import { lineChart } from '../plot/line-chart.js'
-import { type GenerationMetric, generationMetrics } from './metric-names.js'
+import { type GenerationMetric, generationMetrics, metricTitles } from './metric-names.js'
 import type { Sweep, SweepPoint } from './sweep.js'
-
-const names: Record<GenerationMetric, string> = {
-  fid: 'FID',
-  sfid: 'sFID',
-  is: 'Inception score',
-  precision: 'Precision',
-  recall: 'Recall'
-}
 
 const interval = ({ low, high }: SweepPoint) => `${low}–${high}`
 
@@ -19,7 +11,7 @@ export function sweepChart({ points, best }: Sweep, metric: GenerationMetric): s
   const measured = points.filter(({ metrics }) => typeof metrics[metric] === 'number')
   if (measured.length === 0) return null
   const scales = new Set(measured.map(({ scale }) => scale))
-  const chart = { title: `${names[metric]} over guidance`, yLabel: names[metric] }
+  const chart = { title: `${metricTitles[metric]} over guidance`, yLabel: metricTitles[metric] }
   const value = ({ metrics }: SweepPoint) => metrics[metric] as number
   if (scales.size === 1) {
     const line = measured.map((point) => ({ x: interval(point), y: value(point) }))

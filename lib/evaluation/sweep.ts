@@ -1,10 +1,11 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { callbacks } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 import { parseJsonObject } from '../files/read.js'
 import type { GenerationEvaluation } from './generation.js'
 import type { GenerationMetric } from './metric-names.js'
@@ -40,7 +41,7 @@ export interface SweepOptions extends z.input<typeof sweepSchema> {
   onPoint?: (guidance: Guidance, done: number) => void
 }
 
-const lowerIsBetter: readonly GenerationMetric[] = ['fid', 'sfid']
+const lowerIsBetter: readonly GenerationMetric[] = ['fid', 'sfid', 'kid', 'fdDinov2', 'kdDinov2']
 
 const same = (a: Guidance, b: Guidance) =>
   a.scale === b.scale && (a.scale === 1 || (a.low === b.low && a.high === b.high))
@@ -58,7 +59,7 @@ export async function sweepGuidance(
   callbacks({ onPoint })
   const { axes, scales, intervals, by } = parseConfig(sweepSchema, settings)
   const file = folder === undefined ? null : join(folder, 'sweep.json')
-  if (folder !== undefined) await mkdir(folder, { recursive: true })
+  if (folder !== undefined) await makeFolder(folder)
   const points: SweepPoint[] = file ? await readPoints(file, key) : []
   const visited: SweepPoint[] = []
   const visit = async (guidance: Guidance): Promise<void> => {

@@ -1,8 +1,10 @@
 /** Writes files that are either complete or absent. */
 
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { MactokError } from '../errors.js'
+import { makeFolder, notWritable } from './make-folder.js'
 
 /** Makes renames in a folder survive a power failure. Windows cannot open folders, and does not need it. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -27,18 +29,25 @@ export class AtomicFile {
     private readonly target: string
   ) {}
 
-  /** Creates missing folders. */
+  /**
+   * Creates missing folders.
+   * @throws {MactokError} `ERR_FORMAT` for a folder that cannot be written, and for the name of a folder
+   */
   static async create(file: string): Promise<AtomicFile> {
-    const folder = path.dirname(file)
-    await mkdir(folder, { recursive: true })
+    await makeFolder(path.dirname(file))
     const found = await stat(file).catch(() => null)
-    if (found && !found.isFile() && !found.isDirectory()) return new AtomicFile(await open(file, 'w'), null, file)
+    if (found?.isDirectory()) throw new MactokError('ERR_FORMAT', `Cannot write ${file}: it is a folder`)
+    if (found && !found.isFile()) return new AtomicFile(await open(file, 'w'), null, file)
     // A link stays, and the file that it leads to is replaced.
     const target = found ? await realpath(file) : file
     // Names have at most 255 bytes.
     const name = `.${path.basename(target).slice(0, 60)}.${randomBytes(6).toString('hex')}.tmp`
-    const temporary = path.join(path.dirname(target), name)
-    return new AtomicFile(await open(temporary, 'wx'), temporary, target)
+    const folder = path.dirname(target)
+    const temporary = path.join(folder, name)
+    const handle = await open(temporary, 'wx').catch(async (cause) => {
+      throw await notWritable(folder, cause)
+    })
+    return new AtomicFile(handle, temporary, target)
   }
 
   /** Whether the file can be written at any position; devices and pipes cannot. */

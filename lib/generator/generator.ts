@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { callbacks, instance, natural, pathTo } from '../checks.js'
 import { checkOptions, parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { makeFolder } from '../files/make-folder.js'
 import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '../native/addon.js'
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
@@ -260,7 +260,7 @@ export class Generator implements Disposable {
   /** Saves a generator folder: `config.json` and `model.safetensors`, readable without MacTok. */
   async save(folder: string): Promise<void> {
     pathTo('folder', folder)
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await saveState(join(folder, modelFile), this.native.state(), { format: 'pt', model: 'mactok generator' })
     await writeGeneratorConfig(folder, this.identity)
   }

@@ -6,10 +6,10 @@ import { checkOptions, parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { fileSize } from '../files/stat.js'
 import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
-import { findModel } from '../runs/model-folder.js'
+import { findModel, retryIfDeleted } from '../runs/model-folder.js'
 import { tokenizerSchema } from '../tokenizer/schema.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
-import { fileWeights, float32, type Weights, type WeightTensor } from '../weights/tensors.js'
+import { fileWeights, float32, readFinite, type Weights, type WeightTensor } from '../weights/tensors.js'
 import { writeSafetensors } from '../weights/writer.js'
 import { continuousTokenizerFillers, continuousTokenizerOriginal } from './continuous-tokenizer.js'
 import { leftOverFile } from './import.js'
@@ -38,7 +38,7 @@ export interface ExportedWeights {
  * Writes a model's weights under another project's names, with its configuration as metadata. Tensors that an import
  * kept beside the model are written as well.
  * @throws {TypeError | RangeError} for wrong options, or a layout for another kind of model
- * @throws {MactokError} `ERR_FORMAT` when the folder holds no model
+ * @throws {MactokError} `ERR_FORMAT` when the folder holds no model, and for weights that are not finite
  */
 export async function exportWeights(folder: string, options: ExportOptions): Promise<ExportedWeights> {
   pathTo('folder', folder)
@@ -47,6 +47,10 @@ export async function exportWeights(folder: string, options: ExportOptions): Pro
   oneOf('layout', exportLayouts, layout)
   text('out', 'a .safetensors file', out)
   if (!out.endsWith('.safetensors')) throw invalidParameter('out', 'a .safetensors file', out)
+  return retryIfDeleted(folder, () => exportFound(folder, layout, out, raw))
+}
+
+async function exportFound(folder: string, layout: ExportLayout, out: string, raw: boolean): Promise<ExportedWeights> {
   const kind = layout === 'continuous-tokenizer' ? 'tokenizer' : 'generator'
   const { config, weights: file } = await findModel(folder, kind, raw)
   const origin = (config.origin ?? {}) as Origin
@@ -58,7 +62,12 @@ export async function exportWeights(folder: string, options: ExportOptions): Pro
       ? exportTokenizer(model, config.tokenizer)
       : exportGenerator(model, layout, parseConfig(generatorSchema, config.generator, 'generator'))
   const { weights, metadata, filled, notes } = exported
-  const tensors = [...weights].map(([name, { dtype, shape, bytes }]) => ({ name, dtype, shape, data: bytes }))
+  // What an import kept beside the model is written as it came.
+  const read = (name: string, tensor: WeightTensor) =>
+    model.kept.get(name) === tensor ? tensor.bytes() : readFinite(name, tensor, file)
+  const tensors = [...weights].map(([name, tensor]) => {
+    return { name, dtype: tensor.dtype, shape: tensor.shape, data: () => read(name, tensor) }
+  })
   await writeSafetensors(out, tensors, { format: 'pt', layout, ...metadata })
   return { file: out, tensors: tensors.length, filled, notes }
 }

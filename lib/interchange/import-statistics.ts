@@ -4,6 +4,7 @@ import { MactokError } from '../errors.js'
 import { readJson } from '../files/read.js'
 import { LatentStatistics } from '../latents/index.js'
 import { toFloat32 } from '../weights/dtype.js'
+import { readFinite } from '../weights/tensors.js'
 import { openWeights } from '../weights/weights-file.js'
 import type { ImportSettings } from './import-schema.js'
 
@@ -49,7 +50,7 @@ async function readStatistics(file: string): Promise<ChannelValues> {
   const read = async (name: string): Promise<number[]> => {
     const tensor = weights.get(name)
     if (!tensor) throw new MactokError('ERR_FORMAT', `${file} has no ${name}`)
-    return [...toFloat32(await tensor.bytes(), tensor.dtype)]
+    return [...toFloat32(await readFinite(name, tensor, file), tensor.dtype)]
   }
   return { mean: await read('mean'), std: await read('std') }
 }

@@ -16,7 +16,7 @@ import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { type Dinov2Json, detectDinov2, dinov2Config, mapDinov2 } from '../weights/dinov2.js'
 import { isInception, mapInception } from '../weights/inception.js'
 import { isName } from '../weights/locate.js'
-import type { Weights } from '../weights/tensors.js'
+import { readFinite, type Weights, type WeightTensor } from '../weights/tensors.js'
 import { type CheckpointRecord, openWeightsFile } from '../weights/weights-file.js'
 import { chooseGroup } from '../weights/wrappers.js'
 import { writeSafetensors } from '../weights/writer.js'
@@ -274,24 +274,35 @@ function describeGenerator(
   return notes
 }
 
-const writeWeights = (file: string, weights: Weights, origin: string): Promise<void> =>
+const writeTensors = (
+  file: string,
+  weights: Weights,
+  origin: string,
+  read: (name: string, tensor: WeightTensor) => Promise<Uint8Array>
+): Promise<void> =>
   writeSafetensors(
     file,
     [...weights].map(([name, tensor]) => ({
       name,
       dtype: tensor.dtype,
       shape: tensor.shape,
-      data: () => tensor.bytes()
+      data: () => read(name, tensor)
     })),
     { format: 'pt', origin: path.basename(origin) }
   )
 
+/**
+ * Writes a model's weights.
+ * @param origin - the file that they come from
+ * @throws {MactokError} `ERR_FORMAT` for values that are not finite, which no model may have
+ */
+const writeWeights = (file: string, weights: Weights, origin: string): Promise<void> =>
+  writeTensors(file, weights, origin, (name, tensor) => readFinite(name, tensor, origin))
+
 async function keepLeftOver(folder: string, weights: Weights, names: string[], keep: boolean, origin: string) {
   if (!keep || names.length === 0) return
   const wanted = new Set(names)
-  await writeWeights(
-    path.join(folder, leftOverFile),
-    new Map([...weights].filter(([name]) => wanted.has(name))),
-    origin
-  )
+  const kept = new Map([...weights].filter(([name]) => wanted.has(name)))
+  // Nothing is computed from them: they are kept as they are.
+  await writeTensors(path.join(folder, leftOverFile), kept, origin, (_, tensor) => tensor.bytes())
 }

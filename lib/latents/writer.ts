@@ -1,7 +1,8 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 import { sha256 } from '../files/read.js'
 import { fileSize } from '../files/stat.js'
 import { fromFloat32, toFloat32 } from '../weights/dtype.js'
@@ -215,7 +216,7 @@ export class LatentWriter {
 
   static async open(folder: string, plan: LatentPlan, check?: CheckInputs): Promise<LatentWriter> {
     validatePlan(plan)
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     const files = await readdir(folder)
     const leftovers = files.filter((file) => /^\.(latents_|manifest\.).*\.tmp$/.test(file))
     await Promise.all(leftovers.map((file) => rm(path.join(folder, file))))

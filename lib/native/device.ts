@@ -28,7 +28,16 @@ export function checkGraphs(graphs: boolean, device: string): void {
   if (graphs && device === 'cpu') throw outOfRange('graphs', 'false on a CPU, as only CUDA devices have graphs', graphs)
 }
 
-/** bf16 where the hardware multiplies it (CUDA devices, CPUs with AVX512-BF16), otherwise fp32. */
-export function bestPrecision(device: string): 'fp32' | 'bf16' {
-  return device !== 'cpu' || addon().info().cpuBf16 ? 'bf16' : 'fp32'
+/** What `bestPrecision` must know of this machine. */
+interface Bf16Support {
+  cpuBf16: boolean
+  cuda: { capabilities: number[] }
+}
+
+/** bf16 where the hardware multiplies it (CUDA devices from sm_80 on, CPUs with AVX512-BF16), otherwise fp32. */
+export function bestPrecision(device: string, info: Bf16Support = addon().info()): 'fp32' | 'bf16' {
+  if (device === 'cpu') return info.cpuBf16 ? 'bf16' : 'fp32'
+  const capability = info.cuda.capabilities[Number(device.split(':')[1] ?? 0)]
+  // An unknown device is taken for a recent one.
+  return !capability || capability >= 80 ? 'bf16' : 'fp32'
 }

@@ -28,12 +28,12 @@ export interface Build {
 
 /**
  * The newest own build or the package's prebuilt one. Tests and benchmarks set MACTOK_ADDON to `mactok_testing`, the addon with
- * native/testing, and may set MACTOK_CUDA to the name of a library that stands in for CUDA (native/testing/device). Throws when there
+ * native/testing, and may set MACTOK_CUDA_LIBRARY to the name of a library that stands in for CUDA (native/testing/device). Throws when there
  * is none.
  */
 export function findBuild(): Build {
   const bootstrap: string = require('node-gyp-build').path(PACKAGE)
-  const { MACTOK_ADDON: name = 'mactok', MACTOK_CUDA: standIn } = process.env
+  const { MACTOK_ADDON: name = 'mactok', MACTOK_CUDA_LIBRARY: standIn } = process.env
   const beside = (library: string) => join(dirname(bootstrap), libraryName(library))
   return { bootstrap, addon: beside(name), ...(standIn && { standIn: beside(standIn) }) }
 }

@@ -64,6 +64,16 @@ export function libTorchVersion(folder) {
 }
 
 /**
+ * The major version of CUDA that LibTorch was built with; undefined when its files do not say.
+ * @param {string} folder
+ */
+export function cudaVersion(folder) {
+  const path = join(folder, 'version.py')
+  const version = existsSync(path) && readFileSync(path, 'utf8').match(/^cuda\b.*=\s*'(\d+)/m)
+  return version ? Number(version[1]) : undefined
+}
+
+/**
  * Every place that was looked at, best first. The first without a `problem` is the one to use; a set `LIBTORCH` is final.
  * @param {string} [version]
  * @returns {{ folder: string, origin: string, problem: string | undefined }[]}

@@ -109,7 +109,9 @@ function openCuda(bootstrap: Bootstrap, folder: string): string {
 }
 
 function openStandIn(bootstrap: Bootstrap, library: string): string {
-  attempt(() => bootstrap.open(library), `${library} does not load`, ['unset MACTOK_CUDA, which only tests set'])
+  attempt(() => bootstrap.open(library), `${library} does not load`, [
+    'unset MACTOK_CUDA_LIBRARY, which only tests set'
+  ])
   return ''
 }
 

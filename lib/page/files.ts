@@ -25,6 +25,7 @@ const files: Record<string, () => string> = {
   'charts.js': () => join(assets, 'charts.js'),
   'playground.js': () => join(assets, 'playground.js'),
   'report.js': () => join(assets, 'report.js'),
+  'compare.js': () => join(assets, 'compare.js'),
   'icon.svg': () => join(assets, 'icon.svg'),
   'uplot.js': () => join(uplot(), 'uPlot.iife.min.js'),
   'uplot.css': () => join(uplot(), 'uPlot.min.css')

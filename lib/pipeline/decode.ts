@@ -6,8 +6,8 @@ import { writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { containedPath } from '../files/contained.js'
+import { findExisting, refuseExisting } from '../files/overwrite.js'
 import { sha256 } from '../files/read.js'
-import { exists } from '../files/stat.js'
 import { openLatents } from '../latents/index.js'
 import { readManifest } from '../latents/manifest.js'
 import { tensor } from '../tensor/tensor.js'
@@ -67,7 +67,8 @@ export async function decodeShards(
   const total = Math.min(end, shards.count) - start
   const files = pngNames(shards.names(), shards.count).slice(start, start + total)
   const paths = files.map((name) => containedPath(folder, name))
-  await refuseExisting(paths, force ? await inputHashes(shardFolder) : null)
+  if (force) await refuseInputs(paths, await inputHashes(shardFolder))
+  else await refuseExisting(paths)
   onProgress?.(0, total)
   for (let first = 0; first < total; first += batch) {
     if (signal?.aborted) return { folder, images: first, interrupted: true }
@@ -82,21 +83,42 @@ export async function decodeShards(
   return { folder, images: total, interrupted: false }
 }
 
+/** What a file system that ignores case, or the form of accents, takes for one name. */
+const fold = (name: string): string => name.normalize('NFC').toLowerCase()
+
+/** The folders of a path: `a` and `a/b` of `a/b/c`. */
+const foldersOf = (name: string): string[] => [...name.matchAll(/\//g)].map(({ index }) => name.slice(0, index))
+
 /**
  * Names images as the encoded ones: `dogs/1.png` for `dogs/1.jpg`, but `dogs/1.jpg.png` where `dogs/1.png` is encoded
- * too. Without names they are numbered. A name depends on the listing, not on which images are decoded.
+ * too, and with the image's number where that is taken as well, by `dogs/1.JPG` for example: names are unique whether
+ * the file system minds case or not. Without names they are numbered. A name depends on the listing, not on which
+ * images are decoded.
  */
 function pngNames(names: readonly string[] | undefined, count: number): string[] {
   if (names === undefined) return Array.from({ length: count }, (_, i) => `${String(i).padStart(7, '0')}.png`)
   const stem = (name: string) => name.slice(0, name.length - extname(name).length)
   const uses = new Map<string, number>()
-  for (const name of names) uses.set(stem(name), (uses.get(stem(name)) ?? 0) + 1)
-  const all = new Set(names)
-  return names.map((name) => {
+  const add = (name: string) => uses.set(fold(name), (uses.get(fold(name)) ?? 0) + 1)
+  const isSingle = (name: string) => uses.get(fold(name)) === 1
+  for (const name of names) add(stem(name))
+  const all = new Set(names.map(fold))
+  const wanted = names.map((name) => {
     const short = stem(name)
     // Another image named `1` would become `1.png` as well.
-    const isUnique = uses.get(short) === 1 && (short === name || !all.has(short))
+    const isUnique = isSingle(short) && (short === name || !all.has(fold(short)))
     return `${isUnique ? short : name}.png`
+  })
+  uses.clear()
+  for (const name of wanted) add(name)
+  const taken = new Set([...wanted, ...names.flatMap(foldersOf)].map(fold))
+  const folders = new Set(names.flatMap(foldersOf).map(fold))
+  return wanted.map((name, position) => {
+    if (isSingle(name) && !folders.has(fold(name))) return name
+    let numbered = `${stem(name)}-${position}.png`
+    while (taken.has(fold(numbered))) numbered = `${stem(numbered)}-${position}.png`
+    taken.add(fold(numbered))
+    return numbered
   })
 }
 
@@ -106,24 +128,10 @@ async function inputHashes(shardFolder: string): Promise<Set<string>> {
   return new Set(manifest?.shards.flatMap(({ hashes = [] }) => hashes))
 }
 
-/**
- * Refuses to overwrite files, before anything is written.
- * @param inputs - overwrites files after all, but none of these hashes: they are images that were encoded
- */
-async function refuseExisting(paths: readonly string[], inputs: ReadonlySet<string> | null): Promise<void> {
-  const existing: string[] = []
-  for (const path of paths) if (await exists(path)) existing.push(path)
-  const [first] = existing
-  if (first === undefined) return
-  const others = existing.length === 1 ? '' : `, and so do ${existing.length - 1} others`
-  if (inputs === null) {
-    throw new MactokError(
-      'ERR_FORMAT',
-      `${first} exists${others}: choose another folder, or set force to overwrite what is there`
-    )
-  }
-  for (const path of existing) {
-    if (inputs.has(await sha256(path))) {
+/** Refuses to overwrite files that have one of these hashes: they are images that were encoded. */
+async function refuseInputs(paths: readonly string[], hashes: ReadonlySet<string>): Promise<void> {
+  for (const path of await findExisting(paths)) {
+    if (hashes.has(await sha256(path))) {
       throw new MactokError('ERR_FORMAT', `${path} is one of the encoded images: choose another folder`)
     }
   }

@@ -5,12 +5,13 @@ import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batc
 import type { ImageSet, ImageSource, Sample } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
+import { hashStamps } from '../data/stamps.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { type LatentPlan, type LatentWriter, openLatentWriter, type ShardRange } from '../latents/index.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { type EncodeSettings, encodeSchema } from './encode-schema.js'
-import { checkInputs, inputsOf } from './inputs.js'
+import { checkInputs } from './inputs.js'
 
 export interface EncodeImagesOptions extends z.input<typeof encodeSchema> {
   onBroken?: (broken: Broken) => void
@@ -117,7 +118,7 @@ async function writeShards(
   for (const range of missing) {
     const shard = writer.startShard(range)
     // Before they are read: a change while encoding is then found by the next call.
-    const inputs = await inputsOf(set, range, readability(settings))
+    const inputs = await hashStamps(set, range, readability(settings))
     const reasons = new Map<string, string>()
     let next = range.first
     const skipBefore = (end: number, encoded: ReadonlySet<number>) => {

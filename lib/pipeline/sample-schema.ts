@@ -15,7 +15,10 @@ export const sampleSchema = z
       .enum(precisions)
       .optional()
       .describe('fp32, tf32 or bf16 autocast (default: that of the loaded generator, fp32)'),
-    force: z.boolean().default(false).describe('decode with another tokenizer than the one it was trained for'),
+    force: z
+      .boolean()
+      .default(false)
+      .describe('overwrite numbered files; decode with another tokenizer than the one it was trained for'),
     graphs: z
       .boolean()
       .default(false)

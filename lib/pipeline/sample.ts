@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { z } from 'zod'
 import { callbacks, instance, pathTo } from '../checks.js'
@@ -7,7 +6,9 @@ import type { Image } from '../data/decode.js'
 import { grid, writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
 import { invalidParameter, MactokError } from '../errors.js'
+import { makeFolder } from '../files/make-folder.js'
 import { NpzWriter } from '../files/npz-writer.js'
+import { refuseExisting } from '../files/overwrite.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
 import type { GuidanceInput } from '../generator/sampling.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -39,7 +40,8 @@ export interface SampledImages {
 /**
  * Draws samples and writes them as images.
  * @throws {TypeError | RangeError} for wrong options, or nothing to write to
- * @throws {MactokError} ERR_FORMAT for another tokenizer than the generator's, without `force`
+ * @throws {MactokError} ERR_FORMAT, without `force`, for another tokenizer than the generator's, and for numbered files
+ *   that exist
  */
 export async function sampleImages(
   generator: Generator,
@@ -62,8 +64,14 @@ export async function sampleImages(
   const size = tokenizer.config.imageSize
   const counts: Record<number, number> = {}
   const shown: Image[] = []
+  const fileOf = (index: number) => join(folder ?? '', `${String(firstIndex + index).padStart(6, '0')}.png`)
+  if (folder && !sampling.force)
+    await refuseExisting(
+      Array.from({ length: total }, (_, i) => fileOf(i)),
+      remedy
+    )
   for (const place of [folder, sheet && dirname(sheet), npz && dirname(npz)]) {
-    if (place) await mkdir(place, { recursive: true })
+    if (place) await makeFolder(place)
   }
   const archive = npz === undefined ? null : await NpzWriter.create(npz, total, size, size)
   try {
@@ -75,7 +83,7 @@ export async function sampleImages(
       for (const [i, image] of images.entries()) {
         const label = labels[i] as number
         counts[label] = (counts[label] ?? 0) + 1
-        if (folder) await writePng(join(folder, `${String(firstIndex + done + i).padStart(6, '0')}.png`), image)
+        if (folder) await writePng(fileOf(done + i), image)
         if (sheet) shown.push(image)
         await archive?.add(image.data, label)
       }
@@ -93,6 +101,9 @@ export async function sampleImages(
   }
   return { images: total, interrupted: false, labels: counts }
 }
+
+const remedy =
+  'choose another folder, continue there by firstIndex (--first-index), or set force to overwrite what is there'
 
 interface Drawn {
   images: Image[]

@@ -3,6 +3,10 @@
 import { scaleLinear, scaleLog, scalePoint } from 'd3-scale'
 import { area, line } from 'd3-shape'
 import { outOfRange } from '../errors.js'
+import { strokeOf } from './palette.js'
+
+type ScaleLinear = ReturnType<typeof scaleLinear<number, number>>
+type ScaleLog = ReturnType<typeof scaleLog<number, number>>
 
 /** x, y, and for several runs the ends of their spread. */
 export interface PlotPoint {
@@ -15,6 +19,8 @@ export interface PlotPoint {
 export interface PlotSeries {
   name: string
   points: readonly PlotPoint[]
+  /** Its place in the palette. Default: its place among the series. */
+  index?: number
 }
 
 /** A horizontal line that the series are compared with. */
@@ -31,6 +37,8 @@ export interface LineChart {
   rules?: readonly PlotRule[]
   /** Logarithmic y; values that are not positive are skipped. Default false. */
   log?: boolean | undefined
+  /** The same for x. Default false. */
+  logX?: boolean | undefined
   /** Pixels; the drawing scales. Default 640 × 360. */
   width?: number
   height?: number
@@ -38,13 +46,19 @@ export interface LineChart {
   theme?: 'auto' | 'inherit'
 }
 
-/** Okabe and Ito's palette and two more: distinguishable by colour-blind readers, on white and on black. */
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#8c564b', '#7f7f7f']
-const dashes = ['', '7 3', '2 3']
-
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character] as string)
 const at = (value: number) => String(Math.round(value * 100) / 100)
+
+/** A number on a logarithmic axis: 0.01 and 100, but 1e-4 and 1e6. */
+const power = (value: number) =>
+  value >= 1e-3 && value < 1e5 ? String(Number(value.toPrecision(4))) : value.toExponential().replace('e+', 'e')
+
+/** d3's texts of ticks; on a logarithmic axis it only says which ones get a text, because it would write 100µ. */
+function tickFormat(scale: ScaleLinear | ScaleLog, count: number): (value: number) => string {
+  const format = scale.tickFormat(count)
+  return 'base' in scale ? (value) => (format(value) === '' ? '' : power(value)) : format
+}
 
 const style = (theme: LineChart['theme']) => {
   const root = theme === 'inherit' ? '' : '.mactok-chart{color:#1f2328;background:#fff}'
@@ -61,10 +75,13 @@ interface Scales {
 }
 
 /** The series without points that cannot be drawn. */
-const drawable = (chart: LineChart): PlotSeries[] =>
-  chart.series.map(({ name, points }) => ({
+const drawable = (chart: LineChart): Required<PlotSeries>[] =>
+  chart.series.map(({ name, points, index }, i) => ({
     name,
-    points: points.filter(({ y }) => Number.isFinite(y) && (!chart.log || y > 0))
+    index: index ?? i,
+    points: points.filter(
+      ({ x, y }) => Number.isFinite(y) && (!chart.log || y > 0) && (!chart.logX || typeof x === 'string' || x > 0)
+    )
   }))
 
 function scales(
@@ -79,12 +96,12 @@ function scales(
     ...(chart.rules ?? []).map(({ y }) => y).filter(positive)
   ]
   const [lowest, highest] = [Math.min(...heights), Math.max(...heights)]
-  const margin = lowest === highest ? Math.max(Math.abs(lowest) * 0.1, 1e-9) : 0
+  const margin = lowest === highest ? Math.abs(lowest) * 0.1 || 1 : 0
   const yScale = (chart.log ? scaleLog() : scaleLinear())
     .domain([lowest - (chart.log ? lowest * 0.1 : margin), highest + margin])
     .range([box.bottom, box.top])
     .nice()
-  const format = yScale.tickFormat(5)
+  const format = tickFormat(yScale, 5)
   const yTicks = yScale
     .ticks(5)
     .map((value) => ({ at: yScale(value), text: format(value) }))
@@ -97,21 +114,20 @@ function scales(
     return { x, y: yScale, yTicks, xTicks: names.map((name) => ({ at: x(name), text: name })) }
   }
   const numbers = places as number[]
-  const xScale = scaleLinear()
-    .domain([Math.min(...numbers), Math.max(...numbers)])
-    .range([box.left, box.right])
-  const text = xScale.tickFormat(6)
-  return {
-    x: (value) => xScale(value as number),
-    y: yScale,
-    yTicks,
-    xTicks: xScale.ticks(6).map((value) => ({ at: xScale(value), text: text(value) }))
-  }
+  const [first, last] = [Math.min(...numbers), Math.max(...numbers)]
+  // A single place stands in the middle.
+  const domain = chart.logX && first === last ? [first / 2, last * 2] : [first, last]
+  const xScale = (chart.logX ? scaleLog() : scaleLinear()).domain(domain).range([box.left, box.right])
+  const text = tickFormat(xScale, 6)
+  const xTicks = xScale
+    .ticks(6)
+    .map((value) => ({ at: xScale(value), text: text(value) }))
+    .filter((tick) => tick.text !== '')
+  return { x: (value) => xScale(value as number), y: yScale, yTicks, xTicks }
 }
 
-function drawSeries({ points }: PlotSeries, index: number, { x, y }: Scales, floor: number): string {
-  const colour = colours[index % colours.length]
-  const dash = dashes[Math.floor(index / colours.length) % dashes.length]
+function drawSeries({ points, index }: Required<PlotSeries>, { x, y }: Scales, floor: number): string {
+  const { colour, dash } = strokeOf(index)
   const spread = points.filter(({ low, high }) => low !== undefined && high !== undefined)
   // On a logarithmic axis a spread that reaches 0 ends at the axis.
   const height = (value: number) => (Number.isFinite(y(value)) ? y(value) : floor)
@@ -127,6 +143,11 @@ function drawSeries({ points }: PlotSeries, index: number, { x, y }: Scales, flo
   const dots = points.length <= 12 ? points : []
   return [
     spread.length > 1 ? `<path d="${band(spread)}" fill="${colour}" fill-opacity=".15"/>` : '',
+    // A band of one point has no area.
+    ...(spread.length === 1 ? spread : []).map(
+      (point) =>
+        `<path d="M${at(x(point.x))} ${at(height(point.low as number))}V${at(height(point.high as number))}" stroke="${colour}" stroke-opacity=".6"/>`
+    ),
     `<path d="${path([...points])}" fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`,
     ...dots.map((point) => `<circle cx="${at(x(point.x))}" cy="${at(y(point.y))}" r="3" fill="${colour}"/>`)
   ].join('')
@@ -144,7 +165,7 @@ export function lineChart(chart: LineChart): string {
     throw outOfRange('series', `at least one value that can be drawn in "${chart.title}"`, chart.series)
   }
   const legend = series.length > 1 ? series.map(({ name }) => name) : []
-  const perRow = Math.max(1, Math.floor((width - 64) / (Math.max(1, ...legend.map(({ length }) => length)) * 7 + 30)))
+  const perRow = Math.max(1, Math.floor((width - 64) / (Math.max(1, ...legend.map(({ length }) => length)) * 7 + 40)))
   const rows = Math.ceil(legend.length / perRow)
   const box = { left: 64, right: width - 16, top: 34 + rows * 18, bottom: height - 44 }
   const { x, y, xTicks, yTicks } = scales(chart, series, box)
@@ -154,8 +175,8 @@ export function lineChart(chart: LineChart): string {
     ...legend.map((name, i) => {
       const left = box.left + (i % perRow) * ((box.right - box.left) / perRow)
       const top = 38 + Math.floor(i / perRow) * 18
-      const dash = dashes[Math.floor(i / colours.length) % dashes.length]
-      const mark = `<path d="M${at(left)} ${top - 4}h18" stroke="${colours[i % colours.length]}" stroke-width="3"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`
+      const { colour, dash } = strokeOf(series[i]?.index ?? i)
+      const mark = `<path d="M${at(left)} ${top - 4}h18" stroke="${colour}" stroke-width="3"${dash ? ` stroke-dasharray="${dash}"` : ''}/>`
       return mark + text(name, `x="${at(left + 24)}" y="${top}"`)
     }),
     ...yTicks.map(
@@ -174,7 +195,7 @@ export function lineChart(chart: LineChart): string {
           `<path d="M${box.left} ${at(y(rule.y))}H${box.right}" stroke="currentColor" stroke-dasharray="4 4"/>` +
           text(rule.name, `x="${box.right}" y="${at(y(rule.y) - 5)}" text-anchor="end" font-style="italic"`)
       ),
-    ...series.map((one, index) => drawSeries(one, index, { x, y, xTicks, yTicks }, box.bottom))
+    ...series.map((one) => drawSeries(one, { x, y, xTicks, yTicks }, box.bottom))
   ]
   return `<svg xmlns="http://www.w3.org/2000/svg" class="mactok-chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(chart.title)}">${style(theme)}${parts.join('')}</svg>`
 }

@@ -1,8 +1,8 @@
 /** Profiles some steps of a loop and writes the results. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeText } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { readProfile } from './profile.js'
@@ -87,7 +87,7 @@ export class Recording {
     if (profile.steps < this.#requested)
       notice(`Profiled ${counted(profile.steps)} of ${this.#requested}: the run ended`)
     const folder = join(dir, 'profile')
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     const [trace, table] = [join(folder, 'trace.json'), join(folder, 'table.md')]
     await writeText(trace, chromeTrace(profile, { device }))
     await writeText(table, profileTable(profile, { device, most: 40, each: true }))

@@ -6,6 +6,8 @@ import type { MetricsRecord } from '../runs/metrics.js'
 /** One evaluation: its numbers by name. */
 export interface EvaluationTable {
   name: string
+  /** The step of an evaluation during training. */
+  step?: number
   values: Record<string, number>
 }
 
@@ -17,9 +19,9 @@ function flattenNumbers(value: unknown, path: string[] = []): [string, number][]
   return entries.flatMap(([key, inner]) => flattenNumbers(inner, [...path, key]))
 }
 
-/** Reads the evaluations in a run folder (`evaluation*.json`), and the last one of the training itself. */
+/** Reads the evaluations in a run folder (`evaluation*.json`, an ablation's `measured.json`), and the last one of the training itself. */
 export async function readEvaluations(run: string, lines: readonly MetricsRecord[]): Promise<EvaluationTable[]> {
-  const names = (await readdir(run)).filter((name) => /^evaluation.*\.json$/.test(name)).sort()
+  const names = (await readdir(run)).filter((name) => /^(evaluation.*|measured)\.json$/.test(name)).sort()
   const files = await Promise.all(
     names.map(async (name) => {
       try {
@@ -32,7 +34,7 @@ export async function readEvaluations(run: string, lines: readonly MetricsRecord
   )
   const last = lines.findLast((line) => isRecord(line.evaluation))
   const own = last
-    ? [{ name: `in training, step ${last.step}`, values: Object.fromEntries(flattenNumbers(last.evaluation)) }]
+    ? [{ name: 'in training', step: last.step, values: Object.fromEntries(flattenNumbers(last.evaluation)) }]
     : []
   return [...files, ...own].filter(({ values }) => Object.keys(values).length > 0)
 }

@@ -22,7 +22,7 @@ export const html = (strings: TemplateStringsArray, ...values: Part[]): Html =>
 export const embedJson = (value: unknown): Html => new Html(JSON.stringify(value).replaceAll('<', '\\u003c'))
 
 /** A table with headings; numbers are right-aligned. */
-export function table(headings: readonly string[], rows: readonly (readonly Part[])[]): Html {
+export function table(headings: readonly (string | Html)[], rows: readonly (readonly Part[])[]): Html {
   const kind = (cell: Part) => (typeof cell === 'number' ? html` class="number"` : '')
   const numeric = headings.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'))
   return html`<div class="table"><table>

@@ -3,6 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import type { Sharp } from 'sharp'
+import type { Image } from '../data/decode.js'
 import { loadSharp } from '../data/sharp.js'
 import { listGrids } from './run-folder.js'
 
@@ -16,8 +17,13 @@ export interface ReportImage {
 const dataUrl = (type: string, bytes: Buffer) => `data:${type};base64,${bytes.toString('base64')}`
 
 /** Encodes an image as WebP, a tenth of a PNG's size for photographs. */
-export async function encodeWebp(image: Sharp): Promise<string> {
+async function encodeWebp(image: Sharp): Promise<string> {
   return dataUrl('image/webp', await image.webp({ quality: 88 }).toBuffer())
+}
+
+/** The same of raw pixels. */
+export async function encodePixels({ data, width, height }: Image): Promise<string> {
+  return encodeWebp((await loadSharp())(data, { raw: { width, height, channels: 3 } }))
 }
 
 async function readAsDataUrl(path: string): Promise<string> {

@@ -4,7 +4,6 @@ import { evaluationBatches } from '../data/evaluation-batches.js'
 import { grid } from '../data/image.js'
 import { imageSource } from '../data/image-source.js'
 import { sliceImages } from '../data/levels.js'
-import { loadSharp } from '../data/sharp.js'
 import { spread } from '../data/spread.js'
 import { maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
@@ -12,7 +11,7 @@ import { Teacher } from '../teacher/teacher.js'
 import { tensor } from '../tensor/tensor.js'
 import type { TokenizerRunRecord } from '../training/tokenizer/record.js'
 import { locateWeights } from '../weights/index.js'
-import { encodeWebp, type ReportImage } from './images.js'
+import { encodePixels, type ReportImage } from './images.js'
 
 const rows = 4
 /** Shown ratios, as fractions of the largest that training draws. */
@@ -63,9 +62,8 @@ export async function drawMaskSheet(
     )
     const zoom = Math.max(1, Math.floor(128 / size))
     const image = await grid(sheet, captions.length + 1, { zoom, captions: ['original', ...captions] })
-    const raw = { width: image.width, height: image.height, channels: 3 } as const
     const most = `at most ${Math.round(100 * masking.max)} % of the patches, ${Math.round(100 * masking.semantic)} % of the images semantically`
-    return { url: await encodeWebp((await loadSharp())(image.data, { raw })), caption: `Training masks ${most}.` }
+    return { url: await encodePixels(image), caption: `Training masks ${most}.` }
   } finally {
     await set.close()
   }

@@ -4,11 +4,11 @@ import { isRecord, pathTo } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { MactokError } from '../errors.js'
 import { writeText } from '../files/atomic.js'
-import { readPageFile } from '../page/files.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
+import { figures, renderDocument, section, short, titleOf } from './document.js'
 import { type EvaluationTable, readEvaluations } from './evaluations.js'
-import { embedJson, Html, html, table } from './html.js'
+import { type Html, html, table } from './html.js'
 import { type ReportImage, readGrids, readPlots } from './images.js'
 import { drawMaskSheet } from './masks.js'
 import { type PaperRow, paperRows } from './paper.js'
@@ -55,19 +55,9 @@ export async function writeReport(run: string, options: ReportOptions = {}): Pro
     data === null || record.kind === 'generator'
       ? null
       : await drawMaskSheet(record, { data, device }).catch(noteMissing(missing))
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${basename(resolve(run))} · mactok</title>
-<link rel="icon" href="${await asset('icon.svg', 'image/svg+xml')}">
-<style>${await readText('uplot.css')}
-${await readText('style.css')}</style>
-</head>
-<body>
-${heading(run, record)}
+  const page = await renderDocument({
+    title: basename(resolve(run)),
+    body: html`${heading(run, record)}
 <main>
 ${tiles(record, lines, step)}
 ${await metricsSection(record, await readEvaluations(run, lines))}
@@ -79,14 +69,10 @@ ${figuresOf('Plots', await readPlots(run, '.'))}
 ${section('Commands', html`${commandsOf(record, run).map(({ what, command }) => html`<h3>${what}</h3><pre><code>${command}</code></pre>`)}`)}
 ${settingsSection(record)}
 ${environmentSection(record)}
-</main>
-<script type="application/json" id="lines">${embedJson(thin(lines))}</script>
-<script>${await readText('uplot.js')}</script>
-<script type="module">${await readText('charts.js')}
-${withoutImports((await readText('report.js')).text)}</script>
-</body>
-</html>
-`.text
+</main>`,
+    data: { lines: thin(lines) },
+    script: 'report.js'
+  })
   await writeText(out, page)
   return { file: out, bytes: Buffer.byteLength(page), missing }
 }
@@ -98,27 +84,6 @@ const noteMissing =
     missing.push(`masks: ${error.message}`)
     return null
   }
-
-async function asset(name: string, type: string): Promise<string> {
-  return `data:${type};base64,${Buffer.from((await readText(name)).text).toString('base64')}`
-}
-
-/** Reads a file of the page, with no end of a script element in it. */
-async function readText(name: string): Promise<Html> {
-  const file = await readPageFile(name)
-  return new Html((file?.content ?? '').replaceAll('</script', '<\\/script'))
-}
-
-/** Without its imports, which stand before it in the same module. */
-const withoutImports = (code: string): Html => new Html(code.replaceAll(/^import .*$/gm, ''))
-
-const section = (title: string, content: Html, options: Html = html``): Html => html`<section>
-<div class="head"><h2>${title}</h2>${options}</div>
-${content}
-</section>`
-
-const figures = (images: readonly ReportImage[]): Html =>
-  html`${images.map(({ url, caption }) => html`<figure class="card grid"><img src="${url}" alt="${caption}"><figcaption>${caption}</figcaption></figure>\n`)}`
 
 const figuresOf = (title: string, images: readonly ReportImage[]): Html | null =>
   images.length > 0 ? section(title, figures(images)) : null
@@ -133,8 +98,6 @@ function heading(run: string, record: AnyRunRecord): Html {
 <p>${[partOf(record), preset, `written ${new Date().toISOString().slice(0, 10)}`].filter(Boolean).join(' · ')}</p>
 </div></header>`
 }
-
-const short = (value: number) => String(Number(value.toPrecision(4)))
 
 function tiles(record: AnyRunRecord, lines: readonly MetricsRecord[], step: number): Html {
   const last = lines.findLast((line) => 'loss' in line)
@@ -162,17 +125,6 @@ const paperNames: Record<AnyRunRecord['kind'], Record<string, keyof PaperRow>> =
   tokenizer: { rfid: 'rfid' },
   generator: { fid: 'gfid', is: 'is' }
 }
-const titles: Record<string, string> = {
-  activeUnits: 'active units',
-  kl: 'KL',
-  rfid: 'rFID',
-  fid: 'FID',
-  sfid: 'sFID',
-  is: 'IS',
-  psnr: 'PSNR',
-  ssim: 'SSIM',
-  lpips: 'LPIPS'
-}
 
 /** Finds the paper's row for the run's tokenizer preset. */
 async function findPaperRow(record: AnyRunRecord): Promise<PaperRow | undefined> {
@@ -194,9 +146,13 @@ async function metricsSection(record: AnyRunRecord, evaluations: readonly Evalua
       .map(({ values }) => values[name])
       .map((value) => (value === undefined ? '–' : Number(short(value))))
     const key = reported[name]
-    return [titles[name] ?? name, ...cells, ...(paper ? [key ? paper[key] : '–'] : [])]
+    return [titleOf(name), ...cells, ...(paper ? [key ? paper[key] : '–'] : [])]
   })
-  const headings = ['', ...evaluations.map(({ name }) => name), ...(paper ? ['paper, full training'] : [])]
+  const headings = [
+    '',
+    ...evaluations.map(({ name, step }) => (step === undefined ? name : `${name}, step ${step}`)),
+    ...(paper ? ['paper, full training'] : [])
+  ]
   return section('Metrics', html`<div class="card narrow">${table(headings, rows)}</div>`)
 }
 

@@ -87,3 +87,36 @@ export function commandsOf(record: AnyRunRecord, folder: string): { what: string
     { what: 'reconstruct images', command: `mactok reconstruct ${run} ${data} --out grid.png` }
   ]
 }
+
+/** A setting that is not the same everywhere. */
+export interface SettingDifference {
+  name: string
+  description: string
+  /** By run, as the command line takes it. */
+  values: Record<string, string>
+}
+
+/** The settings in which runs of one kind differ, and where their data and the versions of their software do. */
+export function differingSettings(runs: readonly { name: string; record: AnyRunRecord }[]): SettingDifference[] {
+  const named = runs.map(({ name, record }) => {
+    const { from } = record.data
+    const versions = Object.entries(record.versions).map(([what, version]) => [
+      what,
+      { value: version, description: 'version' }
+    ])
+    const settings = settingsOf(record).map(({ name, value, description }) => [name, { value, description }])
+    const all: Record<string, { value: string; description: string }> = Object.fromEntries([
+      ...settings,
+      ['data', { value: from, description: 'what it was trained on' }],
+      ...versions
+    ])
+    return { name, all }
+  })
+  const names = [...new Set(named.flatMap(({ all }) => Object.keys(all)))]
+  return names.flatMap((setting): SettingDifference[] => {
+    const values = Object.fromEntries(named.map(({ name, all }) => [name, all[setting]?.value ?? 'none']))
+    if (new Set(Object.values(values)).size === 1) return []
+    const description = named.map(({ all }) => all[setting]?.description).find((text) => text !== undefined) ?? ''
+    return [{ name: setting, description, values }]
+  })
+}

@@ -1,13 +1,14 @@
 /** Caches a teacher's features on disk, for training that sees every image in the same one or two views. */
 
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mirrorPixels } from '../data/crop.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet } from '../data/image-set.js'
 import type { Broken } from '../data/reader.js'
+import { hashStamps } from '../data/stamps.js'
 import { MactokError } from '../errors.js'
+import { makeFolder } from '../files/make-folder.js'
 import { fileSize } from '../files/stat.js'
 import type { NativeTensor, Precision } from '../native/addon.js'
 import { native } from '../native/errors.js'
@@ -41,7 +42,8 @@ const hashOf = (pixels: Uint8Array): Buffer => createHash('sha256').update(pixel
 
 /**
  * `cls` and patch features as float16, with a hash of the pixels that they were computed from. Written in shards, each
- * complete or absent, so that an interrupted computation can be resumed.
+ * complete or absent, so that an interrupted computation can be resumed. A shard of which image files changed since is
+ * written again.
  */
 export class FeatureCache implements AsyncDisposable {
   readonly #size: number
@@ -69,7 +71,7 @@ export class FeatureCache implements AsyncDisposable {
    */
   static async open(options: FeatureCacheOptions): Promise<FeatureCache | null> {
     const layout = await layoutOf(options)
-    await mkdir(layout.folder, { recursive: true })
+    await makeFolder(layout.folder)
     const { set, size, signal, onProgress } = options
     const shards: SafetensorsFile[] = []
     const hashes: Uint8Array[] = []
@@ -77,21 +79,18 @@ export class FeatureCache implements AsyncDisposable {
       for (let first = 0; first < set.size; first += layout.perShard) {
         const file = join(layout.folder, `features-${String(shards.length).padStart(5, '0')}.safetensors`)
         const end = Math.min(first + layout.perShard, set.size)
-        if ((await fileSize(file)) === undefined) {
-          const complete = await computeShard(file, first, end, layout, options)
+        const inputs = await hashStamps(set, { first, end }, '')
+        let shard = await openShard(file, end - first, layout)
+        if (!shard || shard.metadata.inputs !== inputs) {
+          const complete = await computeShard(file, { first, end, inputs, earlier: shard }, layout, options)
+          await shard?.close()
           if (!complete || signal?.aborted) {
-            await Promise.all(shards.map((shard) => shard.close()))
+            await Promise.all(shards.map((each) => each.close()))
             return null
           }
+          shard = (await openShard(file, end - first, layout)) as SafetensorsFile
         }
-        const shard = await readSafetensors(file)
         shards.push(shard)
-        if (
-          shard.metadata.identity !== layout.identity ||
-          shard.info('pixels').shape[0] !== (end - first) * layout.views
-        ) {
-          throw new MactokError('ERR_FORMAT', `${file} does not belong to its folder's features: delete it`)
-        }
         hashes.push(await shard.bytes('pixels'))
         onProgress?.(end, set.size)
       }
@@ -174,19 +173,43 @@ async function layoutOf({ folder, set, teacher, size, flip, precision }: Feature
   return { folder: join(folder, identity.slice(0, 16)), identity, views, perShard, shape }
 }
 
+/** Opens a shard of `count` images; null where it is missing. */
+async function openShard(file: string, count: number, { identity, views }: Layout): Promise<SafetensorsFile | null> {
+  if ((await fileSize(file)) === undefined) return null
+  const shard = await readSafetensors(file)
+  if (shard.metadata.identity === identity && shard.info('pixels').shape[0] === count * views) return shard
+  await shard.close()
+  throw new MactokError('ERR_FORMAT', `${file} does not belong to its folder's features: delete it`)
+}
+
+interface ShardPart {
+  /** Its images are [first, end). */
+  first: number
+  end: number
+  /** The state of their files; undefined where it is not known. */
+  inputs: string | undefined
+  /** The shard as it was before some of its files changed. */
+  earlier: SafetensorsFile | null
+}
+
 /**
- * Computes and writes the shard of images [first, end); unreadable ones get a hash of zeros. False when interrupted.
+ * Computes and writes a shard; unreadable images get a hash of zeros. Features of batches whose pixels are as before are
+ * taken from the earlier shard. False when interrupted.
  */
 async function computeShard(
   file: string,
-  first: number,
-  end: number,
+  { first, end, inputs, earlier }: ShardPart,
   { identity, views, shape: [tokens, width] }: Layout,
   { set, teacher, size, precision, onProgress, onBroken, signal }: FeatureCacheOptions
 ): Promise<boolean> {
   const rows = (end - first) * views
   const features = new Uint16Array(rows * tokens * width)
   const pixels = new Uint8Array(rows * hashBytes)
+  const before = await earlier?.bytes('pixels')
+  const isAsBefore = (place: number) => {
+    const [from, to] = [place * hashBytes, (place + 1) * hashBytes]
+    return before !== undefined && Buffer.compare(before.subarray(from, to), pixels.subarray(from, to)) === 0
+  }
   for await (const { images, indices } of evaluationBatches(set, {
     size,
     batch: BATCH,
@@ -197,11 +220,20 @@ async function computeShard(
   })) {
     if (signal?.aborted) return false
     for (const [view, shown] of (views === 2 ? [images, mirrorPixels(images, size)] : [images]).entries()) {
-      const computed = await viewFeatures(teacher, shown, indices.length, size, precision)
-      for (const [row, index] of indices.entries()) {
-        const place = (index - first) * views + view
-        const bytes = size * size * 3
+      const places = Array.from(indices, (index) => (index - first) * views + view)
+      const bytes = size * size * 3
+      for (const [row, place] of places.entries()) {
         pixels.set(hashOf(shown.subarray(row * bytes, (row + 1) * bytes)), place * hashBytes)
+      }
+      if (earlier && places.every(isAsBefore)) {
+        for (const place of places) {
+          const stored = await earlier.rows('features', place, place + 1)
+          new Uint8Array(features.buffer).set(stored, place * tokens * width * 2)
+        }
+        continue
+      }
+      const computed = await viewFeatures(teacher, shown, indices.length, size, precision)
+      for (const [row, place] of places.entries()) {
         features.set(computed.cls.subarray(row * width, (row + 1) * width), place * tokens * width)
         const patches = (tokens - 1) * width
         features.set(computed.patches.subarray(row * patches, (row + 1) * patches), (place * tokens + 1) * width)
@@ -213,7 +245,7 @@ async function computeShard(
     { name: 'features', dtype: 'float16', shape: [rows, tokens, width], data: features },
     { name: 'pixels', dtype: 'uint8', shape: [rows, hashBytes], data: pixels }
   ] as const
-  await writeSafetensors(file, tensors, { identity })
+  await writeSafetensors(file, tensors, inputs === undefined ? { identity } : { identity, inputs })
   return true
 }
 

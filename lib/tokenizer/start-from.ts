@@ -2,6 +2,7 @@ import { outOfRange } from '../errors.js'
 import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { retryIfDeleted } from '../runs/model-folder.js'
 import { readSafetensors } from '../weights/reader.js'
 import { loadInto } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
@@ -23,6 +24,11 @@ export async function startFrom(
   folder: string,
   { sameLatents }: { sameLatents: boolean }
 ): Promise<void> {
+  // A training may be running in the folder.
+  return retryIfDeleted(folder, () => loadFrom(tokenizer, folder, sameLatents))
+}
+
+async function loadFrom(tokenizer: Tokenizer, folder: string, sameLatents: boolean): Promise<void> {
   const { config } = tokenizer
   const from = await findTokenizer(folder)
   if (sameLatents && encodingKey(from.config) !== encodingKey(config)) {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { natural, pathTo } from '../checks.js'
 import { checkOptions, mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { makeFolder } from '../files/make-folder.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
@@ -206,7 +206,7 @@ export class Tokenizer implements Disposable {
   /** Saves a model folder: `config.json` and `model.safetensors`, readable without MacTok. */
   async save(folder: string): Promise<void> {
     pathTo('folder', folder)
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await saveState(join(folder, modelFile), this.native.state(), { format: 'pt', model: 'mactok tokenizer' })
     await writeTokenizerConfig(folder, this.config)
   }

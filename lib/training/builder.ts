@@ -80,7 +80,10 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
     return this
   }
 
-  /** Calls a listener at every event of a name: `start`, `step` (every log interval), `grid`, `checkpoint`, `profile`, `notice`, … */
+  /**
+   * Calls a listener at every event of a name: `start`, `step` (every log interval), `grid`, `checkpoint`, `profile`,
+   * `notice`, … Where one throws, or rejects, the run ends as after an interruption, with a checkpoint, and rejects.
+   */
   on<Name extends keyof Events & string>(name: Name, listener: (event: Events[Name]) => void): this {
     const { eventNames } = this.#kind
     if (!eventNames.includes(name)) throw outOfRange('event', `one of ${eventNames.join(', ')}`, name)
@@ -92,7 +95,7 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
   /**
    * Trains; resolves when the last step's checkpoint is written, or after a checkpoint when `signal` aborts.
    * @throws {TypeError|RangeError} wrong options, no data
-   * @throws {MactokError} ERR_DIVERGED after `maxSkipped` steps in a row that were not finite, or when it ends without having learnt;
+   * @throws {MactokError} ERR_LISTENER after a checkpoint, when a listener failed, with its error as the cause; ERR_DIVERGED after `maxSkipped` steps in a row that were not finite, or when it ends without having learnt;
    * ERR_IN_USE while another training writes the folder; missing weights, unreadable data, a run folder or a tokenizer that does not fit
    */
   async run(options: RunOptions): Promise<FinishedRun> {

@@ -1,14 +1,40 @@
-/** Typed listeners by event. */
-export class Emitter<Events extends object> {
-  readonly #listeners: { [Name in keyof Events]?: ((event: Events[Name]) => void)[] } = {}
+import { MactokError } from '../errors.js'
 
-  on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): void {
+/**
+ * Typed listeners by event. An error of a listener never reaches the code that emits, which would lose its work, but
+ * aborts the signal of the run.
+ */
+export class Emitter<Events extends object> {
+  readonly #listeners: { [Name in keyof Events]?: ((event: Events[Name]) => unknown)[] } = {}
+  #failure = new AbortController()
+
+  on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => unknown): void {
     const listeners = this.#listeners[name] ?? []
     this.#listeners[name] = listeners
     listeners.push(listener)
   }
 
+  /** Begins a run, whose signal aborts with an ERR_LISTENER at the first error of a listener. */
+  startRun(): AbortSignal {
+    this.#failure = new AbortController()
+    return this.#failure.signal
+  }
+
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
-    for (const listener of this.#listeners[name] ?? []) listener(event)
+    const failure = this.#failure
+    const fail = (cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      const message = `A listener of ${String(name)} failed: ${reason}. The run stopped as after an interruption.`
+      failure.abort(new MactokError('ERR_LISTENER', message, { cause }))
+    }
+    for (const listener of this.#listeners[name] ?? []) {
+      try {
+        const result = listener(event)
+        // Of an async function.
+        if (result instanceof Promise) result.catch(fail)
+      } catch (error) {
+        fail(error)
+      }
+    }
   }
 }

@@ -18,7 +18,7 @@ import { loadTrainer } from './trainer-state.js'
 interface Request<R extends TrainingRecord> {
   config: R['config']
   profile: ProfileConfig | null
-  events: Pick<Emitter<SharedEvents>, 'emit'>
+  events: Pick<Emitter<SharedEvents>, 'emit' | 'startRun'>
 }
 
 export async function runTraining<R extends TrainingRecord, Batch>(
@@ -26,9 +26,11 @@ export async function runTraining<R extends TrainingRecord, Batch>(
   { config, profile, events }: Request<R>,
   options: RunOptions
 ): Promise<FinishedRun> {
-  const { dir, signal, control, stopAt = Number.POSITIVE_INFINITY, resume = false, allowOtherData = false } = options
+  const { dir, control, stopAt = Number.POSITIVE_INFINITY, resume = false, allowOtherData = false } = options
   const device = resolveDevice(options.device)
   checkGraphs(config.graphs, device)
+  const failure = events.startRun()
+  const signal = options.signal ? AbortSignal.any([options.signal, failure]) : failure
   const notice = (message: string) => events.emit('notice', { message })
   await using lock = await lockRun(dir)
   if (lock.takenOver) {
@@ -52,7 +54,9 @@ export async function runTraining<R extends TrainingRecord, Batch>(
   const { steps } = settled
   const start = checkpoint?.state.step ?? 0
   const stop = Math.max(start, Math.min(steps, stopAt))
-  if (session.prepare && !(await session.prepare(signal))) return { dir, step: start, steps, interrupted: true }
+  const isPrepared = session.prepare ? await session.prepare(signal) : true
+  failure.throwIfAborted()
+  if (!isPrepared) return { dir, step: start, steps, interrupted: true }
 
   if (checkpoint) await loadTrainer(trainer, checkpoint)
   const versions = readVersions()
@@ -67,5 +71,6 @@ export async function runTraining<R extends TrainingRecord, Batch>(
     notice
   })
   const step = await train({ session, dir, start, stop, versions, recording, events, signal, control })
+  failure.throwIfAborted()
   return { dir, step, steps, interrupted: step < stop }
 }

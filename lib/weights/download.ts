@@ -2,11 +2,12 @@
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MactokError } from '../errors.js'
 import { syncFolder, writeFully } from '../files/atomic.js'
+import { makeFolder } from '../files/make-folder.js'
 
 export interface DownloadProgress {
   file: string
@@ -216,7 +217,7 @@ export async function downloadFile(
   options: DownloadOptions
 ): Promise<void> {
   const folder = path.dirname(file)
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const version = createHash('sha256')
     .update(remote.etag ?? '')
     .digest('hex')

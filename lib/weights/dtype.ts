@@ -116,6 +116,28 @@ export const asBytes = (view: ArrayBufferView): Uint8Array =>
 /** The bytes themselves if they are aligned to `size`, else a copy. */
 const align = (bytes: Uint8Array, size: number): Uint8Array => (bytes.byteOffset % size === 0 ? bytes : bytes.slice())
 
+/** Bits of the exponent, all of which are set where a value is infinite or no number. */
+const exponents: Partial<Record<WeightDtype, number>> = {
+  float64: 0x7ff00000,
+  float32: 0x7f800000,
+  float16: 0x7c00,
+  bfloat16: 0x7f80
+}
+
+/** Whether all elements are finite; integers are. */
+export function areFinite(bytes: Uint8Array, dtype: WeightDtype): boolean {
+  const mask = exponents[dtype]
+  if (mask === undefined) return true
+  const size = Math.min(4, dtypeSize(dtype))
+  const { buffer, byteOffset, byteLength } = align(bytes, size)
+  const count = byteLength / size
+  const words = size === 2 ? new Uint16Array(buffer, byteOffset, count) : new Uint32Array(buffer, byteOffset, count)
+  // The exponent of a float64 lies in its second word.
+  const stride = dtypeSize(dtype) / size
+  for (let i = stride - 1; i < words.length; i += stride) if (((words[i] as number) & mask) === mask) return false
+  return true
+}
+
 /**
  * Converts elements to float32: a view for `float32`, else a copy.
  * @throws {RangeError} for integer types, which float32 cannot represent exactly

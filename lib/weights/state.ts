@@ -1,13 +1,12 @@
 /** Moves parameters between files and native networks. */
 
 import type { Hash } from 'node:crypto'
-import { MactokError } from '../errors.js'
 import type { NativeState, NativeTensor } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { asTypedArray, type DType } from '../tensor/dtype.js'
 import { Mappings } from './mapping.js'
-import type { Weights } from './tensors.js'
+import { notFinite, type Weights } from './tensors.js'
 import { writeSafetensors } from './writer.js'
 
 /**
@@ -21,10 +20,7 @@ export async function toState(weights: Weights): Promise<NativeState> {
     for (const [name, tensor] of weights) {
       state[name] =
         (await mappings.view(tensor)) ?? addon().tensor(await tensor.bytes(), tensor.dtype, [...tensor.shape], 'cpu')
-      if (!(await native(state[name].isFinite()))) {
-        const where = tensor.place ? ` of ${tensor.place.path}` : ''
-        throw new MactokError('ERR_FORMAT', `Tensor "${name}"${where} has values that are not finite (NaN or infinite)`)
-      }
+      if (!(await native(state[name].isFinite()))) throw notFinite(name, tensor.place?.path)
     }
     return state
   } catch (error) {

@@ -1,7 +1,7 @@
 /** Named tensors that are read on request, as key maps need them. They are bytes in memory; no LibTorch. */
 
 import { MactokError } from '../errors.js'
-import { asBytes, toFloat32, type WeightDtype } from './dtype.js'
+import { areFinite, asBytes, toFloat32, type WeightDtype } from './dtype.js'
 import type { SafetensorsFile } from './reader.js'
 
 export interface WeightTensor {
@@ -31,6 +31,22 @@ export function fileWeights(file: SafetensorsFile): Weights {
       return [name, tensor]
     })
   )
+}
+
+/** @param file - that has the tensor, if any one has */
+export const notFinite = (name: string, file: string | undefined): MactokError => {
+  const where = file === undefined ? '' : ` of ${file}`
+  return new MactokError('ERR_FORMAT', `Tensor "${name}"${where} has values that are not finite (NaN or infinite)`)
+}
+
+/**
+ * Reads a tensor's elements.
+ * @throws {MactokError} `ERR_FORMAT` for values that are not finite, naming tensor and file
+ */
+export async function readFinite(name: string, tensor: WeightTensor, file: string): Promise<Uint8Array> {
+  const bytes = await tensor.bytes()
+  if (!areFinite(bytes, tensor.dtype)) throw notFinite(name, file)
+  return bytes
 }
 
 const count = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)

@@ -4,6 +4,8 @@
 #include <ATen/Version.h>
 #include <torch/version.h>
 
+#include <string>
+
 #include "bindings/convert.h"
 #include "bindings/environment.h"
 #include "bindings/promise.h"
@@ -22,6 +24,25 @@ bool has_bf16_instructions() {
 #endif
 }
 
+/** Capabilities of the devices, and why libmactok_cuda is not loaded: a failure must not hide the rest. */
+void describe_cuda(Napi::Env env, const CudaStatus& status, Napi::Object cuda) {
+  auto capabilities = Napi::Array::New(env);
+  std::string problem;
+  try {
+    if (status.devices > 0) problem = cuda_library_problem();
+    for (int64_t i = 0; i < status.devices; ++i) {
+      capabilities.Set(static_cast<uint32_t>(i),
+                       compute_capability(static_cast<c10::DeviceIndex>(i)));
+    }
+  } catch (const c10::Error& error) {
+    problem = error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    problem = error.what();
+  }
+  cuda.Set("capabilities", capabilities);
+  cuda.Set("libraryProblem", problem);
+}
+
 Napi::Value get_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto status = cuda_status();
@@ -29,6 +50,7 @@ Napi::Value get_info(const Napi::CallbackInfo& info) {
   cuda.Set("available", status.devices > 0);
   cuda.Set("devices", static_cast<double>(status.devices));
   cuda.Set("reason", status.reason);
+  describe_cuda(env, status, cuda);
   auto result = Napi::Object::New(env);
   result.Set("builtAgainst", TORCH_VERSION);
   result.Set("cpuCapability", at::get_cpu_capability());

@@ -3,6 +3,8 @@
 #include "bindings/metrics.h"
 
 #include "bindings/tensor.h"
+#include "metrics/kernel_distance.h"
+#include "metrics/mutual_information.h"
 #include "metrics/neighbours.h"
 #include "metrics/principal.h"
 #include "metrics/structure.h"
@@ -92,6 +94,47 @@ Napi::Value inside(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value kernel(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto a = tensor_of(info[0], "a", 2);
+    const auto b = tensor_of(info[1], "b", 2);
+    const auto rows_a = tensor_of(info[2], "rowsA", 1);
+    const auto rows_b = tensor_of(info[3], "rowsB", 1);
+    if (a.size(1) != b.size(1) || rows_a.size(0) < 2 || rows_b.size(0) < 2) {
+      convert::invalid(info.Env(), "rows", "two or more of [M, D] and of [N, D]");
+    }
+    return run(
+        info.Env(), a.device(),
+        [=] {
+          const auto chosen = [](const at::Tensor& all, const at::Tensor& rows) {
+            return all.index_select(0, rows.to(all.device()));
+          };
+          return kernel_distance(chosen(a, rows_a), chosen(b, rows_b));
+        },
+        [](Napi::Env env, double distance) { return Napi::Number::New(env, distance); });
+  });
+}
+
+Napi::Value information(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto means = tensor_of(info[0], "means", 3);
+    const auto logvars = tensor_of(info[1], "logvars", 3);
+    const auto samples = tensor_of(info[2], "samples", 3);
+    if (logvars.sizes() != means.sizes() || samples.sizes() != means.sizes() ||
+        means.numel() == 0) {
+      convert::invalid(info.Env(), "means, logvars and samples", "tensors [N, L, Z] of one shape");
+    }
+    return run(
+        info.Env(), means.device(), [=] { return mutual_information(means, logvars, samples); },
+        [](Napi::Env env, const MutualInformation& found) -> Napi::Value {
+          auto result = Napi::Object::New(env);
+          result.Set("total", Napi::Number::New(env, found.total));
+          result.Set("tokens", TensorHandle::wrap(env, found.tokens));
+          return result;
+        });
+  });
+}
+
 Napi::Value principal(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto x = tensor_of(info[0], "points", 3);
@@ -158,6 +201,8 @@ void define_metric_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("frechetDistance", Napi::Function::New(env, frechet, "frechetDistance"));
   exports.Set("neighbourRadii", Napi::Function::New(env, radii, "neighbourRadii"));
   exports.Set("inManifold", Napi::Function::New(env, inside, "inManifold"));
+  exports.Set("kernelDistance", Napi::Function::New(env, kernel, "kernelDistance"));
+  exports.Set("mutualInformation", Napi::Function::New(env, information, "mutualInformation"));
   exports.Set("principalComponents", Napi::Function::New(env, principal, "principalComponents"));
 }
 

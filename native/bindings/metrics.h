@@ -21,8 +21,8 @@ class MomentsHandle : public ModelHandle<MomentsHandle, Moments> {
 };
 
 /**
- * structuralSimilarity, frechetDistance, neighbourRadii, inManifold and principalComponents in
- * lib/native/types/evaluation.ts.
+ * structuralSimilarity, frechetDistance, neighbourRadii, inManifold, kernelDistance,
+ * mutualInformation and principalComponents in lib/native/types/evaluation.ts.
  */
 void define_metric_functions(Napi::Env env, Napi::Object exports);
 

@@ -37,6 +37,14 @@ void release_free(at::Device device) {
   at::getHostAllocator(at::kCUDA)->empty_cache();
 }
 
+int compute_capability(at::Device device) {
+  int major = 0;
+  int minor = 0;
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device.index()));
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device.index()));
+  return 10 * major + minor;
+}
+
 void* graph_open(at::Device device) { return new Graph(device.index()); }
 void graph_enter(void* graph, bool record) { static_cast<Graph*>(graph)->enter(record); }
 void graph_leave(void* graph, bool keep) { static_cast<Graph*>(graph)->leave(keep); }
@@ -54,6 +62,7 @@ const mactok::CudaInterface* mactok_cuda() {
                                                .graph_enter = mactok::graph_enter,
                                                .graph_leave = mactok::graph_leave,
                                                .graph_replay = mactok::graph_replay,
-                                               .graph_close = mactok::graph_close};
+                                               .graph_close = mactok::graph_close,
+                                               .compute_capability = mactok::compute_capability};
   return &table;
 }

@@ -61,6 +61,9 @@ struct CudaInterface {
 
   /** Never throws. */
   void (*graph_close)(void* graph);
+
+  /** 90 for sm_90. */
+  int (*compute_capability)(at::Device device);
 };
 
 }  // namespace mactok

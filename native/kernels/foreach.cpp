@@ -1,6 +1,9 @@
 #include "kernels/foreach.h"
 
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_foreach_sub.h>
 
 #include <algorithm>
 #include <cmath>
@@ -61,7 +64,18 @@ at::Tensor norm(const std::vector<at::Tensor>& tensors) {
 void lerp(const std::vector<at::Tensor>& averages, const std::vector<at::Tensor>& values,
           const at::Tensor& weight) {
   if (!are_plain(averages) || !are_plain(values)) {
-    for (size_t i = 0; i < averages.size(); ++i) averages[i].lerp_(values[i], weight);
+    // LibTorch's `_foreach_lerp_` takes one weight from the host, or one for each element. In groups,
+    // so that the differences take little memory.
+    constexpr int64_t kMaxGroup = int64_t{1} << 25;
+    for (size_t begin = 0, end = 0; begin < averages.size(); begin = end) {
+      for (int64_t count = 0; end < averages.size() && count < kMaxGroup; ++end) {
+        count += averages[end].numel();
+      }
+      const at::TensorList group(&averages[begin], end - begin);
+      const auto steps = at::_foreach_sub(at::TensorList(&values[begin], end - begin), group);
+      at::_foreach_mul_(steps, weight);
+      at::_foreach_add_(group, steps);
+    }
     return;
   }
   const float amount = *weight.const_data_ptr<float>();

@@ -24,12 +24,13 @@ at::Tensor compute(const at::Tensor& x, bool tanh, bool keep) {
 struct Gelu : torch::autograd::Function<Gelu> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, bool tanh) {
     const auto out = compute(x, tanh, true);
-    context->saved_data["slope"] = x.detach();
+    // Not in `saved_data`, which keeps a tensor until the loss is destroyed.
+    context->save_for_backward({x});
     return out;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const auto slope = context->saved_data["slope"].toTensor();
+    const auto slope = context->get_saved_variables()[0];
     const auto dy = gradients[0].contiguous();
     const auto dx = at::empty_like(slope);
     with_type(slope, [&]<typename T>(T) {

@@ -1,5 +1,7 @@
 #include "losses/adversarial.h"
 
+#include "runtime/gradients.h"
+
 namespace mactok {
 
 at::Tensor discriminator_loss(AdversarialLoss kind, const at::Tensor& real,
@@ -17,7 +19,7 @@ at::Tensor generator_loss(AdversarialLoss kind, const at::Tensor& fake) {
 at::Tensor adaptive_weight(const at::Tensor& others, const at::Tensor& adversarial,
                            const at::Tensor& last_layer) {
   const auto norm = [&last_layer](const at::Tensor& loss) {
-    return torch::autograd::grad({loss}, {last_layer}, {}, /*retain_graph=*/true)[0].norm();
+    return differentiate(loss, {last_layer}, {}, {.retain_graph = true})[0].norm();
   };
   return (norm(others) / (norm(adversarial) + 1e-4)).clamp(0, 1e4).detach();
 }

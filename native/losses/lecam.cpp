@@ -27,12 +27,6 @@ at::Tensor Lecam::loss(const at::Tensor& real, const at::Tensor& fake) const {
          at::relu(real_.clone() - fake).square().mean();
 }
 
-void Lecam::finish(const at::Tensor& skipped) {
-  const auto undone = skipped.to(at::kBool);
-  real_.copy_(at::where(undone, real_before_, real_));
-  fake_.copy_(at::where(undone, fake_before_, fake_));
-}
-
 std::vector<std::pair<std::string, at::Tensor>> Lecam::state() const {
   return {{"real", real_}, {"fake", fake_}};
 }

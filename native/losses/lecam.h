@@ -31,9 +31,6 @@ class Lecam {
    */
   at::Tensor loss(const at::Tensor& real, const at::Tensor& fake) const;
 
-  /** Where `skipped` (float scalar) is 1, restores the averages as they were at `begin`. */
-  void finish(const at::Tensor& skipped);
-
   /** `real` and `fake`, float32 scalars; the tensors are the live ones. */
   std::vector<std::pair<std::string, at::Tensor>> state() const;
 

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "nn/imagenet.h"
 #include "nn/initialize.h"
 
 namespace mactok {
@@ -41,7 +40,7 @@ Discriminator::Discriminator(const DiscriminatorOptions& options)
 }
 
 at::Tensor Discriminator::prepare(const at::Tensor& images, const at::Tensor& crop) const {
-  const auto x = imagenet_normalize(images);
+  const auto x = normalize_(images);
   const int64_t side = options_.backbone.grid * options_.backbone.patch;
   const int64_t height = x.size(2), width = x.size(3);
   if (height == side && width == side) return x;

@@ -9,6 +9,7 @@
 
 #include "models/dinov2.h"
 #include "nn/batch_norm.h"
+#include "nn/imagenet.h"
 #include "nn/spectral_conv1d.h"
 
 namespace mactok {
@@ -89,6 +90,7 @@ class Discriminator : public torch::nn::Module {
 
  private:
   DiscriminatorOptions options_;
+  ImagenetNormalization normalize_;
   std::shared_ptr<DinoV2> backbone_;
   std::vector<std::shared_ptr<DiscriminatorHead>> heads_;
   int64_t calls_ = 0;

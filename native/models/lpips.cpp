@@ -1,8 +1,10 @@
 #include "models/lpips.h"
 
+#include <algorithm>
+
 #include "kernels/chunks.h"
 #include "kernels/unit_distance.h"
-#include "nn/constant.h"
+#include "nn/checkpoint.h"
 
 namespace mactok {
 namespace {
@@ -31,13 +33,6 @@ std::vector<SliceTable> alex() {
           {0, {{10, conv3(256, 256)}}}};
 }
 
-/** The package's input normalisation, which differs slightly from ImageNet's. */
-at::Tensor scale(const at::Tensor& images) {
-  const auto shift = constant({-.030, -.088, -.188}, images.options()).view({3, 1, 1});
-  const auto deviation = constant({.458, .448, .450}, images.options()).view({3, 1, 1});
-  return (images - shift) / deviation;
-}
-
 constexpr double kEps = 1e-10;
 
 /**
@@ -49,11 +44,27 @@ at::Tensor unit(const at::Tensor& features) {
   return x / (at::linalg_vector_norm(x, 2, {1}, /*keepdim=*/true) + kEps);
 }
 
-/** The distance of features [B, C, h, w] at each position, [B, h·w]. Gradients reach x only. */
+/**
+ * The distance of features [B, C, h, w] at each position, [B, h·w]. Gradients reach x only.
+ *
+ * LibTorch's operations take several times the memory of the features, in float32: a few images at a
+ * time, computed again in the backward pass.
+ */
 at::Tensor distance_at_positions(const at::Tensor& x, const at::Tensor& y,
                                  const at::Tensor& weight) {
   if (kernels::supports(x)) return kernels::unit_distance(x, y, weight, kEps);
-  return ((unit(x) - unit(y)).square() * weight).sum(1).flatten(1);
+  constexpr int64_t kMaxElements = int64_t{1} << 24;
+  const int64_t images = std::max<int64_t>(1, kMaxElements * x.size(0) / x.numel());
+  const auto found = x.split(images), wanted = y.split(images);
+  std::vector<at::Tensor> parts;
+  for (size_t i = 0; i < found.size(); ++i) {
+    const auto distance = [target = wanted[i], weight](const at::Tensor& part) {
+      return ((unit(part) - unit(target)).square() * weight).sum(1).flatten(1);
+    };
+    const bool trains = at::GradMode::is_enabled() && x.requires_grad();
+    parts.push_back(trains ? checkpoint(distance, found[i], {}) : distance(found[i]));
+  }
+  return parts.size() == 1 ? parts[0] : at::cat(parts);
 }
 
 }  // namespace
@@ -93,7 +104,9 @@ Lpips::Lpips(LpipsNetwork network) {
 }
 
 std::vector<at::Tensor> Lpips::features(const at::Tensor& images) const {
-  auto x = scale(images.to(at::kFloat)).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto pixels = images.to(at::kFloat);
+  auto x = ((pixels - shift_.like(pixels)) / deviation_.like(pixels))
+               .contiguous(at::MemoryFormat::ChannelsLast);
   std::vector<at::Tensor> result;
   for (const auto& slice : slices_) {
     if (slice.pool > 0) x = at::max_pool2d(x, slice.pool, 2);

@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "nn/constant.h"
+
 namespace mactok {
 
 /** A convolution followed by ReLU; weights are stored channels last, which convolutions prefer. */
@@ -51,6 +53,8 @@ class Lpips : public torch::nn::Module {
 
   std::vector<at::Tensor> features(const at::Tensor& images) const;
 
+  /** The package's input normalisation, which differs slightly from ImageNet's. */
+  ChannelConstant shift_{{-.030, -.088, -.188}}, deviation_{{.458, .448, .450}};
   std::vector<Slice> slices_;
 };
 

@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "nn/imagenet.h"
-
 namespace mactok {
 
 Teacher::Teacher(const VitOptions& options) : DinoV2(options) {
@@ -13,7 +11,7 @@ Teacher::Teacher(const VitOptions& options) : DinoV2(options) {
 Features Teacher::features(const at::Tensor& images) const {
   const at::NoGradGuard no_grad;
   const int64_t side = options().grid * options().patch;
-  auto x = imagenet_normalize(images);
+  auto x = normalize_(images);
   if (x.size(2) != side || x.size(3) != side) {
     x = at::upsample_bicubic2d(x, {side, side}, /*align_corners=*/false);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "models/dinov2.h"
+#include "nn/imagenet.h"
 
 namespace mactok {
 
@@ -18,6 +19,9 @@ class Teacher : public DinoV2 {
    * then resized to grid·patch pixels per side (bicubic without antialias), as REPA does.
    */
   Features features(const at::Tensor& images) const;
+
+ private:
+  ImagenetNormalization normalize_;
 };
 
 /**

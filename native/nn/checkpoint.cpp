@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/autocast.h"
+#include "runtime/gradients.h"
 
 namespace mactok {
 namespace {
@@ -60,9 +61,7 @@ struct Checkpoint : torch::autograd::Function<Checkpoint> {
     for (const auto& input : inputs) {
       if (input.requires_grad()) wanted.push_back(input);
     }
-    const auto computed =
-        torch::autograd::grad({output}, wanted, {gradients[0]}, /*retain_graph=*/false,
-                              /*create_graph=*/false, /*allow_unused=*/true);
+    const auto computed = differentiate(output, wanted, gradients[0], {.allow_unused = true});
     // The segment itself has no gradient.
     variable_list result(1);
     for (size_t i = 0, next = 0; i < inputs.size(); ++i) {

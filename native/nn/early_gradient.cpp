@@ -1,5 +1,7 @@
 #include "nn/early_gradient.h"
 
+#include "runtime/gradients.h"
+
 namespace mactok {
 namespace {
 
@@ -26,7 +28,7 @@ at::Tensor early_gradient(const std::function<at::Tensor(const at::Tensor&)>& f,
   if (!at::GradMode::is_enabled() || !x.requires_grad()) return f(x);
   const auto leaf = x.detach().requires_grad_();
   const auto value = f(leaf);
-  const auto gradient = torch::autograd::grad({value}, {leaf})[0];
+  const auto gradient = differentiate(value, {leaf})[0];
   return Precomputed::apply(x, value.detach(), gradient);
 }
 

@@ -20,6 +20,13 @@ at::Tensor rotation(const at::Tensor& freqs, int64_t heads, int64_t grid, int64_
 }
 
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& rotation) {
+  if (x.is_cuda()) {
+    // Factors of x itself, where complex numbers would keep a float32 copy of it for the gradient.
+    const auto cos = at::real(rotation), sin = at::imag(rotation);
+    const auto pairs = x.unflatten(-1, {-1, 2}).unbind(-1);  // [B, heads, T, d/2] each
+    const auto &a = pairs[0], &b = pairs[1];
+    return at::stack({a * cos - b * sin, a * sin + b * cos}, -1).flatten(-2).to(x.scalar_type());
+  }
   const auto pairs =
       at::view_as_complex(x.to(at::kFloat).unflatten(-1, {-1, 2}));  // [B, heads, T, d/2]
   return at::view_as_real(pairs * rotation).flatten(-2).to(x.scalar_type());

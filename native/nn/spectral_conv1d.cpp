@@ -64,6 +64,20 @@ struct Windows : torch::autograd::Function<Windows> {
   }
 };
 
+/**
+ * The same product of windows by cuDNN's convolution, which keeps no windows: x [B, N, I], matrix
+ * [O, k·I] -> [B, N, O]. The views are channels-last images of one row.
+ */
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias,
+                    int64_t kernel) {
+  const int64_t margin = kernel / 2, tokens = x.size(1);
+  const auto padded = at::cat({x.narrow(1, tokens - margin, margin), x, x.narrow(1, 0, margin)}, 1);
+  const auto row = padded.unsqueeze(1).permute({0, 3, 1, 2});  // [B, I, 1, N + 2·margin]
+  const auto weight =
+      matrix.view({matrix.size(0), 1, kernel, -1}).permute({0, 3, 1, 2});  // [O, I, 1, k]
+  return at::conv2d(row, weight, bias).permute({0, 2, 3, 1}).squeeze(1);
+}
+
 /** Casts to the dtype of products, so that windows take the least memory. */
 at::Tensor cast_for_product(const at::Tensor& x) {
   const bool narrow = Autocast::current(x.device().type()) == Precision::bf16;
@@ -106,9 +120,11 @@ at::Tensor SpectralConv1d::forward(const at::Tensor& x) {
   const int64_t kernel = weight_orig.size(2), tokens = x.size(1);
   TORCH_CHECK(tokens >= kernel / 2, "spectral convolution: expected at least ", kernel / 2,
               " tokens but received ", tokens);
+  const auto matrix = normalized_matrix();
+  if (kernel == 1) return linear(x, matrix, bias);
+  if (x.is_cuda()) return convolve(cast_for_product(x), matrix, bias, kernel);
   // One product of windows: oneDNN's convolution takes up to twice as long in bfloat16.
-  return linear(kernel == 1 ? x : Windows::apply(cast_for_product(x), kernel), normalized_matrix(),
-                bias);
+  return linear(Windows::apply(cast_for_product(x), kernel), matrix, bias);
 }
 
 }  // namespace mactok

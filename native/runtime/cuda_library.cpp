@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <stdexcept>
+#include <string>
 
 #include "runtime/cpu_memory.h"
 #include "runtime/errors.h"
@@ -14,40 +15,59 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <string>
 #endif
 
 namespace mactok {
 namespace {
 
-const CudaInterface* open_cuda_library() {
+/** The library's functions, or why there are none. */
+struct CudaLibrary {
+  const CudaInterface* functions = nullptr;
+  std::string problem;
+};
+
+CudaLibrary open_cuda_library() {
+  if (!at::hasCUDA()) return {};
 #ifdef __linux__
-  if (!at::hasCUDA()) return nullptr;
   at::globalContext().lazyInitDevice(at::kCUDA);
   Dl_info self{};
-  if (!dladdr(reinterpret_cast<const void*>(&open_cuda_library), &self)) return nullptr;
+  if (!dladdr(reinterpret_cast<const void*>(&open_cuda_library), &self)) {
+    return {nullptr, "the addon's folder is unknown"};
+  }
   // Tests name a library that stands in for CUDA (native/testing/device).
-  const char* stand_in = std::getenv("MACTOK_CUDA");
+  const char* stand_in = std::getenv("MACTOK_CUDA_LIBRARY");
   const auto name = std::string("lib") + (stand_in ? stand_in : "mactok_cuda") + ".so";
   const auto path = std::filesystem::path(self.dli_fname).replace_filename(name);
+  if (!std::filesystem::exists(path)) return {nullptr, path.string() + " does not exist"};
   // Never closed: LibTorch stays as long as the process.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) return nullptr;
+  if (!library) return {nullptr, dlerror()};
   using Entry = const CudaInterface* (*)();
   const auto entry = reinterpret_cast<Entry>(dlsym(library, "mactok_cuda"));
-  return entry ? entry() : nullptr;
+  if (!entry) return {nullptr, path.string() + " has no mactok_cuda"};
+  return {entry(), ""};
 #else
-  return nullptr;
+  return {nullptr, "it exists for Linux only"};
 #endif
 }
 
-/** libmactok_cuda, or nullptr if it or CUDA is missing. */
-const CudaInterface* cuda_library() {
-  static const CudaInterface* const library = open_cuda_library();
+const CudaLibrary& opened_library() {
+  static const CudaLibrary library = open_cuda_library();
   return library;
 }
 
+/** libmactok_cuda, or nullptr if it or CUDA is missing. */
+const CudaInterface* cuda_library() { return opened_library().functions; }
+
 }  // namespace
+
+std::string cuda_library_problem() { return opened_library().problem; }
+
+int compute_capability(c10::DeviceIndex device) {
+  const auto* cuda = cuda_library();
+  if (!cuda || !cuda->compute_capability) return 0;
+  return cuda->compute_capability(at::Device(at::kCUDA, device));
+}
 
 std::optional<CudaMemory> device_memory(at::Device device) {
   const auto* cuda = device.is_cuda() ? cuda_library() : nullptr;
@@ -103,7 +123,8 @@ std::shared_ptr<CudaGraph> open_cuda_graph(at::Device device) {
   const auto* cuda = cuda_library();
   if (!cuda) {
     throw std::runtime_error(
-        "CUDA graphs need libmactok_cuda beside the addon: `npm run build:cuda` builds it");
+        "CUDA graphs need libmactok_cuda, which `npm run build:cuda` builds: " +
+        opened_library().problem);
   }
   return std::make_shared<CudaGraph>(*cuda, device);
 }

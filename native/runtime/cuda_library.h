@@ -4,11 +4,18 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "cuda/interface.h"
 
 namespace mactok {
+
+/** Why libmactok_cuda is not loaded; empty when it is, and without CUDA. */
+std::string cuda_library_problem();
+
+/** 90 for sm_90; 0 without libmactok_cuda, which has to ask the driver. */
+int compute_capability(c10::DeviceIndex device);
 
 /** A CUDA device's memory; none for the CPU, and without libmactok_cuda beside the addon. */
 std::optional<CudaMemory> device_memory(at::Device device);

@@ -11,7 +11,7 @@ namespace mactok {
 struct KeptCast {
   at::Tensor weight, value;
   /** The weight's version that `value` has. */
-  uint32_t version;
+  int64_t version;
 };
 
 /**

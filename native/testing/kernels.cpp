@@ -1,8 +1,11 @@
 #include "testing/kernels.h"
 
+#include <c10/core/CPUAllocator.h>
+
 #include <chrono>
 #include <functional>
 #include <map>
+#include <mutex>
 
 #include "bindings/convert.h"
 #include "bindings/promise.h"
@@ -15,6 +18,7 @@
 #include "kernels/residual.h"
 #include "kernels/unit_distance.h"
 #include "runtime/autocast.h"
+#include "runtime/gradients.h"
 
 namespace mactok {
 namespace {
@@ -113,8 +117,7 @@ Tensors compute(const Function& f, const Tensors& given, const at::Tensor& upstr
     inputs.push_back(x.to(dtype, false, /*copy=*/true).requires_grad_(true));
   const auto output = f(inputs);
   Tensors result{output.detach()};
-  const auto gradients =
-      torch::autograd::grad({output}, inputs, {upstream.to(output.scalar_type())});
+  const auto gradients = differentiate(output, inputs, upstream.to(output.scalar_type()));
   result.insert(result.end(), gradients.begin(), gradients.end());
   for (auto& tensor : result) tensor = tensor.to(at::kDouble);
   return result;
@@ -162,6 +165,84 @@ Napi::Value run_kernel(const Napi::CallbackInfo& info) {
   });
 }
 
+/** Counts the bytes of the CPU's tensors that were allocated while it exists. */
+class CountingAllocator final : public c10::Allocator {
+ public:
+  CountingAllocator() : inner_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(this, kPriority); }
+  ~CountingAllocator() override { c10::SetCPUAllocator(inner_, kPriority); }
+  CountingAllocator(const CountingAllocator&) = delete;
+  CountingAllocator& operator=(const CountingAllocator&) = delete;
+
+  int64_t live() const {
+    const std::lock_guard lock(blocks().mutex);
+    int64_t sum = 0;
+    for (const auto& [data, block] : blocks().by_address) sum += block.bytes;
+    return sum;
+  }
+
+  c10::DataPtr allocate(size_t bytes) override {
+    auto inner = inner_->allocate(bytes);
+    auto* data = inner.get();
+    if (!data) return inner;
+    const std::lock_guard lock(blocks().mutex);
+    blocks().by_address[data] = {std::move(inner), static_cast<int64_t>(bytes)};
+    return {data, data, &release, c10::Device(c10::kCPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+
+ private:
+  struct Block {
+    c10::DataPtr inner;
+    int64_t bytes;
+  };
+  struct Blocks {
+    std::mutex mutex;
+    std::map<void*, Block> by_address;
+  };
+  /** At least that of the allocator in use, which it replaces. */
+  static constexpr uint8_t kPriority = 255;
+
+  /** Never deleted, because tensors may outlive the allocator. */
+  static Blocks& blocks() {
+    static auto& blocks = *new Blocks();
+    return blocks;
+  }
+
+  static void release(void* data) {
+    const std::lock_guard lock(blocks().mutex);
+    blocks().by_address.erase(data);
+  }
+
+  c10::Allocator* inner_;
+};
+
+/** Bytes beside the output's that a kernel keeps after its backward pass, while the output lives. */
+Napi::Value kept_by_kernel(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Call call(info);
+    const auto precision = convert::precision(info[3], "precision");
+    return run(
+        info.Env(), call.upstream.device(),
+        [=] {
+          const at::AutoGradMode with_gradients(true);
+          const Autocast autocast(at::kCPU, precision);
+          Tensors inputs;
+          for (const auto& x : call.inputs) inputs.push_back(x.detach().requires_grad_(true));
+          const CountingAllocator memory;
+          const auto before = memory.live();
+          const auto output = call.kernel.fused(inputs);
+          differentiate(output, inputs, call.upstream.to(output.scalar_type()));
+          return memory.live() - before - static_cast<int64_t>(output.storage().nbytes());
+        },
+        [](Napi::Env env, int64_t bytes) -> Napi::Value {
+          return Napi::Number::New(env, static_cast<double>(bytes));
+        });
+  });
+}
+
 /** Mean seconds of a forward and backward pass over `count` of them. */
 Napi::Value time_kernel(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
@@ -177,7 +258,7 @@ Napi::Value time_kernel(const Napi::CallbackInfo& info) {
           for (const auto& x : call.inputs) inputs.push_back(x.detach().requires_grad_(true));
           const auto start = std::chrono::steady_clock::now();
           for (int64_t i = 0; i < count; ++i) {
-            torch::autograd::grad({call.kernel.fused(inputs)}, inputs, {call.upstream});
+            differentiate(call.kernel.fused(inputs), inputs, call.upstream);
           }
           const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
           return taken.count() / static_cast<double>(count);
@@ -192,6 +273,7 @@ Napi::Value time_kernel(const Napi::CallbackInfo& info) {
 
 void define_kernel_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("runKernel", Napi::Function::New(env, run_kernel, "runKernel"));
+  exports.Set("keptByKernel", Napi::Function::New(env, kept_by_kernel, "keptByKernel"));
   exports.Set("timeKernel", Napi::Function::New(env, time_kernel, "timeKernel"));
 }
 

@@ -4,7 +4,7 @@
 
 namespace mactok {
 
-/** runKernel and timeKernel. */
+/** runKernel, keptByKernel and timeKernel. */
 void define_kernel_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

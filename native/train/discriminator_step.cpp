@@ -1,5 +1,7 @@
 #include "train/discriminator_step.h"
 
+#include "runtime/gradients.h"
+
 namespace mactok {
 namespace {
 
@@ -17,6 +19,12 @@ ViewDraws draw_view(const random::Samples& samples, const std::string& view) {
   return {.augment = {.strengths = samples.uniform(stream + "/strengths", 7),
                       .coins = samples.shared_uniform(stream + "/coins", 3)},
           .crop = samples.shared_uniform(stream + "/crop", 3)};
+}
+
+std::vector<at::Tensor> join(const NamedTensors& some, const NamedTensors& others) {
+  auto result = detach_all(some);
+  for (const auto& [name, tensor] : others) result.push_back(tensor);
+  return result;
 }
 
 /** Part i of `count` equal parts of the batch, at every level. */
@@ -47,7 +55,8 @@ DiscriminatorStep::DiscriminatorStep(std::shared_ptr<Discriminator> discriminato
       parameters_(select_heads(discriminator_->named_parameters())),
       buffers_(select_heads(discriminator_->named_buffers())),
       optimizer_(options_.optimizer, parameters_),
-      lecam_(options_.lecam_decay, parameters_.at(0).second.device()) {
+      lecam_(options_.lecam_decay, parameters_.at(0).second.device()),
+      before_(join(buffers_, lecam_.state())) {
   discriminator_->train();
   discriminator_->set_trained(false);
 }
@@ -71,8 +80,7 @@ at::Tensor DiscriminatorStep::prepare(const at::Tensor& images, const DiffAugmen
 }
 
 void DiscriminatorStep::begin() {
-  buffers_before_.clear();
-  for (const auto& [name, buffer] : buffers_) buffers_before_.push_back(buffer.clone());
+  before_.take();
   calls_before_ = discriminator_->calls();
   lecam_.begin();
   broken_ = at::zeros_like(lecam_.state().at(0).second);
@@ -123,7 +131,7 @@ void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& rec
     total = total + options_.consistency_weight * consistency;
     meter.add("consistency", consistency, share);
   }
-  (total * share).backward();
+  run_backward(total * share);
   discriminator_->set_trained(false);
 
   const at::NoGradGuard no_grad;
@@ -135,34 +143,25 @@ void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& rec
   meter.add("accuracyFake", (fake < 0).to(at::kFloat).mean(), share);
 }
 
-at::Tensor DiscriminatorStep::update(const at::Tensor& lr, Meter& meter) {
-  const auto outcome = optimizer_.step(lr, broken_);
-  optimizer_.zero_grad();
-  lecam_.finish(outcome.skipped);
-  meter.add("discriminatorGradNorm", outcome.norm);
-  meter.count("discriminatorSkipped", outcome.skipped);
-  meter.count(
-      "discriminatorCalls",
-      at::full_like(outcome.skipped, static_cast<double>(discriminator_->calls() - calls_before_)));
-  return outcome.skipped;
+at::Tensor DiscriminatorStep::measure(Meter& meter) {
+  norm_ = optimizer_.gradient_norm();
+  meter.add("discriminatorGradNorm", norm_);
+  return at::max(broken_, norm_.isfinite().logical_not().to(at::kFloat));
 }
 
-void DiscriminatorStep::finish(const at::Tensor& skipped) {
-  const at::NoGradGuard no_grad;
-  const auto undone = skipped.to(at::kBool);
-  for (size_t i = 0; i < buffers_.size(); ++i) {
-    auto& buffer = buffers_[i].second;
-    buffer.copy_(at::where(undone, buffers_before_[i], buffer));
-  }
+void DiscriminatorStep::update(const at::Tensor& lr, const at::Tensor& skipped, Meter& meter) {
+  optimizer_.step(lr, norm_, skipped);
+  optimizer_.zero_grad();
+  before_.restore_if(skipped);
+  meter.count("discriminatorSkipped", skipped);
+  meter.count("discriminatorCalls",
+              at::full_like(skipped, static_cast<double>(discriminator_->calls() - calls_before_)));
 }
 
 void DiscriminatorStep::abandon() {
-  const at::NoGradGuard no_grad;
   discriminator_->set_trained(false);
   optimizer_.zero_grad();
-  const auto all = at::ones_like(broken_);
-  lecam_.finish(all);
-  finish(all);
+  before_.restore();
 }
 
 std::map<std::string, NamedTensors> DiscriminatorStep::state() const {

@@ -15,6 +15,7 @@
 #include "train/diff_augment.h"
 #include "train/meter.h"
 #include "train/optimizer.h"
+#include "train/snapshot.h"
 
 namespace mactok {
 
@@ -48,8 +49,8 @@ struct DiscriminatorDraws {
 
 /**
  * Trains a discriminator beside its generator (method.md §5). A step is `begin`, then
- * `generator_loss` for each of the generator's micro-batches, then `backward` for each, `update`
- * and `finish`.
+ * `generator_loss` for each of the generator's micro-batches, then `backward` for each, `measure`
+ * and `update`.
  *
  * Gradients never cross: `generator_loss` sees heads without gradients, and `backward` takes
  * detached reconstructions.
@@ -79,13 +80,16 @@ class DiscriminatorStep {
                 const at::Tensor& weight, const DiscriminatorDraws& draws, double share,
                 Meter& meter);
 
-  /** One optimiser step. Returns `skipped`, a float scalar, as AdamW does. */
-  at::Tensor update(const at::Tensor& lr, Meter& meter);
+  /** Whether a loss or a gradient is not finite, a float scalar. */
+  at::Tensor measure(Meter& meter);
 
-  /** Where `skipped` is 1, undoes batch statistics and power iterations since `begin`. */
-  void finish(const at::Tensor& skipped);
+  /**
+   * One optimiser step. Where `skipped` (float scalar, 0 or 1) is 1, changes no weight and undoes
+   * batch statistics, power iterations and LeCAM's averages since `begin`.
+   */
+  void update(const at::Tensor& lr, const at::Tensor& skipped, Meter& meter);
 
-  /** Drops gradients and undoes everything since `begin`. */
+  /** Drops gradients and undoes what changed since `begin`, but for an `update`. */
   void abandon();
 
   /**
@@ -105,10 +109,11 @@ class DiscriminatorStep {
   NamedTensors parameters_, buffers_;
   AdamW optimizer_;
   Lecam lecam_;
-  std::vector<at::Tensor> buffers_before_;
+  /** Buffers and LeCAM's averages at the beginning of the step. */
+  Snapshot before_;
   int64_t calls_before_ = 0;
-  /** Whether a loss of this step was not finite, a float scalar. */
-  at::Tensor broken_;
+  /** Whether a loss of this step was not finite, and the norm of its gradients, float scalars. */
+  at::Tensor broken_, norm_;
 };
 
 }  // namespace mactok

@@ -4,34 +4,46 @@
 
 #include <map>
 #include <string>
+#include <vector>
+
+#include "runtime/replay.h"
 
 namespace mactok {
 
-/** Sums of scalar metrics, which stay on the device until they are read. */
+/** Collects the scalar metrics of one step, on the device; a few operations sum up all of them. */
 class Meter {
  public:
-  Meter() = default;
-
-  /** A meter with the sums of another one. */
-  explicit Meter(std::map<std::string, at::Tensor> sums) : sums_(std::move(sums)) {}
-
   /**
    * Adds to a mean; over a step a metric's weights sum to 1. Values that are not finite are counted
-   * instead.
+   * instead. Micro-batches add the same metrics in the same order.
    */
   void add(const std::string& name, const at::Tensor& value, double weight = 1.0);
 
   /** Adds to a sum. */
   void count(const std::string& name, const at::Tensor& value);
 
-  /** Adds a step's metrics. */
-  void add_step(const Meter& step);
-
   /**
-   * By name, float64: for a mean [3], the sum of weighted values, the sum of weights, and how many
-   * were not finite; for a count a scalar.
+   * One tensor, float64 [metrics, 3]: the sum of weighted values, the sum of weights, and how many
+   * were not finite. Its key lists the metrics in lines, counts preceded by `#`.
    */
-  const std::map<std::string, at::Tensor>& sums() const { return sums_; }
+  Outputs outputs() const;
+
+ private:
+  /** The metrics of one micro-batch, each once. */
+  struct Batch {
+    std::vector<std::string> names;
+    std::vector<at::Tensor> values;
+    std::vector<double> weights;
+  };
+
+  std::vector<Batch> batches_;
+};
+
+/** Sums of metrics over steps, which stay on the device until they are read. */
+class MetricTotals {
+ public:
+  /** Adds a step's `Meter::outputs`. */
+  void add_step(const Outputs& step);
 
   /**
    * Means, counts and the number of `steps` since the last call. `nonFinite.NAME` is how often a
@@ -41,9 +53,9 @@ class Meter {
   std::map<std::string, double> read();
 
  private:
-  void add_to(const std::string& name, const at::Tensor& term);
-
-  std::map<std::string, at::Tensor> sums_;
+  std::vector<std::string> names_;
+  /** float64 [metrics, 3]. */
+  at::Tensor sums_;
   int64_t steps_ = 0;
 };
 

@@ -35,19 +35,22 @@ AdamW::AdamW(OptimizerOptions options, NamedTensors parameters)
   state_.emplace_back("step", step_);
 }
 
-AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
+at::Tensor AdamW::gradient_norm() {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> gradients;
+  for (auto& [name, parameter] : parameters_) {
+    if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
+    gradients.push_back(parameter.grad());
+  }
+  return kernels::norm(gradients);
+}
+
+void AdamW::step(const at::Tensor& lr, const at::Tensor& norm, const at::Tensor& skipped) {
   const at::NoGradGuard no_grad;
   std::vector<std::vector<at::Tensor>> gradients(groups_.size());
-  std::vector<at::Tensor> all;
   for (const auto& [name, parameter] : parameters_) {
-    auto gradient = parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter);
-    gradients[has_weight_decay(name, parameter) ? 0 : 1].push_back(gradient);
-    all.push_back(gradient);
+    gradients[has_weight_decay(name, parameter) ? 0 : 1].push_back(parameter.grad());
   }
-
-  const auto norm = kernels::norm(all);
-  auto skipped = norm.isfinite().logical_not().to(at::kFloat);
-  if (broken.defined()) skipped = at::max(skipped, broken);
   // The fused kernel divides by it as it reads the gradients.
   const auto excess = options_.clip_norm > 0
                           ? std::optional(((norm + 1e-6) / options_.clip_norm).clamp_min(1.0))
@@ -75,7 +78,6 @@ AdamW::Outcome AdamW::step(const at::Tensor& lr, const at::Tensor& broken) {
     // The fused operation does not count its writes.
     count_writes(group.parameters);
   }
-  return {norm, skipped};
 }
 
 void AdamW::zero_grad() {

@@ -20,26 +20,23 @@ struct OptimizerOptions {
  * AdamW with decoupled weight decay by LibTorch's fused kernel, and clipping at a global gradient
  * norm.
  *
- * A step with a non-finite gradient norm changes nothing. The device decides that, so that the host
- * never waits.
+ * The caller decides between `gradient_norm` and `step` whether to skip a step, on the device, so
+ * that the host never waits, and for all networks of a step alike.
  */
 class AdamW {
  public:
   AdamW(OptimizerOptions options, NamedTensors parameters);
 
-  struct Outcome {
-    /** Global gradient norm before clipping, float scalar. */
-    at::Tensor norm;
-    /** Float scalar: 1 if the norm was not finite or the step was `broken`, else 0. */
-    at::Tensor skipped;
-  };
+  /**
+   * The global norm of the parameters' gradients, a float scalar. A missing `.grad` becomes zero.
+   */
+  at::Tensor gradient_norm();
 
   /**
-   * Reads the parameters' `.grad`, where a missing one counts as zero, and keeps it. lr: float64
-   * scalar on their device. broken: float scalar, 1 if a loss was not finite, which skips the step;
-   * undefined counts as 0.
+   * Reads the parameters' `.grad` and keeps it. lr: float64 scalar on their device. norm: from
+   * `gradient_norm`. skipped: float scalar, 1 if the step changes nothing, else 0.
    */
-  Outcome step(const at::Tensor& lr, const at::Tensor& broken = {});
+  void step(const at::Tensor& lr, const at::Tensor& norm, const at::Tensor& skipped);
   void zero_grad();
 
   /**

@@ -115,25 +115,23 @@ at::Tensor TokenizerStep::loss(const TokenizerShared& shared, const TokenizerPar
   return total;
 }
 
-at::Tensor TokenizerStep::finish(const Inputs& inputs, const at::Tensor& skipped, Meter& meter) {
+at::Tensor TokenizerStep::backward_others(const Inputs& inputs, Meter& meter) {
   const auto reconstructions = std::exchange(reconstructions_, {});
-  if (reconstructions.empty()) return skipped;
+  if (reconstructions.empty()) return {};
   const Phase phase("discriminator");
   const at::AutoGradMode with_gradients(true);
   const Autocast autocast(device().type(), options().precision);
-  const auto& [lr, weights] = inputs.shared;
-  try {
-    for (const auto& [images, prediction, draws, share] : reconstructions) {
-      networks_.discriminator->backward(images, prediction, weights.adversarial, draws, share,
-                                        meter);
-    }
-  } catch (...) {
-    networks_.discriminator->abandon();
-    throw;
+  const auto& weight = inputs.shared.weights.adversarial;
+  for (const auto& [images, prediction, draws, share] : reconstructions) {
+    networks_.discriminator->backward(images, prediction, weight, draws, share, meter);
   }
-  const auto any_skipped = at::max(skipped, networks_.discriminator->update(lr, meter));
-  networks_.discriminator->finish(any_skipped);
-  return any_skipped;
+  return networks_.discriminator->measure(meter);
+}
+
+void TokenizerStep::update_others(const Inputs& inputs, const at::Tensor& skipped, Meter& meter) {
+  if (!inputs.shared.weights.adversarial.defined()) return;
+  const Phase phase("discriminator");
+  networks_.discriminator->update(inputs.shared.lr, skipped, meter);
 }
 
 void TokenizerStep::discard(const Inputs& inputs) {

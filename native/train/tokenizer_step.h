@@ -76,7 +76,8 @@ class TokenizerStep : public TrainingStep<TokenizerShared, TokenizerPart> {
   void begin(const Inputs& inputs) override;
   at::Tensor loss(const TokenizerShared& shared, const TokenizerPart& part, double share,
                   Meter& meter) override;
-  at::Tensor finish(const Inputs& inputs, const at::Tensor& skipped, Meter& meter) override;
+  at::Tensor backward_others(const Inputs& inputs, Meter& meter) override;
+  void update_others(const Inputs& inputs, const at::Tensor& skipped, Meter& meter) override;
   void discard(const Inputs& inputs) override;
 
   TokenizerNetworks networks_;

@@ -13,6 +13,7 @@
 #include "nn/named_tensors.h"
 #include "runtime/autocast.h"
 #include "runtime/cuda_library.h"
+#include "runtime/gradients.h"
 #include "runtime/profiler.h"
 #include "runtime/random.h"
 #include "runtime/replay.h"
@@ -53,6 +54,9 @@ struct TrainedNetworks {
   std::vector<at::Tensor> all_written() const;
 };
 
+/** Whether a scalar is not finite, a float scalar. */
+at::Tensor is_not_finite(const at::Tensor& scalar);
+
 /** The tensors of one step, on the device: what its micro-batches share, and what each one has. */
 template <typename Shared, typename Part>
 struct StepInputs {
@@ -89,7 +93,7 @@ class TrainingStep {
   TrainingStep& operator=(const TrainingStep&) = delete;
 
   /**
-   * Means and counts since the last call, see Meter. `skippedInARow` is the number of steps up to
+   * Means and counts since the last call, see MetricTotals. `skippedInARow` is the number of steps up to
    * now that changed nothing because something was not finite.
    */
   virtual std::map<std::string, double> metrics();
@@ -118,18 +122,28 @@ class TrainingStep {
   virtual void begin(const Inputs& /*inputs*/) {}
   /** The loss of a part that is `share` of the step's batch; a scalar with gradient. */
   virtual at::Tensor loss(const Shared& shared, const Part& part, double share, Meter& meter) = 0;
-  /** Called after the update; returns whether the step is skipped, as AdamW does. */
-  virtual at::Tensor finish(const Inputs& /*inputs*/, const at::Tensor& skipped, Meter& /*meter*/) {
-    return skipped;
-  }
-  /** Undoes what `begin` and `loss` changed where no update follows. */
+  /**
+   * Called after the backward passes, for those of other networks, which have an optimiser of their
+   * own. Returns whether a loss or gradient of theirs is not finite, a float scalar, or undefined.
+   */
+  virtual at::Tensor backward_others(const Inputs& /*inputs*/, Meter& /*meter*/) { return {}; }
+  /** Updates those networks, unless `skipped` (float scalar, 0 or 1) is 1. */
+  virtual void update_others(const Inputs& /*inputs*/, const at::Tensor& /*skipped*/,
+                             Meter& /*meter*/) {}
+  /** Undoes what `begin` and later calls changed where no update follows. */
   virtual void discard(const Inputs& /*inputs*/) {}
 
   /** Parts with their draws, on the device; they hold consecutive samples of the global batch. */
   Inputs prepare(uint64_t step, Shared shared, std::vector<Part> parts) const;
   /** Whether a loss was not finite, a float scalar. */
   at::Tensor backward(const Inputs& inputs, Meter& meter);
+  /**
+   * A step changes everything, or, where something is not finite, nothing: that is decided between
+   * the last backward pass and the first optimiser.
+   */
   Outputs update(const Inputs& inputs);
+  /** Drops gradients and undoes what the passes changed. */
+  void abandon(const Inputs& inputs);
 
   TrainingOptions options_;
   TrainedNetworks networks_;
@@ -137,7 +151,7 @@ class TrainingStep {
   NamedTensors parameters_;
   AdamW optimizer_;
   Ema ema_;
-  Meter meter_;
+  MetricTotals totals_;
   /** Float scalar. */
   at::Tensor skipped_in_row_;
   RunAhead run_ahead_;
@@ -180,25 +194,24 @@ template <typename Shared, typename Part>
 at::Tensor TrainingStep<Shared, Part>::backward(const Inputs& inputs, Meter& meter) {
   const at::AutoGradMode with_gradients(true);
   const Autocast autocast(device_.type(), options_.precision);
+  auto broken = at::zeros_like(skipped_in_row_);
   begin(inputs);
   int64_t batch = 0;
   for (const auto& part : inputs.parts) batch += part.size();
-  auto broken = at::zeros_like(skipped_in_row_);
-  try {
-    for (const auto& part : inputs.parts) {
-      const double share = static_cast<double>(part.size()) / static_cast<double>(batch);
-      const auto total = loss(inputs.shared, part, share, meter);
-      const Phase phase("backward");
-      (total * share).backward();
-      broken = at::max(broken, total.detach().isfinite().logical_not().to(at::kFloat));
-    }
-  } catch (...) {
-    // A failed step leaves no gradients behind.
-    optimizer_.zero_grad();
-    discard(inputs);
-    throw;
+  for (const auto& part : inputs.parts) {
+    const double share = static_cast<double>(part.size()) / static_cast<double>(batch);
+    const auto total = loss(inputs.shared, part, share, meter);
+    const Phase phase("backward");
+    run_backward(total * share);
+    broken = at::max(broken, is_not_finite(total));
   }
   return broken;
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::abandon(const Inputs& inputs) {
+  optimizer_.zero_grad();
+  discard(inputs);
 }
 
 template <typename Shared, typename Part>
@@ -206,24 +219,30 @@ Outputs TrainingStep<Shared, Part>::update(const Inputs& inputs) {
   Meter meter;
   // Also covers what no phase within it claims.
   Phase phase("inputs");
-  const auto broken = backward(inputs, meter);
   try {
+    auto skipped = backward(inputs, meter);
     phase.next("optimiser");
-    const auto outcome = optimizer_.step(inputs.shared.lr, broken);
+    const auto norm = optimizer_.gradient_norm();
+    skipped = at::max(skipped, is_not_finite(norm));
+    phase.next("metrics");
+    const auto others = backward_others(inputs, meter);
+    if (others.defined()) skipped = at::max(skipped, others);
+
+    phase.next("optimiser");
+    optimizer_.step(inputs.shared.lr, norm, skipped);
     optimizer_.zero_grad();
     phase.next("EMA");
-    ema_.update(outcome.skipped);
+    ema_.update(skipped);
     phase.next("metrics");
-    const auto skipped = finish(inputs, outcome.skipped, meter);
+    update_others(inputs, skipped, meter);
     skipped_in_row_.add_(1).mul_(skipped);
-    meter.add("gradNorm", outcome.norm);
-    meter.count("skipped", outcome.skipped);
+    meter.add("gradNorm", norm);
+    meter.count("skipped", skipped);
   } catch (...) {
-    optimizer_.zero_grad();
-    discard(inputs);
+    abandon(inputs);
     throw;
   }
-  return meter.sums();
+  return meter.outputs();
 }
 
 template <typename Shared, typename Part>
@@ -233,9 +252,9 @@ void TrainingStep<Shared, Part>::run(uint64_t step, Shared shared, std::vector<P
   run_ahead_.wait();
   // Also for the backward pass, and for what other threads compute again in it.
   const Tf32 tf32(device_.type(), options_.precision == Precision::tf32);
-  const auto sums = update_(prepare(step, std::move(shared), std::move(parts)));
+  const auto outputs = update_(prepare(step, std::move(shared), std::move(parts)));
   phase.next("metrics");
-  meter_.add_step(Meter(sums));
+  totals_.add_step(outputs);
 }
 
 template <typename Shared, typename Part>
@@ -244,7 +263,12 @@ NamedTensors TrainingStep<Shared, Part>::compute_gradients(uint64_t step, Shared
   const auto inputs = prepare(step, std::move(shared), std::move(parts));
   Meter unread;
   const Tf32 tf32(device_.type(), options_.precision == Precision::tf32);
-  backward(inputs, unread);
+  try {
+    backward(inputs, unread);
+  } catch (...) {
+    abandon(inputs);
+    throw;
+  }
   discard(inputs);
   NamedTensors result;
   for (const auto& [name, parameter] : parameters_) {
@@ -257,7 +281,7 @@ NamedTensors TrainingStep<Shared, Part>::compute_gradients(uint64_t step, Shared
 
 template <typename Shared, typename Part>
 std::map<std::string, double> TrainingStep<Shared, Part>::metrics() {
-  auto result = meter_.read();
+  auto result = totals_.read();
   result["skippedInARow"] = skipped_in_row_.template item<double>();
   return result;
 }

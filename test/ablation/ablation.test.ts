@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { isCollapsed } from '../../lib/ablation/measures.js'
-import { drawColumn, markdownTable } from '../../lib/ablation/report.js'
+import { drawColumn, drawTokens, markdownTable } from '../../lib/ablation/report.js'
 import { runAblation } from '../../lib/ablation/run.js'
 import type { AblationConfigInput } from '../../lib/ablation/schema.js'
 import { type Arm, ablationTables, armsOf } from '../../lib/ablation/tables.js'
@@ -44,7 +44,7 @@ describe('results', () => {
     seed,
     dir: '',
     values: { psnr, kl: 10, activeUnits: 0.5 },
-    metrics: [10, 20].map((step) => ({ step, evaluation: { psnr: psnr + step, kl: 1 } }))
+    metrics: [10, 20].map((step) => ({ step, evaluation: { psnr: psnr + step, kl: 1 }, klPerToken: { 0: 1, 1: 3 } }))
   })
   const results = {
     table: 'components',
@@ -61,6 +61,11 @@ describe('results', () => {
     )
     expect(lines.join('\n')).toContain('12.50 dB')
     expect(lines.join('\n')).toContain('4 rows have no finished run yet.')
+  })
+
+  test('are drawn as the KL per token over the steps', () => {
+    expect(drawTokens(results)).toContain('KL per token')
+    expect(drawTokens({ ...results, rows: [] })).toBeNull()
   })
 
   test('are drawn as charts with the mean image as a rule', () => {
@@ -151,6 +156,36 @@ describe('an ablation', () => {
     ])
   })
 
+  test('sweeps a setting: every row with each value, a plot over the values, more values later', async () => {
+    const out = workplace.path('swept')
+    const sweep = { setting: 'loss.weights.kl', values: [1e-4, 1e-2] }
+    const request = { ...config, seeds: [0], sweep }
+    const options = { out, device, arms: ['plain', 'annealing'] }
+    const { rows } = await runAblation('collapse', request, options)
+    const finished = rows.filter(({ runs }) => runs.length > 0).map(({ arm }) => arm.name)
+    expect(finished).toEqual(['plain@0.0001', 'plain@0.01', 'annealing@0.0001', 'annealing@0.01'])
+    // The value wins over the row's own settings.
+    const trained = JSON.parse(readFileSync(join(out, 'runs/annealing@0.0001/seed-0/run.json'), 'utf8'))
+    expect(trained.config.loss.weights.kl).toBe(1e-4)
+    const plot = readFileSync(join(out, 'activeUnits.svg'), 'utf8')
+    expect(plot).toContain('>loss.weights.kl<')
+    for (const label of ['>plain KL<', '>KL annealing<', '>1e-4<', '>0.01<']) expect(plot).toContain(label)
+
+    const { mtimeMs } = statSync(join(out, 'runs/plain@0.01/seed-0/measured.json'))
+    const more = { ...request, sweep: { ...sweep, values: [1e-4, 1e-3, 1e-2] } }
+    await runAblation('collapse', more, { ...options, arms: ['plain'] })
+    expect(existsSync(join(out, 'runs/plain@0.001/seed-0/measured.json'))).toBe(true)
+    expect(statSync(join(out, 'runs/plain@0.01/seed-0/measured.json')).mtimeMs).toBe(mtimeMs)
+    const other = { ...request, sweep: { ...sweep, setting: 'optimizer.lr' } }
+    await expect(runAblation('collapse', other, options)).rejects.toThrow(
+      'ablation.sweep is "loss.weights.kl" there but "optimizer.lr" here'
+    )
+    const unknown = { ...request, sweep: { ...sweep, setting: 'loss.weight.kl' } }
+    await expect(runAblation('collapse', unknown, { ...options, out: workplace.path('x') })).rejects.toThrow(
+      'Unknown setting loss.weight; did you mean weights?'
+    )
+  })
+
   test('refuses wrong settings, and a folder of others', async () => {
     const out = workplace.path('whole')
     await expect(runAblation('collapse', { ...config, steps: 9 }, { out, device })).rejects.toThrow(
@@ -170,6 +205,22 @@ describe('an ablation', () => {
     expect(existsSync(workplace.path('x'))).toBe(false)
   })
 
+  test('refuses images whose classes the measurements need, before the first run', async () => {
+    const out = workplace.path('unlabelled')
+    const flat = join(config.data, '0')
+    for (const name of ['data', 'heldOut']) {
+      await expect(runAblation('collapse', { ...config, [name]: flat }, { out, device })).rejects.toThrow(
+        `Expected images with classes (or probe: null) for ${name} but received 'images without a class'`
+      )
+    }
+    const single = workplace.path('single')
+    cpSync(flat, join(single, '0'), { recursive: true })
+    await expect(
+      runAblation('collapse', { ...config, data: single, heldOut: single }, { out, device })
+    ).rejects.toThrow('Expected images of two or more classes')
+    expect(existsSync(out)).toBe(false)
+  })
+
   test('fine-tunes the decoder of a finished row', async () => {
     const out = workplace.path('decoder')
     const rows = { trained: { masking: { semantic: 0 }, align: { local: false, global: false } } }
@@ -185,7 +236,7 @@ describe('an ablation', () => {
 
   const inception = join(WEIGHTS, 'inception-fid')
   describeWith(inception, 'a generator of a row', () =>
-    test("trains a generator on a row's latents, and measures its FID over its steps", async () => {
+    test("trains a generator on a row's latents, and measures its samples over its steps", async () => {
       const out = workplace.path('generation')
       const small = { preset: 'sit-tiny', steps: 4, points: 2, samples: 4, sampling: { steps: 2 }, inception }
       const settings = { generator: { width: 16, depth: 1, heads: 2 }, batch: 4 }

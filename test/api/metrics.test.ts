@@ -50,8 +50,9 @@ test.each<[string, () => unknown, string]>([
     () => evaluateReconstruction(tokenizer, photos, { onProgress: wrong(1) }),
     'a function for onProgress'
   ],
-  ['no Inception', () => evaluateGeneration(wrong({}), wrong({}), wrong({})), 'an Inception for inception'],
-  ['a reference of no Inception', () => openReference(wrong(null), 'x.npz'), 'an Inception for inception'],
+  ['no Inception', () => evaluateGeneration({}, wrong({}), wrong({})), 'an Inception, which fid needs for inception'],
+  ['another Inception', () => openReference({ inception: wrong({}) }, 'x.npz'), 'an Inception for inception'],
+  ['no DINOv2', () => openReference({}, 'x.npz', { metrics: ['kdDinov2'] }), 'a Dinov2, which kdDinov2 needs'],
   ['a resize', () => Inception.load({ input: wrong('bicubic') }), 'one of pytorch, tensorflow for input'],
   ['no path', () => openImages(wrong(1)), 'a path for path'],
   ['a size', () => openImages('x', { size: -1 }), 'a positive integer for size'],

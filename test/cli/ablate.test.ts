@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
@@ -57,6 +57,30 @@ describe('mactok ablate', () => {
     expect(JSON.parse(probe.stdout)).toMatchObject({ features: 'flatten', dimensions: 12, training: 10, validation: 2 })
     const shown = await mactok(['probe', run, '--data', photos, '--val', photos, '--threads', '1'])
     expect(shown.stdout).toMatch(/^features {4}mean, 3 numbers\n/)
+  })
+
+  test('ends with what its runs skipped and ignored, each once', async () => {
+    const mixed = workplace.path('mixed')
+    cpSync(photos, mixed, { recursive: true })
+    writeFileSync(join(mixed, '0', '2.png'), 'no image')
+    writeFileSync(join(mixed, '1', 'notes.txt'), '')
+    const args = [
+      '--config',
+      config,
+      '--data',
+      mixed,
+      '--out',
+      workplace.path('mixed-out'),
+      '--arms',
+      'plain,latent-masking'
+    ]
+    const { code, stderr } = await mactok([...collapse, ...args])
+    expect(code).toBe(0)
+    expect(stderr.match(/skipped 0\/2\.png: damaged, or not an image/g)).toHaveLength(1)
+    expect(stderr).toMatch(
+      /ignored 1\/notes\.txt: not an image \(\.txt\)\n1 skipped, 1 ignored \(--json lists them\)\n$/
+    )
+    expect(stderr).not.toContain('Warning')
   })
 
   test('lists the rows of a table', async () => {

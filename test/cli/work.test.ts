@@ -97,7 +97,8 @@ describe('train tokenizer', () => {
     const events = lines(stdout)
     expect(events.map(({ event }) => event)).toEqual(['start', 'step', 'step', 'checkpoint', 'end'])
     expect(events[0].config.masking).toMatchObject({ max: 0.4, semantic: 0 })
-    expect(events.at(-1)).toEqual({ event: 'end', dir: at('json'), step: 2, steps: 3, interrupted: false })
+    const unread = { skipped: [], ignored: [] }
+    expect(events.at(-1)).toEqual({ event: 'end', dir: at('json'), step: 2, steps: 3, interrupted: false, unread })
   })
 
   /** Trains with JSON events and does something after the third step. */
@@ -284,7 +285,9 @@ describe('encode, decode, reconstruct, inspect', () => {
       ['reconstruct', at('run'), ...data, '--out', at('mixed.png'), '--teacher', 'none'],
       ['evaluate', 'reconstruction', at('run'), ...data, '--metrics', 'ssim'],
       ['probe', at('run'), ...data],
-      ['inspect', 'latents', at('run'), ...data, '--out', at('mixed-space')]
+      ['inspect', 'latents', at('run'), ...data, '--out', at('mixed-space')],
+      [...trainArgs('mixed-run', ...data), '--steps', '4'],
+      ['train', 'decoder', at('run'), ...data, '--out', at('mixed-decoder'), '--steps', '4']
     ]
     for (const call of calls) {
       const { stderr } = await mactok(call)
@@ -293,14 +296,17 @@ describe('encode, decode, reconstruct, inspect', () => {
       expect(stderr).toContain('ignored cats/a\\x1b]0;title\\x07.txt: not an image (.txt)\n')
       expect(stderr).toMatch(/1 skipped, 2 ignored \(--json lists them\)\n$/)
     }
-    const { stdout } = await mactok([...(calls[1] as string[]), '--json'])
-    expect(JSON.parse(stdout).unread).toEqual({
+    const unread = {
       skipped: [{ name: 'cats/1.png', reason: 'damaged, or not an image' }],
       ignored: [
         { name: 'cats/a\x1b]0;title\x07.txt', reason: 'not an image (.txt)' },
         { name: 'cats/notes.txt', reason: 'not an image (.txt)' }
       ]
-    })
+    }
+    const { stdout } = await mactok([...(calls[1] as string[]), '--json'])
+    expect(JSON.parse(stdout).unread).toEqual(unread)
+    const resumed = await mactok([...trainArgs('mixed-run', ...data), '--steps', '8', '--resume', '--json'])
+    expect(lines(resumed.stdout).at(-1)).toMatchObject({ event: 'end', step: 8, unread })
   })
 
   test('decode writes every image under its name', async () => {
@@ -346,6 +352,28 @@ describe('encode, decode, reconstruct, inspect', () => {
       '3'
     ])
     expect(stderr).toContain('Expected a range within the 8 images for start and end')
+    expect(code).toBe(2)
+  })
+
+  test('default files are overwritten only with --force', async () => {
+    const folder = at('default')
+    mkdirSync(folder)
+    const data = ['--data', at('photos'), '--device', device]
+    const model = join(at('run'), 'checkpoints', 'step-0000040')
+    const calls: [string[], string][] = [
+      [['reconstruct', model, ...data, '--teacher', 'none'], 'reconstructions.png'],
+      [['inspect', 'latents', model, ...data, '--neighbours', '0'], 'latent-space']
+    ]
+    for (const [args, name] of calls) {
+      expect(await mactok(args, { cwd: folder })).toMatchObject({ code: 0 })
+      const again = await mactok(args, { cwd: folder })
+      expect(again).toMatchObject({ code: 1 })
+      expect(again.stderr).toContain(`${name} exists: name another by --out, or give --force`)
+      expect(await mactok([...args, '--force'], { cwd: folder })).toMatchObject({ code: 0 })
+    }
+    mkdirSync(join(folder, 'latents'))
+    const { code, stderr } = await mactok(['inspect', 'latents'], { cwd: folder })
+    expect(stderr).toContain('Expected <path>, a tokenizer or a shard folder; `mactok inspect ./latents` describes')
     expect(code).toBe(2)
   })
 

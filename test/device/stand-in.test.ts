@@ -89,7 +89,7 @@ describeOnStandIn('the stand-in device catches a planted fault', () => {
 
 describe('tests of the stand-in device', () => {
   test('say how to run them where it is not loaded', () => {
-    if (process.env.MACTOK_CUDA) return
+    if (process.env.MACTOK_CUDA_LIBRARY) return
     expect(() => native().deviceCounts()).toThrow('npm run test:device')
   })
 })

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
+import { Dinov2 } from '../../lib/evaluation/dinov2.js'
 import { gather } from '../../lib/evaluation/gather.js'
 import {
   evaluateGeneration,
@@ -52,8 +53,8 @@ describeWith(weights, 'the metrics of generated images', () => {
 
   test('against a folder: all but the Inception score, whose classifier is not there', async () => {
     await using stream = await openImages(generated)
-    using reference = await openReference(inception, real, { size: stream.width })
-    const result = await evaluateGeneration(inception, stream, reference)
+    using reference = await openReference({ inception }, real, { size: stream.width })
+    const result = await evaluateGeneration({ inception }, stream, reference)
     expect(result.images).toBe(6)
     expect(result.fid).toBeGreaterThan(1)
     expect(result.sfid).toBeGreaterThan(1)
@@ -65,30 +66,72 @@ describeWith(weights, 'the metrics of generated images', () => {
 
   test('are 0, and 1, of the same images', async () => {
     await using stream = await openImages(real)
-    using reference = await openReference(inception, real)
+    using reference = await openReference({ inception }, real)
     const metrics = ['fid', 'precision', 'recall'] as const
-    const result = await evaluateGeneration(inception, stream, reference, { metrics })
+    const result = await evaluateGeneration({ inception }, stream, reference, { metrics })
     expect(Math.abs(result.fid as number)).toBeLessThan(1e-6)
     expect([result.precision, result.recall]).toEqual([1, 1])
     expect('sfid' in result).toBe(false)
   })
 
+  const dinov2Weights = join(WEIGHTS, 'dinov2-small')
+  const testWithDinov2 = existsSync(dinov2Weights) ? test : test.skip
+  testWithDinov2('on DINOv2 alone: Fréchet and kernel distance, also from kept statistics', async () => {
+    using dinov2 = await Dinov2.load({ weights: dinov2Weights, device })
+    const metrics = ['fdDinov2', 'kdDinov2'] as const
+    const partial = place.path('kept.npz')
+    const results = []
+    for (const expected of [[0, 8], [8]]) {
+      const seen: number[] = []
+      const onProgress = (done: number) => seen.push(done)
+      using reference = await openReference({ dinov2 }, real, { metrics, size: 24, partial, keep: true, onProgress })
+      expect(seen).toEqual(expected)
+      await using stream = await openImages(generated)
+      results.push(await evaluateGeneration({ dinov2 }, stream, reference, { metrics }))
+    }
+    expect(results[0]).toEqual(results[1])
+    expect(results[0]).toMatchObject({ images: 6, dinov2Weights, notices: [] })
+    expect(results[0]?.fdDinov2).toBeGreaterThan(1)
+    expect('fid' in (results[0] as object)).toBe(false)
+
+    const file = place.path('dinov2.npz')
+    await referenceStatistics({ dinov2 }, real, file, { size: 24 })
+    using statistics = await openReference({ dinov2 }, file, { metrics })
+    await using again = await openImages(generated)
+    const other = await evaluateGeneration({ dinov2 }, again, statistics, { metrics })
+    expect(other.fdDinov2).toBeCloseTo(results[0]?.fdDinov2 as number, 6)
+    expect(other.kdDinov2).toBeNull()
+    expect(other.notices).toEqual([`no kdDinov2: ${file} has statistics alone, and a kernel distance needs images`])
+  })
+
+  test('KID of the same images is below 0, of others above', async () => {
+    const metrics = ['kid'] as const
+    using reference = await openReference({ inception }, real, { metrics, size: 24 })
+    const kid = async (path: string) => {
+      await using stream = await openImages(path)
+      return (await evaluateGeneration({ inception }, stream, reference, { metrics })).kid as number
+    }
+    const [same, other] = [await kid(real), await kid(generated)]
+    expect(same).toBeLessThan(0)
+    expect(other).toBeGreaterThan(0)
+  })
+
   test('against a file of statistics have the same reference, without precision and recall', async () => {
     const file = place.path('reference.npz')
-    expect(await referenceStatistics(inception, real, file)).toBe(8)
+    expect(await referenceStatistics({ inception }, real, file)).toBe(8)
     expect(await referenceInput(file)).toBe('pytorch')
     await using saved = await NpzFile.open(file)
     expect(saved.names()).toEqual(['mu', 'sigma', 'mu_s', 'sigma_s', 'resize'])
     expect((await saved.describe('sigma')).shape).toEqual([2048, 2048])
-    using statistics = await openReference(inception, file)
-    using folder = await openReference(inception, real, { metrics: ['fid', 'sfid'] })
+    using statistics = await openReference({ inception }, file)
+    using folder = await openReference({ inception }, real, { metrics: ['fid', 'sfid'] })
     for (const kind of ['pool', 'spatial'] as const) {
       const [kept, fresh] = [statistics.gaussians[kind], folder.gaussians[kind]]
       expect(same(await kept?.mean.data(), await fresh?.mean.data())).toBe(true)
       expect(same(await kept?.covariance.data(), await fresh?.covariance.data())).toBe(true)
     }
     await using stream = await openImages(generated)
-    const a = await evaluateGeneration(inception, stream, statistics, { metrics: ['precision'] })
+    const a = await evaluateGeneration({ inception }, stream, statistics, { metrics: ['precision'] })
     expect(a.precision).toBeNull()
     expect(a.notices[0]).toContain('has statistics alone')
   })
@@ -97,28 +140,30 @@ describeWith(weights, 'the metrics of generated images', () => {
     const file = place.path('partial.npz')
     const stream = () => openImages(generated)
     const controller = new AbortController()
-    const stopping = gather(inception, await stream(), {
+    const stopping = gather({ inception }, await stream(), {
       batch: 2,
       partial: { file, key: 'k' },
-      features: true,
+      features: ['inception'],
       signal: controller.signal,
       onProgress: (done) => done === 4 && controller.abort()
     })
     await expect(stopping).rejects.toMatchObject({ code: 'ERR_ABORTED' })
     expect(existsSync(file)).toBe(true)
     const seen: number[] = []
-    using again = await gather(inception, await stream(), {
+    using again = await gather({ inception }, await stream(), {
       batch: 2,
       partial: { file, key: 'k' },
-      features: true,
+      features: ['inception'],
       onProgress: (done) => seen.push(done)
     })
     expect(seen).toEqual([4, 6])
     expect(existsSync(file)).toBe(false)
-    using whole = await gather(inception, await stream(), { batch: 2, features: true })
+    using whole = await gather({ inception }, await stream(), { batch: 2, features: ['inception'] })
     const [a, b] = [await again.gaussians(), await whole.gaussians()]
-    expect(same(await a.pool.covariance.data(), await b.pool.covariance.data())).toBe(true)
-    expect(same(await (await again.features())?.data(), await (await whole.features())?.data())).toBe(true)
+    expect(same(await a.pool?.covariance.data(), await b.pool?.covariance.data())).toBe(true)
+    expect(
+      same(await (await again.features('inception'))?.data(), await (await whole.features('inception'))?.data())
+    ).toBe(true)
   })
 
   test('are printed by the command, which refuses wrong usage with code 2', async () => {

@@ -58,7 +58,7 @@ describe('the metrics of reconstructions', () => {
 
   test('refuse an unknown metric', async () => {
     const wrong = evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: ['fid' as never] })
-    await expect(wrong).rejects.toThrow('Expected some of ssim, lpips, rfid for metrics')
+    await expect(wrong).rejects.toThrow('Expected some of ssim, lpips, rfid, rkid, rfdDinov2, rkdDinov2 for metrics')
   })
 
   test('without weights report what is missing; a requested metric is an error', async () => {
@@ -75,6 +75,22 @@ describe('the metrics of reconstructions', () => {
   })
 
   describeWith(join(WEIGHTS, 'inception-fid'), 'with weights', () => {
+    const dinov2 = join(WEIGHTS, 'dinov2-small')
+    const testWithDinov2 = existsSync(dinov2) ? test : test.skip
+    testWithDinov2('include kernel distances and FD-DINOv2', async () => {
+      const metrics = ['rkid', 'rfdDinov2', 'rkdDinov2'] as const
+      const inception = join(WEIGHTS, 'inception-fid')
+      const result = await evaluateReconstruction(tokenizer, imageFolder(photos), {
+        metrics,
+        inception,
+        dinov2,
+        count: 6
+      })
+      for (const metric of metrics) expect(result[metric]).toBeGreaterThan(0)
+      expect(result.rfid).toBeUndefined()
+      expect(result.dinov2Weights).toBe(dinov2)
+    })
+
     test('include LPIPS and rFID', async () => {
       const lpips = join(WEIGHTS, 'lpips-alex')
       const metrics = existsSync(lpips) ? (['lpips', 'rfid'] as const) : (['rfid'] as const)

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
@@ -55,4 +55,30 @@ testWithDevices('a device is written to, never replaced; an archive is refused t
     expect(statSync(file).isCharacterDevice()).toBe(true)
   }
   expect(readdirSync('/dev').filter((name) => name.endsWith('.tmp'))).toEqual([])
+})
+
+const testAsUser = testWhere(process.getuid?.() !== 0, 'permissions, which root is not subject to')
+
+testAsUser('a folder that cannot be written is named, with the reason', async () => {
+  const folder = dirname(await work.write('locked/a.txt', ''))
+  chmodSync(folder, 0o555)
+  for (const file of [`${folder}/b.txt`, `${folder}/deeper/b.txt`]) {
+    await expect(writeText(file, 'text')).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringMatching(/^Cannot write the folder .*locked(\/deeper)?: permission denied/)
+    })
+  }
+})
+
+test('a place that cannot be written is named, with the reason', async () => {
+  const file = await work.write('place/a.txt', '')
+  await expect(writeText(`${file}/b.txt`, 'text')).rejects.toMatchObject({
+    code: 'ERR_FORMAT',
+    message: `Cannot write the folder ${file}: it is a file`
+  })
+  await expect(writeText(dirname(file), 'text')).rejects.toMatchObject({
+    code: 'ERR_FORMAT',
+    message: `Cannot write ${dirname(file)}: it is a folder`
+  })
+  expect(readdirSync(dirname(file))).toEqual(['a.txt'])
 })

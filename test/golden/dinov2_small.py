@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
+from torchvision.transforms import InterpolationMode, Resize
 
 from golden import FOLDER, save, signed
 from teacher import resize
@@ -22,6 +23,9 @@ WEIGHTS = Path(os.environ.get("MACTOK_WEIGHTS", FOLDER / "../../../shared/weight
 # Crops (left, top, side) of photographs that ship in scikit-image: NASA (public domain) and Stéfan van der Walt (CC0).
 PHOTOGRAPHS = {"astronaut": (60, 0, 300), "chelsea": (60, 0, 300)}
 SIDE = 112
+# What dgm-eval (Stein et al. 2023) shows to a DINOv2: torchvision's Resize, which is Pillow's bicubic.
+EVALUATION = Resize((224, 224), InterpolationMode.BICUBIC)
+CROP = (10, 0, 106, 80)
 VARIANTS = {"224": (224, 14), "resampled_size": (140, 14), "resampled_patch": (112, 16)}
 
 
@@ -76,4 +80,9 @@ def make() -> None:
             f"{name}.norms": patches.norm(dim=-1),
             f"{name}.mean": patches.mean(dim=1),
         }
+    crops = [Image.open(FOLDER / f"{name}.png").convert("RGB").crop(CROP) for name in PHOTOGRAPHS]
+    shown = torch.stack([torch.from_numpy(np.array(EVALUATION(crop))) for crop in crops])
+    model = dinov2_small(*VARIANTS["224"])
+    tensors["evaluation.images"] = torch.stack([torch.from_numpy(np.array(crop)) for crop in crops])
+    tensors["evaluation.cls"] = split(model, model.forward_features(imagenet(signed(shown))))[0]
     save("dinov2_small", tensors, "timm vit_small_patch14_dinov2 with checkpoint_filter_fn, float64", photographs=list(PHOTOGRAPHS), variants=VARIANTS)

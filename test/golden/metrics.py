@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from pytorch_fid.fid_score import calculate_frechet_distance
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch.distributions import Normal
+from torch_fidelity.metric_kid import kernel_mmd
 
 from golden import FOLDER, normal, pixels, save, signed
 
@@ -54,6 +56,44 @@ def distributions() -> dict[str, torch.Tensor]:
     return tensors
 
 
+def kernels() -> dict[str, torch.Tensor]:
+    """The kernel of KID: all rows, and a subset of 30 of each."""
+    mix = normal(709, 12, 12)
+    real = (normal(710, 45, 12) @ mix / 3).float().double()
+    generated = (normal(711, 45, 12) @ mix / 2 + 0.4).float().double()
+    kernel = {"kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1}
+    rows = torch.from_numpy(np.random.RandomState(712).permutation(45)[:30].copy())
+    whole = kernel_mmd(real.numpy(), generated.numpy(), **kernel)
+    part = kernel_mmd(real[rows].numpy(), generated[rows].numpy(), **kernel)
+    return {
+        "kernel.real": real,
+        "kernel.generated": generated,
+        "kernel.rows": rows,
+        "kernel": torch.tensor(whole),
+        "kernel.subset": torch.tensor(part),
+    }
+
+
+def information() -> dict[str, torch.Tensor]:
+    """Mutual information by definition: every sample's log density under its own posterior and under the mixture of all."""
+    means = (0.5 * normal(713, 20, 3, 4)).float().double()
+    logvars = (0.5 * normal(714, 20, 3, 4) - 1).float().double()
+    samples = (means + (logvars / 2).exp() * normal(715, 20, 3, 4)).float().double()
+    densities = Normal(means, (logvars / 2).exp()).log_prob(samples.unsqueeze(1)).sum(-1)  # [samples, posteriors, L]
+
+    def between(log: torch.Tensor) -> torch.Tensor:
+        return (log.diagonal() - (log.logsumexp(1) - np.log(20))).mean()
+
+    tokens = torch.stack([between(densities[..., token]) for token in range(3)])
+    return {
+        "information.means": means,
+        "information.logvars": logvars,
+        "information.samples": samples,
+        "information": between(densities.sum(-1)),
+        "information.tokens": tokens,
+    }
+
+
 def score() -> dict[str, torch.Tensor]:
     """Inception score of 40 predictions in splits of 15: 15, 15 and 10, as ADM's evaluator does."""
     predictions = (3 * normal(707, 40, 6)).softmax(1).float().double()
@@ -75,6 +115,7 @@ def make() -> None:
     archive()
     save(
         "metrics",
-        quality() | structure() | distributions() | score(),
-        "skimage.metrics (peak_signal_noise_ratio, structural_similarity); pytorch-fid 0.3.0 (calculate_frechet_distance); definitions",
+        quality() | structure() | distributions() | kernels() | information() | score(),
+        "skimage.metrics (peak_signal_noise_ratio, structural_similarity); pytorch-fid 0.3.0 (calculate_frechet_distance); "
+        "torch-fidelity 0.4.0 (kernel_mmd); definitions",
     )

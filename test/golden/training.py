@@ -103,13 +103,14 @@ class Setting:
         return dict(self.model.named_parameters()) | {f"alignment.{k}": p for k, p in self.heads.named_parameters()}
 
     def loss(self, step: int) -> dict[str, torch.Tensor]:
-        case, target = self.case, signed(self.images)
+        dtype = self.model.to_posterior.weight.dtype
+        case, target = self.case, signed(self.images).to(dtype)
         mask = masks(case, self.scores, PATCHES, step) if case["masking"] == "image" else None
         mean, logvar = self.model.encode(target, mask)
         latents, terms = mean, {}
         if logvar is not None:
             noise = philox.normal(SEED, "posterior", step, 0, BATCH, mean[0].numel())
-            latents = mean + (logvar / 2).exp() * torch.from_numpy(noise).double().view_as(mean)
+            latents = mean + (logvar / 2).exp() * torch.from_numpy(noise).to(dtype).view_as(mean)
             terms["kl"] = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).sum(dim=(1, 2)).mean()
         aligned = latents if case["on"] == "sample" else mean
         if case["local"]:
@@ -139,6 +140,28 @@ def make_gradients(teacher: nn.Module) -> None:
             if parameter.grad is not None:
                 tensors[f"grad.{key}"] = parameter.grad
         save(f"gradients_{name}", tensors, "test/golden/training.py on timm's blocks, torch autograd, float64", seed=SEED, **setting.case)
+
+
+def make_autocast() -> None:
+    """The one reference that is not float64: autocast's roundings are what it is about, and they differ a little from CPU to CPU."""
+    case = CASE | dict(local=False, global_=False, semantic=0.0, weights=(1.0, 1e-2, 0.0))
+    setting = Setting(case, 700, vit(img_size=24, embed_dim=8))
+    setting.model.float()
+    projection = setting.model.to_posterior
+
+    def in_float32(x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return F.linear(x, projection.weight, projection.bias)
+
+    projection.forward = in_float32
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = setting.loss(case["step"])
+    terms["total"].backward()
+    tensors = {"images": setting.images, "loss.total": terms["total"]}
+    for key, parameter in setting.model.named_parameters():
+        tensors[f"w.{key}"] = parameter
+        tensors[f"grad.{key}"] = parameter.grad
+    save("gradients_autocast", tensors, "test/golden/training.py under torch.autocast in bfloat16, the posterior in float32", seed=SEED, **case)
 
 
 def decayed(name: str) -> bool:
@@ -196,4 +219,5 @@ def make() -> None:
     randomise(teacher, 499)
     save("training_teacher", prefixed(teacher.state_dict(), "w."), "timm VisionTransformer with random weights", seed=499)
     make_gradients(teacher)
+    make_autocast()
     make_optimizer(teacher)

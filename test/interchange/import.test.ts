@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -121,6 +121,36 @@ test("what REPA's training adds is reported, and kept on request", async () => {
   expect(await contents(file)).toEqual(await contents(source))
   await exportWeights(out, { layout: 'sit', out: file })
   expect(Object.keys(await contents(file))).not.toContain('projectors.0.0.weight')
+})
+
+test('weights that are not finite are neither imported nor exported, but unused ones are kept as they are', async () => {
+  const golden = new Golden('sit_2d')
+  const [damaged] = Object.keys(golden.under('w.')).filter((name) => name.endsWith('.weight')) as [string]
+  const { dtype, shape, data } = (golden.under('w.') as Values)[damaged] as Values[string]
+  const values = Float32Array.from(data as Float32Array)
+  values[1] = Number.NaN
+  const source = await checkpoint(golden, 'nan-in', { [damaged]: { dtype, shape, data: values } })
+  const out = path.join(folder, 'nan-out')
+  const message = (file: string) => `Tensor "${damaged}" of ${file} has values that are not finite (NaN or infinite)`
+  await expect(importWeights(source, { out, heads: 4 })).rejects.toMatchObject({
+    code: 'ERR_FORMAT',
+    message: message(source)
+  })
+  await expect(readdir(out)).resolves.toEqual([])
+
+  const unused = { 'projectors.0.0.weight': { dtype, shape: [2], data: Float32Array.of(1, Number.NaN) } }
+  await importWeights(await checkpoint(golden, 'nan-unused', unused), { out, heads: 4, keep: true })
+  const file = path.join(folder, 'nan-exported.safetensors')
+  await exportWeights(out, { layout: 'repa', out: file })
+  expect((await contents(file))['projectors.0.0.weight']?.bytes).toEqual(new Uint8Array(Float32Array.of(1, NaN).buffer))
+
+  const weights = path.join(out, 'model.safetensors')
+  const bytes = await readFile(weights)
+  bytes.writeFloatLE(Number.POSITIVE_INFINITY, bytes.length - 4)
+  await writeFile(weights, bytes)
+  await expect(exportWeights(out, { layout: 'sit', out: file })).rejects.toThrow(
+    new RegExp(`^Tensor "[^"]+" of ${weights} has values that are not finite`)
+  )
 })
 
 test('an imported network with the opposite direction of time gives the negated velocity at 1 − t', async () => {

@@ -192,6 +192,18 @@ describe('an adversarial step', () => {
   })
 })
 
+// A weight at the end of float32 overflows in one gradient while the networks, and with them the other loss, stay finite.
+test.each<[string, typeof full, Partial<typeof weights>]>([
+  ['the generator', full, { reconstruction: 3e38 }],
+  ['the discriminator', { ...full, consistency: 1e300 }, {}]
+])('a step in which only the loss of %s is not finite changes nothing', async (_, config, changes) => {
+  const { trainer } = await adversarialTrainer(config)
+  const before = await everything(trainer)
+  await trainer.step([randomImages(5, 4, 16)], options(0, changes))
+  expect(await everything(trainer)).toEqual(before)
+  expect(await trainer.metrics()).toMatchObject({ skipped: 1, discriminatorSkipped: 1, skippedInARow: 1 })
+})
+
 test('the perceptual term adds its gradients and is not computed at weight 0', async () => {
   const tokenizer = await native().createTokenizer(tokenizerConfig(autoencoder), device, 21)
   const trainer = await native().createTokenizerTrainer(tokenizer, null, trainerConfig(bare), {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { evaluationBatches } from '../../lib/data/evaluation-batches.js'
 import { subset } from '../../lib/data/image-set.js'
 import { imageSource } from '../../lib/data/image-source.js'
-import { frechetDistance } from '../../lib/evaluation/gaussian.js'
+import { frechetDistance, type Gaussian } from '../../lib/evaluation/gaussian.js'
 import { ImageStatistics } from '../../lib/evaluation/image-statistics.js'
 import { Inception } from '../../lib/evaluation/inception.js'
 import type { NativeInception } from '../../lib/native/addon.js'
@@ -67,7 +67,7 @@ describeWith(join(DATA, 'cifar10'), "FID of real images agrees with pytorch-fid'
     const set = await imageSource(join(DATA, 'cifar10', 'test-00000.tar')).open()
     const names = Array.from({ length: set.size }, (_, i) => ({ i, name: set.sample(i).name }))
     const order = names.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ i }) => i)
-    const gathered = await ImageStatistics.create(inception)
+    const gathered = await ImageStatistics.create({ inception })
     for await (const { images, indices } of evaluationBatches(subset(set, order.slice(first, end)), {
       ...{ size: 32, batch: 50 }
     })) {
@@ -83,7 +83,7 @@ describeWith(join(DATA, 'cifar10'), "FID of real images agrees with pytorch-fid'
     using a = await statistics(inception, 0, count)
     using b = await statistics(inception, count, 2 * count)
     expect(b.images).toBe(count)
-    return frechetDistance((await a.gaussians()).pool, (await b.gaussians()).pool)
+    return frechetDistance((await a.gaussians()).pool as Gaussian, (await b.gaussians()).pool as Gaussian)
   }
 
   test('with 2 × 50, far fewer than dimensions', async () => {

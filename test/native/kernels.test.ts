@@ -75,6 +75,11 @@ describe.each(Object.entries(cases))('the fused %s', (name, make) => {
     }
   })
 
+  test.each(precisions(name))('keeps no memory after its backward pass, %s', async (precision) => {
+    const { inputs, upstream } = make()
+    expect(await native().keptByKernel(kernel(name), inputs, upstream, precision)).toBe(0)
+  })
+
   test.each(precisions(name))('returns NaN for NaN, %s', async (precision) => {
     const { inputs, upstream } = make()
     const [first, ...rest] = inputs as [NativeTensor, ...NativeTensor[]]

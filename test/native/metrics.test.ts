@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { frechetDistance, type Gaussian, Moments } from '../../lib/evaluation/gaussian.js'
 import { InceptionScore } from '../../lib/evaluation/inception-score.js'
+import { kernelDistance } from '../../lib/evaluation/kernel-distance.js'
 import { precisionRecall } from '../../lib/evaluation/precision-recall.js'
 import { ssim } from '../../lib/evaluation/ssim.js'
 import { tensor as facade, Tensor } from '../../lib/tensor/tensor.js'
@@ -131,4 +132,34 @@ test('refuses wrong shapes and names the argument', async () => {
   expect(() => found.add(facade(new Float32Array(4), [2, 2]))).toThrow('rows')
   const points = native().tensor(new Float32Array(4), 'float32', [1, 2, 2], device)
   expect(() => native().principalComponents(points, 3)).toThrow('count')
+})
+
+test("the kernel distance agrees with torch-fidelity's, of all rows and of a subset", async () => {
+  const [real, generated] = [wrapped('kernel.real'), wrapped('kernel.generated')]
+  const { distance, deviation } = await kernelDistance(real, generated)
+  expect(Math.abs(distance / golden.scalar('kernel') - 1)).toBeLessThan(1e-5)
+  expect(deviation).toBe(0)
+  const rows = tensor(golden.get('kernel.rows'))
+  const subset = await native().kernelDistance(real.native, generated.native, rows, rows)
+  expect(Math.abs(subset / golden.scalar('kernel.subset') - 1)).toBeLessThan(1e-5)
+})
+
+test('the kernel distance averages subsets, which depend on the seed alone, and may be below zero', async () => {
+  const [real, generated] = [wrapped('kernel.real'), wrapped('kernel.generated')]
+  const options = { subsets: 40, size: 20 }
+  const { distance, deviation } = await kernelDistance(real, generated, options)
+  expect(Math.abs(distance - golden.scalar('kernel'))).toBeLessThan(deviation)
+  expect(await kernelDistance(real, generated, options)).toEqual({ distance, deviation })
+  expect((await kernelDistance(real, generated, { ...options, seed: 1 })).distance).not.toBe(distance)
+  expect((await kernelDistance(real, real)).distance).toBeLessThan(0)
+  await expect(kernelDistance(real.slice(0, 1), generated)).rejects.toThrow('features of 2 or more images for real')
+})
+
+test('mutual information agrees with its definition', async () => {
+  const inputs = ['means', 'logvars', 'samples'].map((name) => tensor(golden.get(`information.${name}`)))
+  const [means, logvars, samples] = inputs as [(typeof inputs)[0], (typeof inputs)[0], (typeof inputs)[0]]
+  const { total, tokens } = await native().mutualInformation(means, logvars, samples)
+  expect(Math.abs(total - golden.scalar('information'))).toBeLessThan(1e-6)
+  const each = new Float64Array(await tokens.read())
+  expect(absoluteError(each, golden.floats('information.tokens'))).toBeLessThan(1e-6)
 })

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { manifestFile, readManifest } from '../../lib/latents/manifest.js'
 import { decodeShards } from '../../lib/pipeline/decode.js'
@@ -6,6 +7,7 @@ import { encodeImages } from '../../lib/pipeline/encode.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { gradient, png, Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
+import { testWhere } from '../support/paths.js'
 
 const place = new Workplace()
 let tokenizer: Tokenizer
@@ -33,6 +35,30 @@ test('decoded images have unique names, the same whichever part of them is decod
   for (const name of names) {
     expect(readFileSync(place.path(`parts/${name}`)).equals(readFileSync(place.path(`all/${name}`)))).toBe(true)
   }
+})
+
+const testWithCase = testWhere(
+  process.platform === 'linux',
+  'names that differ in case alone, which most Linux file systems have'
+)
+
+testWithCase('decoded images have names that differ in more than their case, and are no folders', async () => {
+  const files = ['A.png', 'B.JPG', 'B.jpg', 'a.jpg', 'b-1.jpg', 'c.jpg', 'c.png/1.jpg', 'É.jpg', 'E\u0301.jpg']
+  const latents = await encoded(
+    'case',
+    files.map((name) => `all/${name}`)
+  )
+  await decodeShards(tokenizer, latents, place.path('case-out'))
+  const names = readdirSync(place.path('case-out'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(place.path('case-out/all'), join(parentPath, name)))
+  expect(names).toHaveLength(files.length)
+  expect(new Set(names.map((name) => name.normalize('NFC').toLowerCase())).size).toBe(files.length)
+  expect(names).toEqual(expect.arrayContaining(['A.png.png', 'a.jpg.png', 'b-1.png', 'c.png/1.png']))
+  for (const start of [3, 1, 2]) {
+    await decodeShards(tokenizer, latents, place.path('case-parts'), { start, end: start + 1 })
+  }
+  for (const name of readdirSync(place.path('case-parts/all'))) expect(names).toContain(name)
 })
 
 test('decoding overwrites files only with force, and never the encoded images', async () => {

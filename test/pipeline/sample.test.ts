@@ -48,6 +48,22 @@ describe('samples as images', () => {
     }
   })
 
+  test('overwrite numbered files only with force, before anything is drawn', async () => {
+    const folder = place.path('kept')
+    const draw = (options: object) => sampleImages(generator, tokenizer, { folder, steps: 1, ...options })
+    await draw({ count: 2 })
+    const before = readFileSync(`${folder}/000001.png`)
+    await expect(draw({ count: 2, seed: 1, firstIndex: 1 })).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: `${folder}/000001.png exists: choose another folder, continue there by firstIndex (--first-index), or set force to overwrite what is there`
+    })
+    await draw({ count: 1, seed: 1, firstIndex: 2 })
+    expect(readdirSync(folder)).toEqual(['000000.png', '000001.png', '000002.png'])
+    expect(readFileSync(`${folder}/000001.png`).equals(before)).toBe(true)
+    await draw({ count: 3, seed: 1, force: true })
+    expect(readFileSync(`${folder}/000001.png`).equals(before)).toBe(false)
+  })
+
   test('do not depend on the size of the batches', async () => {
     const draw = async (name: string, options: object) => {
       await sampleImages(generator, tokenizer, { folder: place.path(name), steps: 2, seed: 3, ...options })

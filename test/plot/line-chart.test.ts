@@ -55,6 +55,16 @@ test('a logarithmic axis skips values that are not positive; a rule is labelled'
   expect(svg).not.toMatch(/NaN|Infinity/)
 })
 
+test('a logarithmic x axis spaces decades evenly and skips places that are not positive', () => {
+  const points = [0, 1e-6, 1e-4, 1e-2].map((x) => ({ x, y: 1 + x }))
+  const svg = lineChart(chart({ logX: true, series: [{ name: 'active units', points }] }))
+  const places = [...svg.matchAll(/<circle cx="([\d.]+)"/g)].map(([, x]) => Number(x))
+  expect(places).toEqual([64, 344, 624])
+  expect(svg).not.toMatch(/NaN|Infinity/)
+  const single = lineChart(chart({ logX: true, series: [{ name: 'one', points: [{ x: 2, y: 1 }] }] }))
+  expect(single).toContain('<circle cx="344"')
+})
+
 test('draws names on the axis, a single value, and equal values', () => {
   for (const points of [
     [

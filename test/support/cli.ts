@@ -12,6 +12,8 @@ export interface Finished {
 
 export interface CallOptions {
   env?: NodeJS.ProcessEnv
+  /** The folder to run in. */
+  cwd?: string
   /** Arguments for Node itself. */
   node?: string[]
   /** Open files to write to instead. */
@@ -23,10 +25,11 @@ export interface CallOptions {
 /** Runs the compiled command line to its end. */
 export function mactok(
   args: string[],
-  { env = {}, node = [], files = {}, onOutput }: CallOptions = {}
+  { env = {}, cwd, node = [], files = {}, onOutput }: CallOptions = {}
 ): Promise<Finished> {
   const child = spawn(process.execPath, [...node, main, ...args], {
     env: { ...process.env, MACTOK_ADDON: undefined, ...env },
+    cwd,
     stdio: ['pipe', files.stdout ?? 'pipe', files.stderr ?? 'pipe']
   })
   const finished: Finished = { code: null, stdout: '', stderr: '' }

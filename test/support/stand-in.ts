@@ -2,7 +2,7 @@ import { describe } from '@jest/globals'
 import { device, native } from './native.js'
 import type { DeviceCounts } from './testing-addon.js'
 
-const loaded = device.startsWith('cuda') && process.env.MACTOK_CUDA !== undefined
+const loaded = device.startsWith('cuda') && process.env.MACTOK_CUDA_LIBRARY !== undefined
 
 /** `describe` on the stand-in device (npm run test:device); elsewhere skipped, and the reason printed. */
 export function describeOnStandIn(name: string, tests: () => void): void {

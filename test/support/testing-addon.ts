@@ -150,6 +150,8 @@ export interface TestingAddon extends Addon {
     upstream: NativeTensor,
     precision: Precision | null
   ): Promise<NativeTensor[]>
+  /** Bytes beside its output that a kernel keeps after its backward pass, while the output lives; inputs as for `timeKernel`. */
+  keptByKernel(name: string, inputs: NativeTensor[], upstream: NativeTensor, precision: Precision): Promise<number>
   /** Mean seconds of a forward and backward pass over `count` of them; inputs as the kernel takes them, float32 or bfloat16. */
   timeKernel(
     name: string,

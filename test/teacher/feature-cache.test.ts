@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { evaluationBatches } from '../../lib/data/evaluation-batches.js'
 import { writePng } from '../../lib/data/image.js'
 import { imageFolder } from '../../lib/data/image-folder.js'
 import { type TrainBatch, trainBatches } from '../../lib/data/train-batches.js'
@@ -109,6 +110,47 @@ describeWith(weights, "a teacher's features on disk", () => {
       message: expect.stringContaining("Image 2 is not what the teacher's features were computed from")
     })
     await cache[Symbol.asyncDispose]()
+  })
+
+  test('are computed again for the images whose files changed, and for no others', async () => {
+    const folder = workplace.path('changed')
+    await draw('broken.png', 8)
+    const image = readFileSync(join(photos, 'broken.png'))
+    writeFileSync(join(photos, 'broken.png'), 'no image')
+    const crop = async (index: number) => {
+      const set = await imageFolder(photos).open()
+      for await (const { images } of evaluationBatches(set, { size, batch: 1, start: index, end: index + 1 })) {
+        return { images, indices: [index] }
+      }
+      throw new Error('no image')
+    }
+    const skipped: string[] = []
+    const onBroken = ({ name }: { name: string }) => skipped.push(name)
+    try {
+      await (await open({ folder, onBroken })).cache[Symbol.asyncDispose]()
+      expect(skipped).toEqual(['broken.png'])
+      writeFileSync(join(photos, 'broken.png'), image)
+      await draw('2.png', 77)
+      const { cache } = await open({ folder, onBroken })
+      for (const index of [2, 3, 6]) (await cache.features(await crop(index))).dispose()
+      await cache[Symbol.asyncDispose]()
+      expect(skipped).toEqual(['broken.png'])
+      // Another time alone is no change: the teacher is not asked again.
+      utimesSync(join(photos, '3.png'), 1, 1)
+      const deaf = new Proxy(teacher, {
+        get: (target, name) => {
+          if (name === 'native') throw new Error('asked again')
+          const value = Reflect.get(target, name, target)
+          return typeof value === 'function' ? value.bind(target) : value
+        }
+      })
+      const { cache: copied } = await open({ folder, teacher: deaf })
+      ;(await copied.features(await crop(3))).dispose()
+      await copied[Symbol.asyncDispose]()
+    } finally {
+      rmSync(join(photos, 'broken.png'))
+      await draw('2.png', 2)
+    }
   })
 
   test('require square images', async () => {

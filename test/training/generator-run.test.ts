@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { chmod, cp, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { writePng } from '../../lib/data/image.js'
 import { Generator } from '../../lib/generator/generator.js'
 import { LatentShards, openLatents } from '../../lib/latents/index.js'
 import { newestCheckpoint } from '../../lib/runs/checkpoint.js'
+import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import type { GeneratorStepEvent } from '../../lib/training/generator/events.js'
 import { latentBatches } from '../../lib/training/generator/latent-batches.js'
@@ -13,6 +16,7 @@ import { readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
 import { Workplace } from '../support/images.js'
 import { twoClassShards } from '../support/latents.js'
 import { device, native } from '../support/native.js'
+import { describeWith, WEIGHTS } from '../support/paths.js'
 
 const place = new Workplace()
 let shards: string
@@ -119,6 +123,49 @@ describe('a generator run', () => {
       .latents(stranger, { tokenizer: place.path('tokenizer') })
       .run({ dir: place.path('refused'), device })
     await expect(refused).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+
+  describeWith(join(WEIGHTS, 'dinov2-small'), 'with a reference', () => {
+    test('evaluates samples over its steps, always of the same noise, and keeps the statistics of the reference', async () => {
+      using tokenizer = await Tokenizer.create('tiny-32', { device })
+      await tokenizer.save(place.path('decoder'))
+      const latents = await twoClassShards(place.path('decodable'), {
+        tokens: 32,
+        channels: 16,
+        tokenizer: await tokenizer.identity()
+      })
+      const photos = place.path('photos')
+      await mkdir(photos)
+      for (let i = 0; i < 5; i++) {
+        const data = Uint8Array.from(native().uniform(i, 'photo', 0, 0, 1, 32 * 32 * 3), (value) => 255 * value)
+        await writePng(`${photos}/${i}.png`, { data, width: 32, height: 32 })
+      }
+      const found: Record<string, number>[] = []
+      const run = (options: object) =>
+        trainGenerator({ ...settings, optimizer: { lr: 0 } })
+          .set({
+            evaluation: {
+              every: 2,
+              metrics: ['fdDinov2', 'kdDinov2'],
+              samples: 6,
+              references: 4,
+              steps: 2,
+              dinov2: join(WEIGHTS, 'dinov2-small')
+            }
+          })
+          .latents(latents, { tokenizer: place.path('decoder'), reference: photos })
+          .on('evaluation', (event) => found.push(event))
+          .run({ dir: place.path('evaluated'), device, steps: 6, ...options })
+      await run({ stopAt: 3 })
+      await run({ resume: true })
+      expect(found.map(({ step }) => step)).toEqual([2, 4, 6])
+      expect(found[0]?.gfdDinov2).toBeGreaterThan(0)
+      for (const event of found) expect({ ...event, step: 2 }).toEqual(found[0])
+      const lines = readMetrics(place.path('evaluated')).filter(({ evaluation }) => evaluation)
+      expect(lines.map(({ step, evaluation }) => ({ step, ...(evaluation as object) }))).toEqual(found)
+      expect(existsSync(place.path('evaluated/reference.npz'))).toBe(true)
+      expect(() => trainGenerator(settings).latents(latents, { reference: photos })).toThrow('for tokenizer')
+    })
   })
 
   test('stops with a checkpoint when nothing is finite any more', async () => {

@@ -81,8 +81,17 @@ describe('a run', () => {
     expect(log[0]).toMatchObject({ epoch: 8 / 7, lr: 1e-3, klWeight: 1e-6, skipped: 0 })
     expect(Object.keys(log[0]?.loss ?? {})).toEqual(['total', 'reconstruction', 'kl'])
     const number = expect.any(Number)
-    expect(log[3]?.evaluation).toEqual({ psnr: number, activeUnits: number, kl: number })
-    expect(Object.keys(log[3]?.klPerChannel ?? {}).length).toBeGreaterThan(0)
+    expect(log[3]?.evaluation).toEqual({
+      psnr: number,
+      activeUnits: number,
+      activeTokens: number,
+      kl: number,
+      mutualInformation: number,
+      aggregateKl: number
+    })
+    for (const curve of ['klPerChannel', 'klPerToken', 'activeUnitsPerToken', 'mutualInformationPerToken']) {
+      expect(Object.keys(log[3]?.[curve] ?? {}).length).toBeGreaterThan(0)
+    }
     expect(readdirSync(whole()).some((name) => name.startsWith('events.out.tfevents.'))).toBe(true)
   })
 
@@ -107,6 +116,45 @@ describe('a run', () => {
     expect((await newestCheckpoint(aborted))?.state).toMatchObject({ step: 2, samples: 8 })
     await training({ data: { heldOut: 3 } }).run({ dir: aborted, device, resume: true })
     expect(await weights(aborted)).toEqual(await weights(whole()))
+  })
+
+  test.each<[string, (step: number) => unknown]>([
+    [
+      'throws',
+      (step) => {
+        if (step === 4) throw new Error('no space for the chart')
+      }
+    ],
+    ['rejects', async (step) => (step === 4 ? Promise.reject(new Error('no space for the chart')) : undefined)]
+  ])('ends with a checkpoint when a listener %s, and resumes to the same weights', async (name, listener) => {
+    const folder = dir(`listener-${name}`)
+    const settings = { data: { heldOut: 3 }, log: { every: 1 } }
+    const seen: number[] = []
+    const failing = training(settings)
+      .on('step', ({ step }) => listener(step) as undefined)
+      .on('step', ({ step }) => seen.push(step))
+      .run({ dir: folder, device })
+    await expect(failing).rejects.toMatchObject({
+      code: 'ERR_LISTENER',
+      message: expect.stringMatching(/^A listener of step failed: no space for the chart\. The run stopped/),
+      cause: new Error('no space for the chart')
+    })
+    // The other listeners are called all the same.
+    expect(seen).toEqual([1, 2, 3, 4])
+    expect((await newestCheckpoint(folder))?.state).toMatchObject({ step: 4 })
+    await training({ data: { heldOut: 3 } }).run({ dir: folder, device, resume: true })
+    expect(await weights(folder)).toEqual(await weights(whole()))
+  })
+
+  test('does not begin when a listener of its start throws', async () => {
+    const folder = dir('listener-start')
+    const failing = training()
+      .on('start', () => {
+        throw 'no'
+      })
+      .run({ dir: folder, device })
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_LISTENER', cause: 'no' })
+    expect(await newestCheckpoint(folder)).toBeNull()
   })
 
   test('has other weights with another seed', async () => {

@@ -48,6 +48,14 @@ export interface EvaluationFunctions {
   neighbourRadii(rows: NativeTensor, all: NativeTensor, k: number): Promise<NativeTensor>
   /** bool [M]: whether each row lies within the (squared) radius [N] of one of all [N, D]. */
   inManifold(rows: NativeTensor, all: NativeTensor, radii: NativeTensor): Promise<NativeTensor>
+  /** KID's unbiased estimate between rows of features [M, D] and [N, D], float32; the rows, int64, at least two of each. */
+  kernelDistance(a: NativeTensor, b: NativeTensor, rowsA: NativeTensor, rowsB: NativeTensor): Promise<number>
+  /** Mutual information of images and latents in nats, in total and of each token: float64 [L]; all tensors are [N, L, Z]. */
+  mutualInformation(
+    means: NativeTensor,
+    logvars: NativeTensor,
+    samples: NativeTensor
+  ): Promise<{ total: number; tokens: NativeTensor }>
   /** The first `count` principal components of each cloud of points [G, N, D]. */
   principalComponents(points: NativeTensor, count: number): Promise<NativePrincipalComponents>
   /**

@@ -30,7 +30,16 @@ export interface SystemFunctions {
     threads: number
     /** Whether the CPU multiplies bfloat16 in hardware. */
     cpuBf16: boolean
-    cuda: { available: boolean; devices: number; reason: string }
+    cuda: {
+      available: boolean
+      devices: number
+      /** Why there are no devices. */
+      reason: string
+      /** By device, 90 for sm_90; 0 where it is unknown, as without libmactok_cuda. */
+      capabilities: number[]
+      /** Why libmactok_cuda is not loaded; empty when it is, and without devices. */
+      libraryProblem: string
+    }
   }
   setThreads(count: number): void
   /** Live tensor handles of this environment, the bytes that they share (each storage once), and the networks' bytes. */

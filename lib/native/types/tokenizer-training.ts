@@ -86,7 +86,8 @@ export interface NativeTokenizerTrainer {
    * Means since the last call, which are then reset: total, reconstruction, kl, alignLocal, alignGlobal, perceptual, adversarial,
    * adaptiveWeight, psnr, maskRatio, activeUnits, gradNorm; of the discriminator: discriminator, lecam, consistency, logitsReal,
    * logitsFake, accuracyReal, accuracyFake, discriminatorGradNorm. Counts: steps, skipped, discriminatorSkipped,
-   * discriminatorCalls, and `nonFinite.NAME` for each mean that was not finite. skippedInARow: skipped steps in a row up to now.
+   * discriminatorCalls, and `nonFinite.NAME` for each mean that was not finite. A step is skipped for all networks, or for
+   * none. skippedInARow: skipped steps in a row up to now.
    */
   metrics(): Promise<Record<string, number>>
   /**

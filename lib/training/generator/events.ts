@@ -6,6 +6,8 @@ export interface GeneratorEvents extends SharedEvents {
   start: StartEvent<SettledGeneratorConfig> & { latents: number; classes: number; parameters: number }
   /** At every log interval: means over the steps since the last one. */
   step: GeneratorStepEvent
+  /** Metrics of samples: `gfid` for `fid`. */
+  evaluation: { step: number; [metric: string]: number }
   /** A grid of samples was written. */
   grid: { step: number; file: string }
 }
@@ -21,6 +23,7 @@ export interface GeneratorStepEvent extends SharedStepEvent {
 export const generatorEventNames = [
   'start',
   'step',
+  'evaluation',
   'grid',
   'checkpoint',
   'profile',

@@ -1,5 +1,6 @@
 /** The training of a generator, from its settings to a native trainer. */
 
+import { join } from 'node:path'
 import type { GeneratorIdentity } from '../../generator/folder.js'
 import { Generator } from '../../generator/generator.js'
 import { nativeGeneratorConfig } from '../../generator/native-config.js'
@@ -10,20 +11,23 @@ import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
 import { Tokenizer } from '../../tokenizer/tokenizer.js'
 import type { Emitter } from '../emitter.js'
-import type { SharedEvents } from '../events.js'
 import type { Opening, Recipe } from '../recipe.js'
 import { resumeSettings } from '../settle.js'
+import type { GeneratorEvents } from './events.js'
 import type { LatentBatch } from './latent-batches.js'
 import { type GeneratorRunRecord, readGeneratorRun } from './record.js'
+import { SampleEvaluation } from './sample-evaluation.js'
 import { GeneratorSession } from './session.js'
 import { type SettledGeneratorConfig, settle, trainerConfig } from './settle.js'
 
 interface Inputs {
   /** Folder of the latent shards. */
   shards: string
-  /** Folder of the tokenizer that decodes sample grids. */
+  /** Folder of the tokenizer that decodes samples. */
   tokenizer: string | null
-  events: Pick<Emitter<SharedEvents>, 'emit'>
+  /** What samples are evaluated against. */
+  reference: string | null
+  events: Pick<Emitter<GeneratorEvents>, 'emit'>
 }
 
 export const generatorRecipe = (inputs: Inputs): Recipe<GeneratorRunRecord, LatentBatch> => ({
@@ -34,7 +38,7 @@ export const generatorRecipe = (inputs: Inputs): Recipe<GeneratorRunRecord, Late
 
 async function openSession(
   inputs: Inputs,
-  { config, earlier, device, resources }: Opening<GeneratorRunRecord>
+  { config, earlier, dir, device, resources }: Opening<GeneratorRunRecord>
 ): Promise<GeneratorSession> {
   const shards = resources.use(await LatentShards.open(inputs.shards, addon()))
   const settled = earlier ? resumeSettings(earlier.settled, config, config.steps) : settle(config, device)
@@ -46,8 +50,9 @@ async function openSession(
       message: `normalising with ${file} of ${shards.folder}; remove it to compute statistics`
     })
   }
-  const drawsGrids = inputs.tokenizer !== null && config.grid.every !== null
-  const tokenizer = drawsGrids ? resources.use(await Tokenizer.load(inputs.tokenizer as string, { device })) : null
+  const { reference, events } = inputs
+  const decodes = inputs.tokenizer !== null && (config.grid.every !== null || reference !== null)
+  const tokenizer = decodes ? resources.use(await Tokenizer.load(inputs.tokenizer as string, { device })) : null
   // A wrong tokenizer is refused before the training starts.
   if (tokenizer) await Generator.check(identity, tokenizer)
 
@@ -59,8 +64,21 @@ async function openSession(
   }
   const trainer = await native(addon().createFlowTrainer(await create(), await create(), trainerConfig(settled)))
   resources.defer(() => trainer.dispose())
-  const from = { from: inputs.shards, tokenizerFrom: inputs.tokenizer }
-  return new GeneratorSession({ settled, from, shards, identity, tokenizer, trainer })
+  const from = { from: inputs.shards, tokenizerFrom: inputs.tokenizer, referenceFrom: reference }
+  const evaluation =
+    tokenizer && reference !== null
+      ? resources.use(
+          new SampleEvaluation({
+            settings: settled.evaluation,
+            seed: settled.seed,
+            tokenizer,
+            reference,
+            file: join(dir, 'reference.npz'),
+            device
+          })
+        )
+      : null
+  return new GeneratorSession({ settled, from, shards, identity, tokenizer, evaluation, trainer, events })
 }
 
 async function identify(config: SettledGeneratorConfig, shards: LatentShards): Promise<GeneratorIdentity> {

@@ -7,8 +7,15 @@ export type GeneratorRunRecord = RunRecord<
   'generator',
   GeneratorTrainingConfig,
   SettledGeneratorConfig,
-  /** Where the latents came from, how many there are, the tokenizer that made them, and a hash of their names, which older runs lack. */
-  { from: string; latents: number; tokenizer: string | null; tokenizerFrom: string | null; listing?: string }
+  /** Where the latents came from, how many there are, the tokenizer that made them, the reference of evaluations, and a hash of their names, which older runs lack. */
+  {
+    from: string
+    latents: number
+    tokenizer: string | null
+    tokenizerFrom: string | null
+    referenceFrom?: string | null
+    listing?: string
+  }
 >
 
 /** Reads a generator run's record; null when the folder holds no run. Throws what readRecord throws. */

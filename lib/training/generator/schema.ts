@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { fraction, mergeConfig, natural, positive } from '../../config.js'
+import { generationMetrics } from '../../evaluation/metric-names.js'
+import { dinov2Setting } from '../../evaluation/schema.js'
 import { generatorPreset, generatorPresets } from '../../generator/presets.js'
 import { architectureSchema, checkNetwork, flowSchema } from '../../generator/schema.js'
+import { inceptionName } from '../../weights/inception.js'
 import { computing, keeping, microBatchIssue, resolveSettings } from '../schema.js'
 
 /** AdamW with a constant rate after its warm-up, method.md §7. */
@@ -31,6 +34,22 @@ export const sampleGridSchema = z.strictObject({
   images: positive.default(32).describe('samples in a grid, of the classes in turn'),
   steps: positive.default(25).describe('Heun steps per sample'),
   guidance: z.number().default(1).describe('guidance scale of the grids')
+})
+
+/** Evaluations of samples during training, where a tokenizer and a reference are given. */
+export const sampleEvaluationSchema = z.strictObject({
+  every: positive.default(5_000).describe('steps between evaluations of samples, where a reference is given'),
+  metrics: z
+    .array(z.enum(generationMetrics))
+    .min(1)
+    .default(['fid'])
+    .describe('metrics of the samples; kid, fdDinov2 and kdDinov2 suit few of them'),
+  samples: positive.default(2_000).describe('samples to draw'),
+  references: positive.default(5_000).describe('largest number of reference images, spread over the listing'),
+  steps: positive.default(25).describe('Heun steps per sample'),
+  guidance: z.number().default(1).describe('guidance scale of the samples'),
+  inception: z.string().default(inceptionName).describe("FID's Inception: a name or a path"),
+  dinov2: dinov2Setting
 })
 
 /** Everything that decides a generator run; latents and classes come from the shards. */
@@ -72,7 +91,8 @@ export const generatorTrainingSchema = z
     ...computing,
     optimizer: generatorOptimizerSchema.prefault({}),
     ...keeping,
-    grid: sampleGridSchema.prefault({})
+    grid: sampleGridSchema.prefault({}),
+    evaluation: sampleEvaluationSchema.prefault({})
   })
   .superRefine((config, context) => {
     checkNetwork(config.generator, context, ['generator'])
@@ -100,7 +120,8 @@ const tiny: GeneratorTrainingInput = {
   ema: { decay: 0.999 },
   checkpoint: { every: 1_000 },
   log: { every: 20 },
-  grid: { every: 1_000, images: 40, steps: 12, guidance: 2 }
+  grid: { every: 1_000, images: 40, steps: 12, guidance: 2 },
+  evaluation: { every: 1_000, samples: 1_000, steps: 12 }
 }
 
 /** The settings of a preset. @throws {RangeError} unknown preset, with the nearest name */

@@ -13,24 +13,30 @@ import type { MetricsRecord } from '../../runs/metrics.js'
 import type { Tensor } from '../../tensor/tensor.js'
 import type { Tokenizer } from '../../tokenizer/tokenizer.js'
 import { hashNames } from '../data-change.js'
+import type { Emitter } from '../emitter.js'
 import type { Metrics } from '../loop.js'
 import { groupMetrics, type MetricGroups } from '../metrics.js'
 import { splitBatch } from '../micro-batches.js'
 import type { Session } from '../recipe.js'
 import { learningRate } from '../schedules.js'
+import type { GeneratorEvents } from './events.js'
 import { type LatentBatch, latentBatches } from './latent-batches.js'
 import type { GeneratorRunRecord } from './record.js'
+import type { SampleEvaluation } from './sample-evaluation.js'
 import type { SettledGeneratorConfig } from './settle.js'
 
 interface Parts {
   settled: SettledGeneratorConfig
   /** Where the latents and the tokenizer come from. */
-  from: { from: string; tokenizerFrom: string | null }
+  from: { from: string; tokenizerFrom: string | null; referenceFrom: string | null }
   shards: LatentShards
   identity: GeneratorIdentity
-  /** Decodes the grids; null: there are none. */
+  /** Decodes samples; null: there are no grids. */
   tokenizer: Tokenizer | null
+  /** Null: samples are not evaluated. */
+  evaluation: SampleEvaluation | null
   trainer: NativeFlowTrainer
+  events: Pick<Emitter<GeneratorEvents>, 'emit'>
 }
 
 export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch> {
@@ -62,12 +68,17 @@ export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch
       latents: this.samples,
       tokenizer: identity.tokenizer,
       tokenizerFrom: from.tokenizerFrom,
+      referenceFrom: from.referenceFrom,
       listing: hashNames(shards.names() ?? Array.from(shards.labels, String))
     }
   }
 
   get every() {
-    return { grid: this.#parts.tokenizer ? this.settled.grid.every : null }
+    const { tokenizer, evaluation } = this.#parts
+    return {
+      evaluation: evaluation ? this.settled.evaluation.every : null,
+      grid: tokenizer ? this.settled.grid.every : null
+    }
   }
 
   batches(startStep: number): AsyncGenerator<LatentBatch, void, undefined> {
@@ -93,6 +104,14 @@ export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch
 
   describe(metrics: Metrics, done: number): Omit<MetricsRecord, 'step'> {
     return { ...groupMetrics(metrics, groups), lr: rateAt(this.settled, done - 1) }
+  }
+
+  async evaluate(done: number, write: (line: MetricsRecord) => void): Promise<void> {
+    const { evaluation, identity, events } = this.#parts
+    if (!evaluation) return
+    const metrics = await evaluation.evaluate(Generator.wrap(this.trainer.ema, identity, this.settled.precision))
+    write({ step: done, evaluation: metrics })
+    events.emit('evaluation', { step: done, ...metrics })
   }
 
   /** Samples of the classes in turn, from the same noise every time. */

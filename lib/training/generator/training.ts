@@ -13,6 +13,7 @@ export type GeneratorRun = FinishedRun
 export class GeneratorTraining extends Training<GeneratorTrainingInput, GeneratorTrainingConfig, GeneratorEvents> {
   #shards: string | undefined
   #tokenizer: string | null = null
+  #reference: string | null = null
 
   constructor(input: string | GeneratorTrainingInput) {
     super(input, { resolve: resolveGeneratorTraining, eventNames: generatorEventNames })
@@ -21,17 +22,30 @@ export class GeneratorTraining extends Training<GeneratorTrainingInput, Generato
   protected override recipe() {
     if (this.#shards === undefined)
       throw invalidParameter('latents', 'a folder of shards, by .latents(folder)', undefined)
-    return generatorRecipe({ shards: this.#shards, tokenizer: this.#tokenizer, events: this.events })
+    return generatorRecipe({
+      shards: this.#shards,
+      tokenizer: this.#tokenizer,
+      reference: this.#reference,
+      events: this.events
+    })
   }
 
-  /** The folder of latent shards to train on; with a `tokenizer` folder, grids of decoded samples are written during training. */
-  latents(folder: string, options: { tokenizer?: string | null } = {}): this {
-    checkOptions(options, { tokenizer: true })
-    const { tokenizer = null } = options
+  /**
+   * The folder of latent shards to train on; with a `tokenizer` folder, grids of decoded samples are written during training, and with
+   * a `reference` (real images, or statistics in an `.npz`) samples are evaluated against it.
+   */
+  latents(folder: string, options: { tokenizer?: string | null; reference?: string | null } = {}): this {
+    checkOptions(options, { tokenizer: true, reference: true })
+    const { tokenizer = null, reference = null } = options
     pathTo('folder', folder)
     if (tokenizer !== null) pathTo('tokenizer', tokenizer)
+    if (reference !== null) pathTo('reference', reference)
+    if (reference !== null && tokenizer === null) {
+      throw invalidParameter('tokenizer', 'a folder, because samples must be decoded to compare with a reference', null)
+    }
     this.#shards = folder
     this.#tokenizer = tokenizer
+    this.#reference = reference
     return this
   }
 

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path'
 import { exists } from '../../files/stat.js'
 import type { NativeState, NativeTokenizerTrainer } from '../../native/addon.js'
+import { retryIfDeleted } from '../../runs/model-folder.js'
 import { findTokenizer } from '../../tokenizer/folder.js'
 import { readSafetensors } from '../../weights/reader.js'
 import { disposeState, type Loadable, loadInto } from '../../weights/state.js'
@@ -9,7 +10,10 @@ import { fileWeights } from '../../weights/tensors.js'
 const groups = ['discriminator', 'discriminator_optimizer']
 
 /** Loads the discriminator of another run, with its optimiser and averages, into a trainer where both have one. */
-export async function carryDiscriminator(trainer: NativeTokenizerTrainer, folder: string): Promise<void> {
+export const carryDiscriminator = (trainer: NativeTokenizerTrainer, folder: string): Promise<void> =>
+  retryIfDeleted(folder, () => loadDiscriminator(trainer, folder))
+
+async function loadDiscriminator(trainer: NativeTokenizerTrainer, folder: string): Promise<void> {
   const place = dirname((await findTokenizer(folder)).weights)
   const files = groups.map((group) => join(place, `${group}.safetensors`))
   const state = trainer.state()

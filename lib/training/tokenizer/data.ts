@@ -116,13 +116,14 @@ export class TrainingData implements AsyncDisposable {
 
   /**
    * Evaluates the reconstructions of the held-out images' centre crops from posterior means, nothing masked: mean PSNR, the
-   * `evaluation.metrics`, and where there is a posterior its active units and KL.
+   * `evaluation.metrics`, and where there is a posterior its active units, KL and mutual information.
    */
   async evaluate(tokenizer: NativeTokenizer, precision: Precision): Promise<Evaluation> {
     const { config, onBroken } = this.#request
-    const { probe: pooling, batch, metrics } = config.evaluation
+    const { probe: pooling, batch, metrics, dinov2 } = config.evaluation
     const probe = pooling === 'none' ? null : new ProbeFeatures(pooling, config.tokenizer)
-    this.#evaluator ??= ReconstructionEvaluator.load({ ...reconstructionWeights, metrics, device: tokenizer.device })
+    const { device } = tokenizer
+    this.#evaluator ??= ReconstructionEvaluator.load({ ...reconstructionWeights, metrics, dinov2, device })
     const evaluator = await this.#evaluator
     const batches = evaluationBatches(this.evaluated, { size: config.tokenizer.imageSize, batch, onBroken })
     const result = await evaluator.evaluate(Tokenizer.wrap(tokenizer, config.tokenizer), batches, {

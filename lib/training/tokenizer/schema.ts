@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { fraction, natural, positive } from '../../config.js'
 import { defaultCrops } from '../../data/train-batches.js'
 import { reconstructionMetrics } from '../../evaluation/metric-names.js'
+import { dinov2Setting } from '../../evaluation/schema.js'
 import { BATCH } from '../../tensor/settings.js'
 import { tokenizerSchema } from '../../tokenizer/schema.js'
 import { computing, keeping, microBatchIssue } from '../schema.js'
@@ -155,7 +156,10 @@ export const evaluationSchema = z.strictObject({
   metrics: z
     .array(z.enum(reconstructionMetrics))
     .default([])
-    .describe('besides PSNR, active units and KL: any of ssim, lpips and rfid, comma-separated'),
+    .describe(
+      'besides PSNR, active units, KL and mutual information: any of ssim, lpips, rfid, rkid, rfdDinov2 and rkdDinov2, comma-separated'
+    ),
+  dinov2: dinov2Setting,
   probe: z
     .enum(['none', 'mean', 'flatten'])
     .default('none')

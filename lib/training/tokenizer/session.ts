@@ -124,15 +124,25 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
   async evaluate(done: number, write: (line: MetricsRecord) => void): Promise<void> {
     const { images, events } = this.#parts
     const result = await images.evaluate(this.trainer.ema, this.settled.precision)
-    const { images: _, klPerChannel, ...evaluation } = result
+    const {
+      images: _,
+      klPerChannel,
+      klPerToken,
+      activeUnitsPerToken,
+      mutualInformationPerToken,
+      ...evaluation
+    } = result
     const line: MetricsRecord = { step: done, evaluation }
-    if (klPerChannel) line.klPerChannel = Object.fromEntries(klPerChannel.entries())
+    const curves = { klPerChannel, klPerToken, activeUnitsPerToken, mutualInformationPerToken }
+    for (const [name, values] of Object.entries(curves)) {
+      if (values) line[name] = Object.fromEntries(values.entries())
+    }
     write(line)
     events.emit('evaluation', { step: done, ...result })
   }
 
   async grid(): Promise<Image> {
-    const { images, teacher } = this.#parts
+    const { images, teacher, onBroken } = this.#parts
     const { grid, tokenizer, seed, precision } = this.settled
     const { sheet } = await reconstructionGrid(Tokenizer.wrap(this.trainer.ema, tokenizer), images.shown, {
       teacher,
@@ -140,7 +150,8 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
       ratio: grid.ratio,
       seed,
       precision,
-      zoom: Math.max(1, Math.floor(128 / tokenizer.imageSize))
+      zoom: Math.max(1, Math.floor(128 / tokenizer.imageSize)),
+      onBroken
     })
     return sheet
   }

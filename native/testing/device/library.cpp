@@ -52,6 +52,8 @@ void graph_replay(void* graph) { static_cast<Graph*>(graph)->replay(); }
 
 void graph_close(void* graph) { delete static_cast<Graph*>(graph); }
 
+int compute_capability(at::Device) { return 90; }
+
 }  // namespace
 }  // namespace mactok::stand_in
 
@@ -64,7 +66,8 @@ const mactok::CudaInterface* mactok_cuda() {
                                                .graph_enter = graph_enter,
                                                .graph_leave = graph_leave,
                                                .graph_replay = graph_replay,
-                                               .graph_close = graph_close};
+                                               .graph_close = graph_close,
+                                               .compute_capability = compute_capability};
   return &table;
 }
 

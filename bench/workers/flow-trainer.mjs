@@ -1,0 +1,17 @@
+/** A generator's trainer as `trainGenerator` makes it. */
+
+import { addon } from '../../dist/native/load.js'
+
+/** @param {any} generator @param {any} ema @param {{ precision: string, graphs: boolean }} options */
+export const createFlowTrainer = (generator, ema, { precision, graphs }) =>
+  addon().createFlowTrainer(generator.native, ema.native, {
+    seed: 0,
+    precision,
+    graphs,
+    flow: generator.config.flow,
+    labelDropout: 0.1,
+    loss: { weighting: 'none', direction: 0 },
+    timesteps: { kind: 'uniform', mean: 0, deviation: 1, shift: 1 },
+    optimizer: { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, clipNorm: 1 },
+    ema: { decay: 0.9999, warmup: true }
+  })

@@ -1,0 +1,42 @@
+import type { z } from 'zod'
+import { Dinov2 } from './dinov2.js'
+import { Inception } from './inception.js'
+import { type GenerationMetric, networkOf } from './metric-names.js'
+import type { inceptionSchema } from './schema.js'
+
+/** The networks whose features images are compared by; one that no metric needs may be missing. */
+export interface Networks {
+  inception?: Inception | null | undefined
+  dinov2?: Dinov2 | null | undefined
+}
+
+export interface NetworkOptions extends Pick<z.input<typeof inceptionSchema>, 'input' | 'precision'> {
+  /** Weights by name or path. Default: `inception-fid` and `dinov2-large`. */
+  inception?: string | undefined
+  dinov2?: string | undefined
+  device?: string | undefined
+}
+
+/**
+ * Loads the networks that metrics of generated images need.
+ * @throws {MactokError} ERR_FORMAT when weights are not found, with how to get them
+ */
+export async function loadNetworks(
+  metrics: readonly GenerationMetric[],
+  { inception: weights, dinov2, device, input, precision }: NetworkOptions = {}
+): Promise<Networks & Disposable> {
+  const needed = new Set(metrics.map(networkOf))
+  const networks: Networks = {}
+  const dispose = () => {
+    networks.inception?.dispose()
+    networks.dinov2?.dispose()
+  }
+  try {
+    if (needed.has('inception')) networks.inception = await Inception.load({ weights, device, input, precision })
+    if (needed.has('dinov2')) networks.dinov2 = await Dinov2.load({ weights: dinov2, device, precision })
+    return { ...networks, [Symbol.dispose]: dispose }
+  } catch (error) {
+    dispose()
+    throw error
+  }
+}

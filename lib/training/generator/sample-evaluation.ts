@@ -1,0 +1,64 @@
+/** Measures a generator's samples while it trains. */
+
+import { generatedImages } from '../../evaluation/generated-images.js'
+import { evaluateGeneration, generationNumbers, openReference, type Reference } from '../../evaluation/generation.js'
+import { loadNetworks, type Networks } from '../../evaluation/networks.js'
+import type { Generator } from '../../generator/generator.js'
+import type { Tokenizer } from '../../tokenizer/tokenizer.js'
+import type { SettledGeneratorConfig } from './settle.js'
+
+interface Parts {
+  settings: SettledGeneratorConfig['evaluation']
+  seed: number
+  tokenizer: Tokenizer
+  /** Statistics (`.npz`), or the path of real images. */
+  reference: string
+  /** Keeps the reference's statistics here, so that a resumed run does not gather them again. */
+  file: string
+  device: string
+}
+
+/** Networks and reference are loaded at the first evaluation. */
+export class SampleEvaluation implements Disposable {
+  readonly #parts: Parts
+  #loaded: { networks: Networks & Disposable; reference: Reference } | null = null
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  async #load() {
+    const { settings, tokenizer, reference, file, device } = this.#parts
+    const { metrics, inception, dinov2, references: count } = settings
+    const networks = await loadNetworks(metrics, { inception, dinov2, device })
+    try {
+      const { imageSize: size } = tokenizer.config
+      const options = { metrics, size, count, partial: file, keep: true }
+      return { networks, reference: await openReference(networks, reference, options) }
+    } catch (error) {
+      networks[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  /** Metrics of samples by name, `gfid` for `fid`; from the same noise every time. */
+  async evaluate(generator: Generator): Promise<Record<string, number>> {
+    this.#loaded ??= await this.#load()
+    const { networks, reference } = this.#loaded
+    const { settings, seed, tokenizer } = this.#parts
+    const { metrics, samples, steps, guidance } = settings
+    const images = generatedImages(generator, tokenizer, samples, {
+      sampler: 'heun',
+      steps,
+      guidance,
+      seed,
+      force: true
+    })
+    return generationNumbers(await evaluateGeneration(networks, images, reference, { metrics }))
+  }
+
+  [Symbol.dispose](): void {
+    this.#loaded?.reference[Symbol.dispose]()
+    this.#loaded?.networks[Symbol.dispose]()
+  }
+}
