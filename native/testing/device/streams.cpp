@@ -157,6 +157,11 @@ void synchronize_event(const Event& event, const std::string& name) {
   host_waits_for(event.clock);
 }
 
+bool is_known_done(const Event& event) {
+  const StateLock lock(state_mutex());
+  return has_happened({event.stream, entry(event.clock, event.stream)}, streams().host);
+}
+
 Recorder* recorder_of(size_t stream) {
   const StateLock lock(state_mutex());
   return streams().all.at(stream).recorder;

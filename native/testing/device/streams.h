@@ -63,6 +63,9 @@ void record_event(Event& event, size_t stream);
 /** Counted as a synchronisation where the stream has no later work, and else as a wait. */
 void synchronize_event(const Event& event, const std::string& name);
 
+/** The device is as slow as can be: nothing is done before the host has waited for it. */
+bool is_known_done(const Event& event);
+
 /** What records the work of a stream; nullptr: it runs. */
 Recorder* recorder_of(size_t stream);
 void set_recorder(size_t stream, Recorder* recorder);
