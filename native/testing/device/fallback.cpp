@@ -45,8 +45,7 @@ bool writes_undeclared(const std::string& name, const std::string& argument) {
   return name.starts_with("aten::native_batch_norm") && argument.starts_with("running_");
 }
 
-std::string name_of(const c10::OperatorHandle& operation) {
-  const auto& name = operation.operator_name();
+std::string full_name(const c10::OperatorName& name) {
   return name.overload_name.empty() ? name.name : name.name + "." + name.overload_name;
 }
 
@@ -119,7 +118,9 @@ class DeviceCall {
 };
 
 DeviceCall::DeviceCall(const c10::OperatorHandle& operation, const Stack& stack)
-    : operation_(operation), name_(name_of(operation)), blocks_(kBlocking.contains(name_)) {
+    : operation_(operation),
+      name_(full_name(operation.operator_name())),
+      blocks_(kBlocking.contains(name_)) {
   const auto count = static_cast<std::ptrdiff_t>(operation.schema().arguments().size());
   given_.assign(stack.end() - count, stack.end());
   for (size_t i = 0; i < given_.size(); ++i) {
@@ -270,10 +271,34 @@ void run_fallback(const c10::OperatorHandle& operation, Stack* stack) {
   DeviceCall(operation, *stack).run(*stack);
 }
 
+/** Whether tensors.cpp defines it. */
+bool has_own_kernel(const c10::OperatorName& name) {
+  static const std::set<std::string> own{"aten::empty.memory_format", "aten::empty_strided",
+                                         "aten::as_strided",          "aten::resize_",
+                                         "aten::record_stream",       "aten::copy_"};
+  return own.contains(full_name(name));
+}
+
 }  // namespace
 
 TORCH_LIBRARY_IMPL(_, CUDA, library) {
   library.fallback(torch::CppFunction::makeFromBoxedFunction<&run_fallback>());
+}
+
+/**
+ * What LibTorch would else compose of other operations: a GPU has kernels for it where a CPU has,
+ * and for lists of tensors.
+ */
+TORCH_LIBRARY_IMPL(aten, CUDA, library) {
+  auto& dispatcher = c10::Dispatcher::singleton();
+  for (const auto& name : dispatcher.getAllOpNames()) {
+    const auto operation = dispatcher.findSchema(name);
+    if (!name.name.starts_with("aten::") || !operation || has_own_kernel(name)) continue;
+    const bool of_lists = name.name.starts_with("aten::_foreach_");
+    if (!of_lists && !operation->hasKernelForDispatchKey(c10::DispatchKey::CPU)) continue;
+    library.impl(full_name(name).c_str(),
+                 torch::CppFunction::makeFromBoxedFunction<&run_fallback>());
+  }
 }
 
 }  // namespace mactok::stand_in

@@ -59,7 +59,9 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
   void block(void* event, const c10::Stream& stream) const override {
     if (event) wait_on_device(from_stream(stream), static_cast<Event*>(event)->clock);
   }
-  bool queryEvent(void*) const override { return true; }
+  bool queryEvent(void* event) const override {
+    return !event || is_known_done(*static_cast<Event*>(event));
+  }
   void synchronizeEvent(void* event) const override {
     if (event) synchronize_event(*static_cast<Event*>(event), "synchronizeEvent");
   }

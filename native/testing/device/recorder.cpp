@@ -7,6 +7,8 @@
 namespace mactok::stand_in {
 
 void RecordedCall::repeat() const {
+  // An output of another shape would be resized with a warning.
+  for (const auto& [target, written] : outs) at::Tensor(written).resize_({0});
   torch::jit::Stack stack(arguments.begin(), arguments.end());
   operation.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack);
   for (const auto& [index, item, target] : results) {
