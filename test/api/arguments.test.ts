@@ -193,7 +193,7 @@ describe('trainings', () => {
     ['shards', () => sit().latents(wrong(7)), TypeError, 'a path for folder but received 7'],
     ['a tokenizer', () => sit().latents('x', wrong({ tokenizer: 7 })), TypeError, 'for tokenizer but received 7'],
     ['a flow', () => sit().flow(wrong({ path: 'bent' })), RangeError, "flow.path but received 'bent'"],
-    ['an event', () => sit().on(wrong('evaluation'), () => {}), RangeError, "for event but received 'evaluation'"],
+    ['an event', () => sit().on(wrong('evaluated'), () => {}), RangeError, "for event but received 'evaluated'"],
     ['a listener', () => sit().on('step', wrong(1)), TypeError, 'a function for listener but received 1'],
     ['a run without shards', () => sit().run({ dir: 'x' }), TypeError, 'for latents but received undefined'],
     ['a run without folder', run({}), TypeError, 'a path for dir but received undefined'],

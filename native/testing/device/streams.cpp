@@ -144,6 +144,11 @@ void record_event(Event& event, size_t stream) {
   event = {stream, std::move(clock)};
 }
 
+bool is_known_done(const Event& event) {
+  const StateLock lock(state_mutex());
+  return entry(streams().host, event.stream) >= entry(event.clock, event.stream);
+}
+
 void synchronize_event(const Event& event, const std::string& name) {
   const StateLock lock(state_mutex());
   refuse_in_recording(event.stream, name);
@@ -155,11 +160,6 @@ void synchronize_event(const Event& event, const std::string& name) {
     count_wait();
   }
   host_waits_for(event.clock);
-}
-
-bool is_known_done(const Event& event) {
-  const StateLock lock(state_mutex());
-  return has_happened({event.stream, entry(event.clock, event.stream)}, streams().host);
 }
 
 Recorder* recorder_of(size_t stream) {

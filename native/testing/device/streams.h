@@ -60,11 +60,10 @@ struct Event {
 };
 
 void record_event(Event& event, size_t stream);
+/** Whether the host has waited for it. All other work may still run on a GPU. */
+bool is_known_done(const Event& event);
 /** Counted as a synchronisation where the stream has no later work, and else as a wait. */
 void synchronize_event(const Event& event, const std::string& name);
-
-/** The device is as slow as can be: nothing is done before the host has waited for it. */
-bool is_known_done(const Event& event);
 
 /** What records the work of a stream; nullptr: it runs. */
 Recorder* recorder_of(size_t stream);
