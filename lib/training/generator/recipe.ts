@@ -62,9 +62,7 @@ async function openSession(
     resources.defer(() => network.dispose())
     return network
   }
-  const trainer = await native(
-    addon().createFlowTrainer(await create(), await create(), trainerConfig(settled, device))
-  )
+  const trainer = await native(addon().createFlowTrainer(await create(), await create(), trainerConfig(settled)))
   resources.defer(() => trainer.dispose())
   const from = { from: inputs.shards, tokenizerFrom: inputs.tokenizer, referenceFrom: reference }
   const evaluation =

@@ -1,5 +1,4 @@
 import type { NativeFlowTrainerConfig, Precision } from '../../native/addon.js'
-import { hasGraphs } from '../../native/device.js'
 import { settlePrecision } from '../settle.js'
 import type { GeneratorTrainingConfig } from './schema.js'
 
@@ -13,15 +12,22 @@ export const settle = (config: GeneratorTrainingConfig, device: string): Settled
 })
 
 /** The native trainer's view of a configuration. */
-export function trainerConfig(
-  { seed, precision, graphs, flow, loss, timesteps, labelDropout, ema, optimizer }: SettledGeneratorConfig,
-  device: string
-): NativeFlowTrainerConfig {
+export function trainerConfig({
+  seed,
+  precision,
+  graphs,
+  flow,
+  loss,
+  timesteps,
+  labelDropout,
+  ema,
+  optimizer
+}: SettledGeneratorConfig): NativeFlowTrainerConfig {
   const { betas, eps, weightDecay, clip } = optimizer
   return {
     seed,
     precision,
-    graphs: graphs ?? hasGraphs(device),
+    graphs,
     flow,
     loss,
     timesteps,

@@ -1,5 +1,4 @@
 import type { NativeAdversarialConfig, NativeTrainerConfig, Precision } from '../../native/addon.js'
-import { hasGraphs } from '../../native/device.js'
 import { settlePrecision } from '../settle.js'
 import type { TrainingConfig } from './schema.js'
 
@@ -36,16 +35,24 @@ export function settle(
 }
 
 /** The native trainer's view of a configuration. */
-export function trainerConfig(
-  { seed, precision, graphs, masking, align, loss, optimizer, ema, part, discriminator }: SettledConfig,
-  device: string
-): NativeTrainerConfig {
+export function trainerConfig({
+  seed,
+  precision,
+  graphs,
+  masking,
+  align,
+  loss,
+  optimizer,
+  ema,
+  part,
+  discriminator
+}: SettledConfig): NativeTrainerConfig {
   const { target, min, max, semantic, per } = masking
   const { betas, eps, weightDecay, clip } = optimizer
   return {
     seed,
     precision,
-    graphs: graphs ?? hasGraphs(device),
+    graphs,
     masking: { target, minRatio: min, maxRatio: max, semantic, per },
     alignment: align,
     reconstruction: loss.reconstruction,
