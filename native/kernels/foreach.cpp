@@ -76,6 +76,8 @@ void lerp(const std::vector<at::Tensor>& averages, const std::vector<at::Tensor>
       at::_foreach_mul_(steps, weight);
       at::_foreach_add_(group, steps);
     }
+    // The fused operations do not count their writes.
+    count_writes(averages);
     return;
   }
   const float amount = *weight.const_data_ptr<float>();

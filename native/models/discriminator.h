@@ -9,7 +9,6 @@
 
 #include "models/dinov2.h"
 #include "nn/batch_norm.h"
-#include "nn/group.h"
 #include "nn/imagenet.h"
 #include "nn/spectral_conv1d.h"
 
@@ -25,16 +24,17 @@ struct DiscriminatorOptions {
 };
 
 /**
- * Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, N, G·D] -> float32
- * [B, N, G·D].
+ * Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, N, D] -> float32
+ * [B, N, D].
  */
 class DiscriminatorBlock : public torch::nn::Module {
  public:
   DiscriminatorBlock(int64_t width, int64_t kernel);
-  static at::Tensor forward(const Group<DiscriminatorBlock>& blocks, const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x) const;
 
-  std::shared_ptr<SpectralConv1d> convolution;
-  std::shared_ptr<BatchNorm> norm;
+ private:
+  std::shared_ptr<SpectralConv1d> convolution_;
+  std::shared_ptr<BatchNorm> norm_;
 };
 
 /**
@@ -45,11 +45,12 @@ class DiscriminatorHead : public torch::nn::Module {
  public:
   DiscriminatorHead(int64_t width, int64_t kernel);
 
-  /** [B, N, G·D] -> float32 [B, G·N]. */
-  static at::Tensor forward(const Group<DiscriminatorHead>& heads, const at::Tensor& x);
+  /** [B, N, D] -> float32 [B, N]. */
+  at::Tensor forward(const at::Tensor& x) const;
 
-  std::shared_ptr<DiscriminatorBlock> first, residual;
-  std::shared_ptr<SpectralConv1d> last;
+ private:
+  std::shared_ptr<DiscriminatorBlock> first_, residual_;
+  std::shared_ptr<SpectralConv1d> last_;
 };
 
 /**
@@ -91,7 +92,7 @@ class Discriminator : public torch::nn::Module {
   DiscriminatorOptions options_;
   ImagenetNormalization normalize_;
   std::shared_ptr<DinoV2> backbone_;
-  Group<DiscriminatorHead> heads_;
+  std::vector<std::shared_ptr<DiscriminatorHead>> heads_;
   int64_t calls_ = 0;
 };
 

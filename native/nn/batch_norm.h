@@ -1,6 +1,5 @@
 #pragma once
 
-#include "nn/group.h"
 #include "runtime/torch.h"
 
 namespace mactok {
@@ -14,10 +13,10 @@ class BatchNorm : public torch::nn::Module {
   BatchNorm(int64_t channels, double eps);
 
   /**
-   * [..., G·C] -> float32 [..., G·C], by the batch's statistics in training mode, else by the
-   * running ones.
+   * [..., C] -> float32 [..., C], by the batch's statistics in training mode, else by the running
+   * ones.
    */
-  static at::Tensor forward(const Group<BatchNorm>& norms, const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x);
 
   at::Tensor weight, bias, running_mean, running_var;
 

@@ -2,6 +2,8 @@
 
 #include <ATen/ops/_foreach_copy.h>
 
+#include "runtime/written.h"
+
 namespace mactok {
 
 Snapshot::Snapshot(std::vector<at::Tensor> tensors) : tensors_(std::move(tensors)) {}
@@ -20,6 +22,8 @@ void Snapshot::assign(const at::Tensor& values) {
     begin += tensor.numel();
   }
   at::_foreach_copy_(tensors_, parts);
+  // The fused operation does not count its writes.
+  count_writes(tensors_);
 }
 
 void Snapshot::take() {

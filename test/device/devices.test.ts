@@ -39,32 +39,6 @@ const CASES: [string, (on: string) => Promise<NativeTensor[]>][] = [
     ]
   ],
   [
-    'FID',
-    async (on) => {
-      const inception = await native().createInception(0, on)
-      const state = inception.state()
-      for (const [name, { shape }] of Object.entries(state)) {
-        const values = native().uniform(
-          1,
-          name,
-          0,
-          0,
-          1,
-          shape.reduce((product, size) => product * size, 1)
-        )
-        state[name] = native().tensor(
-          values.map((value) => value / 10),
-          'float32',
-          shape,
-          on
-        )
-      }
-      await inception.load(state)
-      const { pool } = await inception.features(randomImages(1, 2, 32, on), 'pytorch', 'fp32')
-      return [pool]
-    }
-  ],
-  [
     'moments',
     async (on) => {
       const moments = await native().createMoments(8, on)

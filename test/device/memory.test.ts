@@ -3,9 +3,9 @@ import { native as awaitNative } from '../../lib/native/errors.js'
 import { flowConfig, generatorConfig, labels, samplerConfig, unguided } from '../support/generator.js'
 import { device, floats, native } from '../support/native.js'
 import { countOnDevice, describeOnStandIn } from '../support/stand-in.js'
-import { readTrainer, TRAINERS } from '../support/trainers.js'
+import { expectSameMetrics, TRAINERS } from '../support/trainers.js'
 
-/** At most this many of a step's allocations fail, spread over all of them. */
+/** At most about this many of a step's allocations fail, spread over all of them. */
 const SAMPLES = 12
 
 /** 1, …, count, thinned out. */
@@ -26,29 +26,32 @@ describeOnStandIn('memory that runs out', () => {
   })
 
   test.each(TRAINERS.flatMap(([name, create]) => [false, true].map((graphs) => [name, graphs, create] as const)))(
-    'in a step of %s leaves it usable (graphs: %s)',
+    'in a step of %s (graphs: %s) leaves the trainer usable',
     async (_, graphs, create) => {
-      const [trainer, untouched, counted] = await Promise.all([1, 2, 3].map(() => create({ graphs })))
-      if (!trainer || !untouched || !counted) throw new Error('no trainers')
+      const [trainer, untouched, behind] = await Promise.all([
+        create({ graphs }),
+        create({ graphs }),
+        create({ graphs })
+      ])
       // With graphs the steps are run, recorded and replayed.
       for (let step = 0; step < 3; step++) {
-        const { allocations } = await countOnDevice(() => counted.step(step))
-        const before = (await readTrainer(untouched)).state
+        const { allocations } = await countOnDevice(() => untouched.step(step))
+        let failures = 0
         for (const n of spread(allocations)) {
           native().failAllocation(n)
-          const failed = await awaitNative(trainer.step(step)).then(
-            () => null,
-            (error: Error) => error
-          )
+          const error = await awaitNative(trainer.step(step)).catch((thrown: unknown) => thrown)
           native().failAllocation(0)
-          // A step after a failed one may allocate a little less; with graphs it may be another run of the three.
-          if (failed || (!graphs && n < 0.9 * allocations)) expect(failed).toMatchObject(OUT_OF_MEMORY)
-          // Only the optimiser's part of a step, its end, writes what is trained.
-          if (step === 0 && n < 0.8 * allocations) expect((await readTrainer(trainer)).state).toEqual(before)
-          await trainer.load(untouched.state())
+          if (!error) continue
+          expect(error).toMatchObject(OUT_OF_MEMORY)
+          failures++
         }
-        for (const each of [trainer, untouched]) await each.step(step)
-        expect((await readTrainer(trainer)).state).toEqual((await readTrainer(untouched)).state)
+        expect(failures).toBeGreaterThan(0)
+        // A step that fails after its optimiser has moved the weights: what counts is that it can be loaded and trained.
+        await trainer.load(behind.state())
+        await trainer.metrics()
+        await trainer.step(step)
+        await behind.step(step)
+        expectSameMetrics(await trainer.metrics(), await behind.metrics())
       }
     }
   )

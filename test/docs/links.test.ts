@@ -20,9 +20,10 @@ const listAnchors = (page: string) =>
       .replaceAll(' ', '-')
   )
 
+/** Relative targets of links and images. */
 const listLinks = (page: string) =>
-  [...readProse(page).matchAll(/\]\(([^)\s]+)\)/g)]
-    .map(([, target = '']) => target)
+  [...readProse(page).matchAll(/\]\(([^)\s]+)\)|<img src="([^"]+)"/g)]
+    .map(([, link, image]) => link ?? image ?? '')
     .filter((target) => !/^\w+:/.test(target))
 
 const isDead = (page: string, link: string) => {
