@@ -136,6 +136,13 @@ struct Call {
     upstream = TensorHandle::unwrap(info[2], "upstream");
   }
 
+  /** Copies of the inputs' handles that collect gradients. */
+  Tensors leaves() const {
+    Tensors result;
+    for (const auto& x : inputs) result.push_back(x.detach().requires_grad_(true));
+    return result;
+  }
+
   Kernel kernel;
   Tensors inputs;
   at::Tensor upstream;
@@ -229,8 +236,7 @@ Napi::Value kept_by_kernel(const Napi::CallbackInfo& info) {
         [=] {
           const at::AutoGradMode with_gradients(true);
           const Autocast autocast(at::kCPU, precision);
-          Tensors inputs;
-          for (const auto& x : call.inputs) inputs.push_back(x.detach().requires_grad_(true));
+          const auto inputs = call.leaves();
           const CountingAllocator memory;
           const auto before = memory.live();
           const auto output = call.kernel.fused(inputs);
@@ -254,8 +260,7 @@ Napi::Value time_kernel(const Napi::CallbackInfo& info) {
         [=] {
           const at::AutoGradMode with_gradients(true);
           const Autocast autocast(at::kCPU, precision);
-          Tensors inputs;
-          for (const auto& x : call.inputs) inputs.push_back(x.detach().requires_grad_(true));
+          const auto inputs = call.leaves();
           const auto start = std::chrono::steady_clock::now();
           for (int64_t i = 0; i < count; ++i) {
             differentiate(call.kernel.fused(inputs), inputs, call.upstream);

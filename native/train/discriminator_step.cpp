@@ -135,7 +135,7 @@ void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& rec
   discriminator_->set_trained(false);
 
   const at::NoGradGuard no_grad;
-  broken_ = at::max(broken_, total.isfinite().logical_not().to(at::kFloat));
+  broken_ = at::max(broken_, is_not_finite(total));
   meter.add("discriminator", adversarial, share);
   meter.add("logitsReal", real.mean(), share);
   meter.add("logitsFake", fake.mean(), share);
@@ -146,7 +146,7 @@ void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& rec
 at::Tensor DiscriminatorStep::measure(Meter& meter) {
   norm_ = optimizer_.gradient_norm();
   meter.add("discriminatorGradNorm", norm_);
-  return at::max(broken_, norm_.isfinite().logical_not().to(at::kFloat));
+  return at::max(broken_, is_not_finite(norm_));
 }
 
 void DiscriminatorStep::update(const at::Tensor& lr, const at::Tensor& skipped, Meter& meter) {

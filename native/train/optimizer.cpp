@@ -15,6 +15,10 @@ bool has_weight_decay(const std::string& name, const at::Tensor& parameter) {
 
 }  // namespace
 
+at::Tensor is_not_finite(const at::Tensor& scalar) {
+  return scalar.detach().isfinite().logical_not_().to(at::kFloat);
+}
+
 AdamW::AdamW(OptimizerOptions options, NamedTensors parameters)
     : options_(options), parameters_(std::move(parameters)), groups_(2) {
   step_ = at::zeros({}, parameters_.at(0).second.options().dtype(at::kFloat).requires_grad(false));

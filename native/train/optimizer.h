@@ -16,6 +16,9 @@ struct OptimizerOptions {
   double clip_norm;
 };
 
+/** Whether a scalar is not finite, a float scalar: what `skipped` of AdamW::step is made of. */
+at::Tensor is_not_finite(const at::Tensor& scalar);
+
 /**
  * AdamW with decoupled weight decay by LibTorch's fused kernel, and clipping at a global gradient
  * norm.

@@ -14,10 +14,6 @@ NamedTensors TrainedNetworks::all_trained() const {
   return result;
 }
 
-at::Tensor is_not_finite(const at::Tensor& scalar) {
-  return scalar.detach().isfinite().logical_not_().to(at::kFloat);
-}
-
 std::vector<at::Tensor> TrainedNetworks::all_written() const {
   auto result = model->parameters();
   for (const auto& more : {ema->parameters(), detach_all(others), written}) {

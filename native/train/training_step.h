@@ -54,9 +54,6 @@ struct TrainedNetworks {
   std::vector<at::Tensor> all_written() const;
 };
 
-/** Whether a scalar is not finite, a float scalar. */
-at::Tensor is_not_finite(const at::Tensor& scalar);
-
 /** The tensors of one step, on the device: what its micro-batches share, and what each one has. */
 template <typename Shared, typename Part>
 struct StepInputs {
@@ -93,8 +90,8 @@ class TrainingStep {
   TrainingStep& operator=(const TrainingStep&) = delete;
 
   /**
-   * Means and counts since the last call, see MetricTotals. `skippedInARow` is the number of steps up to
-   * now that changed nothing because something was not finite.
+   * Means and counts since the last call, see MetricTotals. `skippedInARow` is the number of steps
+   * up to now that changed nothing because something was not finite.
    */
   virtual std::map<std::string, double> metrics();
 
