@@ -1,7 +1,12 @@
 /** What is measured of finished runs, and the columns that show it. A new metric needs nothing but its place here. */
 
 import { isRecord } from '../checks.js'
-import { generationMetrics, metricTitles, reconstructionMetrics } from '../evaluation/metric-names.js'
+import {
+  type GenerationMetric,
+  generationMetrics,
+  metricTitles,
+  reconstructionMetrics
+} from '../evaluation/metric-names.js'
 import { probe } from '../evaluation/probe.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { measureGeneration } from './generation.js'
@@ -47,6 +52,15 @@ const percent = (value: number) => (value * 100).toFixed(1)
 
 const digits = { fid: 2, sfid: 2, is: 2, precision: 3, recall: 3, kid: 5, fdDinov2: 1, kdDinov2: 4 }
 
+/** The column of a metric that compares distributions, of reconstructions (r) or of samples (g). */
+const compared = (prefix: 'r' | 'g', name: GenerationMetric): Column => ({
+  name: `${prefix}${name}`,
+  label: `${prefix}${metricTitles[name]}`,
+  show: fixed(digits[name]),
+  unit: `${prefix}${metricTitles[name]}`,
+  scale: 1
+})
+
 export const columns: readonly Column[] = [
   { name: 'kl', label: 'KL (nats)', show: (value) => value.toPrecision(3), unit: 'nats', scale: 1, log: true },
   { name: 'activeUnits', label: 'active units (%)', show: percent, unit: '%', scale: 100 },
@@ -61,19 +75,9 @@ export const columns: readonly Column[] = [
   { name: 'psnr', label: 'PSNR (dB)', show: fixed(2), unit: 'dB', scale: 1 },
   { name: 'ssim', label: 'SSIM', show: fixed(3), unit: 'SSIM', scale: 1 },
   { name: 'lpips', label: 'LPIPS', show: fixed(3), unit: 'LPIPS', scale: 1 },
-  { name: 'rfid', label: 'rFID', show: fixed(2), unit: 'rFID', scale: 1 },
-  { name: 'rkid', label: 'rKID', show: fixed(5), unit: 'rKID', scale: 1 },
-  { name: 'rfdDinov2', label: 'rFD-DINOv2', show: fixed(1), unit: 'rFD-DINOv2', scale: 1 },
-  { name: 'rkdDinov2', label: 'rKD-DINOv2', show: fixed(4), unit: 'rKD-DINOv2', scale: 1 },
+  ...(['fid', 'kid', 'fdDinov2', 'kdDinov2'] as const).map((name) => compared('r', name)),
   { name: 'probe', label: 'linear probe (%)', show: percent, unit: '%', scale: 100 },
-  ...generationMetrics.map((name) => ({
-    name: `g${name}`,
-    label: `g${metricTitles[name]}`,
-    show: fixed(digits[name]),
-    unit: `g${metricTitles[name]}`,
-    scale: 1,
-    steps: 'step of the generator'
-  }))
+  ...generationMetrics.map((name) => ({ ...compared('g', name), steps: 'step of the generator' }))
 ]
 
 /** The value of a column in a line of the metrics log, if it was evaluated there. */

@@ -5,6 +5,7 @@ import { isRecord } from '../checks.js'
 import { writeJson, writeText } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
 import { lineChart, type PlotPoint, type PlotSeries } from '../plot/line-chart.js'
+import { meanAndVariance } from '../plot/summary.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
 import type { AblationConfig } from './schema.js'
@@ -40,9 +41,8 @@ interface Summary {
 
 function summarise(values: readonly number[]): Summary | null {
   if (values.length === 0) return null
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return { mean, deviation: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : 0 }
+  const { mean, variance } = meanAndVariance(values)
+  return { mean, deviation: Math.sqrt(variance ?? 0) }
 }
 
 const finite = (values: readonly (number | undefined)[]) =>
@@ -98,8 +98,13 @@ const formatCsv = ({ rows }: AblationResults): string => {
   return `${[['arm', 'seed', ...columns.map(({ name }) => name)].join(','), ...lines].join('\n')}\n`
 }
 
+/** A mean with its deviation where there are several seeds. */
+const point = (x: number, { runs }: AblationRow, y: number, deviation: number): PlotPoint =>
+  runs.length > 1 ? { x, y, low: y - deviation, high: y + deviation } : { x, y }
+
 /** Mean and deviation over the seeds at every step at which all of a row's runs were evaluated. */
-function curve({ runs }: AblationRow, column: Column): PlotPoint[] {
+function curve(row: AblationRow, column: Column): PlotPoint[] {
+  const { runs } = row
   const bySeed = runs.map(
     ({ metrics }) =>
       new Map(
@@ -112,9 +117,7 @@ function curve({ runs }: AblationRow, column: Column): PlotPoint[] {
   return [...(bySeed[0]?.keys() ?? [])].flatMap((step) => {
     const values = finite(bySeed.map((one) => one.get(step)))
     const summary = values.length === runs.length ? summarise(values) : null
-    if (!summary) return []
-    const { mean: y, deviation } = summary
-    return runs.length > 1 ? { x: step, y, low: y - deviation, high: y + deviation } : { x: step, y }
+    return summary ? [point(step, row, summary.mean, summary.deviation)] : []
   })
 }
 
@@ -130,9 +133,7 @@ function overValues(rows: readonly AblationRow[], column: Column): PlotSeries[] 
     points: rows.flatMap((row): PlotPoint[] => {
       const summary = summariseRow(row, column)
       if (!summary || row.arm.swept?.label !== name) return []
-      const [y, deviation] = [summary.mean * column.scale, summary.deviation * column.scale]
-      const point = { x: row.arm.swept.value, y }
-      return [row.runs.length > 1 ? { ...point, low: y - deviation, high: y + deviation } : point]
+      return [point(row.arm.swept.value, row, summary.mean * column.scale, summary.deviation * column.scale)]
     })
   }))
 }

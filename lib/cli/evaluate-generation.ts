@@ -206,16 +206,19 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   const { networks, against } = await prepareReference(call, tokenizer.config.imageSize)
   using _ = networks
   using __ = against
-  const key = await sampleKey(folders, {
-    sampling,
-    seed,
-    count,
-    precision,
-    reference: await imageKey(call.reference),
-    inception: networks.inception?.key,
-    dinov2: await networks.dinov2?.identity(),
-    metrics
-  })
+  // Only what is kept in a folder needs a key.
+  const key = out
+    ? await sampleKey(folders, {
+        sampling,
+        seed,
+        count,
+        precision,
+        reference: await imageKey(call.reference),
+        inception: networks.inception?.key,
+        dinov2: await networks.dinov2?.identity(),
+        metrics
+      })
+    : ''
   const evaluate = async (guidance: Partial<Guidance>, text: string) => {
     const samples = generatedImages(generator, tokenizer, count, {
       ...sampling,

@@ -21,6 +21,7 @@ const GRID = 16
  */
 export class Dinov2 implements Disposable {
   readonly #teacher: Teacher
+  #identity: Promise<string> | undefined
 
   private constructor(
     teacher: Teacher,
@@ -47,9 +48,10 @@ export class Dinov2 implements Disposable {
     return this.#teacher.device
   }
 
-  /** @internal Identifies its weights. */
+  /** @internal Identifies its weights, which are read once for it. */
   identity(): Promise<string> {
-    return this.#teacher.identity()
+    this.#identity ??= this.#teacher.identity()
+    return this.#identity
   }
 
   /** Features [B, D] of images of any size, uint8 [B, H, W, 3]. */

@@ -141,7 +141,7 @@ export async function summariseLatents(samples: LatentSamples): Promise<LatentSu
     images: count,
     tokens,
     channels,
-    activeUnits: variance.filter(isActive).length / variance.length,
+    activeUnits: active.reduce((sum, unit) => sum + unit, 0) / active.length,
     activeUnitsPerToken: sumPer('token', active, units).map((sum) => sum / channels),
     variancePerToken: sumPer('token', variance, units).map((value) => value / channels),
     variancePerChannel: sumPer('channel', variance, units).map((value) => value / tokens),
