@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { native as awaitNative } from '../../lib/native/errors.js'
 import { flowConfig, generatorConfig, labels, samplerConfig, unguided } from '../support/generator.js'
 import { device, floats, native } from '../support/native.js'
@@ -20,11 +20,6 @@ const OUT_OF_MEMORY = {
 }
 
 describeOnStandIn('memory that runs out', () => {
-  afterEach(() => {
-    native().failAllocation(0)
-    native().deviceFaults()
-  })
-
   test.each(TRAINERS.flatMap(([name, create]) => [false, true].map((graphs) => [name, graphs, create] as const)))(
     'in a step of %s (graphs: %s) leaves the trainer usable',
     async (_, graphs, create) => {

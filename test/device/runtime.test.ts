@@ -1,22 +1,24 @@
-import { afterEach, expect, test } from '@jest/globals'
-import type { NativeFlowBatch, NativeFlowTrainerConfig } from '../../lib/native/addon.js'
+import { expect, test } from '@jest/globals'
+import type { NativeFlowBatch } from '../../lib/native/addon.js'
 import { flowConfig, generatorConfig, labels, samplerConfig, unguided } from '../support/generator.js'
 import { device, floats, native } from '../support/native.js'
 import { countOnDevice, describeOnStandIn } from '../support/stand-in.js'
 import type { TestingGenerator } from '../support/testing-addon.js'
+import { flowTrainerConfig } from '../support/trainers.js'
 
-const flowTrainerConfig = (graphs: boolean): NativeFlowTrainerConfig => ({
-  ...{ seed: 3, precision: 'bf16', graphs, flow: flowConfig(), labelDropout: 0.5 },
-  loss: { weighting: 'none', direction: 0 },
-  timesteps: { kind: 'uniform', mean: 0, deviation: 1, shift: 1 },
-  optimizer: { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, clipNorm: 1 },
-  ema: { decay: 0.5, warmup: false }
-})
+const training = (graphs: boolean) =>
+  flowTrainerConfig({
+    precision: 'bf16',
+    graphs,
+    loss: { weighting: 'none', direction: 0 },
+    timesteps: { kind: 'uniform', mean: 0, deviation: 1, shift: 1 },
+    ema: { decay: 0.5, warmup: false }
+  })
 
 const generator = (seed: number) => native().createGenerator(generatorConfig(), device, seed)
 
 const flowTrainer = async (graphs: boolean) =>
-  native().createFlowTrainer(await generator(17), await generator(17), flowTrainerConfig(graphs))
+  native().createFlowTrainer(await generator(17), await generator(17), training(graphs))
 
 const flowBatch = (step: number): NativeFlowBatch => ({
   latents: native().tensor(native().normal(step, 'test/latents', 0, 0, 2, 96), 'float32', [2, 12, 8], device),
@@ -33,13 +35,6 @@ const bf16Sampler = (network: TestingGenerator, graphs: boolean, method: 'euler'
     null,
     null
   )
-
-afterEach(() => {
-  if (!process.env.MACTOK_CUDA_LIBRARY) return
-  native().failAllocation(0)
-  native().failOperation(0)
-  native().recoverDevice()
-})
 
 describeOnStandIn('a recorded sampler in bf16', () => {
   test.each([false, true])('follows weights that are written to (an eager call in between: %s)', async (eagerCall) => {

@@ -1,19 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { device, floats, native } from '../support/native.js'
 import { countOnDevice, describeOnStandIn, launches } from '../support/stand-in.js'
 
 const ones = (count = 4) => native().tensor(new Float32Array(count).fill(1), 'float32', [count], device)
 
 describeOnStandIn('the stand-in device catches a planted fault', () => {
-  afterEach(() => {
-    native().recoverDevice()
-    native().failAllocation(0)
-    native().failOperation(0)
-    native().deviceFaults()
-  })
-
   test.each([
     ['host and device mixed', /on the same device, but found .*cuda:\d and cpu/],
     ['two devices mixed', /on the same device, but found .*cuda:\d and cuda:\d/]

@@ -1,5 +1,5 @@
-import { afterEach, expect, test } from '@jest/globals'
-import { device, native } from '../support/native.js'
+import { expect, test } from '@jest/globals'
+import { device } from '../support/native.js'
 import { countOnDevice, describeOnStandIn, launches } from '../support/stand-in.js'
 import { expectSameMetrics, readTrainer, TRAINERS } from '../support/trainers.js'
 
@@ -7,11 +7,6 @@ const precisions = ['fp32', 'bf16'] as const
 const cases = TRAINERS.flatMap(([name, create]) => precisions.map((precision) => [name, precision, create] as const))
 
 describeOnStandIn('training on a device', () => {
-  afterEach(() => {
-    native().failAllocation(0)
-    native().deviceFaults()
-  })
-
   test.each(cases)('the host never waits for a step of %s in %s', async (_, precision, create) => {
     for (const graphs of [false, true]) {
       const trainer = await create({ precision, graphs })

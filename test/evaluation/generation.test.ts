@@ -19,7 +19,7 @@ import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { mactok, withoutWeights } from '../support/cli.js'
 import { Workplace } from '../support/images.js'
 import { device, native } from '../support/native.js'
-import { describeWith, WEIGHTS } from '../support/paths.js'
+import { describeWith, testWith, WEIGHTS } from '../support/paths.js'
 
 const place = new Workplace()
 const weights = join(WEIGHTS, 'inception-fid')
@@ -75,8 +75,7 @@ describeWith(weights, 'the metrics of generated images', () => {
   })
 
   const dinov2Weights = join(WEIGHTS, 'dinov2-small')
-  const testWithDinov2 = existsSync(dinov2Weights) ? test : test.skip
-  testWithDinov2('on DINOv2 alone: Fréchet and kernel distance, also from kept statistics', async () => {
+  testWith(dinov2Weights, 'on DINOv2 alone: Fréchet and kernel distance, also from kept statistics', async () => {
     using dinov2 = await Dinov2.load({ weights: dinov2Weights, device })
     const metrics = ['fdDinov2', 'kdDinov2'] as const
     const partial = place.path('kept.npz')

@@ -12,7 +12,7 @@ import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { mactok, withoutWeights } from '../support/cli.js'
 import { gradient, Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
-import { describeWith, WEIGHTS } from '../support/paths.js'
+import { describeWith, testWith, WEIGHTS } from '../support/paths.js'
 
 const place = new Workplace()
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
@@ -76,8 +76,7 @@ describe('the metrics of reconstructions', () => {
 
   describeWith(join(WEIGHTS, 'inception-fid'), 'with weights', () => {
     const dinov2 = join(WEIGHTS, 'dinov2-small')
-    const testWithDinov2 = existsSync(dinov2) ? test : test.skip
-    testWithDinov2('include kernel distances and FD-DINOv2', async () => {
+    testWith(dinov2, 'include kernel distances and FD-DINOv2', async () => {
       const metrics = ['rkid', 'rfdDinov2', 'rkdDinov2'] as const
       const inception = join(WEIGHTS, 'inception-fid')
       const result = await evaluateReconstruction(tokenizer, imageFolder(photos), {

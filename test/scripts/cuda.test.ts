@@ -1,22 +1,17 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { driverVersion, whyDriverTooOld } from '../../lib/native/driver.mjs'
 import { cudaVersion } from '../../lib/native/libtorch.mjs'
 import { requireDriver } from '../../scripts/cuda.mjs'
 import { cudaHeaders, headersVersion } from '../../scripts/cuda-headers.mjs'
 import { pinnedCuda } from '../../scripts/libtorch.mjs'
+import { freshFolder } from './fresh-folder.js'
 
 let folder: string
-const environment = { ...process.env }
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
-})
-afterEach(() => {
-  rmSync(folder, { recursive: true })
-  process.env = { ...environment }
+freshFolder((fresh) => {
+  folder = fresh
 })
 
 describe("NVIDIA's driver", () => {

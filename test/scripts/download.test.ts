@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { download } from '../../scripts/download.mjs'
+import { freshFolder } from './fresh-folder.js'
 import { sendFrom, serve } from './server.js'
 
 const content = randomBytes(300_000)
@@ -11,11 +11,10 @@ const sha256 = createHash('sha256').update(content).digest('hex')
 let folder: string
 let path: string
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
+freshFolder((fresh) => {
+  folder = fresh
   path = join(folder, 'wheel')
 })
-afterEach(() => rmSync(folder, { recursive: true }))
 
 describe('download', () => {
   test('fetches a file', async () => {

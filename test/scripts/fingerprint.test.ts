@@ -1,19 +1,18 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { fingerprint, unlessMade } from '../../scripts/fingerprint.mjs'
+import { freshFolder } from './fresh-folder.js'
 
 let folder: string
 let file: string
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
+freshFolder((fresh) => {
+  folder = fresh
   mkdirSync(join(folder, 'native/nn'), { recursive: true })
   file = join(folder, 'native/nn/mlp.cpp')
   writeFileSync(file, 'one')
 })
-afterEach(() => rmSync(folder, { recursive: true }))
 
 const print = (facts: string[] = []) => fingerprint([join(folder, 'native'), join(folder, 'absent')], facts)
 

@@ -1,19 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { libTorchVersion, whyNotLibTorch } from '../../lib/native/libtorch.mjs'
 import { findLibTorch, isWanted, requireDisk } from '../../scripts/libtorch.mjs'
+import { freshFolder } from './fresh-folder.js'
 
 let folder: string
-const environment = { ...process.env }
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
-})
-afterEach(() => {
-  rmSync(folder, { recursive: true })
-  process.env = { ...environment }
+freshFolder((fresh) => {
+  folder = fresh
 })
 
 describe('LibTorch', () => {

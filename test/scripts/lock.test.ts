@@ -1,19 +1,18 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { withLock } from '../../scripts/lock.mjs'
+import { freshFolder } from './fresh-folder.js'
 
 let folder: string
 let path: string
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
+freshFolder((fresh) => {
+  folder = fresh
   path = join(folder, 'lock')
 })
-afterEach(() => rmSync(folder, { recursive: true }))
 
 describe('withLock', () => {
   test('runs one body at a time', async () => {

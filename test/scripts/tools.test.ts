@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { requireBuildTools } from '../../scripts/tools.mjs'
+import { freshFolder } from './fresh-folder.js'
 
 let folder: string
-const environment = { ...process.env }
 
 /** A program that prints what `--version` of the real one does. */
 const fake = (name: string, version: string) =>
@@ -14,17 +13,13 @@ const fake = (name: string, version: string) =>
 const gcc = (version: string) =>
   `c++ (Ubuntu ${version}-1ubuntu1~22.04) ${version}\nCopyright (C) 2021 Free Software Foundation, Inc.`
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
+freshFolder((fresh) => {
+  folder = fresh
   process.env.PATH = folder
   delete process.env.CXX
   fake('c++', gcc('12.2.0'))
   fake('cmake', 'cmake version 3.18.4')
   fake('ninja', '1.11.1')
-})
-afterEach(() => {
-  rmSync(folder, { recursive: true })
-  process.env = { ...environment }
 })
 
 test('tools that suffice pass', () => {

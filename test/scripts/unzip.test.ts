@@ -1,9 +1,9 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { unzip } from '../../scripts/unzip.mjs'
+import { freshFolder } from './fresh-folder.js'
 
 interface Entry {
   name: string
@@ -66,11 +66,10 @@ function zip(entries: Entry[], { zip64 = false } = {}): Buffer {
 let folder: string
 let archive: string
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mactok-'))
+freshFolder((fresh) => {
+  folder = fresh
   archive = join(folder, 'a.whl')
 })
-afterEach(() => rmSync(folder, { recursive: true }))
 
 const library = Buffer.from('library '.repeat(50_000))
 const entries: Entry[] = [

@@ -11,15 +11,23 @@ export const DATA = process.env.MACTOK_DATA ?? beside('data')
 /** Small inputs that were read wrongly once, part of the repository. */
 export const CASES = fileURLToPath(new URL('../cases/', import.meta.url))
 
-/** `describe` where `path` exists; elsewhere skipped, and the reason printed. */
-export function describeWith(path: string, name: string, tests: () => void): void {
-  if (existsSync(path)) {
-    describe(name, tests)
-    return
-  }
-  process.stderr.write(`skipped: ${name} (${path} is not there; MACTOK_WEIGHTS and MACTOK_DATA tell where)\n`)
-  describe.skip(name, tests)
+/** `describe` where it can run; elsewhere skipped, and the reason printed. */
+export function describeWhere(canRun: boolean, reason: string, name: string, tests: () => void): void {
+  if (!canRun) process.stderr.write(`skipped: ${name} (${reason})\n`)
+  const run = canRun ? describe : describe.skip
+  run(name, tests)
 }
+
+/** Why what needs `path` is skipped. */
+const missing = (path: string) => `${path} is not there; MACTOK_WEIGHTS and MACTOK_DATA tell where`
+
+/** `describe` where `path` exists; elsewhere skipped, and the reason printed. */
+export const describeWith = (path: string, name: string, tests: () => void): void =>
+  describeWhere(existsSync(path), missing(path), name, tests)
+
+/** `test` where `path` exists; elsewhere skipped, and the reason printed. */
+export const testWith = (path: string, name: string, body: () => Promise<void>): void =>
+  testWhere(existsSync(path), `${name} (${missing(path)})`)(name, body)
 
 /** `test` where it can run; elsewhere skipped, and the reason printed. */
 export function testWhere(canRun: boolean, reason: string): typeof test | typeof test.skip {
