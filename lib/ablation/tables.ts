@@ -98,8 +98,12 @@ export const ablationTables = {
     },
     latent,
     arm('mactok', 'image masking + alignment', full),
-    // Each of the two alone, to see which one prevents the collapse.
-    arm('image-masking', 'image masking alone', {
+    // Parts of the recipe alone, to see which one prevents the collapse.
+    arm('random-masking', 'random image masking alone', {
+      masking: { target: 'image', semantic: 0 },
+      align: aligned(false, false)
+    }),
+    arm('image-masking', 'image masking alone, half semantic', {
       masking: { target: 'image', semantic: 0.5 },
       align: aligned(false, false)
     }),

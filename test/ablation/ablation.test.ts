@@ -196,7 +196,7 @@ describe('an ablation', () => {
     )
     const wrong = { ...config, rows: { nothing: {} } }
     await expect(runAblation('collapse', wrong, { out: workplace.path('x'), device })).rejects.toThrow(
-      "Expected names among plain, annealing, latent-masking, mactok, image-masking, alignment for rows but received 'nothing'"
+      "Expected names among plain, annealing, latent-masking, mactok, random-masking, image-masking, alignment for rows but received 'nothing'"
     )
     const typo = { ...config, settings: { masking: { maximum: 1 } } }
     await expect(runAblation('collapse', typo, { out: workplace.path('x'), device })).rejects.toThrow(
