@@ -6,8 +6,8 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../lib/files/cache.mjs'
-import { withLock } from '../scripts/lock.mjs'
-import { Failure, say } from '../scripts/report.mjs'
+import { withLock } from '../lib/setup/lock.mjs'
+import { Failure, say } from '../lib/setup/report.mjs'
 
 const REQUIREMENTS = fileURLToPath(new URL('requirements.txt', import.meta.url))
 

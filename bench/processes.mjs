@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../lib/files/cache.mjs'
-import { Failure } from '../scripts/report.mjs'
+import { Failure } from '../lib/setup/report.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 

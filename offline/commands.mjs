@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { Failure } from '../scripts/report.mjs'
+import { Failure } from '../lib/setup/report.mjs'
 
 const require = createRequire(import.meta.url)
 

@@ -7,9 +7,9 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { libTorchVersion } from '../lib/native/libtorch.mjs'
-import { headersVersion } from '../scripts/cuda-headers.mjs'
-import { Failure, run, say } from '../scripts/report.mjs'
-import { requireCompiler } from '../scripts/tools.mjs'
+import { headersVersion } from '../lib/setup/cuda-headers.mjs'
+import { Failure, run, say } from '../lib/setup/report.mjs'
+import { requireCompiler } from '../lib/setup/tools.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
 const [libtorch, cudaInclude] = process.argv.slice(2)

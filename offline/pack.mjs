@@ -15,12 +15,12 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cudaVersion, libTorchVersion } from '../lib/native/libtorch.mjs'
-import { headersVersion } from '../scripts/cuda-headers.mjs'
-import { fetchCudaHeaders, findLibTorch } from '../scripts/libtorch.mjs'
+import { headersVersion } from '../lib/setup/cuda-headers.mjs'
+import { fetchCudaHeaders, findLibTorch } from '../lib/setup/libtorch.mjs'
 import { installDependencies } from '../scripts/npm.mjs'
-import { findPip, installByPip } from '../scripts/pip.mjs'
-import { Failure, run, say } from '../scripts/report.mjs'
-import { requireCMake } from '../scripts/tools.mjs'
+import { findPip, installByPip } from '../lib/setup/pip.mjs'
+import { Failure, run, say } from '../lib/setup/report.mjs'
+import { requireCMake } from '../lib/setup/tools.mjs'
 import { compileTypeScript } from '../scripts/typescript.mjs'
 import { readCommands } from './commands.mjs'
 import { packagesFor } from './packages.mjs'
@@ -81,7 +81,8 @@ function copySources() {
     cpSync(join(root, name), join(stage, name), { recursive: true, filter: isNeeded })
   }
   // JavaScript that scripts need before TypeScript is compiled.
-  for (const name of filesBelow(join(root, 'lib')).filter((name) => name.endsWith('.mjs'))) {
+  const early = (/** @type {string} */ name) => name.endsWith('.mjs') || name === join('setup', 'wheels.json')
+  for (const name of filesBelow(join(root, 'lib')).filter(early)) {
     cpSync(join(root, 'lib', name), join(stage, 'lib', name))
   }
   for (const name of ['golden', 'cases', 'support', ...SUITES].filter((name) => existsSync(join(root, 'test', name)))) {

@@ -5,8 +5,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../lib/files/cache.mjs'
-import { findPip, installByPip } from './pip.mjs'
-import { Failure, run, say } from './report.mjs'
+import { findPip, installByPip } from '../lib/setup/pip.mjs'
+import { Failure, run, say } from '../lib/setup/report.mjs'
 
 const VERSION = '23.1.5'
 const native = fileURLToPath(new URL('../native', import.meta.url))

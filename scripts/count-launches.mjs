@@ -1,7 +1,7 @@
 // node scripts/count-launches.mjs [plain|full|sit] [fp32|bf16] [--graphs] [--json]
 // Prints the operations of one training step by name, as the stand-in device counts them (native/testing/device). The networks have
 // ViT-B's and SiT-B's number of layers but few channels: the number of launches is that of the real size.
-import { run } from './report.mjs'
+import { run } from '../lib/setup/report.mjs'
 
 Object.assign(process.env, { MACTOK_ADDON: 'mactok_testing', MACTOK_CUDA_LIBRARY: 'mactok_stand_in' })
 

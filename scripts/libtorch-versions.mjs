@@ -3,9 +3,9 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildAddon } from './addon.mjs'
-import { findOlderLibTorch, OLDER_VERSIONS } from './libtorch.mjs'
-import { Failure, run, say } from './report.mjs'
+import { buildAddon } from '../lib/setup/addon.mjs'
+import { findOlderLibTorch, OLDER_VERSIONS } from '../lib/setup/libtorch.mjs'
+import { Failure, run, say } from '../lib/setup/report.mjs'
 import { compileTypeScript } from './typescript.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure, say } from './report.mjs'
+import { Failure, say } from '../lib/setup/report.mjs'
 
 /** @param {string} root */
 export function installDependencies(root) {

@@ -1,12 +1,12 @@
-// For maintainers: node scripts/pin.mjs writes libtorch.json, the wheels of PINNED_VERSION and of OLDER for every platform.
+// For maintainers: node scripts/pin.mjs writes lib/setup/wheels.json, the wheels of PINNED_VERSION and of OLDER for every platform.
 //   base      LibTorch and what its CPU library depends on
 //   cuda      what its CUDA library also depends on, as LibTorch's metadata lists it
 //   headers   what compiling native/cuda needs
 // Older versions, which `npm run check:libtorch` builds against, have `base` alone.
 import { writeFileSync } from 'node:fs'
 import { PINNED_VERSION } from '../lib/native/libtorch.mjs'
-import { findPip, PLATFORMS, resolveWheels } from './pip.mjs'
-import { Failure, run } from './report.mjs'
+import { findPip, PLATFORMS, resolveWheels } from '../lib/setup/pip.mjs'
+import { Failure, run } from '../lib/setup/report.mjs'
 
 const BASE = /^(torch|nvidia-cuda-(runtime|cupti))$/
 /** The other versions that the sources compile against: the last of each series. */
@@ -17,7 +17,7 @@ run(() => {
   const pip = findPip()
   /**
    * @template T
-   * @param {(platform: import('./pip.mjs').Platform) => T} pins
+   * @param {(platform: import('../lib/setup/pip.mjs').Platform) => T} pins
    */
   const everywhere = (pins) => Object.fromEntries(PLATFORMS.map((platform) => [platform, pins(platform)]))
   const platforms = everywhere((platform) => pin(pip, platform))
@@ -26,12 +26,12 @@ run(() => {
     everywhere((platform) => ({ base: wheelsOf(pip, platform, version).filter(({ name }) => BASE.test(name)) }))
   ])
   const pins = { version: PINNED_VERSION, platforms, older: Object.fromEntries(older) }
-  writeFileSync(new URL('libtorch.json', import.meta.url), `${JSON.stringify(pins, null, 2)}\n`)
+  writeFileSync(new URL('../lib/setup/wheels.json', import.meta.url), `${JSON.stringify(pins, null, 2)}\n`)
 })
 
 /**
- * @param {import('./pip.mjs').Pip} pip
- * @param {import('./pip.mjs').Platform} platform
+ * @param {import('../lib/setup/pip.mjs').Pip} pip
+ * @param {import('../lib/setup/pip.mjs').Platform} platform
  */
 function pin(pip, platform) {
   const all = wheelsOf(pip, platform, PINNED_VERSION).filter(
@@ -53,8 +53,8 @@ function pin(pip, platform) {
 
 /**
  * LibTorch's wheel, on Linux with those that it depends on.
- * @param {import('./pip.mjs').Pip} pip
- * @param {import('./pip.mjs').Platform} platform
+ * @param {import('../lib/setup/pip.mjs').Pip} pip
+ * @param {import('../lib/setup/pip.mjs').Platform} platform
  * @param {string} version
  */
 function wheelsOf(pip, platform, version) {
@@ -62,8 +62,8 @@ function wheelsOf(pip, platform, version) {
 }
 
 /**
- * @param {import('./pip.mjs').Pip} pip
- * @param {import('./pip.mjs').Platform} platform
+ * @param {import('../lib/setup/pip.mjs').Pip} pip
+ * @param {import('../lib/setup/pip.mjs').Platform} platform
  * @param {string[]} requirements
  * @param {boolean} dependencies
  */

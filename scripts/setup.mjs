@@ -2,13 +2,13 @@
 // Uses nothing but Node's own modules. Costs a fraction of a second when everything is up to date.
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildAddon, isBuilt } from './addon.mjs'
-import { cudaHeaders } from './cuda-headers.mjs'
-import { findLibTorch } from './libtorch.mjs'
-import { withLock } from './lock.mjs'
+import { buildAddon, isBuilt } from '../lib/setup/addon.mjs'
+import { cudaHeaders } from '../lib/setup/cuda-headers.mjs'
+import { findLibTorch } from '../lib/setup/libtorch.mjs'
+import { withLock } from '../lib/setup/lock.mjs'
+import { run } from '../lib/setup/report.mjs'
+import { requireBuildTools, requireNode } from '../lib/setup/tools.mjs'
 import { installDependencies } from './npm.mjs'
-import { run } from './report.mjs'
-import { requireBuildTools, requireNode } from './tools.mjs'
 import { compileTypeScript } from './typescript.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))

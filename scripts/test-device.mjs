@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Failure, run } from './report.mjs'
+import { Failure, run } from '../lib/setup/report.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const ROOMS = ['native', 'tokenizer', 'teacher', 'tensor', 'generator', 'training', 'evaluation', 'latents', 'pipeline']

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fingerprint, unlessMade } from './fingerprint.mjs'
-import { Failure, say } from './report.mjs'
+import { fingerprint, unlessMade } from '../lib/setup/fingerprint.mjs'
+import { Failure, say } from '../lib/setup/report.mjs'
 
 /** @param {string} root */
 export function compileTypeScript(root) {

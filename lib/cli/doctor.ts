@@ -1,9 +1,7 @@
 import { createRequire } from 'node:module'
-import { cpus, totalmem } from 'node:os'
 import type { Command } from 'commander'
-import { driverVersion, whyDriverTooOld } from '../native/driver.mjs'
-import { cudaVersion } from '../native/libtorch.mjs'
-import { cacheFolder, locateWeights } from '../weights/index.js'
+import { type Check, examineMachine } from '../setup/machine.js'
+import { locateWeights } from '../weights/index.js'
 import { addExamples } from './options.js'
 import { writeJson, writeTable } from './output.js'
 
@@ -11,56 +9,44 @@ const teachers = ['dinov2-small', 'dinov2-base', 'dinov2-large', 'dinov2-giant']
 
 export function define(command: Command): void {
   command.option('--json', 'write JSON to standard output')
-  addExamples(command, { 'mactok doctor': 'check what is installed, and where' })
+  addExamples(command, {
+    'mactok doctor': 'check what is installed, and where; exit code 1 when training is impossible'
+  })
   command.action(async ({ json = false }: { json?: boolean }) => {
-    const report = await examine()
-    if (json) return writeJson(report)
-    writeTable(Object.entries(report))
+    const checks = [checkPackage(), ...(await examineMachine()), await checkWeights()]
+    const canTrain = checks.every(({ state, required }) => state === 'ok' || !required)
+    if (json) writeJson({ canTrain, checks })
+    else writeChecks(checks)
+    if (!canTrain) process.exitCode = 1
   })
 }
 
-/**
- * Reports on this machine, by name.
- * @throws {MactokError} `ERR_NATIVE_LOAD` with what was tried and what to do
- */
-async function examine(): Promise<Record<string, string>> {
+function checkPackage(): Check {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
-  const { addon, libtorchOrigin } = await import('../native/load.js')
-  const { folder, origin, version: libtorch, withoutCuda } = libtorchOrigin()
-  const { cpuCapability, cpuBf16, threads, cuda } = addon().info()
+  return { name: 'mactok', state: 'ok', found: version, required: false }
+}
+
+async function checkWeights(): Promise<Check> {
   const located = await Promise.all(teachers.map(async (name) => ((await locateWeights(name)) ? name : [])))
-  const weights = located.flat()
+  const found = located.flat().join(', ')
+  if (found) return { name: 'weights', state: 'ok', found, required: false }
+  const fix = 'npx mactok weights pull facebook/dinov2-small'
   return {
-    mactok: version,
-    node: `${process.versions.node} on ${process.platform} ${process.arch}`,
-    libtorch: `${libtorch} in ${folder} (${origin})`,
-    cpu: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${gibibytes(totalmem())} GiB`,
-    kernels: `${cpuCapability}, bf16 ${cpuBf16 ? 'in hardware' : 'in software (fp32 is faster)'}`,
-    threads: String(threads),
-    cuda:
-      cuda.devices > 0
-        ? await describeDevices(cuda.capabilities)
-        : `no: ${withoutCuda || explainDriver(folder) || cuda.reason}`,
-    ...(cuda.libraryProblem && { libmactok_cuda: `no: ${cuda.libraryProblem}; \`npm run build:cuda\` builds it` }),
-    cache: cacheFolder(),
-    weights: weights.join(', ') || 'none; `mactok weights pull facebook/dinov2-small` downloads a teacher'
+    name: 'weights',
+    state: 'missing',
+    found: 'no teacher; presets for CPUs train without one',
+    fix,
+    required: false
   }
 }
 
-const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(0)
-
-/** The most frequent reason for no device: a driver that is older than LibTorch's CUDA. */
-const explainDriver = (libtorch: string) => whyDriverTooOld(cudaVersion(libtorch), driverVersion())
-
-/** `2 devices: cuda:0 (sm_90) 70 of 80 GiB free, cuda:1 (sm_75) 80 of 80 GiB free` */
-async function describeDevices(capabilities: number[]): Promise<string> {
-  const { deviceMemory } = await import('../tensor/tensor.js')
-  const described = await Promise.all(
-    capabilities.map(async (capability, index) => {
-      const memory = await deviceMemory(`cuda:${index}`)
-      const name = `cuda:${index}${capability > 0 ? ` (sm_${capability})` : ''}`
-      return memory ? `${name} ${gibibytes(memory.free)} of ${gibibytes(memory.total)} GiB free` : name
+/** A line per check, and below those that are not ok what to do. */
+function writeChecks(checks: readonly Check[]): void {
+  writeTable(
+    checks.flatMap(({ name, state, found, fix, required }): [string, string][] => {
+      const mark = state === 'ok' ? 'ok     ' : state.padEnd(7)
+      const note = state !== 'ok' && !required ? ' (optional)' : ''
+      return [[name, `${mark}  ${found}${note}`], ...(fix ? [['', `         fix: ${fix}`] as [string, string]] : [])]
     })
   )
-  return `${described.length} device${described.length > 1 ? 's' : ''}: ${described.join(', ')}`
 }

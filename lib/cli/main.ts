@@ -2,12 +2,14 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { exitCode } from './exit.js'
+import { offerSetup } from './offer-setup.js'
 import { kebabFlags } from './options.js'
 import { reportError, surviveLostOutput } from './output.js'
 
 /** Commands by name; each is loaded when it is called, so that `--help` stays fast. */
 const commands: Record<string, { summary: string; load: () => Promise<{ define(command: Command): void }> }> = {
   doctor: { summary: 'check this machine: LibTorch, devices, weights', load: () => import('./doctor.js') },
+  setup: { summary: 'fetch LibTorch, or compile the addon', load: () => import('./setup.js') },
   'train tokenizer': {
     summary: 'train a tokenizer on a folder of images',
     load: () => import('./train-tokenizer.js')
@@ -113,5 +115,5 @@ try {
 } catch (error) {
   // Commander has written its message already.
   if (!(error instanceof CommanderError)) reportError(error)
-  process.exitCode = exitCode(error)
+  process.exitCode = (await offerSetup(error)) ?? exitCode(error)
 }

@@ -2,8 +2,9 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { MactokError } from '../errors.js'
 import type { Addon } from './addon.js'
-import { type Bootstrap, type Build, findBuild, findLibTorch, loadBootstrap, PACKAGE } from './find.js'
+import { type Bootstrap, type Build, findBuild, findLibTorch, loadBootstrap, PLATFORM_PACKAGE } from './find.js'
 import { libraries, libTorchVersion } from './libtorch.mjs'
+import { findCrash } from './trial.mjs'
 
 /** Where LibTorch was loaded from, for `doctor`. */
 export interface LibTorchOrigin {
@@ -19,6 +20,8 @@ interface Loaded {
   libtorch: LibTorchOrigin
 }
 
+const BUILD = '`npx mactok setup --build` (in a clone, `npm run setup`) compiles it for this machine'
+
 /** Kept on the bootstrap's exports: one per thread, even with several copies of this module. */
 const LOADED = Symbol.for('mactok.loaded')
 
@@ -32,14 +35,14 @@ export const addon = (): Addon => load().addon
 export const libtorchOrigin = (): LibTorchOrigin => load().libtorch
 
 function load(): Loaded {
-  const build = attempt(findBuild, 'The native addon is not built', [
-    'in a clone, `npm run setup` builds it',
-    'as a dependency, `npm rebuild mactok` does'
+  const build = attempt(findBuild, 'The native addon was not found', [
+    `\`npm install\` without --omit=optional installs it, where ${PLATFORM_PACKAGE} is published`,
+    BUILD
   ])
   const bootstrap: Bootstrap & { [LOADED]?: Loaded } = attempt(
     () => loadBootstrap(build),
     `${build.bootstrap} does not load`,
-    ['build it for this machine: `npm run setup` in a clone, `npm rebuild mactok` as a dependency']
+    ['`npx mactok doctor` compares what it needs with what this machine has', BUILD]
   )
   bootstrap[LOADED] ??= loadWith(bootstrap, build)
   return bootstrap[LOADED]
@@ -48,7 +51,7 @@ function load(): Loaded {
 function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
   const wanted = bootstrap.builtAgainst
   const remedies = [
-    `\`node ${join(PACKAGE, 'scripts', 'fetch.mjs')}\` fetches LibTorch ${wanted} into the cache`,
+    `\`npx mactok setup\` fetches LibTorch ${wanted} into the cache`,
     `LIBTORCH=<folder> names an unpacked LibTorch ${wanted}, or the torch folder of a Python installation`
   ]
   const found = findLibTorch(wanted)
@@ -57,22 +60,31 @@ function loadWith(bootstrap: Bootstrap, build: Build): Loaded {
   const version = libTorchVersion(found.folder)
   if (version !== wanted) {
     const mismatch = `${found.folder} is LibTorch ${version ?? 'of an unknown version'}, but mactok was built against ${wanted}`
-    throw loadError(mismatch, [], [...remedies, 'or build mactok against yours: LIBTORCH=<folder> npm run setup'])
+    throw loadError(
+      mismatch,
+      [],
+      [...remedies, 'or build mactok against yours: LIBTORCH=<folder> npx mactok setup --build']
+    )
   }
 
   // The real files: a library's dependencies are searched for beside the path that was opened.
   const paths = libraries(found.folder).map((path) => realpathSync(path))
   refuseAnotherLibTorch(bootstrap, paths)
+  const crash = findCrash({ bootstrap: build.bootstrap, libraries: paths, addon: build.addon })
+  if (crash)
+    throw loadError(
+      `Loading ${build.addon} ends a process with ${crash}`,
+      [],
+      ['`npx mactok doctor` says what this machine has', BUILD]
+    )
   for (const path of paths) {
     attempt(() => bootstrap.open(path), `${path} does not load`, remedies)
   }
   const withoutCuda = build.standIn ? openStandIn(bootstrap, build.standIn) : openCuda(bootstrap, found.folder)
   const loaded: { exports: Partial<Addon> } = { exports: {} }
   // Opened twice: Node unloads an addon with the last worker that uses it, while LibTorch's threads still run its code.
-  attempt(() => bootstrap.open(build.addon), `${build.addon} does not load`, ['`npm run setup` builds it again'])
-  attempt(() => process.dlopen(loaded, build.addon), `${build.addon} does not load`, [
-    '`npm run setup` builds it again'
-  ])
+  attempt(() => bootstrap.open(build.addon), `${build.addon} does not load`, [BUILD])
+  attempt(() => process.dlopen(loaded, build.addon), `${build.addon} does not load`, [BUILD])
   return { addon: loaded.exports as Addon, libtorch: { ...found, version, withoutCuda } }
 }
 

@@ -30,6 +30,7 @@ describe('--help', () => {
 
   test.each([
     [['doctor']],
+    [['setup']],
     [['train', 'tokenizer']],
     [['encode']],
     [['decode']],
@@ -145,16 +146,6 @@ describe('failures end with code 1', () => {
     expect(code).toBe(1)
     expect(JSON.parse(stdout)).toEqual({ error: { message: `There is nothing at ${missing()}`, code: 'ERR_FORMAT' } })
   })
-})
-
-test('doctor reports LibTorch and its origin, the CPU, and CUDA or why it is missing', async () => {
-  const { code, stdout } = await mactok(['doctor', '--json'])
-  expect(code).toBe(0)
-  const report = JSON.parse(stdout)
-  expect(report.libtorch).toMatch(/^2\.\d+\.\d+ in .+ \(.+\)$/)
-  expect(report.threads).toMatch(/^\d+$/)
-  expect(report.cuda).toMatch(/^(no: .+|\d+ devices?: cuda:0.*)$/)
-  expect((await mactok(['doctor'])).stdout).toContain(`libtorch  ${report.libtorch}`)
 })
 
 describe('flags', () => {

@@ -51,7 +51,7 @@ describe('loading the addon', () => {
     expect(message.split('\n')).toEqual([
       'LibTorch was not found',
       `  tried: ${folder}/libtorch-2.15.0/torch (the cache): no such folder`,
-      `  fix: \`node ${fileURLToPath(new URL('../../scripts/fetch.mjs', import.meta.url))}\` fetches LibTorch 2.15.0 into the cache`,
+      '  fix: `npx mactok setup` fetches LibTorch 2.15.0 into the cache',
       '  fix: LIBTORCH=<folder> names an unpacked LibTorch 2.15.0, or the torch folder of a Python installation'
     ])
   })

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { driverVersion, whyDriverTooOld } from '../../lib/native/driver.mjs'
 import { cudaVersion } from '../../lib/native/libtorch.mjs'
-import { requireDriver } from '../../scripts/cuda.mjs'
-import { cudaHeaders, headersVersion } from '../../scripts/cuda-headers.mjs'
-import { pinnedCuda } from '../../scripts/libtorch.mjs'
+import { requireDriver } from '../../lib/setup/cuda.mjs'
+import { cudaHeaders, headersVersion } from '../../lib/setup/cuda-headers.mjs'
+import { pinnedCuda } from '../../lib/setup/libtorch.mjs'
 import { freshFolder } from './fresh-folder.js'
 
 let folder: string

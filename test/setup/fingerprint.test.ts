@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { fingerprint, unlessMade } from '../../scripts/fingerprint.mjs'
+import { fingerprint, unlessMade } from '../../lib/setup/fingerprint.mjs'
 import { freshFolder } from './fresh-folder.js'
 
 let folder: string

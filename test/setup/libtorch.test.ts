@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { libTorchVersion, whyNotLibTorch } from '../../lib/native/libtorch.mjs'
-import { findLibTorch, isWanted, requireDisk } from '../../scripts/libtorch.mjs'
+import { findLibTorch, isWanted, requireDisk } from '../../lib/setup/libtorch.mjs'
 import { freshFolder } from './fresh-folder.js'
 
 let folder: string

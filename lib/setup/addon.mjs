@@ -14,7 +14,7 @@ import {
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
-import { libTorchVersion, whyNotLibTorch } from '../lib/native/libtorch.mjs'
+import { libTorchVersion, whyNotLibTorch } from '../native/libtorch.mjs'
 import { fingerprint, unlessMade } from './fingerprint.mjs'
 import { Failure, say } from './report.mjs'
 import { requireBuildTools } from './tools.mjs'

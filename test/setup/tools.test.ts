@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { requireBuildTools } from '../../scripts/tools.mjs'
+import { requireBuildTools } from '../../lib/setup/tools.mjs'
 import { freshFolder } from './fresh-folder.js'
 
 let folder: string

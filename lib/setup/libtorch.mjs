@@ -1,9 +1,9 @@
-// Finds LibTorch, or fetches it into the user cache from the wheels that libtorch.json pins.
+// Finds LibTorch, or fetches it into the user cache from the wheels that wheels.json pins.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cacheFolder } from '../lib/files/cache.mjs'
-import { cachedLibTorch, libTorchCandidates, PINNED_VERSION, whyNotLibTorch } from '../lib/native/libtorch.mjs'
+import { cacheFolder } from '../files/cache.mjs'
+import { cachedLibTorch, libTorchCandidates, PINNED_VERSION, whyNotLibTorch } from '../native/libtorch.mjs'
 import { hasCuda, requireDriver, wantsCuda } from './cuda.mjs'
 import { download, sha256Of } from './download.mjs'
 import { withLock } from './lock.mjs'
@@ -15,10 +15,10 @@ import { unzip } from './unzip.mjs'
 /** @typedef {{ base: Wheel[], cuda: Wheel[], headers: Wheel[] }} Wheels */
 
 /** @type {{ platforms: Record<string, Wheels>, older: Record<string, Record<string, { base: Wheel[] }>> }} */
-const pins = JSON.parse(readFileSync(new URL('libtorch.json', import.meta.url), 'utf8'))
+const pins = JSON.parse(readFileSync(new URL('../../lib/setup/wheels.json', import.meta.url), 'utf8'))
 
 /** The most bytes that wheels and what is unpacked from them take. */
-const DISK = { base: 1.4e9, cuda: 7e9 }
+export const DISK = { base: 1.4e9, cuda: 7e9 }
 
 /** The files of LibTorch's wheel that compiling and running need. */
 const LIBTORCH_FILES =
@@ -45,12 +45,16 @@ export async function findLibTorch() {
   if (wantsCuda()) requireDriver(pinnedCuda())
   return withLock(join(cacheFolder(), 'fetch.lock'), async () => {
     if (!complete()) {
-      const { base, cuda } = forThisPlatform(pins.platforms)
-      if (wantsCuda()) await fetchLibTorch(PINNED_VERSION, [...base, ...cuda], DISK.base + DISK.cuda)
-      else await fetchLibTorch(PINNED_VERSION, base, DISK.base)
+      await fetchLibTorch(PINNED_VERSION, wantedWheels(), wantsCuda() ? DISK.base + DISK.cuda : DISK.base)
     }
     return candidate.folder
   })
+}
+
+/** The wheels of the pinned LibTorch that this machine needs. */
+export function wantedWheels() {
+  const { base, cuda } = forThisPlatform(pins.platforms)
+  return wantsCuda() ? [...base, ...cuda] : base
 }
 
 /** Older versions that the sources compile against too. */
@@ -137,8 +141,7 @@ async function getWheels(wheels, folder) {
   const missing = wheels.filter(({ file }) => !existsSync(join(folder, file)))
   if (missing.length === 0) return
   const pip = findPip()
-  const requirements = missing.map(({ name, version }) => `${name}==${version}`)
-  const addresses = resolveWheels(pip, platform(), requirements)
+  const addresses = resolveWheels(pip, platform(), requirementsOf(missing))
   for (const wheel of missing) {
     const path = join(folder, wheel.file)
     const url = addresses?.find(({ sha256 }) => sha256 === wheel.sha256)?.url
@@ -184,7 +187,11 @@ async function getByPip(pip, { name, version, file, sha256 }, folder) {
   )
 }
 
-function platform() {
+/** Wheels as pip names them. @param {Wheel[]} wheels */
+export const requirementsOf = (wheels) => wheels.map(({ name, version }) => `${name}==${version}`)
+
+/** Node's name of this platform. */
+export function platform() {
   return /** @type {import('./pip.mjs').Platform} */ (`${process.platform}-${process.arch}`)
 }
 

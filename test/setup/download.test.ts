@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { download } from '../../scripts/download.mjs'
+import { download } from '../../lib/setup/download.mjs'
 import { freshFolder } from './fresh-folder.js'
 import { sendFrom, serve } from './server.js'
 

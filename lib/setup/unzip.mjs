@@ -1,5 +1,5 @@
 // Unpacks zip archives such as wheels: stored and deflated entries, zip64, in a stream.
-import { createReadStream, createWriteStream, mkdirSync } from 'node:fs'
+import { createReadStream, createWriteStream, mkdirSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join, normalize, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -45,11 +45,8 @@ async function extract(file, archive, entry, path) {
   if (header.readUInt32LE(0) !== LOCAL) throw new Error(`${archive}: no entry at ${entry.offset}`)
   if (entry.method !== 0 && entry.method !== 8) throw new Error(`${archive}: ${entry.name} has method ${entry.method}`)
   const start = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28)
+  if (entry.packed === 0) return writeFileSync(path, '', { mode: entry.mode })
   const output = createWriteStream(path, { mode: entry.mode })
-  if (entry.packed === 0) {
-    output.end()
-    return
-  }
   const input = createReadStream(archive, { start, end: start + entry.packed - 1, highWaterMark: 1 << 20 })
   await (entry.method === 8
     ? pipeline(input, createInflateRaw({ chunkSize: 1 << 18 }), output)

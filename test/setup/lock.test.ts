@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
-import { withLock } from '../../scripts/lock.mjs'
+import { withLock } from '../../lib/setup/lock.mjs'
 import { freshFolder } from './fresh-folder.js'
 
 let folder: string

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from
 import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
-import { unzip } from '../../scripts/unzip.mjs'
+import { unzip } from '../../lib/setup/unzip.mjs'
 import { freshFolder } from './fresh-folder.js'
 
 interface Entry {

@@ -89,6 +89,16 @@ export function downloadByPip(pip, platform, requirements, folder) {
 }
 
 /**
+ * The command that downloads wheels for a platform on any machine.
+ * @param {Platform} platform
+ * @param {string[]} requirements
+ * @param {string} folder
+ */
+export function downloadCommand(platform, requirements, folder) {
+  return ['pip', 'download', '--no-deps', '--dest', folder, ...selection(platform), ...requirements].join(' ')
+}
+
+/**
  * Installs a package for this machine into a folder of its own.
  * @param {Pip} pip
  * @param {string} requirement

@@ -1,7 +1,7 @@
 // Whether CUDA's parts are wanted on this machine, and whether its driver runs them.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { driverVersion, whyDriverTooOld } from '../lib/native/driver.mjs'
+import { driverVersion, whyDriverTooOld } from '../native/driver.mjs'
 import { Failure } from './report.mjs'
 
 /** Whether there is an NVIDIA driver; `MACTOK_CUDA=1` and `MACTOK_CUDA=0` override that. */

@@ -1,7 +1,7 @@
 // Finds the headers of CUDA that compiling native/cuda needs, or fetches them.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cudaVersion } from '../lib/native/libtorch.mjs'
+import { cudaVersion } from '../native/libtorch.mjs'
 import { hasCuda, wantsCuda } from './cuda.mjs'
 import { fetchCudaHeaders, pinnedCuda } from './libtorch.mjs'
 import { Failure, say } from './report.mjs'
