@@ -64,6 +64,9 @@ const kinds = {
       bin(
         'tsc',
         '--strict',
+        // As `tsc --init` sets them; zod's types need the first without ES modules.
+        '--esModuleInterop',
+        '--skipLibCheck',
         '--target',
         'es2022',
         '--lib',
@@ -84,7 +87,7 @@ const kinds = {
     bundle(
       '--external:sharp',
       '--external:node-gyp-build',
-      "--banner:js=import{createRequire}from'module';const require=createRequire(import.meta.url)"
+      "--banner:js=import{createRequire as from}from'module';const require=from(import.meta.url)"
     )
     expectFailure(() => node('out.mjs'), /mactok was bundled into .*; mark it as external/)
   },
@@ -190,7 +193,9 @@ function project(folder, path) {
 }
 
 /** @param {Record<string, string>} options */
-const flags = (options) => Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+function flags(options) {
+  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+}
 
 /** @param {string} output */
 function expectShape(output) {
