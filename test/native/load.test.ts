@@ -78,3 +78,22 @@ describe('loading the addon', () => {
     expect(run('return load.libtorchOrigin().version', { LIBTORCH: fakeLibTorch('2.15.0') })).toBe('2.15.0')
   })
 })
+
+test("opens libraries beside Electron's archive, not in it", () => {
+  if (process.platform !== 'linux') return console.log('skipped: builds have other names')
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const archived = join(folder, 'app.asar', 'mactok')
+  const unpacked = join(folder, 'app.asar.unpacked', 'mactok')
+  for (const name of ['package.json', 'dist/native', 'dist/files', 'dist/errors.js']) {
+    cpSync(join(root, name), join(archived, name), { recursive: true })
+  }
+  symlinkSync(join(root, 'node_modules'), join(archived, 'node_modules'))
+  // Electron lists unpacked files in the archive, too.
+  mkdirSync(join(archived, 'build', 'Release'), { recursive: true })
+  writeFileSync(join(archived, 'build', 'Release', 'mactok.node'), '')
+  cpSync(join(root, 'build', 'Release'), join(unpacked, 'build', 'Release'), { recursive: true })
+  const script = `const { addon } = await import(${JSON.stringify(join(archived, 'dist', 'native', 'load.js'))})
+    console.log(typeof addon().info().threads)`
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
+  expect(stdout).toBe('number\n')
+})
