@@ -53,7 +53,7 @@ export async function findLibTorch() {
 
 /** The wheels of the pinned LibTorch that this machine needs. */
 export function wantedWheels() {
-  const { base, cuda } = forThisPlatform(pins.platforms)
+  const { base, cuda } = forPlatform(pins.platforms)
   return wantsCuda() ? [...base, ...cuda] : base
 }
 
@@ -66,12 +66,27 @@ export const OLDER_VERSIONS = Object.keys(pins.older)
  * @returns {Promise<string>}
  */
 export async function findOlderLibTorch(version) {
-  const { base } = forThisPlatform(pins.older[version])
+  const { base } = forPlatform(pins.older[version])
   const folder = cachedLibTorch(version)
   await withLock(join(cacheFolder(), 'fetch.lock'), async () => {
     if (whyNotLibTorch(folder)) await fetchLibTorch(version, base, DISK.base)
   })
   return folder
+}
+
+/**
+ * The folder of the pinned LibTorch of another platform, without CUDA, from the cache or fetched.
+ * @param {string} target Node's name of the platform
+ * @returns {Promise<string>}
+ */
+export async function findForeignLibTorch(target) {
+  const folder = join(cacheFolder(), `libtorch-${PINNED_VERSION}-${target}`)
+  await withLock(join(cacheFolder(), 'fetch.lock'), async () => {
+    if (existsSync(folder)) return
+    await requireDisk(cacheFolder(), DISK.base)
+    await unpackInto(folder, forPlatform(pins.platforms, target).base, isWanted, target)
+  })
+  return join(folder, 'torch')
 }
 
 /** The major version of CUDA that the pinned LibTorch is built with; undefined on platforms without it. */
@@ -89,7 +104,7 @@ export async function fetchCudaHeaders() {
   const include = join(folder, 'nvidia', 'cu13', 'include')
   if (!existsSync(include)) {
     await withLock(join(cacheFolder(), 'fetch.lock'), () =>
-      unpackInto(folder, forThisPlatform(pins.platforms).headers, (name) => name.includes('/include/'))
+      unpackInto(folder, forPlatform(pins.platforms).headers, (name) => name.includes('/include/'))
     )
   }
   return include
@@ -117,11 +132,12 @@ export function isWanted(name) {
  * @param {string} folder
  * @param {Wheel[]} wheels
  * @param {(name: string) => boolean} keep
+ * @param {string} [target] the platform of the wheels
  */
-async function unpackInto(folder, wheels, keep) {
+async function unpackInto(folder, wheels, keep, target = platform()) {
   const downloads = join(cacheFolder(), 'downloads')
   mkdirSync(downloads, { recursive: true })
-  await getWheels(wheels, downloads)
+  await getWheels(wheels, downloads, target)
   const partial = `${folder}.partial`
   rmSync(partial, { recursive: true, force: true })
   for (const { file } of wheels) {
@@ -136,16 +152,17 @@ async function unpackInto(folder, wheels, keep) {
 /**
  * @param {Wheel[]} wheels
  * @param {string} folder
+ * @param {string} target
  */
-async function getWheels(wheels, folder) {
+async function getWheels(wheels, folder, target) {
   const missing = wheels.filter(({ file }) => !existsSync(join(folder, file)))
   if (missing.length === 0) return
   const pip = findPip()
-  const addresses = resolveWheels(pip, platform(), requirementsOf(missing))
+  const addresses = resolveWheels(pip, knownPlatform(target), requirementsOf(missing))
   for (const wheel of missing) {
     const path = join(folder, wheel.file)
     const url = addresses?.find(({ sha256 }) => sha256 === wheel.sha256)?.url
-    if (!url?.startsWith('http') || !(await downloaded(url, path, wheel))) await getByPip(pip, wheel, folder)
+    if (!url?.startsWith('http') || !(await downloaded(url, path, wheel))) await getByPip(pip, wheel, folder, target)
   }
 }
 
@@ -170,10 +187,11 @@ async function downloaded(url, path, { file, sha256 }) {
  * @param {import('./pip.mjs').Pip} pip
  * @param {Wheel} wheel
  * @param {string} folder
+ * @param {string} target
  */
-async function getByPip(pip, { name, version, file, sha256 }, folder) {
+async function getByPip(pip, { name, version, file, sha256 }, folder, target) {
   say(`downloading ${file} with pip`)
-  downloadByPip(pip, platform(), [`${name}==${version}`], folder)
+  downloadByPip(pip, knownPlatform(target), [`${name}==${version}`], folder)
   const path = join(folder, file)
   const found = existsSync(path) ? await sha256Of(path) : undefined
   if (found === sha256) return
@@ -191,19 +209,21 @@ async function getByPip(pip, { name, version, file, sha256 }, folder) {
 export const requirementsOf = (wheels) => wheels.map(({ name, version }) => `${name}==${version}`)
 
 /** Node's name of this platform. */
-export function platform() {
-  return /** @type {import('./pip.mjs').Platform} */ (`${process.platform}-${process.arch}`)
-}
+export const platform = () => knownPlatform(`${process.platform}-${process.arch}`)
+
+/** @param {string} name */
+const knownPlatform = (name) => /** @type {import('./pip.mjs').Platform} */ (name)
 
 /**
  * @template T
  * @param {Record<string, T>} wheels by platform
+ * @param {string} [target]
  * @returns {T}
  */
-function forThisPlatform(wheels) {
-  const found = wheels[platform()]
+function forPlatform(wheels, target = platform()) {
+  const found = wheels[target]
   if (found) return found
-  throw new Failure(`There is no LibTorch wheel for ${platform()}`, [
+  throw new Failure(`There is no LibTorch wheel for ${target}`, [
     `LIBTORCH=<folder> names a LibTorch ${PINNED_VERSION} that was built for it`,
     `wheels exist for ${Object.keys(wheels).join(', ')}`
   ])

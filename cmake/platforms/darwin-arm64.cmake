@@ -1,0 +1,12 @@
+# Cross-compiles for macOS on arm64 with Zig's clang, which has the system's headers (scripts/cross.mjs).
+set(CMAKE_SYSTEM_NAME Darwin)
+set(CMAKE_SYSTEM_PROCESSOR arm64)
+set(CMAKE_SYSTEM_VERSION 23)
+set(CMAKE_C_COMPILER "$ENV{MACTOK_ZIG}" cc)
+set(CMAKE_CXX_COMPILER "$ENV{MACTOK_ZIG}" c++)
+set(CMAKE_C_COMPILER_TARGET aarch64-macos.14.0)
+set(CMAKE_CXX_COMPILER_TARGET aarch64-macos.14.0)
+set(CMAKE_OSX_ARCHITECTURES "")
+set(CMAKE_OSX_SYSROOT "")
+set(CMAKE_AR "$ENV{MACTOK_ZIG}-ar")
+set(CMAKE_RANLIB "$ENV{MACTOK_ZIG}-ranlib")
