@@ -1,7 +1,8 @@
 /** Generator folders: `config.json` with everything that sampling needs, and `model.safetensors`. */
 
 import { LatentStatistics } from '../latents/index.js'
-import { findModel, readNetwork, writeConfig } from '../runs/model-folder.js'
+import { findModel, writeConfig } from '../runs/model-folder.js'
+import { readNetworkConfig } from '../weights/network-config.js'
 import { type GeneratorConfig, generatorSchema, leastGeneratorParameters } from './schema.js'
 
 /** Everything about a generator but its weights. */
@@ -25,7 +26,7 @@ export async function findGenerator(folder: string, raw = false): Promise<FoundG
   const found = await findModel(folder, 'generator', raw)
   const { statistics, classNames, tokenizer } = found.config
   return {
-    config: await readNetwork(found, 'generator', generatorSchema, leastGeneratorParameters),
+    config: await readNetworkConfig(found, 'generator', generatorSchema, leastGeneratorParameters),
     statistics: statistics ? LatentStatistics.fromJSON(statistics as never) : null,
     classNames: (classNames as string[] | null) ?? null,
     tokenizer: (tokenizer as string | null) ?? null,

@@ -6,8 +6,9 @@ import { checkOptions } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { fileSize } from '../files/stat.js'
 import { type GeneratorConfig, generatorSchema, leastGeneratorParameters } from '../generator/schema.js'
-import { findModel, readNetwork, retryIfDeleted } from '../runs/model-folder.js'
+import { findModel, retryIfDeleted } from '../runs/model-folder.js'
 import { leastTokenizerParameters, type TokenizerConfig, tokenizerSchema } from '../tokenizer/schema.js'
+import { readNetworkConfig } from '../weights/network-config.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { fileWeights, float32, readFinite, type Weights, type WeightTensor } from '../weights/tensors.js'
 import { writeSafetensors } from '../weights/writer.js'
@@ -60,8 +61,8 @@ async function exportFound(folder: string, layout: ExportLayout, out: string, ra
   const model = { own: fileWeights(opened), kept: kept ? fileWeights(kept) : new Map<string, WeightTensor>(), origin }
   const exported =
     kind === 'tokenizer'
-      ? exportTokenizer(model, await readNetwork(found, kind, tokenizerSchema, leastTokenizerParameters))
-      : exportGenerator(model, layout, await readNetwork(found, kind, generatorSchema, leastGeneratorParameters))
+      ? exportTokenizer(model, await readNetworkConfig(found, kind, tokenizerSchema, leastTokenizerParameters))
+      : exportGenerator(model, layout, await readNetworkConfig(found, kind, generatorSchema, leastGeneratorParameters))
   const { weights, metadata, filled, notes } = exported
   // What an import kept beside the model is written as it came.
   const read = (name: string, tensor: WeightTensor) =>

@@ -1,10 +1,8 @@
 /** Finds a network's configuration and weights in model, checkpoint and run folders. */
 
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { z } from 'zod'
 import { isRecord } from '../checks.js'
-import { parseConfig } from '../config.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { parseJson } from '../files/read.js'
@@ -61,32 +59,6 @@ export async function retryIfDeleted<T>(folder: string, load: () => Promise<T>):
       if (!newest || (await exists(newest.folder))) throw error
     }
   }
-}
-
-/**
- * Validates the sizes that a folder's `config.json` has under its kind of model.
- * @param leastParameters - a lower bound on the network's parameters
- * @throws {MactokError} ERR_FORMAT naming the file and its field, and for sizes of which the weights hold too few parameters
- */
-export async function readNetwork<S extends z.core.$ZodType>(
-  { config, file, weights }: ModelFiles,
-  kind: string,
-  schema: S,
-  leastParameters: (config: z.output<S>) => number
-): Promise<z.output<S>> {
-  let network: z.output<S>
-  try {
-    network = parseConfig(schema, config[kind], kind)
-  } catch (cause) {
-    throw new MactokError('ERR_FORMAT', `${file}: ${(cause as Error).message}`, { cause })
-  }
-  // A parameter takes a byte or more; so a network that its weights do not fit is never allocated.
-  const [least, { size }] = [leastParameters(network), await stat(weights)]
-  if (least > size) {
-    const expected = `${file}: expected sizes of the network in ${weights}, which has ${size} bytes`
-    throw new MactokError('ERR_FORMAT', `${expected}, but received sizes that make ${least} parameters or more`)
-  }
-  return network
 }
 
 async function readConfig(file: string, kind: string): Promise<Record<string, unknown>> {

@@ -1,6 +1,7 @@
 /** Tokenizer folders: `config.json` with the architecture, and `model.safetensors`. */
 
-import { findModel, readNetwork, writeConfig } from '../runs/model-folder.js'
+import { findModel, writeConfig } from '../runs/model-folder.js'
+import { readNetworkConfig } from '../weights/network-config.js'
 import { leastTokenizerParameters, type TokenizerConfig, tokenizerSchema } from './schema.js'
 
 export interface FoundTokenizer {
@@ -12,7 +13,7 @@ export interface FoundTokenizer {
 /** Finds a tokenizer in a model, checkpoint or run folder, as `findModel` does. */
 export async function findTokenizer(folder: string, raw = false): Promise<FoundTokenizer> {
   const found = await findModel(folder, 'tokenizer', raw)
-  const config = await readNetwork(found, 'tokenizer', tokenizerSchema, leastTokenizerParameters)
+  const config = await readNetworkConfig(found, 'tokenizer', tokenizerSchema, leastTokenizerParameters)
   return { config, weights: found.weights }
 }
 

@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { exportWeights, Generator, Teacher, Tokenizer, trainGenerator, trainTokenizer } from '../../lib/index.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
+import { CASES } from '../support/paths.js'
 
 const place = new Workplace()
 const side = { width: 8, depth: 1, heads: 2 }
@@ -112,6 +113,12 @@ describe('sizes that no network has are refused before memory is allocated', () 
     await expect(Tokenizer.load(tokenizer, { device })).rejects.toThrow(
       literal(`${file}: expected sizes of the network in `, `${join(tokenizer, 'model.safetensors')}, which has `)
     )
+    // Weights that are none say so, before anybody counts their bytes.
+    const pointer = join(CASES, 'lfs-pointer.safetensors')
+    const other = place.path('generator depth')
+    withSizes(other, 'generator', small)
+    copyFileSync(pointer, join(other, 'model.safetensors'))
+    await expect(Generator.load(other, { device })).rejects.toThrow('is a Git LFS pointer')
     withSizes(generator, 'generator', large)
     await expect(Generator.load(generator, { device })).rejects.toThrow(
       /received sizes that make \d{10} parameters or more$/
