@@ -236,6 +236,12 @@ export function mergeConfig(base: unknown, changes: unknown): Plain {
   return merged
 }
 
+/** Those of parsed settings that an object schema has. */
+export function pickSettings<S extends z.ZodObject>(schema: S, settings: z.output<S>): z.output<S> {
+  const picked = Object.entries(settings).filter(([name]) => Object.hasOwn(schema.shape, name))
+  return Object.fromEntries(picked) as z.output<S>
+}
+
 /** The settings in which one has a value: `masking.max` and .5 give `{ masking: { max: .5 } }`. */
 export const nestSetting = (name: string, value: unknown): unknown =>
   name.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value)

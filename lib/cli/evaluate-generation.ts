@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
-import { parseConfig } from '../config.js'
+import { parseConfig, pickSettings } from '../config.js'
 import type { GenerationEvaluation } from '../evaluation/generation.js'
 import { type GenerationMetric, inceptionInputs, metricTitles } from '../evaluation/metric-names.js'
 import {
@@ -166,9 +166,9 @@ async function prepareReference(call: Call, size: number) {
 async function evaluateImages(path: string, call: Call): Promise<GenerationEvaluation> {
   const { openImages, imageKey } = await import('../evaluation/image-stream.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
-  const { findGenerator } = await import('../generator/folder.js')
+  const { findModel } = await import('../runs/model-folder.js')
   const { size, metrics, orientation, batch, signal, line, account, out } = call
-  if (!path.endsWith('.npz') && (await findGenerator(path).catch(() => null))) {
+  if (!path.endsWith('.npz') && (await findModel(path, 'generator', false).catch(() => null))) {
     throw new UsageError(`Expected --tokenizer <folder> to decode the samples of the generator ${path}`)
   }
   await using images = await openImages(path, {
@@ -199,7 +199,7 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   const { writeSweepPlots } = await import('../evaluation/sweep-plot.js')
   const { metrics, batch, signal, line, out, device, precision, seed, count, force, raw = false } = call
   const folders = { generator: path, tokenizer: call.tokenizer as string, raw, weak: call.weak }
-  const sampling = parseConfig(samplingSchema.strip(), call)
+  const sampling = pickSettings(samplingSchema, call)
   using generator = await Generator.load(path, { device, raw, precision })
   using tokenizer = await Tokenizer.load(folders.tokenizer, { device })
   using weak = folders.weak === undefined ? undefined : await Generator.load(folders.weak, { device })

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { parseConfig } from '../config.js'
+import type { z } from 'zod'
+import { parseConfig, pickSettings } from '../config.js'
 import { latentSampleSchema, latentSpaceSchema } from '../evaluation/schema.js'
 import { refuseExisting } from '../files/overwrite.js'
 import { exists } from '../files/stat.js'
@@ -19,6 +20,8 @@ interface Options extends ComputeOptions {
 }
 
 const schema = latentSampleSchema.extend(latentSpaceSchema.shape)
+
+type Settings = z.output<typeof schema>
 
 const defaultFolder = 'latent-space'
 
@@ -46,11 +49,12 @@ async function run(path: string | undefined, options: Options & Record<string, u
     throw new UsageError(`Expected <path>, a tokenizer or a shard folder${hint}`)
   }
   const { json = false } = options
+  const settings = usage(() => parseConfig(schema, givenSettings(options, schema)))
   const device = await prepare(options)
   const line = new ProgressLine({ unit: 'images', quiet: json })
   const account = new ImageAccount(line)
   const result = await interruptible((signal) =>
-    usage(() => inspectLatents(path, options, { device, signal, line, account }))
+    usage(() => inspectLatents(path, { ...options, ...settings, device, signal, line, account }))
   ).finally(() => line.stop())
   if (json) return writeJson({ ...result, unread: account.unread })
   const { folder, images, tokens, channels, activeUnits, klPerToken, mutualInformation, files } = result
@@ -68,61 +72,54 @@ async function run(path: string | undefined, options: Options & Record<string, u
   account.report()
 }
 
-interface Call {
+interface Call extends Options, Settings {
   device: string
   signal: AbortSignal
   line: ProgressLine
   account: ImageAccount
 }
 
-async function inspectLatents(
-  path: string,
-  options: Options & Record<string, unknown>,
-  { device, signal, line, account }: Call
-) {
-  const { data, raw = false } = options
-  const { count, batch, precision, ...settings } = parseConfig(schema, givenSettings(options, schema))
+async function inspectLatents(path: string, call: Call) {
+  const { data, raw = false, force, device, precision, signal, line, account } = call
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
-  const { findTokenizer } = await import('../tokenizer/folder.js')
+  const { findModel } = await import('../runs/model-folder.js')
   const { openLatents } = await import('../latents/index.js')
   const { readTokenizerRun } = await import('../training/tokenizer/record.js')
   const { encodeSamples, readSamples } = await import('../evaluation/latent-samples.js')
   const { describeLatents } = await import('../evaluation/latent-space.js')
 
-  const isTokenizer = await findTokenizer(path, raw).then(
+  const isTokenizer = await findModel(path, 'tokenizer', raw).then(
     () => true,
     () => false
   )
   if (isTokenizer && data === undefined) throw new UsageError('Expected --data <path>, images to encode')
-  if (options.tokenizer !== undefined && data === undefined) {
+  if (call.tokenizer !== undefined && data === undefined) {
     throw new UsageError('Expected --data <path> with --tokenizer, images for the grids')
   }
-  const model = isTokenizer ? path : options.tokenizer
+  const model = isTokenizer ? path : call.tokenizer
   using tokenizer = model === undefined ? null : await Tokenizer.load(model, { device, raw, precision })
   const images = data === undefined ? null : await account.source(data)
   const read = async () => {
     if (isTokenizer && tokenizer && images) {
       const { onBroken } = account
       return encodeSamples(tokenizer, images, {
-        count,
-        batch,
-        precision,
+        ...pickSettings(latentSampleSchema, call),
         signal,
         onBroken,
         onProgress: line.counting()
       })
     }
     await using shards = await openLatents(path)
-    return await readSamples(shards, { count })
+    return await readSamples(shards, { count: call.count })
   }
   const isRun = isTokenizer && (await readTokenizerRun(path)) !== null
-  const folder = options.out ?? (isRun ? `${path.replace(/[\\/]$/, '')}/latents` : defaultFolder)
-  if (options.out === undefined && !isRun && !options.force) {
+  const folder = call.out ?? (isRun ? `${path.replace(/[\\/]$/, '')}/latents` : defaultFolder)
+  if (call.out === undefined && !isRun && !force) {
     await refuseExisting([folder], 'name another by --out, or give --force')
   }
   const samples = await read()
   const result = await describeLatents(samples, folder, {
-    ...settings,
+    ...pickSettings(latentSpaceSchema, call),
     decoder: tokenizer && images ? { tokenizer, images } : undefined,
     onStage: (stage) => line.note(stage)
   })

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { fraction, natural, positive } from '../config.js'
 import { orientations } from '../data/decode.js'
 import { batchSetting, precisionSetting, seedSetting } from '../tensor/settings.js'
+import { imageSide } from '../tensor/sizes.js'
 import { inceptionName } from '../weights/inception.js'
 import {
   admMetrics,
@@ -68,7 +69,7 @@ const generationMetricsSetting = z
 /** Settings of `openReference` and `referenceStatistics`. */
 export const referenceSchema = z.strictObject({
   metrics: generationMetricsSetting,
-  size: positive
+  size: imageSide
     .optional()
     .describe("side of the images' centre crops in pixels (default: the first one's short side)"),
   count: positive.optional().describe('reference images, spread over the listing (default: all)'),

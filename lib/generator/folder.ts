@@ -1,9 +1,9 @@
 /** Generator folders: `config.json` with everything that sampling needs, and `model.safetensors`. */
 
-import { parseConfig } from '../config.js'
 import { LatentStatistics } from '../latents/index.js'
 import { findModel, writeConfig } from '../runs/model-folder.js'
-import { type GeneratorConfig, generatorSchema } from './schema.js'
+import { readNetworkConfig } from '../weights/network-config.js'
+import { type GeneratorConfig, generatorSchema, leastGeneratorParameters } from './schema.js'
 
 /** Everything about a generator but its weights. */
 export interface GeneratorIdentity {
@@ -23,14 +23,14 @@ export interface FoundGenerator extends GeneratorIdentity {
 
 /** Finds a generator in a model, checkpoint or run folder, as `findModel` does. */
 export async function findGenerator(folder: string, raw = false): Promise<FoundGenerator> {
-  const { config, weights } = await findModel(folder, 'generator', raw)
-  const { generator, statistics, classNames, tokenizer } = config
+  const found = await findModel(folder, 'generator', raw)
+  const { statistics, classNames, tokenizer } = found.config
   return {
-    config: parseConfig(generatorSchema, generator, 'generator'),
+    config: await readNetworkConfig(found, 'generator', generatorSchema, leastGeneratorParameters),
     statistics: statistics ? LatentStatistics.fromJSON(statistics as never) : null,
     classNames: (classNames as string[] | null) ?? null,
     tokenizer: (tokenizer as string | null) ?? null,
-    weights
+    weights: found.weights
   }
 }
 

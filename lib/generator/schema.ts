@@ -1,6 +1,17 @@
 import { z } from 'zod'
 import { positive } from '../config.js'
 import { maxClasses } from '../latents/limits.js'
+import {
+  blockCount,
+  checkParameters,
+  headCount,
+  leastParameters,
+  mlpFactor,
+  mostTokens,
+  patchSide,
+  tokenCount,
+  tokenWidth
+} from '../tensor/sizes.js'
 
 /** The flow from noise to data, and what the network predicts of it. */
 export const flowSchema = z.strictObject({
@@ -24,11 +35,11 @@ export const architectureSchema = z.strictObject({
     .enum(['sit', 'lightning-dit'])
     .default('sit')
     .describe('SiT, or LightningDiT with RMS norms, SwiGLU and rotary positions'),
-  width: positive.default(1152).describe('D, the width of the tokens'),
-  depth: positive.default(28).describe('number of blocks'),
-  heads: positive.default(16).describe('attention heads'),
-  mlpRatio: z.number().positive().default(4).describe('hidden width of the MLP as a multiple of D'),
-  patchSize: positive.default(1).describe('side of a patch of latents [C, H, W]; 1 for tokens'),
+  width: tokenWidth.default(1152).describe('D, the width of the tokens'),
+  depth: blockCount.default(28).describe('number of blocks'),
+  heads: headCount.default(16).describe('attention heads'),
+  mlpRatio: mlpFactor.default(4).describe('hidden width of the MLP as a multiple of D'),
+  patchSize: patchSide.default(1).describe('side of a patch of latents [C, H, W]; 1 for tokens'),
   learnSigma: z
     .boolean()
     .default(false)
@@ -40,12 +51,14 @@ export const architectureSchema = z.strictObject({
 interface Network {
   model: string
   width: number
+  depth: number
   heads: number
+  mlpRatio: number
   qkNorm: boolean
   shift: boolean
 }
 
-/** Checks, for a schema's `superRefine`, that heads divide the width, and that only LightningDiT has its options. */
+/** Checks, for a schema's `superRefine`, the width, the options that only LightningDiT has, and the number of parameters. */
 export function checkNetwork(config: Network, context: z.RefinementCtx, where: string[] = []): void {
   const issue = (field: string, message: string) =>
     context.addIssue({ code: 'custom', path: [...where, field], message })
@@ -57,13 +70,20 @@ export function checkNetwork(config: Network, context: z.RefinementCtx, where: s
   if (model === 'sit' && (qkNorm || !shift)) {
     issue(qkNorm ? 'qkNorm' : 'shift', 'expected the default, because SiT has no such option')
   }
+  checkParameters(leastParameters([config], 0), (path, message) =>
+    context.addIssue({ code: 'custom', path: [...where, ...path], message })
+  )
 }
+
+/** @internal A lower bound on a generator's parameters. */
+export const leastGeneratorParameters = (sizes: Network & { classes: number }): number =>
+  leastParameters([sizes], sizes.classes)
 
 /** A complete generator: its network, its latents and its classes. */
 export const generatorSchema = architectureSchema
   .extend({
     /** [L, Z] for tokens, [C, H, W] for latents on a grid. */
-    latentShape: z.array(positive).min(2).max(3),
+    latentShape: z.array(tokenCount).min(2).max(3),
     classes: positive.max(maxClasses),
     flow: flowSchema.prefault({})
   })
@@ -79,6 +99,9 @@ export const generatorSchema = architectureSchema
         path: ['patchSize'],
         message: `expected ${expected} but received ${patchSize}`
       })
+    } else if (latentShape.length === 3 && ((height as number) / patchSize) ** 2 > mostTokens) {
+      const message = `expected at most ${mostTokens} patches but received ${((height as number) / patchSize) ** 2}`
+      context.addIssue({ code: 'custom', path: ['latentShape'], message })
     }
   })
 

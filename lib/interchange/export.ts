@@ -2,12 +2,13 @@
 
 import path from 'node:path'
 import { oneOf, pathTo, text } from '../checks.js'
-import { checkOptions, parseConfig } from '../config.js'
+import { checkOptions } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { fileSize } from '../files/stat.js'
-import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
+import { type GeneratorConfig, generatorSchema, leastGeneratorParameters } from '../generator/schema.js'
 import { findModel, retryIfDeleted } from '../runs/model-folder.js'
-import { tokenizerSchema } from '../tokenizer/schema.js'
+import { leastTokenizerParameters, type TokenizerConfig, tokenizerSchema } from '../tokenizer/schema.js'
+import { readNetworkConfig } from '../weights/network-config.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { fileWeights, float32, readFinite, type Weights, type WeightTensor } from '../weights/tensors.js'
 import { writeSafetensors } from '../weights/writer.js'
@@ -52,15 +53,16 @@ export async function exportWeights(folder: string, options: ExportOptions): Pro
 
 async function exportFound(folder: string, layout: ExportLayout, out: string, raw: boolean): Promise<ExportedWeights> {
   const kind = layout === 'continuous-tokenizer' ? 'tokenizer' : 'generator'
-  const { config, weights: file } = await findModel(folder, kind, raw)
+  const found = await findModel(folder, kind, raw)
+  const { config, weights: file } = found
   const origin = (config.origin ?? {}) as Origin
   await using opened = await readSafetensors(file)
   await using kept = origin.layout === layout ? await openKept(path.dirname(file)) : null
   const model = { own: fileWeights(opened), kept: kept ? fileWeights(kept) : new Map<string, WeightTensor>(), origin }
   const exported =
     kind === 'tokenizer'
-      ? exportTokenizer(model, config.tokenizer)
-      : exportGenerator(model, layout, parseConfig(generatorSchema, config.generator, 'generator'))
+      ? exportTokenizer(model, await readNetworkConfig(found, kind, tokenizerSchema, leastTokenizerParameters))
+      : exportGenerator(model, layout, await readNetworkConfig(found, kind, generatorSchema, leastGeneratorParameters))
   const { weights, metadata, filled, notes } = exported
   // What an import kept beside the model is written as it came.
   const read = (name: string, tensor: WeightTensor) =>
@@ -102,8 +104,7 @@ function combine(own: Weights, kept: Weights, fillers: Weights): { weights: Weig
   return { weights, filled: [...fillers.keys()].filter((name) => !kept.has(name) && !own.has(name)) }
 }
 
-function exportTokenizer({ own, kept, origin }: Model, config: unknown): Exported {
-  const tokenizer = parseConfig(tokenizerSchema, config, 'tokenizer')
+function exportTokenizer({ own, kept, origin }: Model, tokenizer: TokenizerConfig): Exported {
   const { bottleneck, softvq, encoder, latentTokens, latentChannels, imageSize, patchSize, decoder } = tokenizer
   const filled = new Set(origin.filled ?? [])
   const renamed = new Map(

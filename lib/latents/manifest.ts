@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { oneOf, positive, text } from '../checks.js'
+import { isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { ChannelSums } from './statistics.js'
 
@@ -159,3 +159,24 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
 
 /** The file name of a shard, as LightningDiT names it. */
 export const shardName = (index: number): string => `latents_rank00_shard${String(index).padStart(3, '0')}.safetensors`
+
+/** Whether a manifest's record is of a shard of this plan, in the shard's own file. */
+export const isOfPlan = (record: ShardRecord, { names, shardSize }: LatentPlan): boolean => {
+  if (!isRecord(record) || !Array.isArray(record.names) || !Array.isArray(record.skipped)) return false
+  const { file, first, end } = record
+  return (
+    Number.isSafeInteger(first / shardSize) &&
+    first >= 0 &&
+    end === Math.min(first + shardSize, names.length) &&
+    first < end &&
+    file === shardName(first / shardSize) &&
+    listsSamples(record, names.slice(first, end))
+  )
+}
+
+/** Whether a shard's rows and skipped samples are these, in their order. */
+function listsSamples({ count, names, skipped }: ShardRecord, samples: readonly string[]): boolean {
+  const left = new Set(skipped.map((sample) => sample?.name))
+  const rows = samples.filter((name) => !left.has(name))
+  return count === rows.length && names.length === count && rows.every((name, i) => name === names[i])
+}

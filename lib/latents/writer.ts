@@ -8,6 +8,7 @@ import { fileSize } from '../files/stat.js'
 import { fromFloat32, toFloat32 } from '../weights/dtype.js'
 import { type TensorData, writeSafetensors } from '../weights/writer.js'
 import {
+  isOfPlan,
   type LatentPlan,
   type Manifest,
   manifestFile,
@@ -190,14 +191,6 @@ export class ShardWriter {
  * those that were encoded.
  */
 export type CheckInputs = (record: ShardRecord) => Promise<ShardRecord | null>
-
-/** Whether a manifest's record is of a shard of this plan, in the shard's own file. */
-const isOfPlan = ({ file, first, end }: ShardRecord, { names, shardSize }: LatentPlan): boolean =>
-  Number.isSafeInteger(first / shardSize) &&
-  first >= 0 &&
-  end === Math.min(first + shardSize, names.length) &&
-  first < end &&
-  file === shardName(first / shardSize)
 
 /**
  * Writes a folder of latent shards. After an interruption at any point, another writer with the same plan resumes it.

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { natural, positive } from '../config.js'
 import { samplingSchema } from '../generator/sampling.js'
 import { batchSetting, precisions, seedSetting } from '../tensor/settings.js'
+import { gridCount } from '../tensor/sizes.js'
 
 /** Settings of `sampleImages`: which samples, how they are drawn, and how they are laid out. */
 export const sampleSchema = z
@@ -9,7 +10,7 @@ export const sampleSchema = z
     count: positive.optional().describe('samples to draw (default: one per class given, else one)'),
     seed: seedSetting.describe('seed of noise and classes'),
     firstIndex: natural.default(0).describe('number of the first sample, to continue an earlier call'),
-    columns: positive.optional().describe('columns of the grid (default: the number of classes given, else 8)'),
+    columns: gridCount.optional().describe('columns of the grid (default: the number of classes given, else 8)'),
     batch: batchSetting,
     precision: z
       .enum(precisions)

@@ -16,6 +16,8 @@ const configFile = 'config.json'
 export interface ModelFiles {
   /** The content of `config.json`. */
   config: Record<string, unknown>
+  /** The path of `config.json`. */
+  file: string
   weights: string
 }
 
@@ -40,7 +42,7 @@ export async function findModel(folder: string, kind: string, raw: boolean): Pro
       `${folder} holds no ${kind}: expected config.json and ${modelFile}, or a run folder with a complete checkpoint`
     )
   }
-  return { config: await readConfig(file, kind), weights }
+  return { config: await readConfig(file, kind), file, weights }
 }
 
 /**

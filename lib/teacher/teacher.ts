@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { positive } from '../checks.js'
+import { integerWithin } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { MactokError } from '../errors.js'
 import type { NativeTeacher, Precision } from '../native/addon.js'
@@ -8,6 +8,7 @@ import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
+import { mostGridSide, mostPatchSide } from '../tensor/sizes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { type Dinov2Config, openDinov2 } from '../weights/dinov2.js'
 import { fitDinov2 } from '../weights/fit.js'
@@ -58,8 +59,8 @@ export class Teacher implements Disposable {
   static async load(weights: string, options: TeacherOptions): Promise<Teacher> {
     const { grid, patchSize = null } = options ?? {}
     checkOptions(options ?? {}, { grid: true, patchSize: true, device: true })
-    positive('grid', grid)
-    if (patchSize !== null) positive('patchSize', patchSize)
+    integerWithin('grid', 1, mostGridSide, grid)
+    if (patchSize !== null) integerWithin('patchSize', 1, mostPatchSide, patchSize)
     const device = resolveDevice(options.device)
     await using checkpoint = await openDinov2(weights)
     const { config } = checkpoint
@@ -92,7 +93,7 @@ export class Teacher implements Disposable {
     checkOptions(options, { grid: true, precision: true })
     const { grid = this.config.grid, precision = defaultPrecision } = options
     checkPrecision(precision)
-    positive('grid', grid)
+    integerWithin('grid', 1, mostGridSide, grid)
     return Tensor.wrap(await native(this.native.similarity(images.native, grid, precision)))
   }
 

@@ -1,8 +1,8 @@
 /** Tokenizer folders: `config.json` with the architecture, and `model.safetensors`. */
 
-import { parseConfig } from '../config.js'
 import { findModel, writeConfig } from '../runs/model-folder.js'
-import { type TokenizerConfig, tokenizerSchema } from './schema.js'
+import { readNetworkConfig } from '../weights/network-config.js'
+import { leastTokenizerParameters, type TokenizerConfig, tokenizerSchema } from './schema.js'
 
 export interface FoundTokenizer {
   config: TokenizerConfig
@@ -12,8 +12,9 @@ export interface FoundTokenizer {
 
 /** Finds a tokenizer in a model, checkpoint or run folder, as `findModel` does. */
 export async function findTokenizer(folder: string, raw = false): Promise<FoundTokenizer> {
-  const { config, weights } = await findModel(folder, 'tokenizer', raw)
-  return { config: parseConfig(tokenizerSchema, config.tokenizer, 'tokenizer'), weights }
+  const found = await findModel(folder, 'tokenizer', raw)
+  const config = await readNetworkConfig(found, 'tokenizer', tokenizerSchema, leastTokenizerParameters)
+  return { config, weights: found.weights }
 }
 
 /** Writes the `config.json` of a tokenizer folder. */

@@ -1,12 +1,25 @@
 import { z } from 'zod'
 import { positive } from '../config.js'
+import {
+  blockCount,
+  channelCount,
+  checkParameters,
+  headCount,
+  imageSide,
+  leastParameters,
+  mlpFactor,
+  mostTokens,
+  patchSide,
+  tokenCount,
+  tokenWidth
+} from '../tensor/sizes.js'
 
 /** A vision transformer: the encoder or the decoder. */
 export const vitSchema = z.strictObject({
-  width: positive.default(768).describe('D, the width of the tokens'),
-  depth: positive.default(12).describe('number of blocks'),
-  heads: positive.default(12).describe('attention heads'),
-  mlpRatio: z.number().positive().default(4).describe('hidden width of the MLP as a multiple of the width'),
+  width: tokenWidth.default(768).describe('D, the width of the tokens'),
+  depth: blockCount.default(12).describe('number of blocks'),
+  heads: headCount.default(12).describe('attention heads'),
+  mlpRatio: mlpFactor.default(4).describe('hidden width of the MLP as a multiple of the width'),
   layerScale: z
     .number()
     .positive()
@@ -24,19 +37,34 @@ export const vitSchema = z.strictObject({
 
 /** SoftVQ's bottleneck: the tokens are divided into K groups of consecutive tokens, each with its own codebook. */
 export const softvqSchema = z.strictObject({
-  codebooks: positive.describe('K, a divisor of the latent tokens'),
-  codebookSize: positive.describe('codes per codebook'),
+  codebooks: tokenCount.describe('K, a divisor of the latent tokens'),
+  codebookSize: positive.max(1_048_576).describe('codes per codebook'),
   temperature: z.number().positive().describe('temperature of the softmax over codes (SoftVQ: 0.07)'),
   normalise: z.boolean().describe('normalise tokens and codes to length 1')
 })
 
+interface Sizes {
+  latentTokens: number
+  latentChannels: number
+  softvq?: z.output<typeof softvqSchema> | undefined
+  encoder: z.output<typeof vitSchema>
+  decoder: z.output<typeof vitSchema>
+}
+
+/** @internal A lower bound on a tokenizer's parameters. */
+export function leastTokenizerParameters(sizes: Sizes): number {
+  const { encoder, decoder, softvq, latentTokens, latentChannels } = sizes
+  const codes = softvq ? softvq.codebooks * softvq.codebookSize * latentChannels : 0
+  return leastParameters([encoder, decoder], latentTokens) + codes
+}
+
 /** The tokenizer's architecture (method.md §1, with the papers' symbols p, L, Z and D). */
 export const tokenizerSchema = z
   .strictObject({
-    imageSize: positive.default(256).describe('side of the square image, in pixels'),
-    patchSize: positive.default(16).describe('p, side of a patch in pixels'),
-    latentTokens: positive.default(128).describe('L, the number of latent tokens'),
-    latentChannels: positive.default(32).describe('Z, the channels of a latent token'),
+    imageSize: imageSide.default(256).describe('side of the square image, in pixels'),
+    patchSize: patchSide.default(16).describe('p, side of a patch in pixels'),
+    latentTokens: tokenCount.default(128).describe('L, the number of latent tokens'),
+    latentChannels: channelCount.default(32).describe('Z, the channels of a latent token'),
     bottleneck: z
       .enum(['kl', 'ae', 'softvq'])
       .default('kl')
@@ -52,9 +80,13 @@ export const tokenizerSchema = z
   })
   .superRefine((config, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    const patches = (config.imageSize / config.patchSize) ** 2
     if (config.imageSize % config.patchSize !== 0) {
       issue(['patchSize'], `expected a divisor of imageSize (${config.imageSize}) but received ${config.patchSize}`)
+    } else if (patches > mostTokens) {
+      issue(['patchSize'], `expected at most ${mostTokens} patches of an image but received ${patches}`)
     }
+    checkParameters(leastTokenizerParameters(config), issue)
     for (const part of ['encoder', 'decoder'] as const) {
       const { width, heads, positions } = config[part]
       if (width % heads !== 0) issue([part, 'heads'], `expected a divisor of width (${width}) but received ${heads}`)

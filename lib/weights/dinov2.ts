@@ -150,10 +150,13 @@ export function dinov2Config(weights: Weights, json: Dinov2Json = {}): Dinov2Con
   const heads = json.num_attention_heads ?? width / 64
   if (!Number.isInteger(grid))
     throw new MactokError('ERR_FORMAT', `The positions of ${patches} patches are not a square grid`)
-  if (!Number.isInteger(heads) || width % heads !== 0) {
+  if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
+    const given = json.num_attention_heads
     throw new MactokError(
       'ERR_FORMAT',
-      `The number of heads for width ${width} is unknown: add a config.json that has it`
+      given === undefined
+        ? `The number of heads for width ${width} is unknown: add a config.json that has it`
+        : `Expected a divisor of width ${width} for num_attention_heads in config.json but received ${JSON.stringify(given)}`
     )
   }
   let depth = 0

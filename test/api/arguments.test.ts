@@ -166,7 +166,7 @@ describe('Generator', () => {
 describe('Teacher', () => {
   refuses([
     ['weights', () => Teacher.load(wrong(7), { grid: 4 }), TypeError, 'for name but received 7'],
-    ['no grid', () => Teacher.load('dinov2-small', wrong(undefined)), TypeError, 'a positive integer for grid']
+    ['no grid', () => Teacher.load('dinov2-small', wrong(undefined)), TypeError, 'an integer from 1 to 256 for grid']
   ])
 })
 

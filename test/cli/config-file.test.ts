@@ -50,6 +50,23 @@ describe('a YAML file of settings', () => {
     expect(await complaint(yaml)).toContain(message)
   })
 
+  test.each([
+    ['inspect latents', ['inspect', 'latents', 'x'], 'neighbours: -1\n', 'neighbours'],
+    [
+      'evaluate generation',
+      ['evaluate', 'generation', 'x', '--reference', 'y'],
+      'guidance:\n  low: -1\n',
+      'guidance.low'
+    ]
+  ])('%s refuses a wrong value before it looks for models and devices', async (_, args, yaml, name) => {
+    const file = await place.write('settings.yaml', yaml)
+    const { code, stderr } = await mactok([...args, '--config', file, '--device', 'cuda:99'])
+    expect([code, stderr.split(`for ${name} but received -1`)]).toEqual([
+      2,
+      [expect.stringContaining(file), expect.anything()]
+    ])
+  })
+
   test('is not blamed for what a flag says', async () => {
     overrideSetting('batch')
     expect(await complaint('batch: -1\n')).toBe('Expected a positive integer for batch but received -1 of type number')

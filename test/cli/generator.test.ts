@@ -87,7 +87,9 @@ describe('train generator', () => {
 
   test('exits 130 on SIGINT, and resumes bit-exactly without its settings being given again', async () => {
     let sent = false
-    const args = ['--config', place.path('config.yaml'), '--latents', place.path('shards'), '--steps', '400']
+    // Long enough to be stopped before its end; most of the time would go into its checkpoints and grids.
+    const long = ['--steps', '400', '--checkpoint.every', '200', '--grid.every', 'none']
+    const args = ['--config', place.path('config.yaml'), '--latents', place.path('shards'), ...long]
     const stopped = ['train', 'generator', ...args, '--out', place.path('cut'), '--device', device, '--json']
     const { code, stderr } = await mactok(stopped, {
       onOutput: (text, child) => {
@@ -100,7 +102,7 @@ describe('train generator', () => {
     expect(code).toBe(130)
     expect(Number(/Stopped at step (\d+)/.exec(stderr)?.[1])).toBeLessThan(400)
     expect((await train('--out', place.path('cut'), '--resume', '--steps', '400')).stdout).toContain('step 400 of 400')
-    await trainNew('whole', '--steps', '400')
+    await trainNew('whole', ...long)
     const weights = (run: string) => readFileSync(place.path(`${run}/checkpoints/step-0000400/ema.safetensors`))
     expect(weights('cut').equals(weights('whole'))).toBe(true)
   })

@@ -111,6 +111,18 @@ describeWith(join(DATA, 'imagenet'), 'ADM crops of ImageNet files, decoding incl
   })
 })
 
+test.each([
+  [32, 32],
+  [32, 45],
+  [47, 32]
+])('a crop of %i × %i whose short side has the right size is what resampling gives', async (width, height) => {
+  const image = gradient(width, height, 7)
+  const part = { left: (width - 32) >> 1, top: (height - 32) >> 1, windowWidth: 32, windowHeight: 32, mirror: false }
+  const resampled = new Uint8Array(32 * 32 * 3)
+  await addon().resample(image.data, width, height, { filter: 'bicubic', width, height, ...part }, resampled)
+  expect(await crop(image, 32)).toEqual(resampled)
+})
+
 describe('random crops', () => {
   const size = 16
   const at = async (scale: number, x: number, y: number, flip = false, minScale = 0.8, image = gradient(61, 40, 7)) => {

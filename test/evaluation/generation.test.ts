@@ -167,10 +167,10 @@ describeWith(weights, 'the metrics of generated images', () => {
 
   test('are printed by the command, which refuses wrong usage with code 2', async () => {
     const env = { MACTOK_WEIGHTS: WEIGHTS }
-    const args = ['evaluate', 'generation', generated, '--reference', real, '--metrics', 'fid', '--device', device]
+    const args = ['evaluate', 'generation', generated, '--reference', real, '--metrics', 'kid', '--device', device]
     const { code, stdout } = await mactok([...args, '--json'], { env })
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ images: 6, fid: expect.any(Number) })
+    expect(JSON.parse(stdout)).toMatchObject({ images: 6, kid: expect.any(Number) })
     const wrong = await mactok([...args.slice(0, -2), '--metrics', 'fod'], { env })
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('some of fid, sfid, is, precision, recall')])
     const sweep = await mactok([...args, '--sweep', 'guidance'], { env })

@@ -4,6 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type LatentPlan, openLatents, openLatentWriter } from '../../lib/latents/index.js'
+import type { ShardRecord } from '../../lib/latents/manifest.js'
 import { torchFile } from '../../lib/latents/torch-file.js'
 import { asBytes } from '../../lib/weights/dtype.js'
 import { readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
@@ -234,6 +235,27 @@ describe('an interrupted encode', () => {
     await rm(shard(2))
     const { missing, writer } = await encode()
     expect(missing).toEqual([0, 2])
+    await writer.finish()
+    expect(await checksums()).toEqual(before)
+  })
+
+  test.each([
+    ['a count that it does not hold', (record: ShardRecord) => ({ ...record, count: 1e12 })],
+    [
+      'a name that is none of its samples',
+      (record: ShardRecord) => ({ ...record, names: record.names.with(0, '../x') })
+    ],
+    ['no names', (record: ShardRecord) => ({ ...record, names: null })],
+    ['nothing', () => null]
+  ])('rewrites a shard of which the manifest says %s', async (_, change) => {
+    await all()
+    const before = await checksums()
+    const file = path.join(folder, 'manifest.json')
+    const manifest = JSON.parse(await readFile(file, 'utf8'))
+    manifest.shards[1] = change(manifest.shards[1])
+    await writeFile(file, JSON.stringify(manifest))
+    const { missing, writer } = await encode()
+    expect(missing).toEqual([1])
     await writer.finish()
     expect(await checksums()).toEqual(before)
   })

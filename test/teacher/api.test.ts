@@ -35,8 +35,13 @@ describe('Teacher', () => {
   const images = () => tensor(new Uint8Array(768), [1, 16, 16, 3], { device })
 
   test.each<[string, () => Promise<unknown>, typeof Error, RegExp]>([
-    ['a grid of 0', () => Teacher.load(folder, { grid: 0 }), RangeError, /a positive integer for grid but received 0/],
-    ['no grid', () => Teacher.load(folder, {} as Anything), TypeError, /a positive integer for grid/],
+    [
+      'a grid of 0',
+      () => Teacher.load(folder, { grid: 0 }),
+      RangeError,
+      /an integer from 1 to 256 for grid but received 0/
+    ],
+    ['no grid', () => Teacher.load(folder, {} as Anything), TypeError, /an integer from 1 to 256 for grid/],
     ['a patch of 0', () => Teacher.load(folder, { grid: 4, patchSize: 0 }), RangeError, /patchSize/],
     ['an unknown device', () => Teacher.load(folder, { grid: 4, device: 'tpu' }), TypeError, /device/],
     ['images that are not a tensor', () => teacher.features([] as Anything), TypeError, /images/],

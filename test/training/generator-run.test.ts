@@ -186,7 +186,8 @@ describe('a generator run', () => {
   })
 
   test('learns the classes: the samples of each are close to its latents', async () => {
-    await train('learned', {}, { steps: 400, ema: { decay: 0.99 }, latents: { flip: false }, log: { every: 100 } })
+    const rarely = { log: { every: 100 }, checkpoint: { every: 400 } }
+    await train('learned', {}, { steps: 400, ema: { decay: 0.99 }, latents: { flip: false }, ...rarely })
     using generator = await Generator.load(place.path('learned'), { device })
     for (const [name, mean] of [
       ['left', -2],

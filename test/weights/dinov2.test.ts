@@ -249,6 +249,9 @@ describe('other checkpoints', () => {
 
   test('settings that shapes do not determine must be given', () => {
     expect(() => dinov2Config(mapDinov2(huggingFace()))).toThrow('The number of heads for width 2 is unknown')
+    expect(() => dinov2Config(mapDinov2(huggingFace()), { num_attention_heads: -2 })).toThrow(
+      'Expected a divisor of width 2 for num_attention_heads in config.json but received -2'
+    )
     expect(() => dinov2Config(new Map())).toThrow('The DINOv2 checkpoint lacks "patch_embed.proj.weight"')
   })
 })

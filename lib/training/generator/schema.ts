@@ -4,6 +4,7 @@ import { generationMetrics } from '../../evaluation/metric-names.js'
 import { dinov2Setting } from '../../evaluation/schema.js'
 import { generatorPreset, generatorPresets } from '../../generator/presets.js'
 import { architectureSchema, checkNetwork, flowSchema } from '../../generator/schema.js'
+import { batchCount, gridCount } from '../../tensor/sizes.js'
 import { inceptionName } from '../../weights/inception.js'
 import { computing, keeping, microBatchIssue, resolveSettings } from '../schema.js'
 
@@ -31,7 +32,7 @@ export const sampleGridSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe('steps between grids of decoded samples, where a tokenizer is given; null: none'),
-  images: positive.default(32).describe('samples in a grid, of the classes in turn'),
+  images: gridCount.default(32).describe('samples in a grid, of the classes in turn'),
   steps: positive.default(25).describe('Heun steps per sample'),
   guidance: z.number().default(1).describe('guidance scale of the grids')
 })
@@ -82,8 +83,8 @@ export const generatorTrainingSchema = z
       })
       .prefault({}),
     steps: positive.default(400_000).describe('optimiser steps'),
-    batch: positive.default(256).describe('latents in one optimiser step'),
-    microBatch: positive
+    batch: batchCount.default(256).describe('latents in one optimiser step'),
+    microBatch: batchCount
       .nullable()
       .default(null)
       .describe('latents in one forward and backward pass, whose gradients are accumulated; null: all'),

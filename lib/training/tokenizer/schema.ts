@@ -4,6 +4,7 @@ import { defaultCrops } from '../../data/train-batches.js'
 import { reconstructionMetrics } from '../../evaluation/metric-names.js'
 import { dinov2Setting } from '../../evaluation/schema.js'
 import { BATCH } from '../../tensor/settings.js'
+import { batchCount, gridCount, imageSide, patchSide, tokenWidth } from '../../tensor/sizes.js'
 import { tokenizerSchema } from '../../tokenizer/schema.js'
 import { computing, keeping, microBatchIssue } from '../schema.js'
 
@@ -33,7 +34,7 @@ export const alignmentSchema = z.strictObject({
   local: z.boolean().default(true).describe("align latents with the teacher's patch tokens"),
   global: z.boolean().default(true).describe("align the mean latent with the teacher's cls"),
   shared: z.boolean().default(false).describe('one head for both instead of two'),
-  hidden: positive.default(1024).describe("width of the heads' hidden layers"),
+  hidden: tokenWidth.default(1024).describe("width of the heads' hidden layers"),
   on: z.enum(['sample', 'mean']).default('sample').describe('align the sampled latents or their means')
 })
 
@@ -43,7 +44,7 @@ export const teacherSchema = z.strictObject({
     .nullable()
     .default('dinov2-base')
     .describe('frozen DINOv2 for semantic masks and alignment: a name for `weights pull`, or a folder; null: neither'),
-  patchSize: positive
+  patchSize: patchSide
     .nullable()
     .default(null)
     .describe("resample the teacher's patches to this side and feed the full image (SoftVQ); null: resize the image"),
@@ -106,7 +107,7 @@ export const discriminatorSchema = z.strictObject({
   start: natural
     .default(20_000)
     .describe('first step at which it trains and contributes to the loss; nothing of it is computed before'),
-  inputSize: positive.default(224).describe("side in pixels of the backbone's input; a multiple of its patch size"),
+  inputSize: imageSide.default(224).describe("side in pixels of the backbone's input; a multiple of its patch size"),
   loss: z
     .enum(['hinge', 'vanilla', 'non-saturating'])
     .default('hinge')
@@ -152,7 +153,7 @@ export const dataSchema = z.strictObject({
 export const evaluationSchema = z.strictObject({
   every: positive.default(5_000).describe('steps between evaluations on held-out images (EMA weights, never masked)'),
   images: positive.default(1_024).describe('largest number of held-out images in one evaluation'),
-  batch: positive.default(BATCH).describe('images in one batch of an evaluation'),
+  batch: batchCount.default(BATCH).describe('images in one batch of an evaluation'),
   metrics: z
     .array(z.enum(reconstructionMetrics))
     .default([])
@@ -173,7 +174,7 @@ export const gridSchema = z.strictObject({
     .nullable()
     .default(5_000)
     .describe('steps between grids of images, their masks and their reconstructions; null: none'),
-  images: positive.default(8).describe('rows of a grid: held-out images, or or training images where there are none'),
+  images: gridCount.default(8).describe('rows of a grid: held-out images, or or training images where there are none'),
   ratio: fraction.default(0.5).describe('fraction of the patches that its masks hide')
 })
 
@@ -198,8 +199,8 @@ export const trainingSchema = z
       .describe('what is trained; decoder: encoder and latents stay as in `init`'),
     epochs: z.number().positive().nullable().default(null).describe('passes over the images, instead of steps'),
     steps: positive.default(250_000).describe('optimiser steps; the schedules span them'),
-    batch: positive.default(256).describe('images in one optimiser step'),
-    microBatch: positive
+    batch: batchCount.default(256).describe('images in one optimiser step'),
+    microBatch: batchCount
       .nullable()
       .default(null)
       .describe('images in one forward and backward pass, whose gradients are accumulated; null: all'),
