@@ -1,7 +1,8 @@
 // node scripts/count-launches.mjs [plain|early|full|sit] [fp32|bf16] [--graphs] [--json]
 // Prints the operations of one training step by name, as the stand-in device counts them (native/testing/device).
-import { countLaunches, recipeNames } from './launches.mjs'
+
 import { Failure, run } from '../lib/setup/report.mjs'
+import { countLaunches, recipeNames } from './launches.mjs'
 
 Object.assign(process.env, { MACTOK_ADDON: 'mactok_testing', MACTOK_CUDA_LIBRARY: 'mactok_stand_in' })
 

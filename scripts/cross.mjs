@@ -1,11 +1,11 @@
-// For maintainers: node scripts/cross.mjs linux-arm64 | darwin-arm64
+// For maintainers: node scripts/cross.mjs linux-arm64 | darwin-arm64 | win32-x64
 // compiles the addon for another platform below .build/, against that platform's LibTorch; for Linux on arm64 it is then run under QEMU
-// with pages of 4 and of 64 KiB. Debian: apt-get install cmake ninja-build g++-aarch64-linux-gnu qemu-user. docs/install.md has the last output.
+// with pages of 4 and of 64 KiB. For Windows only what does not use LibTorch is compiled, whose binaries need Microsoft's compiler. Debian: apt-get install cmake ninja-build g++-aarch64-linux-gnu qemu-user. docs/install.md has the last output.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findForeignLibTorch } from '../lib/setup/libtorch.mjs'
 import { findPip, installByPip } from '../lib/setup/pip.mjs'
@@ -22,10 +22,13 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
 const [platform] = process.argv.slice(2)
 const tree = join(root, '.build', `cross-${platform}`)
+/** Node-API's for C and for C++. @type {string[]} */
+const headers = [require('node-api-headers').include_dir, dirname(require.resolve('node-addon-api/package.json'))]
 
 run(async () => {
+  if (platform === 'win32-x64') return compileForWindows(provideZig().MACTOK_ZIG)
   if (platform !== 'linux-arm64' && platform !== 'darwin-arm64') {
-    throw new Failure('Which platform?', ['node scripts/cross.mjs linux-arm64', 'node scripts/cross.mjs darwin-arm64'])
+    throw new Failure('Which platform?', ['node scripts/cross.mjs linux-arm64, darwin-arm64 or win32-x64'])
   }
   const libtorch = await findForeignLibTorch(platform)
   compile(libtorch, platform === 'darwin-arm64' ? provideZig() : {})
@@ -49,6 +52,24 @@ function compile(libtorch, environment) {
   execute('cmake', ['-S', root, '-B', tree, '-G', 'Ninja', ...defined], environment)
   execute('ninja', ['-C', tree, '-j', String(availableParallelism()), 'bootstrap', 'addon'], environment)
   for (const name of readdirSync(join(tree, 'Release'))) say(`${join(tree, 'Release', name)}`)
+}
+
+/** @param {string} zig */
+function compileForWindows(zig) {
+  mkdirSync(tree, { recursive: true })
+  const sources = ['os', 'image', 'bootstrap'].flatMap((room) =>
+    readdirSync(join(root, 'native', room)).flatMap((name) =>
+      name.endsWith('.cpp') ? [join(root, 'native', room, name)] : []
+    )
+  )
+  const options = ['-target', 'x86_64-windows-gnu', '-std=c++20', '-Wall', '-Wextra', '-Werror', '-DNAPI_VERSION=9']
+  const defined = ['-DNAPI_CPP_EXCEPTIONS', '-DNODE_GYP_MODULE_NAME=mactok', '-DMACTOK_LIBTORCH_VERSION="0"']
+  const includes = [`-I${join(root, 'native')}`, ...headers.flatMap((folder) => ['-isystem', folder])]
+  for (const source of sources) {
+    const object = join(tree, `${basename(source)}.obj`)
+    execute(zig, ['c++', ...options, ...defined, ...includes, '-c', source, '-o', object])
+  }
+  say(`${sources.length} files compile for Windows: those without LibTorch`)
 }
 
 /** Zig's compiler, with the names by which CMake calls its archiver. */

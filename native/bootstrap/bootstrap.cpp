@@ -5,8 +5,8 @@
 
 #include <cstdlib>
 
-#include "loaded_libraries.h"
-#include "open_library.h"
+#include "os/loaded_libraries.h"
+#include "os/open_library.h"
 
 namespace {
 

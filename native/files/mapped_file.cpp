@@ -1,38 +1,18 @@
 #include "files/mapped_file.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstring>
 #include <stdexcept>
+
+#include "os/mapping.h"
 
 namespace mactok {
 
 std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
-  const auto fail = [&path](const std::string& reason) {
-    throw std::invalid_argument("Cannot map " + path + ": " + reason);
-  };
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) fail(std::strerror(errno));
-  struct stat status{};
-  const bool regular = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
-  // A private writable mapping: tensors on it may be mutable for LibTorch, while the file never
-  // changes. No swap is reserved for the writes that never come, so that files larger than memory
-  // can be mapped.
-  void* data = regular ? ::mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_NORESERVE, file, 0)
-                       : MAP_FAILED;
-  const int error = errno;
-  ::close(file);
-  if (!regular) fail("not a regular file with content");
-  if (data == MAP_FAILED) fail(std::strerror(error));
-  return std::shared_ptr<MappedFile>(new MappedFile(data, status.st_size));
+  const auto [data, size] = map_file(path);
+  return std::shared_ptr<MappedFile>(new MappedFile(data, size));
 }
 
-MappedFile::~MappedFile() { ::munmap(data_, size_); }
+MappedFile::~MappedFile() { unmap_file({data_, size_}); }
 
 at::Tensor MappedFile::tensor(int64_t offset, at::ScalarType dtype, at::IntArrayRef shape) {
   const auto item = static_cast<int64_t>(c10::elementSize(dtype));

@@ -123,7 +123,7 @@ std::shared_ptr<CudaGraph> open_cuda_graph(at::Device device) {
   const auto* cuda = cuda_library();
   if (!cuda) {
     throw std::runtime_error(
-        "CUDA graphs need libmactok_cuda, which `npm run build:cuda` builds: " +
+        "CUDA graphs need libmactok_cuda, which `npx mactok setup --build --cuda` builds: " +
         opened_library().problem);
   }
   return std::make_shared<CudaGraph>(*cuda, device);

@@ -1,7 +1,7 @@
-#include "loaded_libraries.h"
+#include "os/loaded_libraries.h"
 
 #if defined(_WIN32)
-#include <windows.h>
+#include "os/wide.h"
 // After windows.h, which it needs.
 #include <psapi.h>
 #elif defined(__APPLE__)
@@ -19,8 +19,9 @@ std::vector<std::string> loaded_libraries() {
   DWORD bytes = 0;
   if (!EnumProcessModules(GetCurrentProcess(), modules, sizeof modules, &bytes)) return paths;
   for (DWORD i = 0; i < bytes / sizeof(HMODULE) && i < 1024; ++i) {
-    char path[MAX_PATH];
-    if (GetModuleFileNameA(modules[i], path, MAX_PATH)) paths.emplace_back(path);
+    wchar_t path[MAX_PATH];
+    const DWORD size = GetModuleFileNameW(modules[i], path, MAX_PATH);
+    if (size > 0) paths.push_back(to_utf8(path, static_cast<int>(size)));
   }
 #elif defined(__APPLE__)
   for (uint32_t i = 0; i < _dyld_image_count(); ++i) paths.emplace_back(_dyld_get_image_name(i));
