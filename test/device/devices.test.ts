@@ -39,14 +39,6 @@ const CASES: [string, (on: string) => Promise<NativeTensor[]>][] = [
     ]
   ],
   [
-    'FID',
-    async (on) => {
-      const inception = await native().createInception(0, on)
-      const { pool } = await inception.features(randomImages(1, 2, 32, on), 'pytorch', 'fp32')
-      return [pool]
-    }
-  ],
-  [
     'moments',
     async (on) => {
       const moments = await native().createMoments(8, on)
