@@ -18,7 +18,8 @@ export function writeReport({ folder, machine, parts }) {
     return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
   }
   const [launches, bench] = [read('launches.json') ?? {}, read('bench.json') ?? { rows: [], limits: {} }]
-  const report = { machine: { ...machine, ...bench.machine }, parts, launches, limits: bench.limits, rows: bench.rows }
+  // The bench knows the stand-in device by the name of what it stands in for.
+  const report = { machine: { ...bench.machine, ...machine }, parts, launches, limits: bench.limits, rows: bench.rows }
   writeFileSync(join(folder, 'gpu-report.json'), `${JSON.stringify(report)}\n`)
   writeFileSync(join(folder, 'gpu-report.md'), renderReport(report))
 }

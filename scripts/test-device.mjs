@@ -23,7 +23,7 @@ run(() => {
     const done = spawnSync(process.execPath, [...jest, ...suites, ...given, '--json', `--outputFile=${results}`], {
       cwd: root,
       // One thread: the tensors are tiny, and threads would wait for each other longer than they compute.
-      env: { MACTOK_TEST_DEVICE: 'cuda', OMP_NUM_THREADS: '1', ...process.env, MACTOK_CUDA_LIBRARY: 'mactok_stand_in' },
+      env: { MACTOK_TEST_DEVICE: 'cuda', ...process.env, OMP_NUM_THREADS: '1', MACTOK_CUDA_LIBRARY: 'mactok_stand_in' },
       stdio: ['ignore', 'ignore', 2]
     })
     if (done.signal) throw new Failure(`The tests ended by ${done.signal}`)

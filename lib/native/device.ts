@@ -28,6 +28,9 @@ export function checkGraphs(graphs: boolean, device: string): void {
   if (graphs && device === 'cpu') throw outOfRange('graphs', 'false on a CPU, as only CUDA devices have graphs', graphs)
 }
 
+/** Whether work on the device can be recorded as graphs: on CUDA with libmactok_cuda. */
+export const hasGraphs = (device: string): boolean => device !== 'cpu' && !addon().info().cuda.libraryProblem
+
 /** What `bestPrecision` must know of this machine. */
 interface Bf16Support {
   cpuBf16: boolean

@@ -28,7 +28,7 @@ export async function runTraining<R extends TrainingRecord, Batch>(
 ): Promise<FinishedRun> {
   const { dir, control, stopAt = Number.POSITIVE_INFINITY, resume = false, allowOtherData = false } = options
   const device = resolveDevice(options.device)
-  checkGraphs(config.graphs, device)
+  if (config.graphs !== null) checkGraphs(config.graphs, device)
   const failure = events.startRun()
   const signal = options.signal ? AbortSignal.any([options.signal, failure]) : failure
   const notice = (message: string) => events.emit('notice', { message })

@@ -25,7 +25,11 @@ export const computing = {
     .describe(
       'bf16: autocast over fp32 weights; tf32: CUDA rounds products; auto: bf16 where the hardware supports it'
     ),
-  graphs: z.boolean().default(false).describe('record steps as CUDA graphs, which speeds up small models on fast GPUs'),
+  graphs: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe('record steps as CUDA graphs, which speeds up small models on fast GPUs; null: on CUDA devices'),
   checkpointing: z.boolean().default(false).describe('recompute activations in the backward pass to save memory')
 }
 

@@ -8,23 +8,27 @@
 namespace mactok {
 
 DiscriminatorBlock::DiscriminatorBlock(int64_t width, int64_t kernel)
-    : convolution_(register_module("0", std::make_shared<SpectralConv1d>(width, width, kernel))),
-      norm_(register_module("1", std::make_shared<BatchNorm>(width, 1e-6))) {}
+    : convolution(register_module("0", std::make_shared<SpectralConv1d>(width, width, kernel))),
+      norm(register_module("1", std::make_shared<BatchNorm>(width, 1e-6))) {}
 
-at::Tensor DiscriminatorBlock::forward(const at::Tensor& x) const {
-  return at::leaky_relu(norm_->forward(convolution_->forward(x)), .2);
+at::Tensor DiscriminatorBlock::forward(const Group<DiscriminatorBlock>& blocks,
+                                       const at::Tensor& x) {
+  const auto y = SpectralConv1d::forward(each(blocks, &DiscriminatorBlock::convolution), x);
+  return at::leaky_relu(BatchNorm::forward(each(blocks, &DiscriminatorBlock::norm), y), .2);
 }
 
 DiscriminatorHead::DiscriminatorHead(int64_t width, int64_t kernel)
-    : first_(register_module("0", std::make_shared<DiscriminatorBlock>(width, 1))),
-      residual_(register_module("1", std::make_shared<torch::nn::Module>())
-                    ->register_module("fn", std::make_shared<DiscriminatorBlock>(width, kernel))),
-      last_(register_module("2", std::make_shared<SpectralConv1d>(width, 1, 1))) {}
+    : first(register_module("0", std::make_shared<DiscriminatorBlock>(width, 1))),
+      residual(register_module("1", std::make_shared<torch::nn::Module>())
+                   ->register_module("fn", std::make_shared<DiscriminatorBlock>(width, kernel))),
+      last(register_module("2", std::make_shared<SpectralConv1d>(width, 1, 1))) {}
 
-at::Tensor DiscriminatorHead::forward(const at::Tensor& x) const {
-  const auto y = first_->forward(x);
-  const auto z = (residual_->forward(y) + y) * (1 / std::numbers::sqrt2);
-  return last_->forward(z).squeeze(2).to(at::kFloat);  // [B, N]
+at::Tensor DiscriminatorHead::forward(const Group<DiscriminatorHead>& heads, const at::Tensor& x) {
+  const auto y = DiscriminatorBlock::forward(each(heads, &DiscriminatorHead::first), x);
+  const auto residual = DiscriminatorBlock::forward(each(heads, &DiscriminatorHead::residual), y);
+  const auto z = (residual + y) * (1 / std::numbers::sqrt2);
+  const auto logits = SpectralConv1d::forward(each(heads, &DiscriminatorHead::last), z);
+  return logits.transpose(1, 2).to(at::kFloat).flatten(1);
 }
 
 Discriminator::Discriminator(const DiscriminatorOptions& options)
@@ -69,8 +73,11 @@ std::vector<at::Tensor> Discriminator::features(const at::Tensor& prepared) cons
 
 at::Tensor Discriminator::logits(const std::vector<at::Tensor>& features) {
   ++calls_;
+  if (features[0].is_cuda()) return DiscriminatorHead::forward(heads_, at::cat(features, 2));
   std::vector<at::Tensor> result;
-  for (size_t i = 0; i < heads_.size(); ++i) result.push_back(heads_[i]->forward(features[i]));
+  for (size_t i = 0; i < heads_.size(); ++i) {
+    result.push_back(DiscriminatorHead::forward({heads_[i]}, features[i]));
+  }
   return at::cat(result, 1);
 }
 

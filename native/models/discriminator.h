@@ -9,6 +9,7 @@
 
 #include "models/dinov2.h"
 #include "nn/batch_norm.h"
+#include "nn/group.h"
 #include "nn/imagenet.h"
 #include "nn/spectral_conv1d.h"
 
@@ -24,17 +25,16 @@ struct DiscriminatorOptions {
 };
 
 /**
- * Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, N, D] -> float32
- * [B, N, D].
+ * Spectral convolution, batch norm, leaky ReLU; parameters `0.*` and `1.*`. [B, N, G·D] -> float32
+ * [B, N, G·D].
  */
 class DiscriminatorBlock : public torch::nn::Module {
  public:
   DiscriminatorBlock(int64_t width, int64_t kernel);
-  at::Tensor forward(const at::Tensor& x) const;
+  static at::Tensor forward(const Group<DiscriminatorBlock>& blocks, const at::Tensor& x);
 
- private:
-  std::shared_ptr<SpectralConv1d> convolution_;
-  std::shared_ptr<BatchNorm> norm_;
+  std::shared_ptr<SpectralConv1d> convolution;
+  std::shared_ptr<BatchNorm> norm;
 };
 
 /**
@@ -45,12 +45,11 @@ class DiscriminatorHead : public torch::nn::Module {
  public:
   DiscriminatorHead(int64_t width, int64_t kernel);
 
-  /** [B, N, D] -> float32 [B, N]. */
-  at::Tensor forward(const at::Tensor& x) const;
+  /** [B, N, G·D] -> float32 [B, G·N]. */
+  static at::Tensor forward(const Group<DiscriminatorHead>& heads, const at::Tensor& x);
 
- private:
-  std::shared_ptr<DiscriminatorBlock> first_, residual_;
-  std::shared_ptr<SpectralConv1d> last_;
+  std::shared_ptr<DiscriminatorBlock> first, residual;
+  std::shared_ptr<SpectralConv1d> last;
 };
 
 /**
@@ -92,7 +91,7 @@ class Discriminator : public torch::nn::Module {
   DiscriminatorOptions options_;
   ImagenetNormalization normalize_;
   std::shared_ptr<DinoV2> backbone_;
-  std::vector<std::shared_ptr<DiscriminatorHead>> heads_;
+  Group<DiscriminatorHead> heads_;
   int64_t calls_ = 0;
 };
 

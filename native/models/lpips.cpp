@@ -79,7 +79,8 @@ ConvRelu::ConvRelu(const Options& options)
       bias_(register_parameter("bias", at::empty({options.outputs}), /*requires_grad=*/false)) {}
 
 at::Tensor ConvRelu::forward(const at::Tensor& x) const {
-  return at::conv2d(x, weight_, bias_, options_.stride, options_.padding).relu_();
+  const auto weight = cast_frozen(weight_cast_, weight_), bias = cast_frozen(bias_cast_, bias_);
+  return at::conv2d(x, weight, bias, options_.stride, options_.padding).relu_();
 }
 
 Lpips::Lpips(LpipsNetwork network) {

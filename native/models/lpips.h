@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "nn/constant.h"
+#include "runtime/kept_cast.h"
 
 namespace mactok {
 
@@ -23,6 +24,7 @@ class ConvRelu : public torch::nn::Module {
  private:
   Options options_;
   at::Tensor weight_, bias_;
+  mutable std::shared_ptr<KeptCast> weight_cast_, bias_cast_;
 };
 
 /** The network whose features LPIPS compares: VGG-16 or AlexNet. */

@@ -11,10 +11,20 @@ BatchNorm::BatchNorm(int64_t channels, double eps)
       running_var(register_buffer("running_var", at::empty({channels}))),
       eps_(eps) {}
 
-at::Tensor BatchNorm::forward(const at::Tensor& x) {
+at::Tensor BatchNorm::forward(const Group<BatchNorm>& norms, const at::Tensor& x) {
+  const auto join = [&norms](at::Tensor BatchNorm::* member) {
+    return stack(each(norms, member)).flatten();  // [G·C]
+  };
+  const bool trains = norms[0]->is_training();
+  const auto mean = join(&BatchNorm::running_mean), var = join(&BatchNorm::running_var);
   const auto y =
-      at::batch_norm(to_pixels(x.to(at::kFloat)), weight, bias, running_mean, running_var,
-                     is_training(), /*momentum=*/.1, eps_, /*cudnn_enabled=*/true);
+      at::batch_norm(to_pixels(x.to(at::kFloat)), join(&BatchNorm::weight), join(&BatchNorm::bias),
+                     mean, var, trains, /*momentum=*/.1, norms[0]->eps_, /*cudnn_enabled=*/true);
+  const auto groups = static_cast<int64_t>(norms.size());
+  if (trains && groups > 1) {
+    unstack(mean.view({groups, -1}), each(norms, &BatchNorm::running_mean));
+    unstack(var.view({groups, -1}), each(norms, &BatchNorm::running_var));
+  }
   return from_pixels(y, x);
 }
 

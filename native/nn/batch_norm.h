@@ -1,5 +1,6 @@
 #pragma once
 
+#include "nn/group.h"
 #include "runtime/torch.h"
 
 namespace mactok {
@@ -13,10 +14,10 @@ class BatchNorm : public torch::nn::Module {
   BatchNorm(int64_t channels, double eps);
 
   /**
-   * [..., C] -> float32 [..., C], by the batch's statistics in training mode, else by the running
-   * ones.
+   * [..., G·C] -> float32 [..., G·C], by the batch's statistics in training mode, else by the
+   * running ones.
    */
-  at::Tensor forward(const at::Tensor& x);
+  static at::Tensor forward(const Group<BatchNorm>& norms, const at::Tensor& x);
 
   at::Tensor weight, bias, running_mean, running_var;
 

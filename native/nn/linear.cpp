@@ -14,11 +14,6 @@ constexpr int64_t kMinRows = 256;
 
 bool autocasts(const at::Tensor& x) { return at::autocast::is_autocast_enabled(x.device().type()); }
 
-/** Whether autograd records the product. */
-bool records_gradient(const at::Tensor& x, const at::Tensor& weight) {
-  return at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad());
-}
-
 /** Whether MKL is at its best: it does not use AVX-512 on other vendors' CPUs. */
 bool suits_mkl() {
 #if defined(__x86_64__)
@@ -38,7 +33,7 @@ bool suits_convolution(const at::Tensor& x) {
          x.numel() >= kMinRows * x.size(-1);
 }
 
-/** cast: the weight in autocast's dtype, if it was kept. */
+/** cast: the weight in autocast's dtype, if it was kept beside it. */
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                    const std::optional<at::Tensor>& cast) {
   if (autocasts(x) && kernels::supports(x)) return kernels::linear(x, weight, bias, cast);
@@ -47,7 +42,7 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tens
     return from_pixels(at::conv2d(to_pixels(x), kernel, bias), x);
   }
   // LibTorch's slower path for strided inputs rounds differently where the weights train.
-  return at::linear(x.contiguous(), cast ? *cast : weight, bias);
+  return at::linear(x.contiguous(), weight, bias);
 }
 
 }  // namespace
@@ -60,19 +55,25 @@ Linear::Linear(int64_t inputs, int64_t outputs)
     : weight(register_parameter("weight", at::empty({outputs, inputs}))),
       bias(register_parameter("bias", at::empty({outputs}))) {}
 
-std::optional<at::Tensor> Linear::cast(const at::Tensor& x) const {
-  // Elsewhere autocast casts and caches a weight that trains, so that it gets a gradient.
-  if (!autocasts(x) || (records_gradient(x, weight) && !kernels::supports(x))) return std::nullopt;
-  return cast_weight(cast_, weight, at::autocast::get_autocast_dtype(x.device().type()));
+Linear::Operands Linear::operands(const at::Tensor& x) const {
+  if (autocasts(x) && kernels::supports(x)) {
+    const auto dtype = at::autocast::get_autocast_dtype(x.device().type());
+    return {.weight = weight, .bias = bias, .cast = cast_weight(weight_cast_, weight, dtype)};
+  }
+  return {.weight = cast_frozen(weight_cast_, weight),
+          .bias = cast_frozen(bias_cast_, bias),
+          .cast = std::nullopt};
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const { return product(x, weight, bias, cast(x)); }
+at::Tensor Linear::forward(const at::Tensor& x) const {
+  const auto [weight, bias, cast] = operands(x);
+  return product(x, weight, bias, cast);
+}
 
 at::Tensor Linear::forward_part(const at::Tensor& x, int64_t begin, int64_t count) const {
   const auto part = [&](const at::Tensor& of) { return of.narrow(0, begin, count); };
-  auto cast_part = cast(x);
-  if (cast_part) cast_part = part(*cast_part);
-  return product(x, part(weight), part(bias), cast_part);
+  const auto [weight, bias, cast] = operands(x);
+  return product(x, part(weight), part(bias), cast ? std::optional(part(*cast)) : std::nullopt);
 }
 
 }  // namespace mactok

@@ -29,13 +29,15 @@ class Linear : public torch::nn::Module {
   at::Tensor weight, bias;
 
  private:
-  /**
-   * The weight in autocast's dtype, cached until the weight is written to; none where it is not
-   * needed.
-   */
-  std::optional<at::Tensor> cast(const at::Tensor& x) const;
+  /** Weight and bias as the product takes them, and the weight in autocast's dtype beside it. */
+  struct Operands {
+    at::Tensor weight, bias;
+    std::optional<at::Tensor> cast;
+  };
 
-  mutable std::shared_ptr<KeptCast> cast_;
+  Operands operands(const at::Tensor& x) const;
+
+  mutable std::shared_ptr<KeptCast> weight_cast_, bias_cast_;
 };
 
 }  // namespace mactok

@@ -2,6 +2,8 @@
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include <array>
+
 #include "nn/linear.h"
 #include "runtime/autocast.h"
 
@@ -11,16 +13,34 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-at::Tensor unit(const at::Tensor& x) { return x / x.norm().clamp_min(1e-12); }
+/**
+ * Each matrix times its vector: [G, O, M] and [G, M] -> [G, O]. On a CPU, whose groups are of one,
+ * a batched product takes longer.
+ */
+at::Tensor multiply_each(const at::Tensor& matrices, const at::Tensor& vectors) {
+  if (matrices.size(0) == 1) return matrices[0].mv(vectors[0]).unsqueeze(0);
+  return at::bmm(matrices, vectors.unsqueeze(2)).squeeze(2);
+}
+
+/** [G, M] and [G, M] -> [G, 1]. */
+at::Tensor dot_each(const at::Tensor& x, const at::Tensor& y) {
+  if (x.size(0) == 1) return x[0].dot(y[0]).view({1, 1});
+  return (x * y).sum(1, /*keepdim=*/true);
+}
+
+/** Scales each row of x [G, M] to unit length. */
+at::Tensor unit(const at::Tensor& x) {
+  return x / at::linalg_vector_norm(x, 2, {1}, /*keepdim=*/true).clamp_min(1e-12);
+}
 
 /**
- * matrix [O, M] ÷ σ, σ = uᵀ·matrix·v. The gradient is (G − ⟨G, matrix/σ⟩·u·vᵀ) ÷ σ in three passes,
+ * Each matrix [G, O, M] ÷ σ, σ = uᵀ·matrix·v. The gradient is (G − ⟨G, matrix/σ⟩·u·vᵀ) ÷ σ in three passes,
  * where autograd takes nine.
  */
 struct Normalized : torch::autograd::Function<Normalized> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& matrix, const at::Tensor& u,
                             const at::Tensor& v) {
-    const auto sigma = u.dot(matrix.mv(v));
+    const auto sigma = dot_each(u, multiply_each(matrix, v)).unsqueeze(2);  // [G, 1, 1]
     const auto out = matrix / sigma;
     context->save_for_backward({out, u, v, sigma});
     return out;
@@ -30,8 +50,9 @@ struct Normalized : torch::autograd::Function<Normalized> {
     const auto saved = context->get_saved_variables();
     const auto &out = saved[0], &u = saved[1], &v = saved[2], &sigma = saved[3];
     const auto& gradient = gradients[0];
-    const auto along = gradient.flatten().dot(out.flatten());
-    return {at::addr(gradient, u, v * -along).div_(sigma), at::Tensor(), at::Tensor()};
+    const auto along = dot_each(gradient.flatten(1), out.flatten(1));
+    return {at::addcmul(gradient, u.unsqueeze(2), (v * -along).unsqueeze(1)).div_(sigma),
+            at::Tensor(), at::Tensor()};
   }
 };
 
@@ -65,17 +86,31 @@ struct Windows : torch::autograd::Function<Windows> {
 };
 
 /**
- * The same product of windows by cuDNN's convolution, which keeps no windows: x [B, N, I], matrix
- * [O, k·I] -> [B, N, O]. The views are channels-last images of one row.
+ * The same product of windows by cuDNN's convolution, which keeps no windows: x [B, N, G·I], matrix
+ * [G, O, k·I], bias [G, O] -> [B, N, G·O]. The views are channels-last images of one row.
  */
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias,
                     int64_t kernel) {
   const int64_t margin = kernel / 2, tokens = x.size(1);
   const auto padded = at::cat({x.narrow(1, tokens - margin, margin), x, x.narrow(1, 0, margin)}, 1);
-  const auto row = padded.unsqueeze(1).permute({0, 3, 1, 2});  // [B, I, 1, N + 2·margin]
+  const auto row = padded.unsqueeze(1).permute({0, 3, 1, 2});  // [B, G·I, 1, N + 2·margin]
   const auto weight =
-      matrix.view({matrix.size(0), 1, kernel, -1}).permute({0, 3, 1, 2});  // [O, I, 1, k]
-  return at::conv2d(row, weight, bias).permute({0, 2, 3, 1}).squeeze(1);
+      matrix.view({bias.numel(), 1, kernel, -1}).permute({0, 3, 1, 2});  // [G·O, I, 1, k]
+  const std::array<int64_t, 2> once{1, 1}, none{0, 0};
+  return at::conv2d(row, weight, bias.flatten(), /*stride=*/once, /*padding=*/none,
+                    /*dilation=*/once, /*groups=*/matrix.size(0))
+      .permute({0, 2, 3, 1})
+      .squeeze(1);
+}
+
+/** x [B, N, G·I], matrix [G, O, I], bias [G, O] -> [B, N, G·O]. */
+at::Tensor multiply_groups(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias) {
+  const int64_t groups = matrix.size(0);
+  if (groups == 1) return linear(x, matrix.squeeze(0), bias.squeeze(0));
+  const auto rows = x.reshape({-1, groups, matrix.size(2)}).transpose(0, 1);  // [G, B·N, I]
+  return at::baddbmm(bias.unsqueeze(1), rows, matrix.transpose(1, 2))
+      .transpose(0, 1)
+      .reshape({x.size(0), x.size(1), -1});
 }
 
 /** Casts to the dtype of products, so that windows take the least memory. */
@@ -84,9 +119,30 @@ at::Tensor cast_for_product(const at::Tensor& x) {
   return narrow ? x.to(at::kBFloat16) : x;
 }
 
-/** Transposes a flattened matrix: [A·B] -> [B·A]. */
+/** Transposes flattened matrices: [G, A·B] -> [G, B·A]. */
 at::Tensor transpose_flat(const at::Tensor& x, int64_t first) {
-  return x.view({first, -1}).t().flatten();
+  return x.view({x.size(0), first, -1}).transpose(1, 2).flatten(1);
+}
+
+/** [G, O, k·I]: the inputs of each place in the window in turn. */
+at::Tensor normalized_matrix(const Group<SpectralConv1d>& convolutions) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  const at::NoTF32Guard no_tf32;
+  const auto weight_u = each(convolutions, &SpectralConv1d::weight_u);
+  const auto weight_v = each(convolutions, &SpectralConv1d::weight_v);
+  const auto weight = stack(each(convolutions, &SpectralConv1d::weight_orig));  // [G, O, I, k]
+  const int64_t inputs = weight.size(2), kernel = weight.size(3);
+  const auto matrix = weight.transpose(2, 3).flatten(2);
+  // New tensors, not the buffers, whose values an earlier call's gradient still needs.
+  auto u = stack(weight_u), v = transpose_flat(stack(weight_v), inputs);
+  if (convolutions[0]->is_training()) {
+    const at::NoGradGuard no_grad;
+    v = unit(multiply_each(matrix.transpose(1, 2), u));
+    u = unit(multiply_each(matrix, v));
+    unstack(u, weight_u);
+    unstack(transpose_flat(v, kernel), weight_v);
+  }
+  return Normalized::apply(matrix, u, v);
 }
 
 }  // namespace
@@ -100,31 +156,16 @@ SpectralConv1d::SpectralConv1d(int64_t inputs, int64_t outputs, int64_t kernel)
               kernel);
 }
 
-at::Tensor SpectralConv1d::normalized_matrix() {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
-  const int64_t inputs = weight_orig.size(1), kernel = weight_orig.size(2);
-  const auto matrix = weight_orig.transpose(1, 2).flatten(1);  // [O, k·I]
-  // New tensors, not the buffers, whose values an earlier call's gradient still needs.
-  auto u = weight_u, v = transpose_flat(weight_v, inputs);
-  if (is_training()) {
-    const at::NoGradGuard no_grad;
-    v = unit(matrix.t().mv(u));
-    u = unit(matrix.mv(v));
-    weight_u.copy_(u);
-    weight_v.copy_(transpose_flat(v, kernel));
-  }
-  return Normalized::apply(matrix, u, v);
-}
-
-at::Tensor SpectralConv1d::forward(const at::Tensor& x) {
-  const int64_t kernel = weight_orig.size(2), tokens = x.size(1);
+at::Tensor SpectralConv1d::forward(const Group<SpectralConv1d>& convolutions, const at::Tensor& x) {
+  const int64_t kernel = convolutions[0]->weight_orig.size(2), tokens = x.size(1);
   TORCH_CHECK(tokens >= kernel / 2, "spectral convolution: expected at least ", kernel / 2,
               " tokens but received ", tokens);
-  const auto matrix = normalized_matrix();
-  if (kernel == 1) return linear(x, matrix, bias);
+  const auto matrix = normalized_matrix(convolutions);
+  const auto bias = stack(each(convolutions, &SpectralConv1d::bias));
+  if (kernel == 1) return multiply_groups(x, matrix, bias);
   if (x.is_cuda()) return convolve(cast_for_product(x), matrix, bias, kernel);
   // One product of windows: oneDNN's convolution takes up to twice as long in bfloat16.
-  return linear(Windows::apply(cast_for_product(x), kernel), matrix, bias);
+  return multiply_groups(Windows::apply(cast_for_product(x), kernel), matrix, bias);
 }
 
 }  // namespace mactok

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "nn/group.h"
 #include "runtime/torch.h"
 
 namespace mactok {
@@ -15,14 +16,10 @@ class SpectralConv1d : public torch::nn::Module {
   /** kernel must be odd. */
   SpectralConv1d(int64_t inputs, int64_t outputs, int64_t kernel);
 
-  /** [B, N, I] -> [B, N, O]. */
-  at::Tensor forward(const at::Tensor& x);
+  /** [B, N, G·I] -> [B, N, G·O]. */
+  static at::Tensor forward(const Group<SpectralConv1d>& convolutions, const at::Tensor& x);
 
   at::Tensor weight_orig, bias, weight_u, weight_v;
-
- private:
-  /** [O, k·I]: the inputs of each place in the window in turn. */
-  at::Tensor normalized_matrix();
 };
 
 }  // namespace mactok

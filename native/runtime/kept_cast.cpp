@@ -1,5 +1,6 @@
 #include "runtime/kept_cast.h"
 
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/_foreach_copy.h>
 
 #include <algorithm>
@@ -31,6 +32,13 @@ at::Tensor cast_weight(std::shared_ptr<KeptCast>& kept, const at::Tensor& weight
   }
   if (current) current->casts.add(kept);
   return kept->value;
+}
+
+at::Tensor cast_frozen(std::shared_ptr<KeptCast>& kept, const at::Tensor& parameter) {
+  const auto device = parameter.device().type();
+  const bool trains = at::GradMode::is_enabled() && parameter.requires_grad();
+  if (trains || !at::autocast::is_autocast_enabled(device)) return parameter;
+  return cast_weight(kept, parameter, at::autocast::get_autocast_dtype(device));
 }
 
 RecordedCasts::Scope::Scope(RecordedCasts& casts, bool recorded)

@@ -62,7 +62,9 @@ async function openSession(
     resources.defer(() => network.dispose())
     return network
   }
-  const trainer = await native(addon().createFlowTrainer(await create(), await create(), trainerConfig(settled)))
+  const trainer = await native(
+    addon().createFlowTrainer(await create(), await create(), trainerConfig(settled, device))
+  )
   resources.defer(() => trainer.dispose())
   const from = { from: inputs.shards, tokenizerFrom: inputs.tokenizer, referenceFrom: reference }
   const evaluation =

@@ -1,4 +1,5 @@
 import type { NativeFlowTrainerConfig, Precision } from '../../native/addon.js'
+import { hasGraphs } from '../../native/device.js'
 import { settlePrecision } from '../settle.js'
 import type { GeneratorTrainingConfig } from './schema.js'
 
@@ -12,22 +13,15 @@ export const settle = (config: GeneratorTrainingConfig, device: string): Settled
 })
 
 /** The native trainer's view of a configuration. */
-export function trainerConfig({
-  seed,
-  precision,
-  graphs,
-  flow,
-  loss,
-  timesteps,
-  labelDropout,
-  ema,
-  optimizer
-}: SettledGeneratorConfig): NativeFlowTrainerConfig {
+export function trainerConfig(
+  { seed, precision, graphs, flow, loss, timesteps, labelDropout, ema, optimizer }: SettledGeneratorConfig,
+  device: string
+): NativeFlowTrainerConfig {
   const { betas, eps, weightDecay, clip } = optimizer
   return {
     seed,
     precision,
-    graphs,
+    graphs: graphs ?? hasGraphs(device),
     flow,
     loss,
     timesteps,

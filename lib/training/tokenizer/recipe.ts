@@ -57,7 +57,7 @@ async function openSession(
   if (!checkpoint && config.init) await startFrom(tokenizer, config.init, { sameLatents: isDecoder })
   const networks = resources.use(await loadNetworks(settled, device))
   const trainer = await native(
-    addon().createTokenizerTrainer(tokenizer.native, teacher?.native ?? null, trainerConfig(settled), networks)
+    addon().createTokenizerTrainer(tokenizer.native, teacher?.native ?? null, trainerConfig(settled, device), networks)
   )
   resources.defer(() => trainer.dispose())
   if (!checkpoint && config.init && isDecoder) await carryDiscriminator(trainer, config.init)

@@ -1,4 +1,5 @@
 import type { NativeAdversarialConfig, NativeTrainerConfig, Precision } from '../../native/addon.js'
+import { hasGraphs } from '../../native/device.js'
 import { settlePrecision } from '../settle.js'
 import type { TrainingConfig } from './schema.js'
 
@@ -35,24 +36,16 @@ export function settle(
 }
 
 /** The native trainer's view of a configuration. */
-export function trainerConfig({
-  seed,
-  precision,
-  graphs,
-  masking,
-  align,
-  loss,
-  optimizer,
-  ema,
-  part,
-  discriminator
-}: SettledConfig): NativeTrainerConfig {
+export function trainerConfig(
+  { seed, precision, graphs, masking, align, loss, optimizer, ema, part, discriminator }: SettledConfig,
+  device: string
+): NativeTrainerConfig {
   const { target, min, max, semantic, per } = masking
   const { betas, eps, weightDecay, clip } = optimizer
   return {
     seed,
     precision,
-    graphs,
+    graphs: graphs ?? hasGraphs(device),
     masking: { target, minRatio: min, maxRatio: max, semantic, per },
     alignment: align,
     reconstruction: loss.reconstruction,

@@ -1,5 +1,6 @@
 #include "testing/device/work.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/_neg_view.h>
 #include <ATen/ops/conj.h>
 #include <ATen/ops/empty_strided.h>
@@ -10,9 +11,21 @@
 #include "testing/device/recorder.h"
 
 namespace mactok::stand_in {
+namespace {
+
+/**
+ * How sums round depends on the number of threads, and each thread of the host has its own: a
+ * backward pass runs on one of LibTorch's, the replay of its graph on the engine's.
+ */
+void use_one_thread() {
+  if (at::get_num_threads() != 1) at::set_num_threads(1);
+}
+
+}  // namespace
 
 Work::Work(size_t stream, std::string name)
     : name_(std::move(name)), recorder_(recorder_of(stream)) {
+  use_one_thread();
   if (!recorder_) stamp_ = launch(stream);
 }
 
