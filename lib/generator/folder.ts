@@ -3,6 +3,7 @@
 import { parseConfig } from '../config.js'
 import { LatentStatistics } from '../latents/index.js'
 import { findModel, writeConfig } from '../runs/model-folder.js'
+import { locateModel } from '../weights/locate.js'
 import { type GeneratorConfig, generatorSchema } from './schema.js'
 
 /** Everything about a generator but its weights. */
@@ -21,9 +22,9 @@ export interface FoundGenerator extends GeneratorIdentity {
   weights: string
 }
 
-/** Finds a generator in a model, checkpoint or run folder, as `findModel` does. */
+/** Finds a generator in a model, checkpoint or run folder, as `findModel` does, or by the name of a pulled repository. */
 export async function findGenerator(folder: string, raw = false): Promise<FoundGenerator> {
-  const { config, weights } = await findModel(folder, 'generator', raw)
+  const { config, weights } = await findModel(await locateModel(folder), 'generator', raw)
   const { generator, statistics, classNames, tokenizer } = config
   return {
     config: parseConfig(generatorSchema, generator, 'generator'),

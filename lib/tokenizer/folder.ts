@@ -2,6 +2,7 @@
 
 import { parseConfig } from '../config.js'
 import { findModel, writeConfig } from '../runs/model-folder.js'
+import { locateModel } from '../weights/locate.js'
 import { type TokenizerConfig, tokenizerSchema } from './schema.js'
 
 export interface FoundTokenizer {
@@ -10,9 +11,9 @@ export interface FoundTokenizer {
   weights: string
 }
 
-/** Finds a tokenizer in a model, checkpoint or run folder, as `findModel` does. */
+/** Finds a tokenizer in a model, checkpoint or run folder, as `findModel` does, or by the name of a pulled repository. */
 export async function findTokenizer(folder: string, raw = false): Promise<FoundTokenizer> {
-  const { config, weights } = await findModel(folder, 'tokenizer', raw)
+  const { config, weights } = await findModel(await locateModel(folder), 'tokenizer', raw)
   return { config: parseConfig(tokenizerSchema, config.tokenizer, 'tokenizer'), weights }
 }
 
