@@ -70,6 +70,7 @@ export { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from
 export { type ExportedWeights, type ExportLayout, exportWeights } from './interchange/export.js'
 export { type ImportedWeights, importWeights } from './interchange/import.js'
 export type { ImportLayout, ImportOptions } from './interchange/import-schema.js'
+export { type ExportedOnnx, exportOnnx, type OnnxOptions } from './interchange/onnx/export.js'
 export * from './latents/index.js'
 export type { DeviceMemory, Precision } from './native/addon.js'
 export { resolveDevice } from './native/device.js'

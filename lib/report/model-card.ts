@@ -1,4 +1,4 @@
-/** The card of a published model, README.md of its repository: what it is, its numbers, its recipe, and how to load it. */
+/** The card of a published model, its repository's README.md: what it is, its numbers, its recipe, how to load it. */
 
 import path from 'node:path'
 import { isRecord } from '../checks.js'
@@ -56,7 +56,8 @@ function describe({ model, parameters, run }: Card): string {
       : `, after ${run.step.toLocaleString('en')} of ${run.record.settled.steps.toLocaleString('en')} training steps.`
   if (model.kind === 'tokenizer') {
     const { imageSize, latentTokens, latentChannels, bottleneck } = model.config
-    const what = `images of ${imageSize} × ${imageSize} pixels as ${latentTokens} latent tokens of ${latentChannels} channels`
+    const tokens = `${latentTokens} latent tokens of ${latentChannels} channels`
+    const what = `images of ${imageSize} × ${imageSize} pixels as ${tokens}`
     return `A one-dimensional image tokenizer (${bottleneck}): ${what}, ${millions(parameters)}${trained}`
   }
   const { model: network, latentShape, classes } = model.config

@@ -39,10 +39,8 @@ export async function findModel(folder: string, kind: string | readonly string[]
   const weights = !raw && (await exists(ema)) ? ema : join(place, modelFile)
   const file = join(place, configFile)
   if (!(await exists(file)) || !(await exists(weights))) {
-    throw new MactokError(
-      'ERR_FORMAT',
-      `${folder} holds no ${kinds.join(' or ')}: expected config.json and ${modelFile}, or a run folder with a complete checkpoint`
-    )
+    const expected = `config.json and ${modelFile}, or a run folder with a complete checkpoint`
+    throw new MactokError('ERR_FORMAT', `${folder} holds no ${kinds.join(' or ')}: expected ${expected}`)
   }
   return { config: await readConfig(file, kinds), weights }
 }

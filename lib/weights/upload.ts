@@ -100,8 +100,9 @@ function uploadingFetch(files: readonly UploadFile[], { onProgress, ...options }
 function explain(error: unknown, repo: string): unknown {
   const { statusCode, url, data } = error as Partial<HubApiError>
   if (error instanceof MactokError || statusCode === undefined) return error
-  const reason = data?.error ?? data?.message
-  const answer = `${shown(url ?? 'the server')} answered ${statusCode}${reason ? ` (${String(reason).slice(0, 200)})` : ''}`
+  const given = data?.error ?? data?.message
+  const reason = given ? ` (${String(given).slice(0, 200)})` : ''
+  const answer = `${shown(url ?? 'the server')} answered ${statusCode}${reason}`
   const advice: Record<number, string> = {
     401: 'the access token is wrong or has expired; set HF_TOKEN to one with the right to write',
     403: `the access token has no right to write to ${repo}`,

@@ -2,13 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { Generator } from '../../lib/generator/generator.js'
-import type { GeneratorConfigInput } from '../../lib/generator/schema.js'
 import { type Tensor, tensor } from '../../lib/tensor/tensor.js'
-import type { TokenizerConfigInput } from '../../lib/tokenizer/schema.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { readSafetensors, type TensorData, writeSafetensors } from '../../lib/weights/index.js'
 import { relativeError } from '../support/golden.js'
 import { Workplace } from '../support/images.js'
+import { generators, images, network, normals, randomiseWeights, tokenizers } from '../support/models.js'
 import { device, floats, native } from '../support/native.js'
 import { describeWhere } from '../support/paths.js'
 import { hasModules, python, runPython } from '../support/python.js'
@@ -19,62 +18,6 @@ const precisions = ['fp32', 'bf16'] as const
 
 /** Largest differences as parts of the largest value: the order of sums differs, and in bf16 what is rounded, too. */
 const tolerances = { fp32: 1e-5, bf16: 2e-2 }
-
-const vit = { width: 32, depth: 2, heads: 4, layerScale: 1 }
-const tokenizers: Record<string, TokenizerConfigInput> = {
-  kl: { encoder: vit, decoder: { ...vit, cls: true, layerScale: null } },
-  ae: { bottleneck: 'ae', encoder: { ...vit, positions: 'rope' }, decoder: { ...vit, positions: 'rope', cls: true } },
-  softvq: {
-    bottleneck: 'softvq',
-    softvq: { codebooks: 2, codebookSize: 16, temperature: 0.07, normalise: true },
-    encoder: { ...vit, cls: false },
-    decoder: vit
-  }
-}
-const images = { imageSize: 32, patchSize: 8, latentTokens: 8, latentChannels: 6 }
-
-const network = { width: 48, depth: 2, heads: 4, classes: 5 }
-const [tokens, grid] = [
-  [12, 8],
-  [8, 8, 8]
-]
-const generators: Record<string, Omit<GeneratorConfigInput, 'classes'>> = {
-  sit: { latentShape: tokens },
-  'sit-grid': { latentShape: grid, patchSize: 2, learnSigma: true, flow: { path: 'gvp', prediction: 'noise' } },
-  'sit-reversed': { latentShape: tokens, flow: { time: 'data_at_0' } },
-  'sit-score': { latentShape: tokens, flow: { path: 'vp', prediction: 'score' } },
-  'lightning-dit': { model: 'lightning-dit', latentShape: tokens, qkNorm: true },
-  'lightning-dit-grid': { model: 'lightning-dit', latentShape: grid, shift: false }
-}
-
-/** Normals that depend on the name alone. */
-const normals = (name: string, shape: readonly number[], scale = 1): Float32Array =>
-  native()
-    .normal(
-      1,
-      name,
-      0,
-      0,
-      1,
-      shape.reduce((product, size) => product * size, 1)
-    )
-    .map((value) => value * scale)
-
-/** Replaces all weights by random ones: in a new generator gates and last layer are 0, which would hide mistakes. */
-async function randomiseWeights(folder: string): Promise<void> {
-  const file = `${folder}/model.safetensors`
-  await using opened = await readSafetensors(file)
-  const kept = await Promise.all(
-    [...opened.tensors.values()].map(async ({ name, shape }): Promise<TensorData> => {
-      const isNorm = shape.length === 1 && /norm\w*\.weight$|gamma$/.test(name)
-      const random = normals(name, shape, shape.length > 1 ? (shape.at(-1) as number) ** -0.5 : 0.3)
-      const changed = isNorm ? random.map((value) => 1 + value) : random
-      const data = name === 'pos_embed' ? await opened.float32(name) : changed
-      return { name, shape, dtype: 'float32', data }
-    })
-  )
-  await writeSafetensors(file, kept)
-}
 
 const float32 = (name: string, shape: number[]): TensorData => ({
   name,

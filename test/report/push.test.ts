@@ -168,7 +168,8 @@ describe('pushing a model', () => {
 
   test.each([409, 412])('explains a commit that the server refuses with %d', async (code) => {
     hub.faults.push({ request: '/commit/', answer: status(code, 'A commit has happened since') })
-    const conflict = `commit/main answered ${code} (A commit has happened since): another commit changed somebody/tiny in the meantime; push again`
+    const answer = `commit/main answered ${code} (A commit has happened since)`
+    const conflict = `${answer}: another commit changed somebody/tiny in the meantime; push again`
     await expect(push()).rejects.toThrow(conflict)
   })
 

@@ -21,7 +21,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-/** A server of the Hugging Face Hub's protocol: repositories, commits, large-file storage in one piece or in parts, downloads. */
+/** A server of the Hugging Face Hub's protocol: repositories, commits, large-file storage, downloads. */
 export class LocalHub {
   /** May write; `hf_reader` may read. */
   static readonly token = 'hf_writer'
