@@ -145,15 +145,16 @@ export async function uploadFiles(
       }),
       title: options.message,
       branch: options.revision,
+      useXet: false,
       ...(options.signal ? { abortSignal: options.signal } : {})
     })
     for (;;) {
       const { done, value } = await committing.next()
       if (done) return (value as CommitOutput).commit
       const file = value.event === 'fileProgress' && files.find(({ path }) => path === value.path)
-      // What the server has already, and what another protocol than that of large-file storage sends.
-      if (file && value.state === 'uploading' && value.progress > 0) {
-        options.onProgress?.({ file: file.path, sent: Math.round(value.progress * file.size), size: file.size })
+      // What the server has already, too.
+      if (file && value.state === 'uploading' && value.progress === 1) {
+        options.onProgress?.({ file: file.path, sent: file.size, size: file.size })
       }
     }
   } catch (error) {
