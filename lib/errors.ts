@@ -15,6 +15,8 @@ export type MactokErrorCode =
   | 'ERR_FORMAT'
   /** A download failed, or its checksum is wrong. */
   | 'ERR_DOWNLOAD'
+  /** An upload failed or was refused. */
+  | 'ERR_UPLOAD'
   /** Loss, gradients or results are not finite. */
   | 'ERR_DIVERGED'
   /** Another process writes the folder. */

@@ -57,7 +57,8 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     summary: 'describe latents: PCA, UMAP, KL, what tokens control, interpolation',
     load: () => import('./inspect-latents.js')
   },
-  'weights pull': { summary: 'download published weights', load: () => import('./weights-pull.js') },
+  'weights pull': { summary: 'download published weights and models', load: () => import('./weights-pull.js') },
+  'weights push': { summary: 'publish a model on the Hugging Face Hub', load: () => import('./weights-push.js') },
   'weights import': {
     summary: "convert another project's weights to mactok's format",
     load: () => import('./weights-import.js')
@@ -71,7 +72,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
 const groups: Record<string, string> = {
   evaluate: 'measure reconstructions and samples',
   train: 'train a model',
-  weights: 'download and convert weights'
+  weights: 'download, publish and convert weights'
 }
 
 function program(): Command {

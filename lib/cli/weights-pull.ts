@@ -22,6 +22,7 @@ export function define(command: Command): void {
   addExamples(command, {
     'mactok weights pull facebook/dinov2-small': 'the teacher of the tiny presets (88 MB)',
     'mactok weights pull facebook/dinov2-base': "the teacher and the initial encoder of the paper's presets (346 MB)",
+    'mactok weights pull owner/tiny': 'a tokenizer or a generator that `weights push` has published',
     'HF_ENDPOINT=http://localhost:8000 mactok weights pull facebook/dinov2-small': 'from a mirror'
   })
   command.action(async (repository: string, { revision, file: files, attempts, json = false }: Options) => {
@@ -47,6 +48,7 @@ export function define(command: Command): void {
       .finally(() => line.stop())
     if (json) return writeJson(pulled)
     process.stdout.write(`${pulled.folder}: ${pulled.files.join(', ')}\n`)
+    if (pulled.model) process.stdout.write(`a ${pulled.model}; commands and \`load\` take it as ${repository}\n`)
   })
 }
 

@@ -2,6 +2,7 @@
 
 import { LatentStatistics } from '../latents/index.js'
 import { findModel, writeConfig } from '../runs/model-folder.js'
+import { locateModel } from '../weights/locate.js'
 import { readNetworkConfig } from '../weights/network-config.js'
 import { type GeneratorConfig, generatorSchema, leastGeneratorParameters } from './schema.js'
 
@@ -21,9 +22,9 @@ export interface FoundGenerator extends GeneratorIdentity {
   weights: string
 }
 
-/** Finds a generator in a model, checkpoint or run folder, as `findModel` does. */
+/** Finds a generator in a model, checkpoint or run folder, as `findModel` does, or by the name of a pulled repository. */
 export async function findGenerator(folder: string, raw = false): Promise<FoundGenerator> {
-  const found = await findModel(folder, 'generator', raw)
+  const found = await findModel(await locateModel(folder), 'generator', raw)
   const { statistics, classNames, tokenizer } = found.config
   return {
     config: await readNetworkConfig(found, 'generator', generatorSchema, leastGeneratorParameters),

@@ -110,7 +110,7 @@ export class Generator implements Disposable {
 
   /**
    * Loads a generator from a model folder, a checkpoint, or a run folder (its newest complete checkpoint); averaged
-   * weights unless `raw`.
+   * weights unless `raw`. Where there is no such folder, `owner/name` is a pulled repository.
    * @throws {MactokError} ERR_FORMAT when the folder has no generator
    */
   static async load(folder: string, options: GeneratorLoadOptions = {}): Promise<Generator> {

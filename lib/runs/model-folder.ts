@@ -13,6 +13,9 @@ export const modelFile = 'model.safetensors'
 const emaFile = 'ema.safetensors'
 const configFile = 'config.json'
 
+/** The kinds of models that folders hold. */
+export const modelKinds = ['tokenizer', 'generator'] as const
+
 export interface ModelFiles {
   /** The content of `config.json`. */
   config: Record<string, unknown>
@@ -23,11 +26,12 @@ export interface ModelFiles {
 
 /**
  * Finds the model in a model folder, a checkpoint folder, or a run folder (its newest complete checkpoint).
- * @param kind - the expected kind of model, `tokenizer`
+ * @param kind - the expected kind of model, `tokenizer`; or kinds, of which `config.model` says the one that was found
  * @param raw - prefer the weights in training to their moving average
  * @throws {MactokError} ERR_FORMAT when the folder has no such model
  */
-export async function findModel(folder: string, kind: string, raw: boolean): Promise<ModelFiles> {
+export async function findModel(folder: string, kind: string | readonly string[], raw: boolean): Promise<ModelFiles> {
+  const kinds = [kind].flat()
   const found = (await exists(join(folder, configFile))) ? null : await findCheckpoints(folder)
   const place = found?.newest?.folder ?? folder
   for (const reason of found?.damaged ?? []) {
@@ -37,12 +41,10 @@ export async function findModel(folder: string, kind: string, raw: boolean): Pro
   const weights = !raw && (await exists(ema)) ? ema : join(place, modelFile)
   const file = join(place, configFile)
   if (!(await exists(file)) || !(await exists(weights))) {
-    throw new MactokError(
-      'ERR_FORMAT',
-      `${folder} holds no ${kind}: expected config.json and ${modelFile}, or a run folder with a complete checkpoint`
-    )
+    const expected = `config.json and ${modelFile}, or a run folder with a complete checkpoint`
+    throw new MactokError('ERR_FORMAT', `${folder} holds no ${kinds.join(' or ')}: expected ${expected}`)
   }
-  return { config: await readConfig(file, kind), file, weights }
+  return { config: await readConfig(file, kinds), file, weights }
 }
 
 /**
@@ -61,10 +63,10 @@ export async function retryIfDeleted<T>(folder: string, load: () => Promise<T>):
   }
 }
 
-async function readConfig(file: string, kind: string): Promise<Record<string, unknown>> {
+async function readConfig(file: string, kinds: readonly string[]): Promise<Record<string, unknown>> {
   const content = parseJson(await readFile(file, 'utf8'), file)
-  if (!isRecord(content) || content.formatVersion !== 1 || content.model !== kind) {
-    throw new MactokError('ERR_FORMAT', `${file} is not the configuration of a mactok ${kind}`)
+  if (!isRecord(content) || content.formatVersion !== 1 || !kinds.includes(String(content.model))) {
+    throw new MactokError('ERR_FORMAT', `${file} is not the configuration of a mactok ${kinds.join(' or ')}`)
   }
   return content
 }

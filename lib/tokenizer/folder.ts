@@ -1,6 +1,7 @@
 /** Tokenizer folders: `config.json` with the architecture, and `model.safetensors`. */
 
 import { findModel, writeConfig } from '../runs/model-folder.js'
+import { locateModel } from '../weights/locate.js'
 import { readNetworkConfig } from '../weights/network-config.js'
 import { leastTokenizerParameters, type TokenizerConfig, tokenizerSchema } from './schema.js'
 
@@ -10,9 +11,9 @@ export interface FoundTokenizer {
   weights: string
 }
 
-/** Finds a tokenizer in a model, checkpoint or run folder, as `findModel` does. */
+/** Finds a tokenizer in a model, checkpoint or run folder, as `findModel` does, or by the name of a pulled repository. */
 export async function findTokenizer(folder: string, raw = false): Promise<FoundTokenizer> {
-  const found = await findModel(folder, 'tokenizer', raw)
+  const found = await findModel(await locateModel(folder), 'tokenizer', raw)
   const config = await readNetworkConfig(found, 'tokenizer', tokenizerSchema, leastTokenizerParameters)
   return { config, weights: found.weights }
 }

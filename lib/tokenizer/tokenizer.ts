@@ -112,7 +112,7 @@ export class Tokenizer implements Disposable {
 
   /**
    * Loads a tokenizer from a model folder, a checkpoint, or a run folder (its newest complete checkpoint); averaged
-   * weights unless `raw`.
+   * weights unless `raw`. Where there is no such folder, `owner/name` is a pulled repository.
    * @throws {MactokError} ERR_FORMAT when the folder has no tokenizer
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Tokenizer> {

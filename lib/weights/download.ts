@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { MactokError } from '../errors.js'
 import { syncFolder, writeFully } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
+import { type RetryOptions, retry } from './retry.js'
 
 export interface DownloadProgress {
   file: string
@@ -17,15 +17,12 @@ export interface DownloadProgress {
   size: number | undefined
 }
 
-export interface DownloadOptions {
+export interface DownloadOptions extends RetryOptions {
   token?: string | undefined
-  signal?: AbortSignal | undefined
   onProgress?: ((progress: DownloadProgress) => void) | undefined
-  /** Attempts without any progress before giving up. */
-  attempts: number
-  /** Milliseconds before the second attempt; doubled for each further one, up to 30 s. */
-  retryDelay: number
 }
+
+const fetching = (url: string) => ({ action: `Fetching ${url}`, code: 'ERR_DOWNLOAD' }) as const
 
 /** The server's description of a file. */
 export interface RemoteFile {
@@ -73,91 +70,61 @@ function checkStatus(response: Response, url: string): void {
   throw new PermanentFailure(status, answer)
 }
 
-/** Retries until success, a permanent failure, or `attempts` failures in a row without progress. */
-async function retry<T>(
-  what: string,
-  options: DownloadOptions,
-  hasProgressed: () => boolean,
-  run: () => Promise<T>
-): Promise<T> {
-  const { signal, attempts, retryDelay } = options
-  for (let failures = 0; ; ) {
-    try {
-      signal?.throwIfAborted()
-      return await run()
-    } catch (error) {
-      if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Fetching ${what} was aborted`, { cause: error })
-      if (error instanceof MactokError) throw error
-      failures = hasProgressed() ? 1 : failures + 1
-      if (failures >= attempts) {
-        // fetch reports only `fetch failed`; the reason is its cause.
-        const { message: reason, cause } = error as Error & { cause?: { message?: string } }
-        const message = `Fetching ${what} failed ${failures} times in a row, last with: ${cause?.message ?? reason}`
-        throw new MactokError('ERR_DOWNLOAD', message, { cause: error })
-      }
-      // An abort while waiting is reported by the next round.
-      await sleep(Math.min(retryDelay * 2 ** (failures - 1), 30_000), undefined, { signal }).catch(() => {})
-    }
-  }
-}
-
 /** Requests size, checksum and commit; like huggingface_hub, it does not query the storage server of large files. */
 export function describeRemote(url: string, options: DownloadOptions): Promise<RemoteFile> {
-  return retry(
-    url,
-    options,
-    () => false,
-    async () => {
-      const linked = new Map<string, string>()
-      let target = url
-      for (let hop = 0; hop < 10; hop++) {
-        const sameOrigin = new URL(target).origin === new URL(url).origin
-        const headers = headersFor(sameOrigin ? options.token : undefined)
-        const response = await fetch(target, {
-          method: 'HEAD',
-          redirect: 'manual',
-          headers,
-          signal: options.signal ?? null
-        })
-        checkStatus(response, url)
-        for (const name of ['x-linked-etag', 'x-linked-size', 'x-repo-commit']) {
-          const value = response.headers.get(name)
-          if (value !== null && !linked.has(name)) linked.set(name, value)
-        }
-        const location = response.status >= 300 ? response.headers.get('location') : null
-        if (location === null || linked.has('x-linked-etag')) {
-          const size =
-            linked.get('x-linked-size') ?? (location === null ? response.headers.get('content-length') : null)
-          const etag = linked.get('x-linked-etag') ?? response.headers.get('etag') ?? undefined
-          return {
-            size: size === null ? undefined : Number(size),
-            etag: etag?.replace(/^(W\/)?"(.*)"$/, '$2'),
-            commit: linked.get('x-repo-commit')
-          }
-        }
-        target = new URL(location, target).href
+  return retry(fetching(url), options, async () => {
+    const linked = new Map<string, string>()
+    let target = url
+    for (let hop = 0; hop < 10; hop++) {
+      const sameOrigin = new URL(target).origin === new URL(url).origin
+      const headers = headersFor(sameOrigin ? options.token : undefined)
+      const response = await fetch(target, {
+        method: 'HEAD',
+        redirect: 'manual',
+        headers,
+        signal: options.signal ?? null
+      })
+      checkStatus(response, url)
+      for (const name of ['x-linked-etag', 'x-linked-size', 'x-repo-commit']) {
+        const value = response.headers.get(name)
+        if (value !== null && !linked.has(name)) linked.set(name, value)
       }
-      throw new PermanentFailure(310, `${url} redirects more than 10 times`)
+      const location = response.status >= 300 ? response.headers.get('location') : null
+      if (location === null || linked.has('x-linked-etag')) {
+        const size = linked.get('x-linked-size') ?? (location === null ? response.headers.get('content-length') : null)
+        const etag = linked.get('x-linked-etag') ?? response.headers.get('etag') ?? undefined
+        return {
+          size: size === null ? undefined : Number(size),
+          etag: etag?.replace(/^(W\/)?"(.*)"$/, '$2'),
+          commit: linked.get('x-repo-commit')
+        }
+      }
+      target = new URL(location, target).href
     }
-  )
+    throw new PermanentFailure(310, `${url} redirects more than 10 times`)
+  })
 }
 
-/** Verifies a complete file's size, and its checksum if the ETag is one; deletes it on a mismatch. */
-async function verify(file: string, url: string, { size, etag }: RemoteFile): Promise<void> {
+/** Describes how a complete file's size, or its checksum if the ETag is one, differs from the server's. */
+export async function findMismatch(file: string, { size, etag }: RemoteFile): Promise<string | undefined> {
   const found = (await stat(file)).size
-  let problem = size !== undefined && found !== size ? `has ${found} bytes instead of ${size}` : undefined
+  if (size !== undefined && found !== size) return `has ${found} bytes instead of ${size}`
   const algorithm = /^[0-9a-f]{64}$/.test(etag ?? '')
     ? 'sha256'
     : /^[0-9a-f]{40}$/.test(etag ?? '')
       ? 'sha1'
       : undefined
-  if (!problem && algorithm) {
-    const hash = createHash(algorithm)
-    if (algorithm === 'sha1') hash.update(`blob ${found}\0`)
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
-    const digest = hash.digest('hex')
-    if (digest !== etag) problem = `has the ${algorithm} checksum ${digest} instead of ${etag}`
-  }
+  if (!algorithm) return undefined
+  const hash = createHash(algorithm)
+  if (algorithm === 'sha1') hash.update(`blob ${found}\0`)
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
+  const digest = hash.digest('hex')
+  return digest === etag ? undefined : `has the ${algorithm} checksum ${digest} instead of ${etag}`
+}
+
+/** Deletes a complete file that is not the server's. */
+async function verify(file: string, url: string, remote: RemoteFile): Promise<void> {
+  const problem = await findMismatch(file, remote)
   if (!problem) return
   await rm(file)
   throw new MactokError('ERR_DOWNLOAD', `The file from ${url} ${problem}; it was deleted`)
@@ -195,6 +162,8 @@ async function fetchRest(
       await writeFully(handle, chunk)
       received += chunk.byteLength
       options.onProgress?.({ file: name, received, size: remote.size })
+      // Too much is reported by the verification; a server that never ends would fill the disk.
+      if (remote.size !== undefined && received > remote.size) break
     }
     if (remote.size !== undefined && received < remote.size) {
       throw new Error(`the connection was cut at byte ${received}`)
@@ -238,9 +207,8 @@ export async function downloadFile(
     progressed = false
     return result
   }
-  await retry(url, options, hasProgressed, () =>
-    fetchRest(url, partial, remote, path.basename(file), { ...options, onProgress })
-  )
+  const fetchOnce = () => fetchRest(url, partial, remote, path.basename(file), { ...options, onProgress })
+  await retry(fetching(url), options, fetchOnce, hasProgressed)
   await verify(partial, url, remote)
   await rename(partial, file)
   await syncFolder(folder)

@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { callbacks, natural, positive, text } from '../checks.js'
+import { callbacks, natural, positive } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
+import { readJson } from '../files/read.js'
 import { fileSize } from '../files/stat.js'
 import { type DownloadOptions, type DownloadProgress, describeRemote, downloadFile, isMissing } from './download.js'
+import { takeCachedFile } from './hub-cache.js'
+import { checkRepository, hubEndpoint, hubToken, isRepositoryPath } from './hub-settings.js'
 
 export type { DownloadProgress } from './download.js'
 
@@ -18,7 +21,10 @@ export interface PullOptions {
   onProgress?: (progress: DownloadProgress) => void
   /** URL of the server. Default `HF_ENDPOINT`, else Hugging Face. */
   endpoint?: string
-  /** Access token. Default `HF_TOKEN`. Sent only to the endpoint, not to the storage it redirects to. */
+  /**
+   * Access token. Default `HF_TOKEN`, else that of `hf auth login`. Sent only to the endpoint, not to the storage it
+   * redirects to.
+   */
   token?: string
   signal?: AbortSignal
   /** Attempts without any progress before giving up. Default 5. */
@@ -42,6 +48,8 @@ export interface PulledWeights {
   /** `<cache>/weights/<repo>`. */
   folder: string
   files: string[]
+  /** Whether `config.json` describes a tokenizer or a generator, which `load` takes by the repository's name. */
+  model: 'tokenizer' | 'generator' | null
   /** The commit that the revision resolved to, if the server names it. */
   commit: string | undefined
 }
@@ -55,21 +63,11 @@ interface PullRecord {
 }
 
 const defaultFiles = ['config.json', 'model.safetensors']
-const segment = /^(?!\.{1,2}$)[\w.-]+$/
 
-function checkArguments(repo: string, files: readonly string[], endpoint: string): void {
-  text('repo', 'a repository such as facebook/dinov2-small', repo)
-  const parts = repo.split('/')
-  if (parts.length !== 2 || !parts.every((part) => segment.test(part))) {
-    throw outOfRange('repo', 'a repository such as facebook/dinov2-small', repo)
-  }
-  if (files.length === 0) throw outOfRange('files', 'at least one file', files)
-  for (const file of files) {
-    if (!file.split('/').every((part) => segment.test(part))) {
-      throw outOfRange('files', 'a path inside the repository', file)
-    }
-  }
-  if (!URL.canParse(endpoint)) throw outOfRange('endpoint', 'a URL', endpoint)
+/** The kind of model that a pulled `config.json` describes. */
+async function readModel(folder: string): Promise<PulledWeights['model']> {
+  const { model } = await readJson(path.join(folder, 'config.json')).catch((): Record<string, unknown> => ({}))
+  return model === 'tokenizer' || model === 'generator' ? model : null
 }
 
 async function readRecord(file: string): Promise<PullRecord | undefined> {
@@ -82,22 +80,25 @@ async function readRecord(file: string): Promise<PullRecord | undefined> {
 }
 
 /**
- * Downloads files of a repository into `<cache>/weights/<repo>`. Resumes unfinished downloads and keeps files that are
- * up to date.
+ * Downloads files of a repository, weights or a model, into `<cache>/weights/<repo>`. Resumes unfinished downloads, keeps
+ * files that are up to date, and takes those that Python's `huggingface_hub` has downloaded from its cache.
  * @throws {MactokError} `ERR_DOWNLOAD` when a file is missing, refused, keeps failing or has the wrong checksum;
  *   `ERR_ABORTED`
  */
 export async function pullWeights(repo: string, options: PullOptions = {}): Promise<PulledWeights> {
   checkOptions(options, pullOptions)
   const { revision = 'main', attempts = 5, retryDelay = 500, signal, onProgress } = options
-  const endpoint = (options.endpoint ?? process.env.HF_ENDPOINT ?? 'https://huggingface.co').replace(/\/+$/, '')
   const files = options.files ?? defaultFiles
-  checkArguments(repo, files, endpoint)
+  checkRepository(repo)
+  if (files.length === 0) throw outOfRange('files', 'at least one file', files)
+  const outside = files.find((file) => !isRepositoryPath(file))
+  if (outside !== undefined) throw outOfRange('files', 'a path inside the repository', outside)
+  const endpoint = hubEndpoint(options.endpoint)
   positive('attempts', attempts)
   natural('retryDelay', retryDelay)
   callbacks({ signal, onProgress })
   const download: DownloadOptions = {
-    token: options.token ?? process.env.HF_TOKEN,
+    token: await hubToken(options.token),
     signal,
     onProgress,
     attempts,
@@ -118,7 +119,7 @@ export async function pullWeights(repo: string, options: PullOptions = {}): Prom
       record.commit = commit ?? record.commit
       const here = await fileSize(file)
       const current = etag !== undefined && known[name]?.etag === etag && known[name]?.size === here
-      if (!current) await downloadFile(url, file, remote, download)
+      if (!current && !(await takeCachedFile(repo, remote, file))) await downloadFile(url, file, remote, download)
       record.files[name] = { size: (await fileSize(file)) ?? size ?? 0, etag }
       pulled.push(name)
       await writeJson(recordFile, record)
@@ -127,5 +128,6 @@ export async function pullWeights(repo: string, options: PullOptions = {}): Prom
       if (!(optional && isMissing(error))) throw error
     }
   }
-  return { folder, files: pulled, commit: record.commit }
+  const model = pulled.includes('config.json') ? await readModel(folder) : null
+  return { folder, files: pulled, model, commit: record.commit }
 }

@@ -12,6 +12,7 @@ import {
   openLatents,
   openLpips,
   pullWeights,
+  pushModel,
   readSafetensors,
   reconstruct,
   resolveDevice,
@@ -224,6 +225,9 @@ describe('files', () => {
       RangeError,
       'a positive integer for attempts but received 0'
     ],
+    ['nothing to push', () => pushModel(wrong(7), 'a/b'), TypeError, 'a path for folder but received 7'],
+    ['no repository to push to', () => pushModel('x', wrong(7)), TypeError, 'for repo but received 7'],
+    ['a listener of pushes', () => pushModel('x', 'a/b', { onProgress: wrong(7) }), TypeError, 'for onProgress'],
     ['a delay', () => pullWeights('a/b', { retryDelay: -1 }), RangeError, 'for retryDelay but received -1'],
     ['a shape', () => new LatentStatistics([0], [1], wrong([4])), RangeError, 'for sampleShape']
   ])

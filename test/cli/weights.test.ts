@@ -33,6 +33,19 @@ test('weights are imported, inspected and exported', async () => {
   expect(listed.stdout).toMatch(/ema\.pos_embed +F32 \[1, 4, 8\]/)
 })
 
+test('weights are exported as ONNX', async () => {
+  const [model, out] = [path.join(folder, 'sit'), path.join(folder, 'onnx')]
+  await mactok(['weights', 'import', source('sit.pt'), '--out', model, '--heads', '2'])
+  const args = ['weights', 'export', model, '--layout', 'onnx', '--out', out]
+  const exported = await mactok([...args, '--precision', 'fp16'])
+  expect(exported).toMatchObject({ code: 0, stderr: '' })
+  expect(exported.stdout).toMatch(/^.*denoiser\.onnx: 0\.\d MB\n$/)
+  const refused = await mactok(args)
+  expect([refused.code, refused.stderr.includes('denoiser.onnx exists: choose another folder')]).toEqual([1, true])
+  const again = await mactok([...args, '--force', '--json'])
+  expect(JSON.parse(again.stdout)).toMatchObject({ folder: out, files: [{ file: path.join(out, 'denoiser.onnx') }] })
+})
+
 test('weights import prints recommended sampling as flags', async () => {
   const out = path.join(folder, 'dit')
   const { stdout } = await mactok(['weights', 'import', source('lightningdit.pt'), '--out', out, '--heads', '2'])
@@ -44,8 +57,9 @@ test('weights import prints recommended sampling as flags', async () => {
 test.each([
   [2, ['weights', 'import', 'x.pt'], 'Expected either a name or a folder (out) for name'],
   [2, ['weights', 'import', 'x.pt', '--out', 'y', '--layout', 'dit'], 'Expected one of dinov2'],
-  [2, ['weights', 'export', 'x', '--layout', 'sit'], "required option '--out <file>' not specified"],
+  [2, ['weights', 'export', 'x', '--layout', 'sit'], "required option '--out <path>' not specified"],
   [2, ['weights', 'export', 'x', '--layout', 'dit', '--out', 'y.safetensors'], 'Allowed choices are sit, repa'],
+  [2, ['weights', 'export', 'x', '--layout', 'sit', '--out', 'y', '--force'], 'are options of --layout onnx'],
   [1, ['weights', 'import', 'x.pt', '--out', 'y'], 'There is no file x.pt'],
   [1, ['weights', 'import', source('compressed.pt'), '--out', 'y'], 'is not a valid PyTorch file'],
   [1, ['weights', 'export', 'x', '--layout', 'sit', '--out', 'y.safetensors'], 'x holds no generator'],

@@ -5,7 +5,14 @@ import { describe, expect, test } from '@jest/globals'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const inDocs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
-const others = ['README.md', 'CHANGELOG.md', 'bench/README.md', 'examples/cifar10/README.md', 'examples/photos.md']
+const others = [
+  'README.md',
+  'CHANGELOG.md',
+  'bench/README.md',
+  'examples/browser/README.md',
+  'examples/cifar10/README.md',
+  'examples/photos.md'
+]
 const pages = [...others, 'test/golden/README.md', ...inDocs.map((name) => `docs/${name}`)]
 
 /** Markdown without its blocks of code. */

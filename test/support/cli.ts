@@ -49,5 +49,6 @@ export function mactok(
 export const withoutWeights = (place: { path(name: string): string }): NodeJS.ProcessEnv => ({
   MACTOK_WEIGHTS: place.path('empty'),
   MACTOK_CACHE: place.path('cache'),
+  HF_HUB_CACHE: place.path('cache'),
   LIBTORCH: libtorchOrigin().folder
 })

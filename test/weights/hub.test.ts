@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import os from 'node:os'
@@ -98,7 +98,12 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   cache = await mkdtemp(path.join(os.tmpdir(), 'mactok-hub-'))
-  process.env = { ...environment, MACTOK_CACHE: cache, HF_ENDPOINT: origin(hub) }
+  process.env = {
+    ...environment,
+    MACTOK_CACHE: cache,
+    HF_HOME: path.join(cache, 'huggingface'),
+    HF_ENDPOINT: origin(hub)
+  }
   delete process.env.HF_TOKEN
   storage = [whole]
   linked = { 'x-linked-etag': `"${sha256}"`, 'x-linked-size': `${model.length}` }
@@ -126,7 +131,12 @@ const gets = () => log.filter(({ method, url }) => method === 'GET' && url === '
 describe('pulling weights', () => {
   test('follows redirects, checks both kinds of checksum and keeps a record', async () => {
     const pulled = await pullWeights(repo, fast)
-    expect(pulled).toEqual({ folder: folder(), files: ['config.json', 'model.safetensors'], commit: 'c0ffee' })
+    expect(pulled).toEqual({
+      folder: folder(),
+      files: ['config.json', 'model.safetensors'],
+      model: null,
+      commit: 'c0ffee'
+    })
     expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
     expect(await readFile(path.join(folder(), 'config.json'))).toEqual(config)
     expect((await readdir(folder())).sort()).toEqual(['config.json', 'model.safetensors', 'pulled.json'])
@@ -234,6 +244,54 @@ describe('pulling weights', () => {
     const tokens = new Map(log.map(({ url, authorization }) => [url, authorization]))
     expect(tokens.get(`/${repo}/resolve/main/model.safetensors`)).toBe('Bearer secret')
     expect(tokens.get('/blobs/1')).toBeUndefined()
+  })
+
+  test('sends the token of `hf auth login`, but none that would show in an error', async () => {
+    await mkdir(path.join(cache, 'huggingface'))
+    await writeFile(path.join(cache, 'huggingface', 'token'), 'stored\n')
+    await pullWeights(repo, { ...fast, files })
+    expect(log[0]?.authorization).toBe('Bearer stored')
+    const refused = pullWeights(repo, { ...fast, files, token: 'secret\nword' })
+    await expect(refused).rejects.toThrow('The given access token has spaces or characters that no access token has')
+    await expect(refused).rejects.not.toThrow('secret')
+  })
+
+  test("takes what Python's huggingface_hub has downloaded, where the checksum is right", async () => {
+    const blobs = path.join(cache, 'huggingface', 'hub', 'models--somebody--dinov2-tiny', 'blobs')
+    await mkdir(blobs, { recursive: true })
+    await writeFile(path.join(blobs, sha256), Buffer.alloc(model.length))
+    await writeFile(path.join(blobs, blob), config)
+    await pullWeights(repo, fast)
+    expect(gets()).toHaveLength(1)
+    expect(log.filter(({ method, url }) => method === 'GET' && url.includes('config.json'))).toEqual([])
+    expect(await readFile(path.join(folder(), 'config.json'))).toEqual(config)
+    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+
+    await rm(folder(), { recursive: true })
+    await writeFile(path.join(blobs, sha256), model)
+    process.env.HF_HUB_CACHE = path.dirname(path.dirname(blobs))
+    process.env.HF_HOME = path.join(cache, 'elsewhere')
+    await pullWeights(repo, fast)
+    expect(gets()).toHaveLength(1)
+    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect((await readdir(folder())).sort()).toEqual(['config.json', 'model.safetensors', 'pulled.json'])
+  })
+
+  test('stops reading from a server that sends more than it announced', async () => {
+    linked['x-linked-size'] = '100'
+    let sent = 0
+    storage = [
+      (_, response) => {
+        response.writeHead(200)
+        const send = () => {
+          while (!response.destroyed && response.write(model)) sent += model.length
+          if (!response.destroyed) response.once('drain', send)
+        }
+        send()
+      }
+    ]
+    await expect(pullWeights(repo, { ...fast, files })).rejects.toThrow(/has \d+ bytes instead of 100; it was deleted/)
+    expect(sent).toBeLessThan(50_000_000)
   })
 
   test('stops on abort and keeps the partial file', async () => {

@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { cacheFolder, findWeights, locateWeights, writeSafetensors } from '../../lib/weights/index.js'
+import { locateModel } from '../../lib/weights/locate.js'
 
 const environment = { ...process.env }
 let folder: string
@@ -11,7 +12,12 @@ let cache: string
 beforeEach(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'mactok-locate-'))
   cache = path.join(folder, 'cache')
-  process.env = { ...environment, MACTOK_CACHE: cache, MACTOK_WEIGHTS: path.join(folder, 'own') }
+  process.env = {
+    ...environment,
+    MACTOK_CACHE: cache,
+    MACTOK_WEIGHTS: path.join(folder, 'own'),
+    HF_HUB_CACHE: path.join(folder, 'hub')
+  }
 })
 afterEach(async () => {
   process.env = environment
@@ -34,6 +40,21 @@ describe('finding weights', () => {
     expect(await locateWeights('facebook/dinov2-small')).toBe(places[0])
   })
 
+  test("takes the snapshot that Python's huggingface_hub has, after all others", async () => {
+    const cached = path.join(folder, 'hub/models--facebook--dinov2-small')
+    const snapshot = path.join(cached, 'snapshots', 'a1'.repeat(20))
+    await empty(snapshot)
+    expect(await locateWeights('dinov2-small')).toBeUndefined()
+    await mkdir(path.join(cached, 'refs'))
+    await writeFile(path.join(cached, 'refs/main'), 'a1'.repeat(20))
+    expect(await findWeights('dinov2-small')).toBe(snapshot)
+    expect(await findWeights('facebook/dinov2-small')).toBe(snapshot)
+    expect(await locateModel('facebook/dinov2-small')).toBe(snapshot)
+    await writeFile(path.join(cached, 'refs/main'), '../../../outside')
+    expect(await locateWeights('dinov2-small')).toBeUndefined()
+    expect(await locateModel('facebook/dinov2-small')).toBe('facebook/dinov2-small')
+  })
+
   test('takes a path to a folder or to a file', async () => {
     const place = path.join(folder, 'somewhere')
     await empty(place)
@@ -50,6 +71,7 @@ describe('finding weights', () => {
         `  ${path.join(folder, 'own/dinov2-small')}`,
         `  ${path.join(cache, 'weights/dinov2-small')}`,
         `  ${path.join(cache, 'weights/facebook/dinov2-small')}`,
+        `  ${path.join(folder, 'hub/models--facebook--dinov2-small')}`,
         'Get them with `mactok weights pull facebook/dinov2-small`, or set MACTOK_WEIGHTS to a folder that has dinov2-small/model.safetensors.'
       ].join('\n')
     )
