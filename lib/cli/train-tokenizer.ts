@@ -20,7 +20,7 @@ export function define(command: Command): void {
   command
     .argument('[preset]', 'tiny-32, tiny-64, mactok-b-256-64, mactok-b-256-128, mactok-bl-512-64 or mactok-b-512-128')
     .option('--preset <name>', 'the same as the argument')
-    .option('--data <path>', 'a folder of images, or tars; a resumed run remembers it')
+    .option('--data <path>', 'a folder of images, tars or parquet files; a resumed run remembers it')
     .option('--held-out <path>', 'other images, to evaluate on')
     .option('--strict', 'stop at an unreadable image instead of skipping it')
   addTrainingOptions(command, trainingSchema, ['preset', 'data.strict'], {
