@@ -20,6 +20,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     summary: 'train a generator on latent shards',
     load: () => import('./train-generator.js')
   },
+  estimate: {
+    summary: "predict a training's memory, time and traffic on GPUs",
+    load: () => import('./estimate.js')
+  },
   encode: { summary: 'encode a folder of images into latent shards', load: () => import('./encode.js') },
   decode: { summary: 'decode latent shards into images', load: () => import('./decode.js') },
   sample: { summary: 'draw samples from a generator', load: () => import('./sample.js') },
