@@ -37,6 +37,10 @@ async function run(preset: string, options: Options & Record<string, unknown>): 
   writeTable(rowsOf(result, settings))
 }
 
+const row = (name: string, value: string): [string, string] => [name, value]
+
+const cores = (count: number): string => `${Math.ceil(count)} CPU cores`
+
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision(3)} GB`
 
 function duration(seconds: number): string {
@@ -45,32 +49,35 @@ function duration(seconds: number): string {
   return seconds < 72 * 3600 ? `${(seconds / 3600).toPrecision(3)} h` : `${(seconds / 86400).toPrecision(3)} days`
 }
 
-const describeStep = ({ products, others, optimizer, exchange, total }: StepTime): string =>
+const describeStep = ({ products, others, optimizer, exchange, launches, total }: StepTime): string =>
   `${duration(total)}: products ${duration(products)}, other operations ${duration(others)}, optimiser ${duration(optimizer)}, ` +
-  `exchange ${duration(exchange)}`
+  `exchange ${duration(exchange)}; launches ${duration(launches)}`
 
 function rowsOf(
   result: TrainingEstimate,
   { gpu, gpus, nodes, images }: ReturnType<typeof estimateSchema.parse>
 ): [string, string][] {
-  const { memory, step, earlyStep, parameters, encoding, kind } = result
+  const { memory, step, earlyStep, parameters, data, encoding, kind } = result
   const unit = kind === 'tokenizer' ? 'images' : 'latents'
   const { total, ...parts } = memory
   const listed = Object.entries(parts).map(([name, bytes]) => `${name} ${gigabytes(bytes)}`)
   const alternative =
     result.largestMicroBatch > 0
-      ? `micro-batches of at most ${result.largestMicroBatch} do`
-      : 'not even one sample does'
+      ? `with --micro-batch ${result.largestMicroBatch} it does`
+      : `not with one sample on each GPU either`
   return [
     ['machine', `${nodes} × ${gpus} × ${gpu}, ${result.precision}`],
     [
       'parameters',
       `${(parameters.trained / 1e6).toFixed(1)} M trained, ${(parameters.frozen / 1e6).toFixed(1)} M frozen`
     ],
-    ['batch', `${result.batch} ${unit} in micro-batches of ${result.microBatch} on each GPU`],
+    [
+      'batch',
+      `${result.batch} ${unit} in micro-batches of ${result.microBatch}, ${result.microBatch / (gpus * nodes)} on each GPU`
+    ],
     ['memory', `${gigabytes(total)} on each GPU: ${listed.join(', ')}`],
     ['fits', result.fits ? 'yes' : `no; ${alternative}`],
-    ...(earlyStep ? [['step at first', describeStep(earlyStep)] as [string, string]] : []),
+    ...(earlyStep ? [row('step at first', describeStep(earlyStep))] : []),
     ['step', describeStep(step)],
     [unit, `${Math.round(result.samplesPerSecond)} per second`],
     [
@@ -79,12 +86,13 @@ function rowsOf(
     ],
     ['exchange', `${gigabytes(result.exchanged)} sent by each GPU and step`],
     ['checkpoint', gigabytes(result.checkpoint)],
+    ...(data ? [row('data', `${gigabytes(data.bytesPerSecond)}/s of JPEGs, ${cores(data.cores)} to decode them`)] : []),
     ...(encoding
       ? [
-          [
+          row(
             'encode',
-            `${duration(encoding.seconds)} for ${images} images and their mirror images, ${gigabytes(encoding.bytes)}`
-          ] as [string, string]
+            `${duration(encoding.seconds)} for ${images} images and their mirror images with ${cores(encoding.cores)} to decode them, ${gigabytes(encoding.bytes)}`
+          )
         ]
       : [])
   ]

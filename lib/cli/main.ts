@@ -8,6 +8,10 @@ import { reportError, surviveLostOutput } from './output.js'
 /** Commands by name; each is loaded when it is called, so that `--help` stays fast. */
 const commands: Record<string, { summary: string; load: () => Promise<{ define(command: Command): void }> }> = {
   doctor: { summary: 'check this machine: LibTorch, devices, weights', load: () => import('./doctor.js') },
+  estimate: {
+    summary: "predict a training's memory, time and traffic on GPUs",
+    load: () => import('./estimate.js')
+  },
   'train tokenizer': {
     summary: 'train a tokenizer on a folder of images',
     load: () => import('./train-tokenizer.js')
@@ -19,10 +23,6 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
   'train generator': {
     summary: 'train a generator on latent shards',
     load: () => import('./train-generator.js')
-  },
-  estimate: {
-    summary: "predict a training's memory, time and traffic on GPUs",
-    load: () => import('./estimate.js')
   },
   encode: { summary: 'encode a folder of images into latent shards', load: () => import('./encode.js') },
   decode: { summary: 'decode latent shards into images', load: () => import('./decode.js') },

@@ -14,6 +14,11 @@ export const assumptions = {
   link: 0.7,
   /** Share of the all-reduce that the backward pass hides. */
   overlap: 0.5,
+  /** Seconds of the host per launched operation, where CUDA graphs do not replay them. */
+  launch: 5e-6,
+  /** JPEGs of ImageNet that a CPU core decodes and crops in a second, and their bytes. */
+  decoded: 150,
+  imageBytes: 112e3,
   /** Bytes that the optimiser and the average move per parameter: gradient norm, AdamW, average. */
   optimizerBytes: 44,
   /** Bytes that CUDA, its libraries and NCCL take of each GPU's memory. */
@@ -32,7 +37,7 @@ export interface EstimateInput {
   steps: number
   /** Samples in one optimiser step, over all GPUs. */
   batch: number
-  /** Samples of one GPU in a forward and backward pass. */
+  /** Samples of all GPUs in a forward and backward pass. */
   microBatch: number
   precision: Precision
   hardware: Hardware
@@ -42,6 +47,8 @@ export interface EstimateInput {
   network: number
   /** Optimiser state and average are divided among ranks. */
   sharded: boolean
+  /** Whether CUDA graphs replay the step. */
+  graphs: boolean
   /** Rates as measured, instead of a share of the published ones. */
   measured?: { flops?: number | undefined; bandwidth?: number | undefined } | undefined
 }
@@ -65,6 +72,8 @@ export interface StepTime {
   optimizer: number
   /** All-reduce that the backward pass does not hide. */
   exchange: number
+  /** What the host needs to launch the operations; the GPU waits for it where it is more than the others together. */
+  launches: number
   total: number
 }
 
@@ -88,7 +97,14 @@ const sum = (parts: Readonly<Record<string, number>>): number => Object.values(p
 
 export function estimateMemory(
   { trained, averaged, frozen, activations }: Work,
-  { microBatch, precision, gpus, nodes, sharded }: EstimateInput
+  {
+    microBatch,
+    precision,
+    gpus,
+    nodes,
+    sharded
+  }: Pick<EstimateInput, 'microBatch' | 'precision' | 'gpus' | 'nodes' | 'sharded'>,
+  context: number = assumptions.context
 ): MemoryEstimate {
   const share = sharded ? gpus * nodes : 1
   // Autocast keeps a copy of each weight in its own type.
@@ -99,14 +115,14 @@ export function estimateMemory(
     optimizer: (8 * trained) / share,
     average: (4 * averaged) / share,
     frozen: (4 + cast) * frozen,
-    activations: microBatch * activations
+    activations: (microBatch / (gpus * nodes)) * activations
   }
-  const overhead = assumptions.context + assumptions.fragmentation * sum(tensors)
+  const overhead = context + assumptions.fragmentation * sum(tensors)
   return { ...tensors, overhead, total: sum(tensors) + overhead }
 }
 
 function estimateStep(work: Work, input: EstimateInput): StepTime {
-  const { batch, precision, hardware, gpus, nodes, network, sharded, measured } = input
+  const { batch, microBatch, precision, hardware, gpus, nodes, network, sharded, graphs, measured } = input
   const ranks = gpus * nodes
   const samples = batch / ranks
   const flops = measured?.flops ?? assumptions.products * hardware.flops[precision]
@@ -119,7 +135,8 @@ function estimateStep(work: Work, input: EstimateInput): StepTime {
     optimizer: (assumptions.optimizerBytes * work.trained) / (sharded ? ranks : 1) / bandwidth,
     exchange: (1 - assumptions.overlap) * exchanged
   }
-  return { ...parts, total: sum(parts) }
+  const launches = graphs ? 0 : (assumptions.launch * work.launches * batch) / microBatch
+  return { ...parts, launches, total: Math.max(sum(parts), launches) }
 }
 
 /** A ring all-reduce of all gradients in float32: every rank sends twice its share to each other one. */
@@ -145,11 +162,11 @@ export function estimate(input: EstimateInput): Estimate {
   }
 }
 
-/** The largest divisor of a GPU's samples that fits into its memory. */
+/** The largest divisor of the batch that the GPUs share evenly and whose part fits into each one's memory. */
 function largestFitting(input: EstimateInput): number {
-  const samples = input.batch / (input.gpus * input.nodes)
-  for (let size = samples; size >= 1; size--) {
-    if (samples % size !== 0) continue
+  const ranks = input.gpus * input.nodes
+  for (let size = input.batch; size >= ranks; size -= ranks) {
+    if (input.batch % size !== 0) continue
     if (estimateMemory(input.work, { ...input, microBatch: size }).total <= input.hardware.memory) return size
   }
   return 0

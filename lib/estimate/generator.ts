@@ -12,6 +12,9 @@ export interface FlowOptions {
   classes: number
 }
 
+/** Counted for SiT. */
+const launchesPerBlock = 135
+
 /** One network pass of one latent, forward, without what depends on times and classes alone. */
 function networkCost(config: GeneratorConfig, precision: Precision, attention: AttentionKind): Cost {
   const { tokens } = generatorTokens(config)
@@ -49,6 +52,7 @@ export function generatorWork(
     frozen: 0,
     flops,
     traffic: trafficOf(blocks, elementBytes(precision), config.checkpointing ? 7 : 5),
-    activations: activations + 4 * 8 * depth * width + 10 * 4 * tokens * channels
+    activations: activations + 4 * 8 * depth * width + 10 * 4 * tokens * channels,
+    launches: launchesPerBlock * depth
   }
 }

@@ -17,7 +17,7 @@ export const estimateSchema = z.strictObject({
   batch: positive.optional().describe("samples in one optimiser step (default: the preset's)"),
   microBatch: positive
     .optional()
-    .describe('samples of a GPU in one forward and backward pass (default: the most that fits)'),
+    .describe('samples of all GPUs in one forward and backward pass (default: the most that fits)'),
   precision: z.enum(precisions).optional().describe("fp32, tf32 or bf16 (default: the settings', else bf16)"),
   checkpointing: z.boolean().optional().describe('recompute activations in the backward pass'),
   sharded: z.boolean().default(false).describe('divide optimiser state and average among the GPUs'),

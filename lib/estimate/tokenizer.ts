@@ -34,7 +34,11 @@ const perceptual = {
 /** The discriminator's heads on each of five levels: a 1 × 1 convolution, one of nine tokens, and one to a logit. */
 const headsOf = (width: number) => ({ count: 5, parameters: 10 * width ** 2 + 5 * width })
 
-const vectors = { gradient: 1, views: 4 }
+/** Views of a batch that the discriminator's step takes with consistency, and without. */
+const views = { consistent: 4, plain: 2 }
+
+/** Launches of a block that trains, a block of the teacher, LPIPS, and the discriminator in both of its roles. */
+const launches = { block: 100, teacherBlock: 30, perceptual: 200, discriminator: 4900 }
 
 /** The frozen part of the discriminator and its heads, for one image. */
 function discriminatorCost(config: TrainingConfig, precision: Precision, attention: AttentionKind) {
@@ -101,12 +105,14 @@ export function tokenizerWork(config: TrainingConfig, { precision, attention, ad
   let trained = parameters
   let frozen = 0
   let passing = 0
+  let launched = launches.block * (config.tokenizer.encoder.depth + config.tokenizer.decoder.depth)
   if (trainsEncoder && needsTeacher(config) && config.teacher.weights !== null) {
     const shape = backboneOf(config.teacher.weights)
     const teacher = transformerCost(shape, patches + 1, precision, attention)
     flops += teacher.forward
     traffic += trafficOf(teacher, bytes, 2)
     frozen += shape.parameters
+    launched += launches.teacherBlock * shape.depth
     const heads = alignment(config)
     if (config.align.local || config.align.global) {
       trained += heads.parameters
@@ -121,6 +127,7 @@ export function tokenizerWork(config: TrainingConfig, { precision, attention, ad
     flops += 3 * network.flops * pixels
     traffic += 7 * bytes * network.elements * pixels
     frozen += network.parameters
+    launched += launches.perceptual
     // The reconstruction's maps are kept; those of both images are compared at five levels.
     passing = Math.max(passing, 2 * bytes * network.elements * pixels)
   }
@@ -129,15 +136,24 @@ export function tokenizerWork(config: TrainingConfig, { precision, attention, ad
     frozen += sizes.parameters
     trained += sizes.trained
     if (adversarial) {
-      const views = config.discriminator.consistency > 0 ? vectors.views : 2
+      const count = config.discriminator.consistency > 0 ? views.consistent : views.plain
       // The generator's term: forward, and back to the image. Its own step: frozen features of all views, trained heads.
-      flops += 2 * (backbone.forward + head.forward) + views * (backbone.forward + 3 * head.forward)
-      traffic += trafficOf(backbone, bytes, 5 + 2 * views) + trafficOf(head, 4, 5 * (1 + views))
+      flops += 2 * (backbone.forward + head.forward) + count * (backbone.forward + 3 * head.forward)
+      traffic += trafficOf(backbone, bytes, 5 + 2 * count) + trafficOf(head, 4, 5 * (1 + count))
+      launched += launches.discriminator
       passing = Math.max(passing, backbone.saved + head.saved)
-      activations = Math.max(activations, views * head.saved - passing)
+      activations = Math.max(activations, count * head.saved - passing)
     }
   }
-  return { trained, averaged: parameters, frozen, flops, traffic, activations: activations + passing }
+  return {
+    trained,
+    averaged: parameters,
+    frozen,
+    flops,
+    traffic,
+    activations: activations + passing,
+    launches: launched
+  }
 }
 
 /** Each block keeps its input, and the one that is computed again keeps everything. */

@@ -29,8 +29,13 @@ export interface TrainingEstimate extends Estimate {
   epochs: number
   /** Bytes of a checkpoint. */
   checkpoint: number
-  /** Encoding all images and their mirror images: seconds on these GPUs, and bytes of float32 latents. Tokenizers only. */
-  encoding: { seconds: number; bytes: number } | null
+  /** What images the run reads: bytes per second, and CPU cores that decode them. Tokenizers only. */
+  data: { bytesPerSecond: number; cores: number } | null
+  /**
+   * Encoding all images and their mirror images: seconds on these GPUs, CPU cores that keep up with them,
+   * and bytes of float32 latents. Tokenizers only.
+   */
+  encoding: { seconds: number; cores: number; bytes: number } | null
 }
 
 type Given = z.input<typeof estimateSchema>
@@ -95,32 +100,37 @@ interface Settled {
   batch: number
   microBatch: number | null
   precision: Precision
+  graphs: boolean
   work: Work
 }
 
 /** What `estimate` takes; without a micro-batch the largest that fits, or one sample. */
-function inputOf(given: EstimateSettings, { steps, batch, microBatch, precision, work }: Settled): EstimateInput {
+function inputOf(
+  given: EstimateSettings,
+  { steps, batch, microBatch, precision, graphs, work }: Settled
+): EstimateInput {
   const { gpu, gpus: count, nodes, network, sharded, flops, bandwidth } = given
   const ranks = count * nodes
   if (batch % ranks !== 0) throw outOfRange('batch', `a multiple of the ${ranks} GPUs`, batch)
-  const most = batch / ranks
   const asked = given.microBatch ?? microBatch ?? undefined
-  if (asked !== undefined && most % asked !== 0)
-    throw outOfRange('microBatch', `a divisor of the ${most} samples of each GPU`, asked)
+  if (asked !== undefined && (batch % asked !== 0 || asked % ranks !== 0)) {
+    throw outOfRange('microBatch', `a divisor of the batch (${batch}) and a multiple of the ${ranks} GPUs`, asked)
+  }
   const input = {
     work,
     steps,
     batch,
-    microBatch: asked ?? most,
+    microBatch: asked ?? batch,
     precision,
     hardware: gpus[gpu],
     gpus: count,
     nodes,
     network: network * 1e9,
     sharded,
+    graphs,
     measured: { flops: flops && flops * 1e12, bandwidth: bandwidth && bandwidth * 1e9 }
   }
-  return asked === undefined ? { ...input, microBatch: Math.max(1, estimate(input).largestMicroBatch) } : input
+  return asked === undefined ? { ...input, microBatch: Math.max(ranks, estimate(input).largestMicroBatch) } : input
 }
 
 /** Each image is encoded twice, as itself and mirrored. */
@@ -128,7 +138,8 @@ function encodingOf({ tokenizer }: TrainingConfig, given: EstimateSettings, inpu
   const config = { ...resolveConfig({}), tokenizer }
   const rate = input.measured?.flops ?? assumptions.products * input.hardware.flops[input.precision]
   const seconds = (2 * given.images * encodingFlops(config)) / (rate * input.gpus * input.nodes)
-  return { seconds, bytes: 2 * 4 * given.images * tokenizer.latentTokens * tokenizer.latentChannels }
+  const cores = given.images / seconds / assumptions.decoded
+  return { seconds, cores, bytes: 2 * 4 * given.images * tokenizer.latentTokens * tokenizer.latentChannels }
 }
 
 function complete(
@@ -139,6 +150,7 @@ function complete(
   encoding: TrainingEstimate['encoding']
 ): TrainingEstimate {
   const { trained, averaged, frozen } = work
+  const fastest = batch / (result.earlyStep ?? result.step).total
   return {
     ...result,
     kind,
@@ -148,6 +160,13 @@ function complete(
     microBatch,
     parameters: { trained, frozen },
     epochs: (steps * batch) / images,
+    data:
+      kind === 'generator'
+        ? null
+        : {
+            bytesPerSecond: fastest * assumptions.imageBytes,
+            cores: fastest / assumptions.decoded
+          },
     checkpoint: (4 + 8) * trained + 4 * averaged,
     encoding
   }

@@ -13,6 +13,8 @@ export interface Work {
   traffic: number
   /** Bytes of activations of one sample where they are most. */
   activations: number
+  /** Operations that the host launches in a forward and backward pass, as `scripts/count-launches.mjs` counts them. */
+  launches: number
 }
 
 /** A backward pass computes the gradients of inputs and of weights: twice the products of the forward pass. */
