@@ -1,6 +1,6 @@
 /**
- * Compares the model of `mactok estimate` with measured steps on this CPU, one thread each: the rates of products and of other
- * operations are fitted to two of the cases, and the others are predicted.
+ * Compares the model of `mactok estimate` with measured steps on this CPU, one thread each. The rate of other operations is that of
+ * copying memory, the rate of products comes from one of the cases, and the others are predicted.
  *
  *   npm run build:ts && node bench/estimate.mjs [--steps 5] [fp32] [bf16]
  *
@@ -34,9 +34,9 @@ const tokenizer = (/** @type {object} */ both, imageSize = 128, latentTokens = 6
 
 /** @type {Case[]} */
 const cases = [
-  { name: 'tokenizer, 192 wide', fitted: true, kind: 'tokenizer', batch: 16, tokenizer: tokenizer(vit(192, 4, 3)) },
-  { name: 'tokenizer, ViT-B', fitted: true, kind: 'tokenizer', batch: 2, tokenizer: tokenizer(vit(768, 12, 12)) },
-  { name: 'tokenizer, ViT-S', kind: 'tokenizer', batch: 8, tokenizer: tokenizer(vit(384, 12, 6)) },
+  { name: 'tokenizer, 192 wide', kind: 'tokenizer', batch: 16, tokenizer: tokenizer(vit(192, 4, 3)) },
+  { name: 'tokenizer, ViT-B', kind: 'tokenizer', batch: 2, tokenizer: tokenizer(vit(768, 12, 12)) },
+  { name: 'tokenizer, ViT-S', fitted: true, kind: 'tokenizer', batch: 8, tokenizer: tokenizer(vit(384, 12, 6)) },
   { name: 'tokenizer, ViT-S, 256 px', kind: 'tokenizer', batch: 2, tokenizer: tokenizer(vit(384, 12, 6), 256, 128) },
   { name: 'SiT-S, 64 tokens', kind: 'sit', batch: 8, preset: 'sit-s', tokens: 64 },
   { name: 'SiT-S, 128 tokens', kind: 'sit', batch: 8, preset: 'sit-s', tokens: 128 },
@@ -132,13 +132,16 @@ const bytesPerParameter = { optimizer: 44, fp32: 20, bf16: 22 }
 /** What the model says that a step moves besides products. @param {Case} each @param {any} work */
 const moved = (each, work) => each.batch * work.traffic + bytesPerParameter.optimizer * work.trained
 
-/** @param {any} a @param {any} b The rates with which both cases take as long as measured. */
-function solveRates(a, b) {
-  // a.flops / R + a.bytes / B = a.seconds, and the same of b.
-  const determinant = a.flops * b.bytes - b.flops * a.bytes
-  const perFlop = (a.seconds * b.bytes - b.seconds * a.bytes) / determinant
-  const perByte = (a.flops * b.seconds - b.flops * a.seconds) / determinant
-  return { perFlop, perByte }
+/** Bytes that copying memory reads and writes in a second of the processor. */
+function copyRate() {
+  const [from, to] = [Buffer.alloc(2 ** 28, 1), Buffer.alloc(2 ** 28, 2)]
+  const rates = Array.from({ length: 9 }, () => {
+    const before = process.cpuUsage()
+    from.copy(to)
+    const { user, system } = process.cpuUsage(before)
+    return (2 * from.length) / ((user + system) / 1e6)
+  })
+  return /** @type {number} */ (rates.sort((a, b) => a - b)[4])
 }
 
 const apart = (/** @type {number} */ predicted, /** @type {number} */ measured) =>
@@ -156,15 +159,16 @@ async function main() {
       const work = workOf(each, precision)
       rows.push({ each, work, ...JSON.parse(stdout), flops: each.batch * work.flops, bytes: moved(each, work) })
     }
-    const [a, b] = rows.filter(({ each }) => each.fitted).map((row) => ({ ...row, seconds: row.median }))
-    const { perFlop, perByte } = solveRates(a, b)
+    const bandwidth = copyRate()
+    const [known] = rows.filter(({ each }) => each.fitted)
+    const rate = known.flops / (known.median - known.bytes / bandwidth)
     process.stdout.write(
-      `\n${precision}: products ${(1e-9 / perFlop).toFixed(0)} GFLOP/s, other operations ${(1e-9 / perByte).toFixed(1)} GB/s\n\n` +
+      `\n${precision}: products ${(rate / 1e9).toFixed(0)} GFLOP/s, other operations ${(bandwidth / 1e9).toFixed(1)} GB/s\n\n` +
         '| case | batch | step, predicted | measured (lowest to highest) | apart | memory, predicted | measured | apart |\n' +
         '| --- | --- | --- | --- | --- | --- | --- | --- |\n'
     )
     for (const { each, work, flops, bytes, median, low, high, memory: peak } of rows) {
-      const seconds = flops * perFlop + bytes * perByte
+      const seconds = flops / rate + bytes / bandwidth
       const size = bytesPerParameter[precision] * work.trained + each.batch * work.activations
       const cells = [
         each.name,
