@@ -31,14 +31,16 @@ try {
   const seconds = (/** @type {number} */ since) => ((performance.now() - since) / 1000).toFixed(1)
   process.stdout.write(`made ${classes * images} files in ${seconds(begun)} s\n`)
   const { imageFolder } = await import('../dist/data/image-folder.js')
-  const before = process.memoryUsage.rss()
+  const held = process.memoryUsage.rss()
   for (const time of ['first', 'second']) {
     const started = performance.now()
+    const before = process.cpuUsage()
     const set = await imageFolder(root).open()
+    const { user, system } = process.cpuUsage(before)
     const peak = process.resourceUsage().maxRSS * 1024
-    const line = `${time} listing: ${set.size} images of ${set.classes?.length} classes in ${seconds(started)} s`
+    const line = `${time} listing: ${set.size} images of ${set.classes?.length} classes in ${seconds(started)} s (${((user + system) / 1e6).toFixed(1)} s of the processor)`
     process.stdout.write(
-      `${line}, at most ${Math.round(peak / 1e6)} MB of memory (${Math.round(before / 1e6)} MB before)\n`
+      `${line}, at most ${Math.round(peak / 1e6)} MB of memory (${Math.round(held / 1e6)} MB before)\n`
     )
     await set.close()
   }
