@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { parseConfig, pickSettings } from '../config.js'
+import type { Ranks } from '../distributed/ranks.js'
+import type { DrawOptions, hashWeights } from '../evaluation/generated-images.js'
 import type { GenerationEvaluation } from '../evaluation/generation.js'
 import { type GenerationMetric, inceptionInputs, metricTitles } from '../evaluation/metric-names.js'
 import {
@@ -12,12 +14,15 @@ import {
   sweepSchema
 } from '../evaluation/schema.js'
 import type { Guidance, Sweep } from '../evaluation/sweep.js'
+import type { Generator } from '../generator/generator.js'
 import { samplingSchema } from '../generator/sampling.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { interruptible, UsageError, usage } from './exit.js'
 import { ImageAccount } from './images.js'
-import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare, words } from './options.js'
+import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, words } from './options.js'
 import { fixed, writeJson, writeTable } from './output.js'
 import { ProgressLine } from './progress.js'
+import { prepareRank, rankPrefix, ranksOfJob } from './ranks.js'
 import { addSettings, givenSettings } from './settings.js'
 
 const schema = z
@@ -96,6 +101,7 @@ type Settings = z.output<typeof schema>
 
 interface Call extends Options, Settings {
   device: string
+  ranks: Ranks
   signal: AbortSignal
   line: ProgressLine
   account: ImageAccount
@@ -108,14 +114,22 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   const { sweep } = settings
   if (sweep && tokenizer === undefined) throw new UsageError('Expected --tokenizer <folder> with --sweep')
   if (sweep && out === undefined) throw new UsageError('Expected --out <folder> with --sweep')
-  const device = await prepare(options)
+  const ranks = ranksOfJob()
+  if (ranks.worldSize > 1) checkShared(tokenizer, out, sweep !== undefined)
+  const device = await prepareRank(options, ranks)
   const { writeJson: saveJson } = await import('../files/atomic.js')
   const line = new ProgressLine({ unit: 'images', quiet: json })
   const account = new ImageAccount(line)
   const evaluate = tokenizer === undefined ? evaluateImages : evaluateGenerator
   const result = await interruptible((signal) =>
-    usage(() => evaluate(path, { ...options, ...settings, device, signal, line, account }))
+    usage(() => evaluate(path, { ...options, ...settings, device, signal, line, account, ranks }))
   ).finally(() => line.stop())
+  if ('missing' in result) {
+    if (json) return writeJson(result)
+    const rest = `${result.missing} batches to come from other ranks, the last of which evaluates all`
+    process.stdout.write(`${rankPrefix(ranks)}${out}: drawn; ${rest}\n`)
+    return
+  }
   if (out !== undefined && !sweep) await saveJson(`${out}/evaluation.json`, result)
   if (json) return writeJson({ ...result, unread: account.unread })
   if ('best' in result) {
@@ -125,6 +139,14 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
     writeTable([['images', result.images], ...metricRows(result)])
   }
   account.report()
+}
+
+/** Several ranks draw a generator's samples together; everything else is the work of one process. */
+function checkShared(tokenizer: string | undefined, out: string | undefined, sweep: boolean): void {
+  if (tokenizer === undefined)
+    throw new UsageError('Expected a process alone to evaluate images: several ranks only share drawing')
+  if (sweep) throw new UsageError('Expected no --sweep among several ranks: evaluate one guidance at a time')
+  if (out === undefined) throw new UsageError('Expected --out <folder>, which all ranks share')
 }
 
 /** The reference, and the networks that the metrics and its statistics require. */
@@ -189,7 +211,12 @@ async function evaluateImages(path: string, call: Call): Promise<GenerationEvalu
   })
 }
 
-async function evaluateGenerator(path: string, call: Call): Promise<GenerationEvaluation | Sweep> {
+/** Parts that other ranks have still to draw. */
+interface Waiting {
+  missing: number
+}
+
+async function evaluateGenerator(path: string, call: Call): Promise<GenerationEvaluation | Sweep | Waiting> {
   const { Generator } = await import('../generator/generator.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { generatedImages, sampleKey } = await import('../evaluation/generated-images.js')
@@ -203,6 +230,8 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   using generator = await Generator.load(path, { device, raw, precision })
   using tokenizer = await Tokenizer.load(folders.tokenizer, { device })
   using weak = folders.weak === undefined ? undefined : await Generator.load(folders.weak, { device })
+  const drawing = { ...sampling, seed, precision, force, signal, weak }
+  if (call.ranks.worldSize > 1) return await evaluateShared(generator, tokenizer, call, folders, drawing)
   const { networks, against } = await prepareReference(call, tokenizer.config.imageSize)
   using _ = networks
   using __ = against
@@ -221,13 +250,8 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
     : ''
   const evaluate = async (guidance: Partial<Guidance>, text: string) => {
     const samples = generatedImages(generator, tokenizer, count, {
-      ...sampling,
-      guidance: { ...sampling.guidance, ...guidance },
-      seed,
-      precision,
-      force,
-      signal,
-      weak
+      ...drawing,
+      guidance: { ...sampling.guidance, ...guidance }
     })
     return evaluateGeneration(networks, samples, against, {
       metrics,
@@ -250,6 +274,37 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   })
   if (out) await writeSweepPlots(out, sweep)
   return sweep
+}
+
+/** Draws this rank's samples; the last rank evaluates all of them. */
+async function evaluateShared(
+  generator: Generator,
+  tokenizer: Tokenizer,
+  call: Call,
+  folders: Parameters<typeof hashWeights>[0],
+  drawing: DrawOptions
+): Promise<GenerationEvaluation | Waiting> {
+  const { drawAmongRanks, hashWeights } = await import('../evaluation/generated-images.js')
+  const { evaluateGeneration } = await import('../evaluation/generation.js')
+  const { SampleParts } = await import('../generator/sample-parts.js')
+  const { metrics, batch, signal, line, out, count, ranks } = call
+  const { signal: _signal, weak: _weak, ...settings } = drawing
+  const key = JSON.stringify([await hashWeights(folders), settings])
+  const plan = { key, total: count, batch, size: tokenizer.config.imageSize }
+  const parts = await SampleParts.open(`${out}/samples.parts`, plan, ranks)
+  const samples = await drawAmongRanks(generator, tokenizer, parts, {
+    ...drawing,
+    onProgress: line.counting('samples')
+  })
+  if (typeof samples === 'number') return { missing: samples }
+  const { networks, against } = await prepareReference(call, tokenizer.config.imageSize)
+  using _ = networks
+  using __ = against
+  const progress = line.counting('evaluated')
+  const result = await parts.merge(() =>
+    evaluateGeneration(networks, samples, against, { metrics, batch, signal, onProgress: progress })
+  )
+  return result ?? { missing: 0 }
 }
 
 const describe = ({ scale, low, high }: Guidance) => `scale ${scale} from ${low} to ${high}`

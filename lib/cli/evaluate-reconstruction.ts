@@ -17,7 +17,7 @@ interface Options extends ComputeOptions {
 export function define(command: Command): void {
   command
     .argument('<tokenizer>', 'a run folder, a checkpoint or a model folder')
-    .requiredOption('--data <path>', 'a folder of images, or tars')
+    .requiredOption('--data <path>', 'a folder of images, tars or parquet files')
   addRawOption(command)
   addComputeOptions(command)
   addSettings(command, reconstructionSchema)

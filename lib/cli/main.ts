@@ -10,6 +10,10 @@ import { reportError, surviveLostOutput } from './output.js'
 const commands: Record<string, { summary: string; load: () => Promise<{ define(command: Command): void }> }> = {
   doctor: { summary: 'check this machine: LibTorch, devices, weights', load: () => import('./doctor.js') },
   setup: { summary: 'fetch LibTorch, or compile the addon', load: () => import('./setup.js') },
+  estimate: {
+    summary: "predict a training's memory, time and traffic on GPUs",
+    load: () => import('./estimate.js')
+  },
   'train tokenizer': {
     summary: 'train a tokenizer on a folder of images',
     load: () => import('./train-tokenizer.js')

@@ -21,7 +21,7 @@ const defaultFile = 'reconstructions.png'
 export function define(command: Command): void {
   command
     .argument('<tokenizer>', 'a run folder, a checkpoint or a model folder')
-    .requiredOption('--data <path>', 'a folder of images, or tars')
+    .requiredOption('--data <path>', 'a folder of images, tars or parquet files')
     .option('--out <file>', `the PNG to write (default: ${defaultFile}, if there is none yet)`)
     .option('--force', `overwrite ${defaultFile}`)
     .option('--teacher <weights>', 'DINOv2 for semantic masks, shown where it is found; or none', 'dinov2-small')

@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 import { sampleSchema } from '../pipeline/sample-schema.js'
 import { Interrupted, interruption, UsageError, usage } from './exit.js'
-import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, prepare, words } from './options.js'
+import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, words } from './options.js'
 import { writeJson } from './output.js'
 import { ProgressLine } from './progress.js'
+import { prepareRank, rankPrefix, ranksOfJob } from './ranks.js'
 import { addSettings, givenSettings } from './settings.js'
 
 interface Options extends ComputeOptions {
@@ -37,7 +38,9 @@ export function define(command: Command): void {
       'a grid of samples of all classes',
     'mactok sample runs/sit --tokenizer runs/tiny --out samples/ --classes cat,dog --count 20': 'cats and dogs in turn',
     'mactok sample runs/xl --tokenizer runs/b128 --npz samples.npz --count 50000 --sampler euler-maruyama --steps 250':
-      "for ADM's evaluator"
+      "for ADM's evaluator",
+    'srun --ntasks 8 mactok sample runs/xl --tokenizer runs/b128 --npz samples.npz --count 50000':
+      'the same samples, drawn by eight processes; a killed one is run again'
   })
   command.action(run)
 }
@@ -46,13 +49,19 @@ async function run(folder: string, options: Options & Record<string, unknown>): 
   const { out, grid, npz, classes, raw = false, json = false } = options
   if (!out && !grid && !npz) throw new UsageError('Expected --out <folder>, --grid <file> or --npz <file>')
   const settings = givenSettings(options, sampleSchema)
-  const device = await prepare(options)
+  const ranks = ranksOfJob()
+  if (grid && ranks.worldSize > 1)
+    throw new UsageError('Expected no --grid among several ranks: draw it by a process alone')
+  const device = await prepareRank(options, ranks)
   const { Generator } = await import('../generator/generator.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { sampleImages } = await import('../pipeline/sample.js')
+  const { hashWeights } = await import('../evaluation/generated-images.js')
   using generator = await Generator.load(folder, { device, raw })
   using tokenizer = await Tokenizer.load(options.tokenizer, { device })
   using weak = options.weak === undefined ? undefined : await Generator.load(options.weak, { device })
+  const folders = { generator: folder, tokenizer: options.tokenizer, raw, weak: options.weak }
+  const weights = ranks.worldSize > 1 ? await hashWeights(folders) : ''
   const line = new ProgressLine({ unit: 'samples', quiet: json })
   const result = await usage(() =>
     sampleImages(generator, tokenizer, {
@@ -62,11 +71,18 @@ async function run(folder: string, options: Options & Record<string, unknown>): 
       npz,
       classes,
       weak,
+      ranks,
+      weights,
       signal: interruption(),
       onProgress: line.counting()
     })
   ).finally(() => line.stop())
   if (json) writeJson(result)
   if (result.interrupted) throw new Interrupted(`Interrupted after ${result.images} samples`)
-  if (!json) process.stdout.write(`${[out, grid, npz].filter(Boolean).join(', ')}: ${result.images} samples\n`)
+  if (json) return
+  const rest = result.missing
+    ? `; ${result.missing} batches to come from other ranks, the last of which writes ${npz}`
+    : ''
+  const places = [out, grid, npz].filter(Boolean).join(', ')
+  process.stdout.write(`${rankPrefix(ranks)}${places}: ${result.images} samples${rest}\n`)
 }

@@ -18,7 +18,7 @@ const isFixed = (name: string) => fixedOfDecoder.some((field) => name === field 
 export function define(command: Command): void {
   command
     .argument('<run>', 'the run folder of a trained tokenizer; its averaged weights are the start')
-    .option('--data <path>', 'a folder of images, or tars (default: those of the run)')
+    .option('--data <path>', 'a folder of images, tars or parquet files (default: those of the run)')
     .option('--held-out <path>', 'other images, to evaluate on')
   addTrainingOptions(command, trainingSchema, isFixed, {
     'mactok train decoder runs/b128 --out runs/b128-decoder': 'ten epochs on the same images',

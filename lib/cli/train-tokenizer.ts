@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
+import { tokenizerWork } from '../estimate/tokenizer.js'
 import { type TrainingEvents, trainingEventNames } from '../training/tokenizer/events.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/tokenizer/schema.js'
 import type { TokenizerTraining } from '../training/tokenizer/training.js'
 import { UsageError, usage } from './exit.js'
+import { attentionOn } from './fit.js'
 import { ImageAccount } from './images.js'
 import { prepare } from './options.js'
 import { counter, ProgressLine } from './progress.js'
@@ -20,7 +22,7 @@ export function define(command: Command): void {
   command
     .argument('[preset]', 'tiny-32, tiny-64, mactok-b-256-64, mactok-b-256-128, mactok-bl-512-64 or mactok-b-512-128')
     .option('--preset <name>', 'the same as the argument')
-    .option('--data <path>', 'a folder of images, or tars; a resumed run remembers it')
+    .option('--data <path>', 'a folder of images, tars or parquet files; a resumed run remembers it')
     .option('--held-out <path>', 'other images, to evaluate on')
     .option('--strict', 'stop at an unreadable image instead of skipping it')
   addTrainingOptions(command, trainingSchema, ['preset', 'data.strict'], {
@@ -78,6 +80,12 @@ export const tokenizerDisplay: Display<TokenizerTraining> = {
     const held = heldOut ? `, ${heldOut} held out` : ''
     const aligned = local || global ? `, aligned with ${config.teacher.weights}` : ''
     return `${images} images${held}${aligned}`
+  },
+  work(start) {
+    const { config, steps } = start as TrainingEvents['start']
+    const adversarial = config.discriminator.weights !== null && config.discriminator.start < steps
+    const { precision } = config
+    return tokenizerWork(config, { precision, attention: attentionOn(start.device, precision), adversarial })
   },
   report(training, { json, say, account }) {
     const features = new ProgressLine({ unit: 'images', quiet: json })

@@ -2,11 +2,13 @@
 
 import type { Command } from 'commander'
 import type { z } from 'zod'
+import type { Work } from '../estimate/work.js'
 import type { ProfileInput } from '../profile/schema.js'
 import { TrainingControl } from '../training/control.js'
 import type { SharedEvents, SharedStepEvent } from '../training/events.js'
 import type { FinishedRun, RunOptions } from '../training/options.js'
 import { Interrupted, interruption, usage } from './exit.js'
+import { describeFit } from './fit.js'
 import type { ImageAccount } from './images.js'
 import {
   addComputeOptions,
@@ -73,6 +75,8 @@ export interface Display<T> {
   eventNames: readonly string[]
   /** What a run trains on, in a few words. */
   describeData(start: SharedEvents['start']): string
+  /** What a step costs per sample, by which the memory is predicted. */
+  work(start: SharedEvents['start']): Work
   /** Shows events that other kinds do not have. */
   report?(training: T, screen: Screen): void
 }
@@ -141,6 +145,7 @@ function report<T extends AnyTraining>(
     .on('start', (start) => {
       const { dir, step, steps, device, config } = start
       say(`${dir}: steps ${step} to ${steps} on ${device} (${config.precision}), ${describeData(start)}`)
+      void sayFit(start, display.work(start), say)
     })
     .on('step', (event) => {
       const rate = event[`${unit}PerSecond`] as number
@@ -152,6 +157,12 @@ function report<T extends AnyTraining>(
     .on('profile', ({ trace, table, text }) => say(`${text}${table}, ${trace}`))
     .on('notice', ({ message }) => say(message))
   return () => line.stop()
+}
+
+/** A prediction that fails must not stop the run. */
+async function sayFit(start: SharedEvents['start'], work: Work, say: (text: string) => void): Promise<void> {
+  const fit = await describeFit(start as Parameters<typeof describeFit>[0], work).catch(() => null)
+  if (fit) say(fit)
 }
 
 /** `loss 0.0312 (reconstruction 0.0311, kl 41) 15.1 dB` */

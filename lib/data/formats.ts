@@ -5,8 +5,6 @@ export const imageFormats = 'JPEG, PNG, WebP, AVIF, TIFF, GIF'
 
 export const isImageExtension = (extension: string): boolean => extensions.has(extension.toLowerCase())
 
-export const isTar = (name: string): boolean => /\.tar$/i.test(name)
-
 /** Why a file of this name cannot be an image, or null if it may be one. */
 export function notAnImage(name: string): string | null {
   const extension = /[^/.]\.([^/.]+)$/.exec(name)?.[1] ?? ''

@@ -3,9 +3,11 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { oneOf, text } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { type Entry, FileList, type Path } from './file-list.js'
 import { byCodePoint, imageFormats, isHidden, notAnImage, printBytes } from './formats.js'
 import { readImageFile, stampOf } from './image-file.js'
-import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
+import type { Ignored, ImageSet, ImageSource } from './image-set.js'
+import { prefetch } from './prefetch.js'
 
 export interface ImageFolderOptions {
   /**
@@ -31,64 +33,78 @@ export function imageFolder(path: string, options: ImageFolderOptions = {}): Ima
 
 async function openFolder(root: string, labels: ImageFolderOptions['labels']): Promise<ImageSet> {
   const top = await listFolder(root, '')
-  const folders: Folder[] = []
-  for (const entry of top.folders)
-    folders.push(await walk(entry, [(await realpath(root, { encoding: 'buffer' })).toString('latin1')]))
-  const nested = labels === 'folders' || (labels !== 'none' && folders.some(({ images }) => images.length > 0))
+  const above = top.folders.length > 0 ? [await identify(root)] : []
+  const list = new FileList((name) => join(root, name))
+  const ignored: Ignored[][] = []
+  /** Where the images of each folder begin, after those of the root. */
+  const starts: number[] = []
+  list.add(top.images)
+  const walkNext = (index: number) => walk(top.folders[index] as Entry, above)
+  const reading = { prefetch: concurrency, concurrency }
+  for await (const folder of prefetch(0, top.folders.length, reading, walkNext)) {
+    starts.push(list.size)
+    list.add(folder.images)
+    ignored.push(folder.ignored)
+  }
+  const loose = top.images.length
+  const nested = labels === 'folders' || (labels !== 'none' && list.size > loose)
+  const beside = nested ? top.images.map(({ name }) => ({ name, reason: 'in no class folder' })) : []
+  return createSet(root, list, {
+    first: nested ? loose : 0,
+    classes: nested ? top.folders.map(({ name }) => name) : null,
+    starts,
+    ignored: [...top.ignored, ...beside, ...ignored.flat()]
+  })
+}
 
-  const ignored: Ignored[] = [...top.ignored]
-  const samples: Sample[] = []
-  const places: Path[] = []
-  const addSamples = (entries: Entry[], label: number) => {
-    for (const { name, place } of entries) {
-      samples.push({ name, label })
-      places.push(place)
-    }
-  }
-  if (nested) {
-    for (const { name } of top.images) ignored.push({ name, reason: 'in no class folder' })
-  } else {
-    addSamples(top.images, -1)
-  }
-  for (const [index, folder] of folders.entries()) {
-    ignored.push(...folder.ignored)
-    addSamples(folder.images, nested ? index : -1)
-  }
-  if (samples.length === 0) {
+interface Listing {
+  /** The first image of the list that belongs to the set. */
+  first: number
+  classes: string[] | null
+  /** Where each class begins in the list. */
+  starts: readonly number[]
+  ignored: Ignored[]
+}
+
+function createSet(root: string, list: FileList, { first, classes, starts, ignored }: Listing): ImageSet {
+  const size = list.size - first
+  if (size === 0) {
     throw new MactokError('ERR_FORMAT', `${root} holds no images (${imageFormats}), only ${countFiles(ignored.length)}`)
+  }
+  const labels = new Int32Array(size).fill(-1)
+  if (classes) {
+    for (const [label, start] of starts.entries())
+      labels.fill(label, start - first, (starts[label + 1] ?? list.size) - first)
   }
   return {
     name: root,
-    size: samples.length,
-    classes: nested ? top.folders.map(({ name }) => name) : null,
+    size,
+    classes,
     ignored,
-    sample: (index) => samples[index] as Sample,
-    read: (index) => readImageFile(places[index] as Path),
-    stamp: async (index) => stampOf(await stat(places[index] as Path)),
+    sample: (index) => ({ name: list.name(first + index), label: labels[index] as number }),
+    read: (index) => readImageFile(list.place(first + index)),
+    stamp: async (index) => stampOf(await stat(list.place(first + index))),
     close: async () => {}
   }
 }
 
-/** Bytes where a part of the path is not UTF-8. */
-type Path = string | Buffer
-
-interface Entry {
-  /** The path from the root, for people. */
-  name: string
-  place: Path
-}
+/** Folders that are listed at once: on a network each answer takes its time. */
+const concurrency = 8
 
 interface Folder {
   images: Entry[]
   ignored: Ignored[]
 }
 
+/** A folder's path without links; in latin1, so that two names that are not UTF-8 differ. */
+const identify = async (place: Path): Promise<string> =>
+  (await realpath(place, { encoding: 'buffer' })).toString('latin1')
+
 /** Lists everything below a folder in the order of Python's `sorted(os.walk(…))`: by folder path, then by name. */
 async function walk(folder: Entry, ancestors: string[]): Promise<Folder> {
   const found: (Folder & { path: string })[] = []
   const visit = async ({ name: path, place }: Entry, above: string[]) => {
-    // In latin1, so that two names that are not UTF-8 differ.
-    const real = (await realpath(place, { encoding: 'buffer' })).toString('latin1')
+    const real = await identify(place)
     if (above.includes(real)) {
       found.push({ path, images: [], ignored: [{ name: path, reason: 'a link to a folder above it' }] })
       return
@@ -135,7 +151,9 @@ async function readEntries(folder: Path): Promise<(Entry & { kind: Dirent | Dire
         place: Buffer.concat([Buffer.from(folder), Buffer.from('/'), kind.name]),
         kind
       }))
-  return found.sort((a, b) => byCodePoint(a.name, b.name))
+  // Units of UTF-16 sort as code points do, except those from the first surrogate on.
+  const isPlain = !found.some(({ name }) => /[\ud800-\uffff]/.test(name))
+  return found.sort(isPlain ? (a, b) => (a.name < b.name ? -1 : 1) : (a, b) => byCodePoint(a.name, b.name))
 }
 
 const countFiles = (files: number) => `${files} other file${files === 1 ? '' : 's'}`

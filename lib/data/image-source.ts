@@ -1,15 +1,16 @@
 import { readdir, stat } from 'node:fs/promises'
 import { text } from '../checks.js'
 import { invalidParameter, MactokError } from '../errors.js'
-import { expandBraces } from './braces.js'
-import { isHidden, isTar, notAnImage } from './formats.js'
+import { isHidden, notAnImage } from './formats.js'
 import { imageFolder } from './image-folder.js'
 import type { Ignored, ImageSource } from './image-set.js'
+import { isParquet, isPattern, isTar } from './locations.js'
+import { parquetImages } from './parquet.js'
 import { webDataset } from './web-dataset.js'
 
 /**
- * The images at a path: a `webDataset` for a tar, a folder of tars only or a pattern of tars; an `imageFolder` for any
- * other folder.
+ * The images at a path: a `webDataset` for a tar, a folder of tars only or a pattern of tars; `parquetImages` likewise for
+ * parquet files; an `imageFolder` for any other folder. Tars and parquet files may be at HTTP(S) addresses.
  */
 export function imageSource(path: string): ImageSource {
   text('path', 'a folder, a tar or a pattern of tars', path)
@@ -39,14 +40,17 @@ export function reportIgnored(source: ImageSource, onIgnored: (ignored: Ignored)
 
 async function detectSource(path: string): Promise<(path: string) => ImageSource> {
   const found = await stat(path).catch(() => null)
-  if (found?.isDirectory()) return (await holdsTars(path)) ? webDataset : imageFolder
-  if (found || expandBraces(path).length > 1) return webDataset
+  if (found?.isDirectory()) {
+    const files = await listOthers(path)
+    return files.some(isTar) ? webDataset : files.some(isParquet) ? parquetImages : imageFolder
+  }
+  if (found || isPattern(path)) return isParquet(path) ? parquetImages : webDataset
   throw new MactokError('ERR_FORMAT', `There is neither a folder nor a tar at ${path}`)
 }
 
-/** Whether a folder holds tars, but no images or class folders. */
-async function holdsTars(path: string): Promise<boolean> {
+/** The visible files of a folder that holds neither images nor class folders; none for any other. */
+async function listOthers(path: string): Promise<string[]> {
   const entries = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !isHidden(name))
   const images = entries.some((entry) => entry.isDirectory() || notAnImage(entry.name) === null)
-  return !images && entries.some(({ name }) => isTar(name))
+  return images ? [] : entries.map(({ name }) => name)
 }

@@ -1,6 +1,6 @@
-import type { FileHandle } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
 import { isContained } from '../files/contained.js'
+import type { Bytes } from './bytes.js'
 import { printBytes } from './formats.js'
 import type { Ignored } from './image-set.js'
 
@@ -23,6 +23,8 @@ export interface TarIndex {
 const blockSize = 512
 /** Bytes per read: enough for many small images, or one header of a large one. */
 const windowSize = 64 * 1024
+/** Bytes of a header with an extended one before it. */
+const headerBytes = 4 * blockSize
 /** The most bytes of a file that is kept as text, and of an extended header. */
 const maxTextBytes = 1024 ** 2
 
@@ -38,8 +40,8 @@ const ignoredTypes: Record<string, string> = {
  * of the (small) files that `keep` selects. Archives that follow each other in one file are read as one.
  * @throws {MactokError} ERR_FORMAT when the file is not a tar, gives an invalid size, or ends before its end mark
  */
-export async function indexTar(file: FileHandle, path: string, keep: (name: string) => boolean): Promise<TarIndex> {
-  const { size: fileSize } = await file.stat()
+export async function indexTar(file: Bytes, keep: (name: string) => boolean): Promise<TarIndex> {
+  const { size: fileSize, name: path } = file
   const read = windowedReader(file)
   const fail = (problem: string) => new MactokError('ERR_FORMAT', `${path} ${problem}`)
   const readSmall = (offset: number, size: number, name: string) => {
@@ -99,15 +101,18 @@ export async function indexTar(file: FileHandle, path: string, keep: (name: stri
   return { entries, ignored }
 }
 
-/** Reads [offset, offset + size); one large read serves the small ones that follow. */
-function windowedReader(file: FileHandle) {
-  let bytes = Buffer.alloc(0)
+/**
+ * Reads [offset, offset + size); one large read serves the small ones that follow. After a large file, whose content
+ * lies between, only what a header needs is read.
+ */
+function windowedReader(file: Bytes) {
+  let bytes: Buffer = Buffer.alloc(0)
   let start = 0
   return async (offset: number, size: number): Promise<Buffer> => {
     if (offset < start || offset + size > start + bytes.length) {
-      const buffer = Buffer.allocUnsafe(Math.max(windowSize, size))
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, offset)
-      bytes = buffer.subarray(0, bytesRead)
+      const isFar = offset > start + windowSize
+      const length = Math.max(isFar ? headerBytes : windowSize, size)
+      bytes = await file.read(offset, Math.min(length, file.size - offset))
       start = offset
     }
     return bytes.subarray(offset - start, offset - start + size)

@@ -1,32 +1,56 @@
-import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { text } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { expandBraces } from './braces.js'
-import { byCodePoint, imageFormats, isHidden, isImageExtension, isTar } from './formats.js'
-import { readImageBytes, stampOf } from './image-file.js'
+import { type Bytes, readImage } from './bytes.js'
+import { imageFormats, isHidden, isImageExtension } from './formats.js'
 import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
+import { isTar, isUrl, listLocations, prefixesOf } from './locations.js'
+import { BytesOpener, type RemoteOptions } from './open-bytes.js'
+import { prefetch } from './prefetch.js'
 import { indexTar, type TarEntry } from './tar.js'
 
 /**
  * WebDataset tars: `000000.png` beside `000000.cls` (the label in digits; optional). Opening reads the tars' headers
  * once; images are then read in place. Tars keep the order given (a folder's are sorted by name), samples that of their
- * tar. Class names come from a `classes.json` (an array) beside the tars.
- * @param path - a tar, a folder of tars, or a pattern such as `train-{00000..00131}.tar`
+ * tar. Class names come from a `classes.json` (an array) beside the tars. Tars of HTTP(S) servers are fetched by ranges into
+ * a bounded cache, and `.tar.gz` is unpacked there.
+ * @param path - a tar, a folder of tars, an address, or a pattern such as `train-{00000..00131}.tar` or `part-*.tar.gz`
  */
-export function webDataset(path: string): ImageSource {
+export function webDataset(path: string, options: RemoteOptions = {}): ImageSource {
   text('path', 'a tar, a folder of tars or a pattern', path)
-  return { name: path, open: () => openTars(path) }
+  const opener = new BytesOpener(options)
+  return { name: path, open: () => openTars(path, opener) }
 }
 
 interface Place {
-  file: FileHandle
+  file: Bytes
   entry: TarEntry
-  stamp: string
 }
 
-async function openTars(path: string): Promise<ImageSet> {
-  const files: FileHandle[] = []
+/** Tars whose headers are read at once. */
+const concurrency = 8
+
+interface Tar {
+  file: Bytes
+  groups: Map<string, Group>
+  ignored: Ignored[]
+}
+
+async function readTar(opener: BytesOpener, path: string): Promise<Tar> {
+  const file = await opener.open(path)
+  try {
+    const index = await indexTar(file, isLabel)
+    const groups = groupEntries(index.entries, file.name)
+    return { file, groups: groups.samples, ignored: [...index.ignored, ...groups.ignored] }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function openTars(path: string, opener: BytesOpener): Promise<ImageSet> {
+  const files: Bytes[] = []
   const close = async () => {
     await Promise.all(files.splice(0).map((file) => file.close()))
   }
@@ -34,29 +58,30 @@ async function openTars(path: string): Promise<ImageSet> {
     const samples: Sample[] = []
     const places: Place[] = []
     const ignored: Ignored[] = []
-    const tars = await resolveTars(path)
-    const prefixes = tarPrefixes(tars)
-    for (const [position, tar] of tars.entries()) {
-      const file = await openFile(tar)
+    const tars = await listLocations(path, isTar, '.tar')
+    const prefixes = prefixesOf(tars)
+    const read = (position: number) => readTar(opener, tars[position] as string)
+    let position = 0
+    for await (const { file, groups, ignored: others } of prefetch(
+      0,
+      tars.length,
+      { prefetch: concurrency, concurrency },
+      read
+    )) {
       files.push(file)
-      const prefix = prefixes[position] as string
-      const stamp = stampOf(await file.stat())
-      const index = await indexTar(file, tar, isLabel)
-      const groups = groupEntries(index.entries, tar)
-      for (const { name, reason } of [...index.ignored, ...groups.ignored]) {
-        ignored.push({ name: prefix + name, reason })
-      }
-      for (const { image, label } of groups.samples.values()) {
+      const prefix = prefixes[position++] as string
+      for (const { name, reason } of others) ignored.push({ name: prefix + name, reason })
+      for (const { image, label } of groups.values()) {
         if (!image) continue
-        samples.push({ name: prefix + image.name, label: label ? parseLabel(label, tar) : -1 })
-        places.push({ file, entry: image, stamp: `${stamp} ${image.offset}` })
+        samples.push({ name: prefix + image.name, label: label ? parseLabel(label, file.name) : -1 })
+        places.push({ file, entry: image })
       }
     }
     if (samples.length === 0) {
       const others = ignored.length === 0 ? '' : `, and ${ignored.length} members are ignored: ${describe(ignored[0])}`
       throw new MactokError('ERR_FORMAT', `${path} holds no images (${imageFormats})${others}`)
     }
-    const classes = await readClasses(dirname(tars[0] as string), samples, ignored)
+    const classes = await readClasses(opener, tars[0] as string, samples, ignored)
     return {
       name: path,
       size: samples.length,
@@ -65,9 +90,12 @@ async function openTars(path: string): Promise<ImageSet> {
       sample: (index) => samples[index] as Sample,
       read: (index) => {
         const { file, entry } = places[index] as Place
-        return readImageBytes(file, entry.offset, entry.size)
+        return readImage(file, entry.offset, entry.size)
       },
-      stamp: async (index) => (places[index] as Place).stamp,
+      stamp: async (index) => {
+        const { file, entry } = places[index] as Place
+        return `${file.stamp} ${entry.offset}`
+      },
       close
     }
   } catch (error) {
@@ -77,35 +105,6 @@ async function openTars(path: string): Promise<ImageSet> {
 }
 
 const describe = (ignored: Ignored | undefined) => `${ignored?.name}, ${ignored?.reason}`
-
-/**
- * What names the tars of a set: nothing for one, else their file names; with their folders below the common one where
- * file names are equal.
- */
-function tarPrefixes(tars: readonly string[]): string[] {
-  if (tars.length === 1) return ['']
-  const names = tars.map((tar) => basename(tar))
-  if (new Set(names).size === names.length) return names.map((name) => `${name}/`)
-  const paths = tars.map((tar) => resolve(tar).split(sep))
-  const repeated = tars.find((tar, i) => tars.some((other, j) => j < i && resolve(other) === resolve(tar)))
-  if (repeated !== undefined) throw new MactokError('ERR_FORMAT', `${repeated} is listed twice`)
-  let common = 0
-  while (paths.every((parts) => parts[common] === paths[0]?.[common])) common++
-  return paths.map((parts) => `${parts.slice(common).join('/')}/`)
-}
-
-async function resolveTars(path: string): Promise<string[]> {
-  const found = await stat(path).catch(() => null)
-  if (!found?.isDirectory()) return found ? [path] : expandBraces(path)
-  const names = (await readdir(path)).filter((name) => isTar(name) && !isHidden(name))
-  if (names.length === 0) throw new MactokError('ERR_FORMAT', `${path} holds no .tar`)
-  return names.sort(byCodePoint).map((name) => join(path, name))
-}
-
-const openFile = (path: string) =>
-  open(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new MactokError('ERR_FORMAT', `${path} cannot be opened (${cause.code})`, { cause })
-  })
 
 interface Group {
   image?: TarEntry
@@ -154,11 +153,38 @@ function parseLabel({ name, text = '' }: TarEntry, tar: string): number {
   return label
 }
 
+/** The most bytes of class names that are fetched. */
+const maxClassBytes = 2 ** 20
+
+/** The text of a file beside a tar, and its name; null where there is none. */
+async function readBeside(
+  opener: BytesOpener,
+  tar: string,
+  name: string
+): Promise<{ file: string; text: string } | null> {
+  if (!isUrl(tar)) {
+    const file = join(dirname(tar), name)
+    const text = await readFile(file, 'utf8').catch(() => null)
+    return text === null ? null : { file, text }
+  }
+  const bytes = await opener.openUrl(new URL(name, tar).href).catch((error) => {
+    if (error instanceof MactokError && / answered (401|403|404)\b/.test(error.message)) return null
+    throw error
+  })
+  if (bytes === null || bytes.size > maxClassBytes) return null
+  return { file: bytes.name, text: (await bytes.read(0, bytes.size)).toString('utf8') }
+}
+
 /** Reads the class names beside the tars, if there are enough of them for the labels. */
-async function readClasses(folder: string, samples: Sample[], ignored: Ignored[]): Promise<string[] | null> {
-  const file = join(folder, 'classes.json')
-  const text = await readFile(file, 'utf8').catch(() => null)
-  if (text === null) return null
+async function readClasses(
+  opener: BytesOpener,
+  tar: string,
+  samples: Sample[],
+  ignored: Ignored[]
+): Promise<string[] | null> {
+  const beside = await readBeside(opener, tar, 'classes.json')
+  if (beside === null) return null
+  const { file, text } = beside
   let classes: unknown
   try {
     classes = JSON.parse(text)

@@ -2,5 +2,12 @@
 
 export type { LatentDtype, LatentPlan, Manifest, ShardRecord, SkippedSample } from './manifest.js'
 export { type LatentRows, LatentShards, openLatents, type RowOptions } from './reader.js'
+export type { LatentBatch, ShardRange, ShardWriter } from './shard-writer.js'
 export { LatentStatistics, type LatentStatisticsFile, type SampleShape } from './statistics.js'
-export { type LatentBatch, LatentWriter, openLatentWriter, type ShardRange, type ShardWriter } from './writer.js'
+export type { ShardProblem } from './summary.js'
+export {
+  type FinishedLatents,
+  LatentWriter,
+  type LatentWriterOptions,
+  openLatentWriter
+} from './writer.js'

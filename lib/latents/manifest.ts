@@ -124,18 +124,50 @@ export function summarise(plan: LatentPlan): PlanSummary {
 }
 
 /** Refuses to resume in a folder of other shards, naming the differences. */
-export function requireSamePlan(folder: string, earlier: PlanSummary, now: PlanSummary): void {
+export function requireSamePlan(folder: string, earlier: PlanSummary, now: PlanSummary, plan?: LatentPlan): void {
+  const differs = differences(earlier, now)
+  if (differs.length === 0) return
+  const problem = `holds latents encoded differently: ${differs.join(', ')}`
+  const isExtended = plan && differences(earlier, summariseFirst(plan, earlier.samples)).length === 0
+  const remedy = isExtended
+    ? `Its ${earlier.samples} images are the first of these: append the others with append (--append)`
+    : 'Choose another folder, or remove this one first'
+  throw new MactokError('ERR_FORMAT', `${folder} ${problem}. ${remedy}`)
+}
+
+/** The summary of a plan for the first samples only. */
+const summariseFirst = (plan: LatentPlan, samples: number): PlanSummary =>
+  summarise({ ...plan, names: plan.names.slice(0, samples), labels: Array.from(plan.labels).slice(0, samples) })
+
+/**
+ * Refuses to append to a folder unless its images are the first of the plan's listing and all else is equal.
+ * @throws {MactokError} `ERR_FORMAT` saying what differs
+ */
+export function requireExtended(folder: string, { plan: earlier, classes }: Manifest, plan: LatentPlan): void {
+  const fail = (problem: string) => new MactokError('ERR_FORMAT', `Cannot append to ${folder}: ${problem}`)
+  const differs = differences(earlier, summariseFirst(plan, earlier.samples))
+  const others = differs.filter((difference) => !/^(samples|listing) /.test(difference))
+  if (others.length > 0) throw fail(`its latents were encoded differently: ${others.join(', ')}`)
+  if (differs.length > 0) {
+    throw fail(
+      `the ${earlier.samples} images that it holds are not the first of the ${plan.names.length} listed now, with the same names and labels; ` +
+        'new images and classes must sort after all others, and none may be removed. Encode to another folder'
+    )
+  }
+  const renamed = (classes ?? []).find((name, label) => plan.classes?.[label] !== name)
+  if (renamed !== undefined) throw fail(`its class ${renamed} is not among the classes now, or has another label`)
+  if (earlier.settings.sample && earlier.flips) {
+    throw fail('the noise of drawn mirrored latents depends on the number of all images. Encode to another folder')
+  }
+}
+
+/** The fields in which two plans differ, in words. */
+function differences(earlier: PlanSummary, now: PlanSummary): string[] {
   const flat = ({ settings, ...plan }: PlanSummary): Record<string, unknown> => ({ ...plan, ...settings })
   const [before, after] = [flat(earlier), flat(now)]
-  const differs = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-    (key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])
-  )
-  if (differs.length === 0) return
-  const differences = differs.map(
-    (key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`
-  )
-  const problem = `holds latents encoded differently: ${differences.join(', ')}`
-  throw new MactokError('ERR_FORMAT', `${folder} ${problem}. Choose another folder, or remove this one first`)
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+    .map((key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`)
 }
 
 /** Reads a folder's manifest; undefined when there is none. */

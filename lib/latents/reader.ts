@@ -9,6 +9,7 @@ import { mapPrivate } from '../weights/mapping.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { maxClasses } from './limits.js'
 import { type Manifest, readManifest } from './manifest.js'
+import { recordNames } from './records.js'
 import {
   ChannelAccumulator,
   LatentStatistics,
@@ -111,8 +112,9 @@ export class LatentShards {
    */
   static async open(folder: string, addon?: Pick<Addon, 'mapFile'>): Promise<LatentShards> {
     const manifest = await readManifest(folder)
-    if (manifest && !manifest.complete) {
-      const done = manifest.shards.length
+    const unmerged = await recordNames(folder)
+    if (manifest && (!manifest.complete || unmerged.length > 0)) {
+      const done = new Set([...manifest.shards.map(({ file }) => file), ...unmerged]).size
       throw new MactokError(
         'ERR_FORMAT',
         `${folder} is incomplete (${done} shards so far): run the same encode again to finish it`

@@ -1,18 +1,17 @@
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { aloneRanks, type Ranks } from '../distributed/ranks.js'
+import { MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
-import { sha256 } from '../files/read.js'
-import { fileSize } from '../files/stat.js'
-import { fromFloat32, toFloat32 } from '../weights/dtype.js'
-import { type TensorData, writeSafetensors } from '../weights/writer.js'
 import {
   isOfPlan,
   type LatentPlan,
   type Manifest,
   manifestFile,
+  type PlanSummary,
   readManifest,
+  requireExtended,
   requireSamePlan,
   type ShardRecord,
   shardName,
@@ -21,170 +20,11 @@ import {
   torchStatisticsFile,
   validatePlan
 } from './manifest.js'
-import { ChannelAccumulator, type LatentStatisticsFile } from './statistics.js'
-import { torchFile } from './torch-file.js'
-
-/** A shard and its samples [first, end) of the listing. */
-export interface ShardRange {
-  index: number
-  first: number
-  end: number
-}
-
-/** Encoded samples; every array is row-major [b, L, Z]. */
-export interface LatentBatch {
-  /** Positions in the listing, ascending. */
-  indices: readonly number[]
-  /** Posterior means (or samples, for shards without moments). */
-  latents: Float32Array
-  /** The latents of the mirrored images, unless the plan is without `flips`. */
-  latentsFlip?: Float32Array
-  /** Log-variances, with `moments` only. */
-  logvar?: Float32Array
-  logvarFlip?: Float32Array
-  /** SHA-256 of the images' files, for the manifest. */
-  hashes?: readonly string[]
-}
-
-type Field = 'latents' | 'latentsFlip' | 'logvar' | 'logvarFlip'
-
-/** Names of the tensors in a shard. The first two are LightningDiT's, which ignores the others. */
-const tensorNames: Record<Field, string> = {
-  latents: 'latents',
-  latentsFlip: 'latents_flip',
-  logvar: 'latents_logvar',
-  logvarFlip: 'latents_flip_logvar'
-}
-
-/** The tensors in a plan's shards, besides the labels. */
-function fieldsOf({ flips = true, moments }: LatentPlan): Field[] {
-  const fields: Field[] = ['latents']
-  if (flips) fields.push('latentsFlip')
-  if (moments) fields.push('logvar')
-  if (flips && moments) fields.push('logvarFlip')
-  return fields
-}
-
-/** Fills one shard. Samples are added in the listing's order; one that is missing must be skipped before those after it. */
-export class ShardWriter {
-  private readonly chunks: Record<Field, Uint8Array[]> = { latents: [], latentsFlip: [], logvar: [], logvarFlip: [] }
-  private readonly rows: number[] = []
-  private readonly hashes: string[] = []
-  private readonly reasons = new Map<number, string>()
-  private readonly sums: ChannelAccumulator
-  private next: number
-
-  constructor(
-    readonly range: ShardRange,
-    private readonly folder: string,
-    private readonly plan: LatentPlan,
-    private readonly onCommit: (record: ShardRecord) => Promise<void>
-  ) {
-    this.sums = new ChannelAccumulator(plan.shape)
-    this.next = range.first
-  }
-
-  private advance(index: number): void {
-    this.passSkipped()
-    if (index !== this.next || index >= this.range.end) {
-      throw outOfRange('indices', `sample ${this.next} next, before ${this.range.end}`, index)
-    }
-    this.next++
-  }
-
-  private passSkipped(): void {
-    while (this.reasons.has(this.next)) this.next++
-  }
-
-  /** Adds encoded samples; the values are copied. */
-  add(batch: LatentBatch): void {
-    const { shape, dtype } = this.plan
-    const size = shape[0] * shape[1]
-    const fields = fieldsOf(this.plan)
-    const stored = fields.map((field) => {
-      const values = batch[field]
-      if (!values) throw invalidParameter(field, 'Float32Array', values)
-      if (values.length !== batch.indices.length * size) {
-        throw outOfRange(field, `${batch.indices.length} × ${shape.join(' × ')} values`, values.length)
-      }
-      return { field, bytes: fromFloat32(values, dtype).slice() }
-    })
-    if (batch.hashes && batch.hashes.length !== batch.indices.length) {
-      throw outOfRange('hashes', `${batch.indices.length} hashes`, batch.hashes.length)
-    }
-    for (const index of batch.indices) this.advance(index)
-    this.rows.push(...batch.indices)
-    this.hashes.push(...(batch.hashes ?? []))
-    for (const { field, bytes } of stored) this.chunks[field].push(bytes)
-
-    // Readers will see the rounded values, so the statistics are theirs.
-    const rounded = new Map(stored.map(({ field, bytes }) => [field, toFloat32(bytes, dtype)]))
-    for (let start = 0; start < batch.indices.length * size; start += size) {
-      const row = (field: Field) => rounded.get(field)?.subarray(start, start + size)
-      this.sums.add(row('latents') as Float32Array, row('logvar'))
-      const flip = row('latentsFlip')
-      if (flip) this.sums.add(flip, row('logvarFlip'))
-    }
-  }
-
-  /** Skips a sample that is still to come; the manifest records the reason. */
-  skip(index: number, reason: string): void {
-    if (!Number.isInteger(index) || index < this.next || index >= this.range.end || this.reasons.has(index)) {
-      throw outOfRange('index', `a sample to come, from ${this.next} and before ${this.range.end}`, index)
-    }
-    this.reasons.set(index, reason)
-  }
-
-  /**
-   * Writes the shard and records it in the manifest.
-   * @param inputs - the state of its images' files, for the manifest
-   */
-  async commit(inputs?: string): Promise<ShardRecord> {
-    const { plan, range, rows } = this
-    this.passSkipped()
-    if (this.next !== range.end) throw outOfRange('shard', `all samples up to ${range.end}`, this.next)
-    if (this.hashes.length !== 0 && this.hashes.length !== rows.length) {
-      throw outOfRange('hashes', 'hashes for all samples or none', this.hashes.length)
-    }
-    const file = shardName(range.index)
-    const { shape, dtype, labels } = plan
-    const tensor = (field: Field): TensorData => ({
-      name: tensorNames[field],
-      dtype,
-      shape: [rows.length, ...shape],
-      data: () => this.chunks[field]
-    })
-    const labelData = BigInt64Array.from(rows, (row) => BigInt(labels[row] as number))
-    const place = path.join(this.folder, file)
-    await writeSafetensors(
-      place,
-      [...fieldsOf(plan).map(tensor), { name: 'labels', dtype: 'int64', shape: [rows.length], data: labelData }],
-      {
-        total_size: `${rows.length}`,
-        dtype: `torch.${dtype}`,
-        device: 'cpu',
-        format_version: '1',
-        tokenizer: plan.tokenizer,
-        moments: `${plan.moments}`
-      }
-    )
-    const record: ShardRecord = {
-      file,
-      first: range.first,
-      end: range.end,
-      count: rows.length,
-      bytes: (await fileSize(place)) ?? 0,
-      sha256: await sha256(place),
-      names: rows.map((row) => plan.names[row] as string),
-      ...(this.hashes.length > 0 ? { hashes: this.hashes } : {}),
-      ...(inputs === undefined ? {} : { inputs }),
-      skipped: Array.from(this.reasons, ([index, reason]) => ({ name: plan.names[index] as string, reason })),
-      sums: this.sums.sums()
-    }
-    await this.onCommit(record)
-    return record
-  }
-}
+import { digestPlan, type ReadRecord, readRecords, recordNames, removeRecords, writeRecord } from './records.js'
+import { type ShardRange, ShardWriter } from './shard-writer.js'
+import type { LatentStatisticsFile } from './statistics.js'
+import { checkSummary, mergeStatistics, type ShardProblem } from './summary.js'
+import { checkShard, type ShardCheck } from './verify.js'
 
 /**
  * The record of a finished shard, with the state of its images' files as it is now; null when the images are no longer
@@ -192,76 +32,163 @@ export class ShardWriter {
  */
 export type CheckInputs = (record: ShardRecord) => Promise<ShardRecord | null>
 
+export interface LatentWriterOptions extends ShardCheck {
+  /** Decides whether a finished shard is current. Default: all are. */
+  check?: CheckInputs | undefined
+  /** Which of the processes that write the folder together this one is: it writes shard k if k modulo their number is its rank. */
+  ranks?: Ranks | undefined
+  /** Accepts a folder whose listing is the beginning of the plan's. Default false. */
+  append?: boolean | undefined
+}
+
+/** What a folder holds at the end. */
+export interface FinishedLatents {
+  statistics: LatentStatisticsFile
+  manifest: Manifest
+}
+
+/** Temporary files of the manifest and of statistics that no process can be writing any more, in milliseconds. */
+const leftoverAge = 600_000
+
+/** Removes what killed processes left half written: this rank's shards, and what every rank writes once it is old. */
+async function removeLeftovers(folder: string, files: readonly string[], { rank, worldSize }: Ranks): Promise<void> {
+  const isOwn = (file: string) => {
+    const index = /^\.latents_rank00_shard(\d+)\..*\.tmp$/.exec(file)?.[1]
+    return index !== undefined && Number(index) % worldSize === rank
+  }
+  for (const file of files) {
+    const place = path.join(folder, file)
+    const isShared = /^\.(manifest\.json|latents_stats\.).*\.tmp$/.test(file)
+    const isOld = async () => worldSize === 1 || Date.now() - (await stat(place)).mtimeMs > leftoverAge
+    if (isOwn(file) || (isShared && rank === 0 && (await isOld().catch(() => false)))) await rm(place, { force: true })
+  }
+}
+
 /**
- * Writes a folder of latent shards. After an interruption at any point, another writer with the same plan resumes it.
+ * Writes a folder of latent shards, alone or together with other processes that share the folder and nothing else. After an
+ * interruption at any point, other writers with the same plan resume it, however many they are.
+ *
+ * Each finished shard has a record of its own, until the process that finds all of them merges them into the manifest. Merging
+ * twice gives the same files, so that no process has to wait for another.
  */
 export class LatentWriter {
-  private readonly records: (ShardRecord | undefined)[]
+  /** Of this rank's shards; undefined for those that must be written. */
+  private readonly records = new Map<number, ShardRecord>()
+  /** Why this rank's shards are not intact. */
+  readonly problems: ShardProblem[] = []
 
   private constructor(
     readonly folder: string,
     private readonly plan: LatentPlan,
-    earlier: readonly ShardRecord[]
-  ) {
-    this.records = Array.from({ length: Math.ceil(plan.names.length / plan.shardSize) })
-    for (const record of earlier) this.records[record.first / plan.shardSize] = record
-  }
+    private readonly digest: string,
+    private readonly ranks: Ranks
+  ) {}
 
-  static async open(folder: string, plan: LatentPlan, check?: CheckInputs): Promise<LatentWriter> {
+  static async open(folder: string, plan: LatentPlan, options: LatentWriterOptions = {}): Promise<LatentWriter> {
+    const { ranks = aloneRanks, append = false } = options
     validatePlan(plan)
     await makeFolder(folder)
     const files = await readdir(folder)
-    const leftovers = files.filter((file) => /^\.(latents_|manifest\.).*\.tmp$/.test(file))
-    await Promise.all(leftovers.map((file) => rm(path.join(folder, file))))
-
-    const manifest = await readManifest(folder)
-    if (manifest) {
-      requireSamePlan(folder, manifest.plan, summarise(plan))
-    } else {
-      const foreign = files.find((file) => file.endsWith('.safetensors'))
-      if (foreign) {
-        throw new MactokError(
-          'ERR_FORMAT',
-          `${folder} has ${foreign}, which readers would mistake for one of its shards`
-        )
-      }
-    }
-    const intact: ShardRecord[] = []
-    for (const record of manifest?.shards ?? []) {
-      if (!isOfPlan(record, plan)) continue
-      const place = path.join(folder, record.file)
-      if ((await fileSize(place)) !== record.bytes || (await sha256(place)) !== record.sha256) continue
-      const current = check ? await check(record) : record
-      if (current) intact.push(current)
-    }
-    const writer = new LatentWriter(folder, plan, intact)
-    if (!manifest?.complete || writer.missingShards().length > 0) await writer.save(false)
+    await removeLeftovers(folder, files, ranks)
+    const summary = summarise(plan)
+    await prepareManifest(folder, files, plan, summary, append)
+    const writer = new LatentWriter(folder, plan, digestPlan(summary), ranks)
+    await writer.examine(options, true)
     return writer
   }
 
+  /**
+   * Compares this rank's shards with their records, without changing anything.
+   * @returns what is wrong, in order; nothing for a complete folder
+   * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of another plan, or none
+   */
+  static async verify(folder: string, plan: LatentPlan, options: LatentWriterOptions = {}): Promise<ShardProblem[]> {
+    const { ranks = aloneRanks } = options
+    validatePlan(plan)
+    const manifest = await readManifest(folder)
+    if (!manifest) throw new MactokError('ERR_FORMAT', `${folder} has no ${manifestFile}: nothing was encoded there`)
+    const summary = summarise(plan)
+    requireSamePlan(folder, manifest.plan, summary)
+    const writer = new LatentWriter(folder, plan, digestPlan(summary), ranks)
+    await writer.examine(options, false)
+    if (ranks.rank === 0) writer.problems.push(...(await checkSummary(folder, plan, manifest)))
+    return writer.problems
+  }
+
+  /** Finds the shards of this rank that are intact. With `repair`, what is not is marked as missing. */
+  private async examine({ check, values }: LatentWriterOptions, repair: boolean): Promise<void> {
+    const known = await this.readAll()
+    for (const { index } of this.ranges()) {
+      const record = known.get(index)?.record ?? null
+      const problem = record ? await checkShard(this.folder, record, this.plan, { values }) : 'it is missing'
+      const current = record && !problem && check ? await check(record) : record
+      if (!problem && current) {
+        this.records.set(index, current)
+        if (repair && current !== record) await this.record(index, current)
+        continue
+      }
+      this.problems.push({ file: shardName(index), reason: problem ?? 'its images were changed' })
+      if (repair && record) await this.record(index, null)
+    }
+  }
+
+  /** The records of all shards, by index: null for one that is being written again. */
+  private async readAll(): Promise<Map<number, ReadRecord>> {
+    // Records first: they are removed only when the manifest has them.
+    const records = await readRecords(this.folder, this.digest)
+    const manifest = await readManifest(this.folder)
+    const all = new Map<number, ReadRecord>()
+    for (const record of manifest?.shards ?? []) {
+      if (isOfPlan(record, this.plan)) all.set(record.first / this.plan.shardSize, { record })
+    }
+    for (const [index, read] of records) {
+      const isValid = read.record && isOfPlan(read.record, this.plan) && read.record.file === shardName(index)
+      all.set(index, isValid ? read : { ...read, record: null })
+    }
+    return all
+  }
+
+  private record(index: number, record: ShardRecord | null): Promise<void> {
+    return writeRecord(this.folder, this.digest, index, record)
+  }
+
+  /** The number of shards of all ranks. */
+  get shardCount(): number {
+    return Math.ceil(this.plan.names.length / this.plan.shardSize)
+  }
+
+  /** This rank's shards. */
   private ranges(): ShardRange[] {
     const { names, shardSize } = this.plan
-    return this.records.map((_, index) => {
+    const { rank, worldSize } = this.ranks
+    const own: ShardRange[] = []
+    for (let index = rank; index < this.shardCount; index += worldSize) {
       const first = index * shardSize
-      return { index, first, end: Math.min(first + shardSize, names.length) }
-    })
+      own.push({ index, first, end: Math.min(first + shardSize, names.length) })
+    }
+    return own
   }
 
-  /** The shards that are missing or whose files do not match their checksums, in order. */
+  /** This rank's images. */
+  get imageCount(): number {
+    return this.ranges().reduce((sum, { first, end }) => sum + end - first, 0)
+  }
+
+  /** This rank's shards that are missing or whose files do not match their checksums, in order. */
   missingShards(): ShardRange[] {
-    return this.ranges().filter(({ index }) => !this.records[index])
+    return this.ranges().filter(({ index }) => !this.records.has(index))
   }
 
-  /** The shards that are complete, in order. */
+  /** This rank's shards that are complete, in order. */
   finishedShards(): ShardRecord[] {
-    return this.records.filter((record) => record !== undefined)
+    return this.ranges().flatMap(({ index }) => this.records.get(index) ?? [])
   }
 
   /** Starts a shard, one of `missingShards()`. */
   startShard(range: ShardRange): ShardWriter {
     return new ShardWriter(range, this.folder, this.plan, async (record) => {
-      this.records[range.index] = record
-      await this.save(false)
+      await this.record(range.index, record)
+      this.records.set(range.index, record)
     })
   }
 
@@ -270,33 +197,85 @@ export class LatentWriter {
    * @throws {RangeError} while shards are missing
    * @throws {MactokError} `ERR_FORMAT` when every sample was skipped
    */
-  async finish(): Promise<{ statistics: LatentStatisticsFile; manifest: Manifest }> {
-    const missing = this.missingShards()
-    if (missing.length > 0) throw outOfRange('shards', 'all shards written', `${missing.length} missing`)
-    const sums = new ChannelAccumulator(this.plan.shape)
-    for (const record of this.records) sums.merge((record as ShardRecord).sums)
-    const statistics = sums.result()
-    if (statistics.count === 0) throw new MactokError('ERR_FORMAT', `${this.folder} has no samples: all were skipped`)
-    const tensor = (values: readonly number[]) => ({ shape: [1, 1, values.length], values: Float32Array.from(values) })
-    await writeJson(path.join(this.folder, statisticsFile), statistics)
-    const torch = torchFile({ mean: tensor(statistics.mean), std: tensor(statistics.std) })
-    await writeAtomically(path.join(this.folder, torchStatisticsFile), (handle) => writeFully(handle, torch))
-    return { statistics, manifest: await this.save(true) }
+  async finish(): Promise<FinishedLatents> {
+    const finished = await this.merge()
+    if (typeof finished === 'number') throw outOfRange('shards', 'all shards written', `${finished} missing`)
+    return finished
   }
 
-  private async save(complete: boolean): Promise<Manifest> {
-    const shards = this.finishedShards()
-    const manifest: Manifest = {
-      format_version: 1,
-      complete,
-      count: shards.reduce((sum, { count }) => sum + count, 0),
-      plan: summarise(this.plan),
-      classes: this.plan.classes ? [...this.plan.classes] : null,
-      shards
-    }
-    await writeJson(path.join(this.folder, manifestFile), manifest)
-    return manifest
+  /** As `finish`, unless shards are missing: those of other ranks, which finish the folder when they are the last. Then their number. */
+  async merge(): Promise<FinishedLatents | number> {
+    const { shardCount, folder, plan } = this
+    const missing = await this.countMissing()
+    if (missing > 0) return missing
+    const known = await this.readAll()
+    const shards = Array.from({ length: shardCount }, (_, index) => known.get(index)?.record)
+    const written = shards.filter((record) => record != null)
+    if (written.length < shardCount) return shardCount - written.length
+    const { statistics, torch } = mergeStatistics(written, plan.shape)
+    if (statistics.count === 0) throw new MactokError('ERR_FORMAT', `${folder} has no samples: all were skipped`)
+    await writeJson(path.join(folder, statisticsFile), statistics)
+    await writeAtomically(path.join(folder, torchStatisticsFile), (handle) => writeFully(handle, torch))
+    const manifest = createManifest(plan, written)
+    await writeJson(path.join(folder, manifestFile), manifest)
+    await removeRecords(known.values())
+    return { statistics, manifest }
   }
+
+  /** How many shards have neither a record nor a place in the manifest, without reading the records. */
+  private async countMissing(): Promise<number> {
+    const found = new Set(await recordNames(this.folder))
+    for (const { file } of (await readManifest(this.folder))?.shards ?? []) found.add(file)
+    return Array.from({ length: this.shardCount }, (_, index) => index).filter((index) => !found.has(shardName(index)))
+      .length
+  }
+}
+
+/** A manifest of all shards, or, before they are written, of those that are known already. */
+function createManifest(plan: LatentPlan, shards: ShardRecord[], complete = true): Manifest {
+  return {
+    format_version: 1,
+    complete,
+    count: shards.reduce((sum, { count }) => sum + count, 0),
+    plan: summarise(plan),
+    classes: plan.classes ? [...plan.classes] : null,
+    shards
+  }
+}
+
+/**
+ * Makes sure that the folder's manifest is of the plan; writes one without shards where there is none. Processes that do so at once
+ * write the same bytes.
+ */
+async function prepareManifest(
+  folder: string,
+  files: readonly string[],
+  plan: LatentPlan,
+  summary: PlanSummary,
+  append: boolean
+): Promise<void> {
+  const manifest = await readManifest(folder)
+  const start = (shards: ShardRecord[]) =>
+    writeJson(path.join(folder, manifestFile), createManifest(plan, shards, false))
+  if (!manifest) {
+    const foreign = files.find((file) => file.endsWith('.safetensors'))
+    if (foreign) {
+      throw new MactokError('ERR_FORMAT', `${folder} has ${foreign}, which readers would mistake for one of its shards`)
+    }
+    return start([])
+  }
+  if (!append || JSON.stringify(manifest.plan) === JSON.stringify(summary)) {
+    requireSamePlan(folder, manifest.plan, summary, plan)
+    return
+  }
+  requireExtended(folder, manifest, plan)
+  if (!manifest.complete || (await recordNames(folder)).length > 0) {
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${folder} is incomplete: finish it with the images that it was begun with, then append`
+    )
+  }
+  return start(manifest.shards.filter((record) => isOfPlan(record, plan)))
 }
 
 /**
@@ -304,5 +283,8 @@ export class LatentWriter {
  * images are current.
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of another plan, naming the differences
  */
-export const openLatentWriter = (folder: string, plan: LatentPlan, check?: CheckInputs): Promise<LatentWriter> =>
-  LatentWriter.open(folder, plan, check)
+export const openLatentWriter = (
+  folder: string,
+  plan: LatentPlan,
+  options: LatentWriterOptions = {}
+): Promise<LatentWriter> => LatentWriter.open(folder, plan, options)

@@ -26,6 +26,14 @@ export const encodeSchema = z.strictObject({
     .default('apply')
     .describe('apply: turn images as their EXIF says; ignore: as stored, as ADM and references of published FIDs do'),
   maxPixels: positive.default(defaultMaxPixels).describe('pixels of the largest image; larger ones are unreadable'),
+  append: z
+    .boolean()
+    .default(false)
+    .describe('add images to a finished folder; new ones must come after all others in the sorted listing'),
+  repair: z
+    .boolean()
+    .default(false)
+    .describe('check every value of the shards and the contents of all images, and encode again what differs'),
   strict: z.boolean().default(false).describe('stop at an unreadable image instead of skipping it')
 })
 

@@ -1,13 +1,21 @@
 import type { z } from 'zod'
-import { callbacks, instance, pathTo } from '../checks.js'
+import { callbacks, instance, integerWithin, pathTo, positive } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource, Sample } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { hashStamps } from '../data/stamps.js'
+import type { Ranks } from '../distributed/ranks.js'
 import { MactokError, outOfRange } from '../errors.js'
-import { type LatentPlan, type LatentWriter, openLatentWriter, type ShardRange } from '../latents/index.js'
+import {
+  type LatentPlan,
+  LatentWriter,
+  openLatentWriter,
+  type ShardProblem,
+  type ShardRange,
+  type ShardRecord
+} from '../latents/index.js'
 import { type Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { type EncodeSettings, encodeSchema } from './encode-schema.js'
@@ -18,25 +26,50 @@ export interface EncodeImagesOptions extends z.input<typeof encodeSchema> {
   onProgress?: (done: number, total: number) => void
   /** Stops between two batches. Finished shards stay, and the same call resumes after them. */
   signal?: AbortSignal
+  /**
+   * Which of the processes that encode into the folder together this one is, as the environment says for the command. They share the
+   * folder and nothing else; the files do not depend on their number. Default: one alone.
+   */
+  ranks?: Ranks
 }
 
 export interface EncodedImages {
   folder: string
-  /** Encoded images, including those of earlier calls. */
+  /** Encoded images, including those of earlier calls; those of this rank alone while shards of others are missing. */
   images: number
   shards: number
   /** Unreadable images. */
   skipped: number
   interrupted: boolean
+  /** Shards that other ranks have not finished yet: the last one completes the folder. */
+  missing: number
 }
 
 type Settings = EncodeSettings & {
   [name in 'onBroken' | 'onProgress' | 'signal']: EncodeImagesOptions[name] | undefined
 }
 
+/** Options without listeners, with all defaults. */
+function completeSettings(options: EncodeImagesOptions): { settings: Settings; ranks: Ranks | undefined } {
+  const { signal, onBroken, onProgress, ranks, ...given } = options
+  const listeners = { signal, onBroken, onProgress }
+  callbacks(listeners)
+  const settings = { ...parseConfig(encodeSchema, given), ...listeners }
+  if (settings.sample && settings.moments) {
+    throw outOfRange('sample', 'false with moments, which store the means that readers sample around', true)
+  }
+  if (ranks) checkRanks(ranks)
+  return { settings, ranks }
+}
+
+function checkRanks({ rank, worldSize }: Ranks): void {
+  positive('worldSize', worldSize)
+  integerWithin('rank', 0, worldSize - 1, rank)
+}
+
 /**
  * Encodes images (centre crops, never masked) into a folder of latent shards in the listing's order, resuming where an
- * earlier call with the same settings stopped. Shards whose images changed since are written again.
+ * earlier call with the same settings stopped, alone or among several ranks. Shards whose images changed since are written again.
  * @throws {TypeError | RangeError} for wrong options
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of other settings
  */
@@ -48,23 +81,50 @@ export async function encodeImages(
 ): Promise<EncodedImages> {
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('folder', folder)
-  const { signal, onBroken, onProgress, ...given } = options
-  const listeners = { signal, onBroken, onProgress }
-  callbacks(listeners)
-  const settings = { ...parseConfig(encodeSchema, given), ...listeners }
-  if (settings.sample && settings.moments) {
-    throw outOfRange('sample', 'false with moments, which store the means that readers sample around', true)
-  }
+  const { settings, ranks } = completeSettings(options)
   const set = await asSource('source', source).open()
   try {
     const plan = await makePlan(tokenizer, set, settings)
-    const writer = await openLatentWriter(folder, plan, (record) => checkInputs(set, record, readability(settings)))
+    const writer = await openLatentWriter(folder, plan, {
+      ranks,
+      append: settings.append,
+      values: settings.repair,
+      check: (record) => checkInputs(set, record, { settings: readability(settings), contents: settings.repair })
+    })
     const interrupted = !(await writeShards(tokenizer, set, writer, settings))
-    const shards = interrupted ? writer.finishedShards() : (await writer.finish()).manifest.shards
+    const finished = interrupted ? writer.missingShards().length : await writer.merge()
+    const shards = typeof finished === 'number' ? writer.finishedShards() : finished.manifest.shards
     const total = (value: (shard: (typeof shards)[number]) => number) =>
       shards.reduce((sum, shard) => sum + value(shard), 0)
     const skipped = total((shard) => shard.skipped.length)
-    return { folder, images: total(({ count }) => count), shards: shards.length, skipped, interrupted }
+    const images = total(({ count }) => count)
+    const missing = typeof finished === 'number' ? finished : 0
+    return { folder, images, shards: shards.length, skipped, interrupted, missing }
+  } finally {
+    await set.close()
+  }
+}
+
+/**
+ * Compares a folder of shards with the images that `encodeImages` would encode into it with the same options: checksums,
+ * values, statistics, and the contents of all images. Nothing is written; `encodeImages` with `repair` mends what is wrong.
+ * @returns what is wrong, by file; among several ranks each checks its own shards, and rank 0 the rest
+ * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of other settings or images, or none
+ */
+export async function verifyEncoding(
+  tokenizer: Tokenizer,
+  source: ImageSource | string,
+  folder: string,
+  options: EncodeImagesOptions = {}
+): Promise<ShardProblem[]> {
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  pathTo('folder', folder)
+  const { settings, ranks } = completeSettings(options)
+  const set = await asSource('source', source).open()
+  try {
+    const plan = await makePlan(tokenizer, set, settings)
+    const check = (record: ShardRecord) => checkInputs(set, record, { settings: readability(settings), contents: true })
+    return await LatentWriter.verify(folder, plan, { ranks, values: true, check })
   } finally {
     await set.close()
   }
@@ -113,8 +173,9 @@ async function writeShards(
 ): Promise<boolean> {
   const { signal, onProgress } = settings
   const missing = writer.missingShards()
-  let done = set.size - missing.reduce((sum, { first, end }) => sum + end - first, 0)
-  onProgress?.(done, set.size)
+  const all = writer.imageCount
+  let done = all - missing.reduce((sum, { first, end }) => sum + end - first, 0)
+  onProgress?.(done, all)
   for (const range of missing) {
     const shard = writer.startShard(range)
     // Before they are read: a change while encoding is then found by the next call.
@@ -132,12 +193,12 @@ async function writeShards(
       skipBefore((indices.at(-1) as number) + 1, new Set(indices))
       const encoded = await encodeBatch(tokenizer, batch, settings, set.size)
       shard.add({ indices, hashes: batch.hashes ?? [], ...encoded })
-      onProgress?.(done + next - range.first, set.size)
+      onProgress?.(done + next - range.first, all)
     }
     skipBefore(range.end, new Set())
     await shard.commit(inputs)
     done += range.end - range.first
-    onProgress?.(done, set.size)
+    onProgress?.(done, all)
   }
   return true
 }

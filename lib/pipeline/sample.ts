@@ -5,11 +5,13 @@ import { parseConfig } from '../config.js'
 import type { Image } from '../data/decode.js'
 import { grid, writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
-import { invalidParameter, MactokError } from '../errors.js'
+import { aloneRanks, type Ranks } from '../distributed/ranks.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { makeFolder } from '../files/make-folder.js'
 import { NpzWriter } from '../files/npz-writer.js'
 import { refuseExisting } from '../files/overwrite.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
+import { SampleParts, type SamplePlan } from '../generator/sample-parts.js'
 import type { GuidanceInput } from '../generator/sampling.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { sampleSchema } from './sample-schema.js'
@@ -28,6 +30,14 @@ export interface SampleImagesOptions
   onProgress?: (done: number, total: number) => void
   /** Stops between two steps, leaving no incomplete grid or `.npz`. */
   signal?: AbortSignal
+  /**
+   * Which of the processes that draw the samples together this one is; they share the paths and nothing else. Each draws some
+   * batches; those of an `.npz` are kept in `<npz>.parts` until the last rank writes it, with the bytes that one process would
+   * write. Default: one alone.
+   */
+  ranks?: Ranks
+  /** Identifies the models' weights among ranks, such as a checksum. */
+  weights?: string
 }
 
 export interface SampledImages {
@@ -35,6 +45,8 @@ export interface SampledImages {
   interrupted: boolean
   /** Number of images by label. */
   labels: Record<number, number>
+  /** Batches that other ranks have not drawn yet: the last one writes the `.npz`. */
+  missing?: number
 }
 
 /**
@@ -48,7 +60,18 @@ export async function sampleImages(
   tokenizer: Tokenizer,
   options: SampleImagesOptions
 ): Promise<SampledImages> {
-  const { folder, grid: sheet, npz, classes, weak, onProgress, signal, ...given } = options ?? {}
+  const {
+    folder,
+    grid: sheet,
+    npz,
+    classes,
+    weak,
+    onProgress,
+    signal,
+    ranks = aloneRanks,
+    weights = '',
+    ...given
+  } = options ?? {}
   instance('generator', 'a Generator', Generator, generator)
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   callbacks({ signal, onProgress })
@@ -62,9 +85,29 @@ export async function sampleImages(
   const classCount = classes === undefined ? 0 : [classes].flat().length
   const total = count ?? Math.max(1, classCount)
   const size = tokenizer.config.imageSize
+  if (ranks.worldSize > 1) {
+    if (sheet !== undefined)
+      throw outOfRange('grid', 'no grid among several ranks: each has a part of the images', sheet)
+    const drawing = { ...sampling, classes, weak }
+    return sampleAmongRanks(generator, tokenizer, {
+      drawing,
+      plan: {
+        key: JSON.stringify([weights, { ...drawing, weak: weak !== undefined }, firstIndex]),
+        total,
+        batch,
+        size
+      },
+      ranks,
+      folder,
+      npz,
+      firstIndex,
+      onProgress,
+      signal
+    })
+  }
   const counts: Record<number, number> = {}
   const shown: Image[] = []
-  const fileOf = (index: number) => join(folder ?? '', `${String(firstIndex + index).padStart(6, '0')}.png`)
+  const fileOf = (index: number) => fileOfSample(folder ?? '', firstIndex + index)
   if (folder && !sampling.force)
     await refuseExisting(
       Array.from({ length: total }, (_, i) => fileOf(i)),
@@ -100,6 +143,83 @@ export async function sampleImages(
     return { images, interrupted: true, labels: counts }
   }
   return { images: total, interrupted: false, labels: counts }
+}
+
+const fileOfSample = (folder: string, number: number) => join(folder, `${String(number).padStart(6, '0')}.png`)
+
+interface SharedDrawing {
+  drawing: Omit<SampleOptions, 'count' | 'firstIndex' | 'tokenizer'> & { force: boolean }
+  plan: SamplePlan
+  ranks: Ranks
+  folder: string | undefined
+  npz: string | undefined
+  firstIndex: number
+  onProgress: SampleImagesOptions['onProgress'] | undefined
+  signal: AbortSignal | undefined
+}
+
+/** Draws this rank's batches; the last rank writes the archive. */
+async function sampleAmongRanks(
+  generator: Generator,
+  tokenizer: Tokenizer,
+  { drawing, plan, ranks, folder, npz, firstIndex, onProgress, signal }: SharedDrawing
+): Promise<SampledImages> {
+  const parts = await SampleParts.open(`${npz ?? folder}.parts`, plan, ranks)
+  const numbersOf = (part: number) => {
+    const { first, count } = parts.rangeOf(part)
+    return Array.from({ length: count }, (_, i) => firstIndex + first + i)
+  }
+  // PNGs have no parts to resume from.
+  const toDraw = folder ? parts.own() : await parts.ownMissing()
+  if (folder && !drawing.force) {
+    const files = toDraw.flatMap((part) => numbersOf(part).map((number) => fileOfSample(folder, number)))
+    await refuseExisting(files, remedy)
+  }
+  if (folder) await makeFolder(folder)
+  const total = toDraw.reduce((sum, part) => sum + parts.rangeOf(part).count, 0)
+  const labels: Record<number, number> = {}
+  let done = 0
+  const finish = (interrupted: boolean, missing = 0) => ({ images: done, interrupted, labels, missing })
+  try {
+    onProgress?.(0, total)
+    for (const part of toDraw) {
+      const { first, count } = parts.rangeOf(part)
+      const drawn = await draw(generator, { ...drawing, count, firstIndex: firstIndex + first, tokenizer, signal })
+      for (const [i, image] of drawn.images.entries()) {
+        const label = drawn.labels[i] as number
+        labels[label] = (labels[label] ?? 0) + 1
+        if (folder) await writePng(fileOfSample(folder, firstIndex + first + i), image)
+      }
+      if (npz) await parts.write(part, { images: joinPixels(drawn.images), labels: drawn.labels })
+      done += count
+      onProgress?.(done, total)
+    }
+  } catch (error) {
+    if (error instanceof MactokError && error.code === 'ERR_ABORTED') return finish(true)
+    throw error
+  }
+  const missing = npz ? await parts.countMissing() : 0
+  if (npz && missing === 0) await parts.merge(() => writeArchive(parts, npz))
+  return finish(false, missing)
+}
+
+const joinPixels = (images: readonly Image[]): Uint8Array => Buffer.concat(images.map(({ data }) => data))
+
+async function writeArchive(parts: SampleParts, npz: string): Promise<void> {
+  const { total, batch, size } = parts.plan
+  await makeFolder(dirname(npz))
+  const archive = await NpzWriter.create(npz, total, size, size)
+  try {
+    for (let part = 0; part * batch < total; part++) {
+      const { images, labels } = await parts.read(part)
+      const bytes = size * size * 3
+      for (const [i, label] of labels.entries()) await archive.add(images.subarray(i * bytes, (i + 1) * bytes), label)
+    }
+    await archive.finish()
+  } catch (error) {
+    await archive.discard().catch(() => {})
+    throw error
+  }
 }
 
 const remedy =

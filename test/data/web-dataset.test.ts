@@ -1,7 +1,8 @@
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, readdirSync } from 'node:fs'
 import { appendFile, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { pack } from 'tar-stream'
 import { expandBraces } from '../../lib/data/braces.js'
@@ -97,6 +98,69 @@ test('several tars are given as a folder or a pattern', async () => {
   const some = await imageSource(work.path('many/part-{01..02}.tar')).open()
   expect(samples(some).map(({ label }) => label)).toEqual([1, 2])
   await some.close()
+})
+
+test('tars match wildcards, sorted by name, within a folder and across folders', async () => {
+  const names = ['b/x-2.tar', 'b/x-10.tar', 'a/x-1.tar', 'a/y-1.tar', 'a/.x-9.tar']
+  for (const name of names) await writeTar(`wild/${name}`, [['0.png', name]])
+  const open = async (pattern: string) => samples(await webDataset(work.path(`wild/${pattern}`)).open())
+  expect((await open('b/x-*.tar')).map(({ name }) => name)).toEqual(['x-10.tar/0.png', 'x-2.tar/0.png'])
+  expect((await open('*/x-?.tar')).map(({ name }) => name)).toEqual(['x-1.tar/0.png', 'x-2.tar/0.png'])
+  expect(await open('{b,a}/x-[12]*.tar').catch(({ message }) => message)).toContain('No file matches')
+  await expect(open('none-*.tar')).rejects.toThrow(`No file matches ${work.path('wild/none-*.tar')}`)
+})
+
+test('more tars than a process opens at once are read', async () => {
+  for (let i = 0; i < 150; i++) await writeTar(`crowd/${String(i).padStart(3, '0')}.tar`, [['0.png', `${i}`]])
+  const set = await webDataset(work.path('crowd')).open()
+  const read = await Promise.all(Array.from({ length: 150 }, async (_, i) => Number(String(await set.read(149 - i)))))
+  expect(read).toEqual(Array.from({ length: 150 }, (_, i) => 149 - i))
+  await set.close()
+})
+
+describe('a compressed tar', () => {
+  const withCache = async (body: () => Promise<void>) => {
+    const before = process.env.MACTOK_CACHE
+    process.env.MACTOK_CACHE = work.path('unpacked')
+    await body().finally(() => {
+      if (before === undefined) delete process.env.MACTOK_CACHE
+      else process.env.MACTOK_CACHE = before
+    })
+  }
+  const packTar = async () =>
+    readFile(
+      await writeTar('raw.tar', [
+        ['0.png', 'zero'],
+        ['1.png', Buffer.alloc(300_000, 1)]
+      ])
+    )
+
+  test('is unpacked into the cache once, and read as any other', () =>
+    withCache(async () => {
+      const path = await work.write('packed/a.tar.gz', gzipSync(await packTar()))
+      for (let time = 0; time < 2; time++) {
+        const set = await imageSource(work.path('packed')).open()
+        expect(samples(set).map(({ name }) => name)).toEqual(['0.png', '1.png'])
+        expect(String(await set.read(0))).toBe('zero')
+        await set.close()
+      }
+      expect(readdirSync(work.path('unpacked/data'))).toHaveLength(1)
+      expect((await webDataset(path).open()).size).toBe(2)
+    }))
+
+  test('that was cut short, is damaged, or does not fit into the cache is named', () =>
+    withCache(async () => {
+      const packed = gzipSync(await packTar())
+      const cut = await work.write('cut.tar.gz', packed.subarray(0, -20))
+      await expect(webDataset(cut).open()).rejects.toThrow(`${cut} cannot be unpacked: it was cut short`)
+      const damaged = await work.write('damaged.tgz', Buffer.concat([Buffer.from('no'), packed]))
+      await expect(webDataset(damaged).open()).rejects.toThrow(`${damaged} cannot be unpacked: incorrect header check`)
+      const bomb = await work.write('bomb.tar.gz', gzipSync(Buffer.alloc(2 ** 20)))
+      await expect(webDataset(bomb, { cacheBytes: 1000 }).open()).rejects.toThrow(
+        `${bomb} does not fit unpacked into the 1000 bytes of the cache`
+      )
+      expect(readdirSync(work.path('unpacked/data')).filter((file) => file.endsWith('.tmp'))).toEqual([])
+    }))
 })
 
 test('braces expand as in a shell', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import sharp from 'sharp'
 import { Generator } from '../../lib/generator/generator.js'
@@ -90,6 +90,52 @@ describe('samples as images', () => {
     const result = await sampleImages(generator, tokenizer, { npz, count: 4, signal })
     expect(result).toMatchObject({ images: 0, interrupted: true })
     expect(existsSync(npz) || existsSync(`${npz}.tmp`)).toBe(false)
+  })
+
+  test('of several ranks are the bytes of one, and a rank that is missing is run again', async () => {
+    const options = { count: 7, batch: 2, steps: 1, classes: [0, 2], seed: 4 }
+    await sampleImages(generator, tokenizer, { npz: place.path('alone.npz'), folder: place.path('alone'), ...options })
+    const work = (rank: number, worldSize: number, more = {}) =>
+      sampleImages(generator, tokenizer, {
+        npz: place.path('shared.npz'),
+        ...options,
+        ...more,
+        ranks: { rank, worldSize, localRank: rank, localSize: worldSize }
+      })
+    expect(await work(2, 3)).toEqual({ images: 2, interrupted: false, labels: { 0: 1, 2: 1 }, missing: 3 })
+    await expect(work(2, 3, { seed: 5 })).rejects.toThrow('has parts of other samples')
+    expect(await work(0, 3)).toMatchObject({ images: 3, missing: 1 })
+    expect(await work(1, 4)).toMatchObject({ images: 2, missing: 0 })
+    expect(readFileSync(place.path('shared.npz')).equals(readFileSync(place.path('alone.npz')))).toBe(true)
+    expect(existsSync(place.path('shared.npz.parts'))).toBe(false)
+
+    const folder = place.path('shared')
+    for (const rank of [1, 0]) await work(rank, 2, { npz: undefined, folder })
+    expect(readdirSync(folder)).toEqual(readdirSync(place.path('alone')))
+    for (const file of readdirSync(folder)) {
+      expect(readFileSync(`${folder}/${file}`).equals(readFileSync(`${place.path('alone')}/${file}`))).toBe(true)
+    }
+    await expect(work(0, 2, { grid: place.path('no.png') })).rejects.toThrow('no grid among several ranks')
+  })
+
+  test('a damaged part is removed and drawn again', async () => {
+    const npz = place.path('damaged.npz')
+    const work = (rank: number) =>
+      sampleImages(generator, tokenizer, {
+        npz,
+        count: 4,
+        batch: 2,
+        steps: 1,
+        ranks: { rank, worldSize: 2, localRank: rank, localSize: 2 }
+      })
+    await work(0)
+    const part = `${npz}.parts/part-000000.bin`
+    const bytes = readFileSync(part)
+    bytes[5] = (bytes[5] as number) ^ 1
+    writeFileSync(part, bytes)
+    await expect(work(1)).rejects.toThrow(`${part} was damaged and is removed: run the same command again`)
+    expect(await work(0)).toMatchObject({ images: 2, missing: 0 })
+    expect(existsSync(npz)).toBe(true)
   })
 
   test('require something to write to', async () => {

@@ -18,6 +18,8 @@ export interface CallOptions {
   node?: string[]
   /** Open files to write to instead. */
   files?: { stdout?: number; stderr?: number }
+  /** Called once it runs. */
+  onStart?: (child: ChildProcess) => void
   /** Called at each write with all output so far. */
   onOutput?: (text: string, child: ChildProcess) => void
 }
@@ -25,13 +27,14 @@ export interface CallOptions {
 /** Runs the compiled command line to its end. */
 export function mactok(
   args: string[],
-  { env = {}, cwd, node = [], files = {}, onOutput }: CallOptions = {}
+  { env = {}, cwd, node = [], files = {}, onStart, onOutput }: CallOptions = {}
 ): Promise<Finished> {
   const child = spawn(process.execPath, [...node, main, ...args], {
     env: { ...process.env, MACTOK_ADDON: undefined, ...env },
     cwd,
     stdio: ['pipe', files.stdout ?? 'pipe', files.stderr ?? 'pipe']
   })
+  onStart?.(child)
   const finished: Finished = { code: null, stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream]?.setEncoding('utf8').on('data', (text: string) => {

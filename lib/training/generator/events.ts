@@ -3,7 +3,13 @@ import type { SettledGeneratorConfig } from './settle.js'
 
 /** What listeners of a generator run are called with. */
 export interface GeneratorEvents extends SharedEvents {
-  start: StartEvent<SettledGeneratorConfig> & { latents: number; classes: number; parameters: number }
+  start: StartEvent<SettledGeneratorConfig> & {
+    latents: number
+    classes: number
+    /** [L, Z] or [C, H, W] */
+    latentShape: number[]
+    parameters: number
+  }
   /** At every log interval: means over the steps since the last one. */
   step: GeneratorStepEvent
   /** Metrics of samples: `gfid` for `fid`. */

@@ -58,7 +58,8 @@ export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch
   get details() {
     const { identity } = this.#parts
     const { parameters } = Generator.wrap(this.trainer.generator, identity, 'fp32')
-    return { latents: this.samples, classes: identity.config.classes, parameters }
+    const { classes, latentShape } = identity.config
+    return { latents: this.samples, classes, latentShape, parameters }
   }
 
   get data(): GeneratorRunRecord['data'] {

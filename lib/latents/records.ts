@@ -1,0 +1,65 @@
+/**
+ * Records of shards that are not in the manifest yet: a file for each, beside the shard, so that several processes can
+ * write one folder at once.
+ */
+
+import { createHash } from 'node:crypto'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { isRecord } from '../checks.js'
+import { writeJson } from '../files/atomic.js'
+import { type PlanSummary, type ShardRecord, shardName } from './manifest.js'
+
+const suffix = '.json'
+
+/** Identifies a plan. */
+export const digestPlan = (plan: PlanSummary): string => createHash('sha256').update(JSON.stringify(plan)).digest('hex')
+
+export interface ReadRecord {
+  /** null for a shard that must be written again */
+  record: ShardRecord | null
+  /** Its file and content, if it is not from the manifest. */
+  file?: string
+  text?: string
+}
+
+/** Writes a shard's record; null marks a shard of the manifest as missing. */
+export const writeRecord = (folder: string, plan: string, index: number, record: ShardRecord | null): Promise<void> =>
+  writeJson(path.join(folder, shardName(index) + suffix), { plan, record })
+
+/** The shards that have records. */
+export const recordNames = async (folder: string): Promise<string[]> =>
+  (await readdir(folder))
+    .filter((file) => /^latents_rank00_shard\d+\.safetensors\.json$/.test(file))
+    .map((file) => file.slice(0, -suffix.length))
+
+/** Reads the records of shards, by index; those of another plan and damaged ones are null. */
+export async function readRecords(folder: string, plan: string): Promise<Map<number, ReadRecord>> {
+  const records = new Map<number, ReadRecord>()
+  for (const name of await recordNames(folder)) {
+    const file = path.join(folder, name + suffix)
+    // Another process may have merged and removed it meanwhile.
+    const text = await readFile(file, 'utf8').catch(() => null)
+    const index = Number(/\d+(?=\.safetensors$)/.exec(name)?.[0])
+    if (text !== null) records.set(index, { record: parseRecord(text, plan), file, text })
+  }
+  return records
+}
+
+function parseRecord(text: string, plan: string): ShardRecord | null {
+  try {
+    const content: unknown = JSON.parse(text)
+    return isRecord(content) && content.plan === plan && isRecord(content.record)
+      ? (content.record as unknown as ShardRecord)
+      : null
+  } catch {
+    return null
+  }
+}
+
+/** Removes records that the manifest has now, unless they were written again since. */
+export async function removeRecords(read: Iterable<ReadRecord>): Promise<void> {
+  for (const { file, text } of read) {
+    if (file !== undefined && (await readFile(file, 'utf8').catch(() => null)) === text) await rm(file, { force: true })
+  }
+}
