@@ -83,8 +83,9 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
       }
       return run(
           info.Env(), trainer.device,
-          [assignments] {
+          [assignments, step = trainer.step] {
             for (const auto& assign : assignments) assign();
+            step->share_state();
           },
           to_undefined);
     });

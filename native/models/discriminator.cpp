@@ -4,15 +4,21 @@
 #include <numbers>
 
 #include "nn/initialize.h"
+#include "nn/synced_batch_norm.h"
 
 namespace mactok {
+namespace {
+
+at::Tensor activate(const at::Tensor& x) { return at::leaky_relu(x, .2); }
+
+}  // namespace
 
 DiscriminatorBlock::DiscriminatorBlock(int64_t width, int64_t kernel)
     : convolution_(register_module("0", std::make_shared<SpectralConv1d>(width, width, kernel))),
       norm_(register_module("1", std::make_shared<BatchNorm>(width, 1e-6))) {}
 
 at::Tensor DiscriminatorBlock::forward(const at::Tensor& x) const {
-  return at::leaky_relu(norm_->forward(convolution_->forward(x)), .2);
+  return activate(norm_->forward(convolve(x)));
 }
 
 DiscriminatorHead::DiscriminatorHead(int64_t width, int64_t kernel)
@@ -23,7 +29,11 @@ DiscriminatorHead::DiscriminatorHead(int64_t width, int64_t kernel)
 
 at::Tensor DiscriminatorHead::forward(const at::Tensor& x) const {
   const auto y = first_->forward(x);
-  const auto z = (residual_->forward(y) + y) * (1 / std::numbers::sqrt2);
+  return finish(y, residual_->forward(y));
+}
+
+at::Tensor DiscriminatorHead::finish(const at::Tensor& first, const at::Tensor& residual) const {
+  const auto z = (residual + first) * (1 / std::numbers::sqrt2);
   return last_->forward(z).squeeze(2).to(at::kFloat);  // [B, N]
 }
 
@@ -70,8 +80,29 @@ std::vector<at::Tensor> Discriminator::features(const at::Tensor& prepared) cons
 at::Tensor Discriminator::logits(const std::vector<at::Tensor>& features) {
   ++calls_;
   std::vector<at::Tensor> result;
-  for (size_t i = 0; i < heads_.size(); ++i) result.push_back(heads_[i]->forward(features[i]));
+  if (group_ && is_training()) {
+    const auto first = run_blocks(&DiscriminatorHead::first, features);
+    const auto residual = run_blocks(&DiscriminatorHead::residual, first);
+    for (size_t i = 0; i < heads_.size(); ++i) {
+      result.push_back(heads_[i]->finish(first[i], residual[i]));
+    }
+  } else {
+    for (size_t i = 0; i < heads_.size(); ++i) result.push_back(heads_[i]->forward(features[i]));
+  }
   return at::cat(result, 1);
+}
+
+std::vector<at::Tensor> Discriminator::run_blocks(Block block, const std::vector<at::Tensor>& xs) {
+  std::vector<std::shared_ptr<BatchNorm>> norms;
+  std::vector<at::Tensor> convolved;
+  for (size_t i = 0; i < heads_.size(); ++i) {
+    const auto& of_head = (*heads_[i].*block)();
+    norms.push_back(of_head.norm());
+    convolved.push_back(of_head.convolve(xs[i]));
+  }
+  auto result = synced_batch_norm(norms, convolved, *group_);
+  for (auto& x : result) x = activate(x);
+  return result;
 }
 
 void Discriminator::set_trained(bool trained) {

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "distributed/process_group.h"
 #include "models/dinov2.h"
 #include "nn/batch_norm.h"
 #include "nn/imagenet.h"
@@ -30,7 +32,11 @@ struct DiscriminatorOptions {
 class DiscriminatorBlock : public torch::nn::Module {
  public:
   DiscriminatorBlock(int64_t width, int64_t kernel);
+
   at::Tensor forward(const at::Tensor& x) const;
+
+  at::Tensor convolve(const at::Tensor& x) const { return convolution_->forward(x); }
+  const std::shared_ptr<BatchNorm>& norm() const { return norm_; }
 
  private:
   std::shared_ptr<SpectralConv1d> convolution_;
@@ -47,6 +53,11 @@ class DiscriminatorHead : public torch::nn::Module {
 
   /** [B, N, D] -> float32 [B, N]. */
   at::Tensor forward(const at::Tensor& x) const;
+
+  const DiscriminatorBlock& first() const { return *first_; }
+  const DiscriminatorBlock& residual() const { return *residual_; }
+  /** Logits float32 [B, N] of the first block's output and the residual block's. */
+  at::Tensor finish(const at::Tensor& first, const at::Tensor& residual) const;
 
  private:
   std::shared_ptr<DiscriminatorBlock> first_, residual_;
@@ -82,6 +93,9 @@ class Discriminator : public torch::nn::Module {
     return logits(features(prepare(images, crop)));
   }
 
+  /** Batch statistics are then those of all ranks' batches. */
+  void set_group(std::shared_ptr<ProcessGroup> group) { group_ = std::move(group); }
+
   /** Sets whether gradients reach the heads' parameters; the backbone's never have any. */
   void set_trained(bool trained);
 
@@ -89,10 +103,16 @@ class Discriminator : public torch::nn::Module {
   int64_t calls() const { return calls_; }
 
  private:
+  /** A block of every head, in step, so that all heads' statistics are reduced at once. */
+  using Block = const DiscriminatorBlock& (DiscriminatorHead::*)() const;
+  std::vector<at::Tensor> run_blocks(Block block, const std::vector<at::Tensor>& xs);
+
   DiscriminatorOptions options_;
   ImagenetNormalization normalize_;
   std::shared_ptr<DinoV2> backbone_;
   std::vector<std::shared_ptr<DiscriminatorHead>> heads_;
+  /** Null for a process alone. */
+  std::shared_ptr<ProcessGroup> group_;
   int64_t calls_ = 0;
 };
 

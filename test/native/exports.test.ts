@@ -35,6 +35,7 @@ const functions: Record<keyof Addon, true> = {
   mutualInformation: true,
   neighbourRadii: true,
   normal: true,
+  openProcessGroup: true,
   principalComponents: true,
   readTorchArchive: true,
   resample: true,

@@ -1,5 +1,6 @@
 /** Generators, their sampling and training. */
 
+import type { NativeProcessGroup } from './distributed.js'
 import type { NativeModule, NativeState, NativeTensor, Precision } from './tensor.js'
 import type { NativeTrainerConfig } from './tokenizer-training.js'
 
@@ -104,6 +105,8 @@ export interface NativeFlowTrainerConfig {
   labelDropout: number
   optimizer: NativeTrainerConfig['optimizer']
   ema: NativeTrainerConfig['ema']
+  /** See NativeTrainerConfig. */
+  group?: NativeProcessGroup | null
 }
 
 /** Normalised latents float32 [b, L, Z] or [b, C, H, W] and their classes int64 [b]. */
