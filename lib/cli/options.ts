@@ -50,11 +50,13 @@ export async function prepare({ device, threads }: ComputeOptions): Promise<stri
 export interface DistributedOptions {
   distributed: boolean
   rankTimeout?: number
+  sharded?: boolean
 }
 
 export const addDistributedOptions = (command: Command): Command =>
   command
     .option('--no-distributed', 'train alone, although the environment names several ranks')
+    .option('--sharded', "divide the optimiser's moments and the average among the ranks, which saves memory")
     .option(
       '--rank-timeout <seconds>',
       'seconds after which a rank that is missing, silent or stuck ends the job (default: 600)',

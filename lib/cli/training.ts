@@ -114,13 +114,13 @@ export async function runTraining<T extends AnyTraining>(
     account?: ImageAccount | undefined
   }
 ): Promise<void> {
-  const { out: dir, stopAt, resume, allowOtherData, rankTimeout: timeout } = options
+  const { out: dir, stopAt, resume, allowOtherData, rankTimeout: timeout, sharded } = options
   // Of ranks that train together, the first one shows the run.
   const isFirst = !options.distributed || usage(() => ranksFromEnvironment()).rank === 0
   const json = isFirst && (options.json ?? false)
   const control = new TrainingControl()
   requestProfile(training, options)
-  training.distributed(options.distributed ? { timeout } : false)
+  training.distributed(options.distributed ? { timeout, sharded } : false)
   const stopReport = report(training, display, { json, account })
   const result = await withPage(
     dir,

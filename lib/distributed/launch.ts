@@ -5,7 +5,9 @@ import { createServer } from 'node:net'
 import { constants } from 'node:os'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { outOfRange } from '../errors.js'
+import { callbacks, integerWithin, natural, positive } from '../checks.js'
+import { checkOptions } from '../config.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 
 export interface LaunchOptions {
   /** The program of every rank, and its arguments. */
@@ -21,6 +23,8 @@ export interface LaunchOptions {
   rdzv?: string | null
   /** How often the job starts again after a failure. */
   restarts?: number
+  /** Milliseconds in which the other ranks may end by themselves after one failed, then those after SIGTERM; default: 10,000. */
+  patience?: number
   /** A line that a rank writes. */
   onLine?: (line: { rank: number; stream: 'stdout' | 'stderr'; text: string }) => void
   onNotice?: (message: string) => void
@@ -40,13 +44,35 @@ export interface Launch {
   result: Promise<LaunchResult>
 }
 
-/** Milliseconds in which ranks may end by themselves after one failed, then those after SIGTERM. */
-const patience = { failure: 10_000, signal: 10_000 }
 const keptLines = 20
 
-/** Starts a job's ranks on this machine. */
+const optionNames = {
+  command: true,
+  resume: true,
+  nproc: true,
+  nnodes: true,
+  nodeRank: true,
+  rdzv: true,
+  restarts: true,
+  patience: true,
+  onLine: true,
+  onNotice: true
+} as const
+
+/**
+ * Starts a job's ranks on this machine.
+ * @throws {TypeError|RangeError} wrong options
+ */
 export function launch(options: LaunchOptions): Launch {
-  const { restarts = 0, rdzv = null, nnodes = 1, onNotice } = options
+  checkOptions(options, optionNames)
+  const { command, nproc, restarts = 0, rdzv = null, nnodes = 1, nodeRank = 0, onNotice } = options
+  if (!Array.isArray(command) || command.length === 0)
+    throw invalidParameter('command', 'a program and its arguments', command)
+  positive('nproc', nproc)
+  positive('nnodes', nnodes)
+  integerWithin('nodeRank', 0, nnodes - 1, nodeRank)
+  natural('restarts', restarts)
+  callbacks(options)
   if (nnodes > 1 && rdzv === null) throw outOfRange('rdzv', 'host:port of rank 0 for several machines', rdzv)
   const place = rdzv === null ? null : parseAddress(rdzv)
   let current: Attempt | null = null
@@ -101,9 +127,11 @@ interface Rank {
 class Attempt {
   readonly ended: Promise<LaunchResult>
   readonly #ranks: Rank[]
+  readonly #patience: number
 
   constructor(options: LaunchOptions, attempt: number, { host, port }: { host: string; port: number }) {
-    const { command, resume = [], nproc, nnodes = 1, nodeRank = 0, onLine } = options
+    const { command, resume = [], nproc, nnodes = 1, nodeRank = 0, patience = 10_000, onLine } = options
+    this.#patience = patience
     const [program = '', ...args] = command
     const more = attempt > 0 ? resume.filter((argument) => !args.includes(argument)) : []
     this.#ranks = Array.from({ length: nproc }, (_, local) => {
@@ -158,14 +186,11 @@ class Attempt {
 
   /** Ends the other ranks, which may still do so by themselves. */
   async #end(done: Promise<unknown>): Promise<void> {
-    for (const [signal, time] of [
-      ['SIGTERM', patience.failure],
-      ['SIGKILL', patience.signal]
-    ] as const) {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       const timer = new AbortController()
       const isOver = await Promise.race([
         done.then(() => true),
-        sleep(time, false, { signal: timer.signal }).catch(() => false)
+        sleep(this.#patience, false, { signal: timer.signal }).catch(() => false)
       ])
       timer.abort()
       if (isOver) return

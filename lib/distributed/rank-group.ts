@@ -13,23 +13,26 @@ import type { DistributedConfig } from './schema.js'
 export class RankGroup {
   readonly ranks: Ranks
   readonly native: NativeProcessGroup
+  /** Whether the ranks divide the trainer's state. */
+  readonly sharded: boolean
 
-  private constructor(ranks: Ranks, group: NativeProcessGroup) {
+  private constructor(ranks: Ranks, group: NativeProcessGroup, sharded: boolean) {
     this.ranks = ranks
     this.native = group
+    this.sharded = sharded
   }
 
   /**
    * Meets the other ranks.
    * @throws {MactokError} ERR_DISTRIBUTED when some are missing, or the address cannot be used
    */
-  static async join(ranks: Ranks, { timeout }: DistributedConfig, device: string): Promise<RankGroup> {
+  static async join(ranks: Ranks, { timeout, sharded }: DistributedConfig, device: string): Promise<RankGroup> {
     divideThreads(ranks)
     const { rank, worldSize: size } = ranks
     const place = rendezvousFromEnvironment(ranks)
     const milliseconds = Math.round(timeout * 1000)
     const group = await native(addon().openProcessGroup({ rank, size, ...place, timeout: milliseconds, device }))
-    return new RankGroup(ranks, group)
+    return new RankGroup(ranks, group, sharded)
   }
 
   /** The one rank that writes. */

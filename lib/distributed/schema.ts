@@ -2,6 +2,10 @@ import { z } from 'zod'
 
 /** How the ranks of a job work together. Nothing of it changes what is computed. */
 export const distributedSchema = z.strictObject({
+  sharded: z
+    .boolean()
+    .default(false)
+    .describe("divide the optimiser's moments and the average among the ranks, which saves memory"),
   timeout: z
     .number()
     .min(1)

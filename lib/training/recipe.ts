@@ -39,6 +39,9 @@ export interface Opening<R extends TrainingRecord> {
 /** A native trainer. */
 export interface Trainer extends TrainerState {
   metrics(): Promise<Metrics>
+  /** Gives rank 0 the values of a state that the ranks divide, until `release`; all ranks call both. */
+  gather(): Promise<void>
+  release(): Promise<void>
 }
 
 /** A recipe that is opened for one run. */

@@ -43,7 +43,10 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
   const log = isFirst ? new MetricsLog(dir, start) : null
   /** What only rank 0 does, while the others wait for its next step. */
   const onFirst = async (work: () => Promise<void>) => {
-    if (isFirst) await (group ? group.busy(work) : work())
+    if (!group) return work()
+    if (group.sharded) await native(trainer.gather())
+    if (isFirst) await group.busy(work)
+    if (group.sharded) await native(trainer.release())
   }
   try {
     const done = await runLoop<Batch>({

@@ -25,7 +25,9 @@ TrainingOptions training_options(const Napi::Object& config) {
           .optimizer = optimizer_options(config.Get("optimizer"), "optimizer"),
           .ema = {.decay = convert::number(ema.Get("decay"), "ema.decay"),
                   .warmup = convert::boolean(ema.Get("warmup"), "ema.warmup")},
-          .group = ProcessGroupHandle::find(config.Get("group"), "group")};
+          .group = ProcessGroupHandle::find(config.Get("group"), "group"),
+          .sharded = config.Get("sharded").IsBoolean() &&
+                     convert::boolean(config.Get("sharded"), "sharded")};
 }
 
 }  // namespace mactok

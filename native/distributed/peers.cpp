@@ -165,14 +165,13 @@ void Peers::set_failure(const std::string& reason) {
   if (!own_failure_) own_failure_ = reason;
 }
 
-void Peers::check() const {
+void Peers::check() {
   const std::lock_guard lock(mutex_);
-  if (failure_) throw DistributedError("The job has failed: " + *failure_);
   // The watcher itself hangs where a link drops.
-  if (!closing_ && Clock::now() - answered_ > options_.timeout) {
-    throw DistributedError("The job has failed: " + options_.store_place +
-                           " has not answered for " + in_seconds(options_.timeout));
+  if (!failure_ && !closing_ && Clock::now() - answered_ > options_.timeout) {
+    failure_ = options_.store_place + " has not answered for " + in_seconds(options_.timeout);
   }
+  if (failure_) throw DistributedError("The job has failed: " + *failure_);
 }
 
 void Peers::check(Channel channel, uint64_t number, Clock::time_point since) {
@@ -190,10 +189,15 @@ void Peers::check(Channel channel, uint64_t number, Clock::time_point since) {
       return;
     }
     const auto waited = in_seconds(options_.timeout);
-    const int rank = static_cast<int>(last - members_.begin());
-    set_failure(started(*last) < number
-                    ? name(rank) + " is stuck: the others have waited for it for " + waited
-                    : "a reduction that all ranks have joined did not finish within " + waited);
+    const auto rank = name(static_cast<int>(last - members_.begin()));
+    const auto silent = std::chrono::duration_cast<milliseconds>(Clock::now() - last->changed);
+    if (started(*last) >= number) {
+      set_failure("a reduction that all ranks have joined did not finish within " + waited);
+    } else if (silent > options_.timeout / 2) {
+      set_failure(rank + " is lost: it has been silent for " + in_seconds(silent));
+    } else {
+      set_failure(rank + " is stuck: the others have waited for it for " + waited);
+    }
   }
   changed_.notify_all();
   check();
@@ -222,7 +226,8 @@ void Peers::explain(const std::string& failure) {
 
 void Peers::fail(const std::string& reason) {
   std::unique_lock lock(mutex_);
-  set_failure(name(options_.rank) + " failed: " + reason);
+  // What follows from another failure is none of its own.
+  if (!failure_) set_failure(name(options_.rank) + " failed: " + reason);
   changed_.notify_all();
   // The others read it before this process, which may hold the store, ends.
   changed_.wait_for(lock, 2 * interval_, [this] { return told_; });

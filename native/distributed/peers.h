@@ -54,7 +54,7 @@ class Peers {
   void set_busy(bool busy) { busy_ = busy; }
 
   /** Throws DistributedError if the job has failed. */
-  void check() const;
+  void check();
 
   /** The same if this reduction, which this rank has waited for since then, will not finish. */
   void check(Channel channel, uint64_t number, Clock::time_point since);

@@ -1,5 +1,7 @@
 #include "distributed/process_group.h"
 
+#include <c10/util/Flags.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
@@ -11,11 +13,14 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "distributed/gloo.h"
+#include "runtime/cuda_library.h"
 #include "runtime/errors.h"
 
 #ifndef _WIN32
 #include <unistd.h>
 #endif
+
+C10_DECLARE_int(caffe2_log_level);
 
 namespace mactok {
 namespace {
@@ -24,6 +29,9 @@ using std::chrono::milliseconds;
 
 /** Peers notice what hangs, and name it: the backends' own limit is never reached. */
 constexpr milliseconds kNoLimit = std::chrono::hours(24 * 14);
+
+/** Of c10's levels: no information, no warnings. */
+constexpr int kErrorsOnly = 2;
 
 /** Bytes that are broadcast at once. */
 constexpr size_t kChunk = size_t{25} << 20;
@@ -110,8 +118,8 @@ void Reduction::wait() {
 }
 
 ProcessGroup::ProcessGroup(ProcessGroupOptions options) : options_(std::move(options)) {
-  TORCH_CHECK(options_.device.is_cpu(), "ranks on ", options_.device,
-              " need NCCL, which this version does not open yet; use device cpu");
+  // LibTorch logs each lost connection with its stack. What it means, errors say.
+  if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = kErrorsOnly;
   store_ = connect(options_, options_.holds_store, *options_.interrupted);
   const auto connect_again = [&] { return connect(options_, false, *options_.interrupted); };
   peers_ = std::make_unique<Peers>(connect_again,
@@ -122,7 +130,13 @@ ProcessGroup::ProcessGroup(ProcessGroupOptions options) : options_(std::move(opt
                                    *options_.interrupted);
   try {
     for (size_t i = 0; i < kChannels; ++i) {
-      const auto place = c10::make_intrusive<c10d::PrefixStore>("gloo/" + std::to_string(i), store_);
+      const auto place =
+          c10::make_intrusive<c10d::PrefixStore>("channel/" + std::to_string(i), store_);
+      if (is_on_device(static_cast<Channel>(i))) {
+        backends_[i] =
+            open_nccl(place, options_.rank, options_.size, options_.device, options_.timeout);
+        continue;
+      }
       const bool is_large = i == static_cast<size_t>(Channel::gradients);
       backends_[i] = open_gloo(place, {.rank = options_.rank,
                                        .size = options_.size,
@@ -141,6 +155,8 @@ ProcessGroup::~ProcessGroup() {
   if (!peers_ || (!peers_->failed() && !*options_.interrupted)) return;
   // Their threads may wait for a rank that is lost.
   for (auto& backend : backends_) backend.release();
+  store_.release();
+  peers_.release();
 #ifdef __linux__
   on_exit(leave_at_once, nullptr);
 #endif
@@ -156,12 +172,14 @@ Reduction ProcessGroup::watch(c10::intrusive_ptr<c10d::Work> work, Channel chann
   state.interrupted = options_.interrupted;
   state.channel = channel;
   state.number = number;
-  state.waits_for_host = true;
-  state.work->getFuture()->addCallback([state = reduction.state_](c10::ivalue::Future&) {
-    const std::lock_guard lock(state->mutex);
-    state->done = true;
-    state->changed.notify_all();
-  });
+  state.waits_for_host = !is_on_device(channel);
+  if (state.waits_for_host) {
+    state.work->getFuture()->addCallback([state = reduction.state_](c10::ivalue::Future&) {
+      const std::lock_guard lock(state->mutex);
+      state->done = true;
+      state->changed.notify_all();
+    });
+  }
   return reduction;
 }
 
@@ -192,7 +210,7 @@ void ProcessGroup::max(const at::Tensor& tensor, Channel channel) {
   start(tensor, Reduce::MAX, channel).wait();
 }
 
-void ProcessGroup::broadcast(const std::vector<at::Tensor>& tensors) {
+void ProcessGroup::broadcast(const std::vector<at::Tensor>& tensors, int root) {
   const at::NoGradGuard no_grad;
   std::map<at::ScalarType, std::vector<at::Tensor>> by_dtype;
   for (const auto& tensor : tensors) {
@@ -205,16 +223,17 @@ void ProcessGroup::broadcast(const std::vector<at::Tensor>& tensors) {
       }
       const std::vector<at::Tensor> some(all.begin() + static_cast<int64_t>(begin),
                                          all.begin() + static_cast<int64_t>(end));
-      broadcast_flat(some);
+      broadcast_flat(some, root);
     }
   }
 }
 
-void ProcessGroup::broadcast_flat(const std::vector<at::Tensor>& tensors) {
+void ProcessGroup::broadcast_flat(const std::vector<at::Tensor>& tensors, int root) {
   constexpr auto channel = Channel::gradients;
   peers_->check();
   const auto number = peers_->count(channel);
   c10d::BroadcastOptions settings;
+  settings.rootRank = root;
   settings.timeout = kNoLimit;
   std::vector<at::Tensor> flat{at::cat(tensors)};
   try {
@@ -224,7 +243,7 @@ void ProcessGroup::broadcast_flat(const std::vector<at::Tensor>& tensors) {
   } catch (const std::exception& error) {
     peers_->explain(first_line(error));
   }
-  if (rank() == 0) return;
+  if (rank() == root) return;
   int64_t begin = 0;
   for (auto tensor : tensors) {
     tensor.copy_(flat[0].narrow(0, begin, tensor.numel()));

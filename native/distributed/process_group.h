@@ -72,8 +72,8 @@ class ProcessGroup {
   void sum(const at::Tensor& tensor, Channel channel = Channel::statistics);
   void max(const at::Tensor& tensor, Channel channel = Channel::statistics);
 
-  /** Copies rank 0's tensors to all ranks, many small ones at once. */
-  void broadcast(const std::vector<at::Tensor>& tensors);
+  /** Copies a rank's tensors to all ranks, many small ones at once. */
+  void broadcast(const std::vector<at::Tensor>& tensors, int root = 0);
 
   /** See Peers. */
   void set_busy(bool busy) { peers_->set_busy(busy); }
@@ -89,8 +89,12 @@ class ProcessGroup {
   using Reduce = c10d::ReduceOp::RedOpType;
 
   c10d::Backend& backend(Channel channel) const;
+  /** Whether a channel reduces by NCCL, for which the host does not wait. */
+  bool is_on_device(Channel channel) const {
+    return options_.device.is_cuda() && channel != Channel::control;
+  }
   Reduction start(const at::Tensor& tensor, Reduce operation, Channel channel);
-  void broadcast_flat(const std::vector<at::Tensor>& tensors);
+  void broadcast_flat(const std::vector<at::Tensor>& tensors, int root);
   Reduction watch(c10::intrusive_ptr<c10d::Work> work, Channel channel, uint64_t number);
 
   ProcessGroupOptions options_;

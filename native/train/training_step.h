@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "distributed/gradient_buckets.h"
+#include "distributed/shards.h"
 #include "nn/named_tensors.h"
 #include "runtime/autocast.h"
 #include "runtime/cuda_library.h"
@@ -35,6 +36,8 @@ struct TrainingOptions {
   EmaOptions ema;
   /** The ranks that share each micro-batch; null for a process alone. */
   std::shared_ptr<ProcessGroup> group;
+  /** Whether moments and averages are divided among them, see Shards. */
+  bool sharded;
 };
 
 /** What a step trains, and what else it writes. */
@@ -102,8 +105,15 @@ class TrainingStep {
   /** Groups of a checkpoint: model, ema, optimizer. The tensors are the live ones, not copies. */
   virtual std::map<std::string, NamedTensors> state() const;
 
-  /** Copies rank 0's state to all ranks, which call it at once. */
+  // All ranks call these at once; they do nothing for a process alone, or unless state is sharded.
+
+  /** Gives each rank memory for the whole state, but no values. */
+  void allocate_state();
+  /** Copies rank 0's state to all ranks, then frees what others keep. */
   void share_state();
+  /** Gives rank 0 the whole state, until `release_state`. */
+  void gather_state();
+  void release_state();
 
  protected:
   using Inputs = StepInputs<Shared, Part>;
@@ -120,6 +130,11 @@ class TrainingStep {
   at::Device device() const { return device_; }
 
  private:
+  /** What is sharded: moments and averages, each by parameter. */
+  std::vector<std::vector<at::Tensor>> sharded_state() const;
+  /** Those of a list by parameter that this rank updates. */
+  std::vector<at::Tensor> select_mine(const std::vector<at::Tensor>& tensors) const;
+
   int rank() const { return options_.group ? options_.group->rank() : 0; }
   int ranks() const { return options_.group ? options_.group->size() : 1; }
 
@@ -156,6 +171,8 @@ class TrainingStep {
   TrainedNetworks networks_;
   at::Device device_;
   NamedTensors parameters_;
+  /** Null unless state is sharded. */
+  std::unique_ptr<Shards> shards_;
   AdamW optimizer_;
   Ema ema_;
   MetricTotals totals_;
@@ -173,9 +190,12 @@ TrainingStep<Shared, Part>::TrainingStep(TrainingOptions options, TrainedNetwork
       networks_(std::move(networks)),
       device_(networks_.ema->parameters().at(0).device()),
       parameters_(networks_.all_trained()),
-      optimizer_(options_.optimizer, parameters_),
-      ema_(options_.ema, detach_all(networks_.select_trained(*networks_.model)),
-           detach_all(networks_.select_trained(*networks_.ema))),
+      shards_(options_.group && options_.sharded
+                  ? std::make_unique<Shards>(list_tensors(parameters_), options_.group)
+                  : nullptr),
+      optimizer_(options_.optimizer, parameters_, shards_.get()),
+      ema_(options_.ema, select_mine(detach_all(networks_.select_trained(*networks_.model))),
+           select_mine(detach_all(networks_.select_trained(*networks_.ema))), device_),
       skipped_in_row_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))),
       buckets_(options_.group ? std::make_unique<GradientBuckets>(list_tensors(parameters_),
                                                                   options_.group)
@@ -250,6 +270,7 @@ Outputs TrainingStep<Shared, Part>::update(const Inputs& inputs) {
     phase.next("optimiser");
     optimizer_.step(inputs.shared.lr, norm, skipped);
     optimizer_.zero_grad();
+    if (shards_) shards_->share(detach_all(parameters_));
     phase.next("EMA");
     ema_.update(skipped);
     phase.next("metrics");
@@ -309,6 +330,39 @@ template <typename Shared, typename Part>
 void TrainingStep<Shared, Part>::share_state() {
   if (!options_.group) return;
   for (const auto& [group, tensors] : state()) options_.group->broadcast(list_tensors(tensors));
+  release_state();
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::allocate_state() {
+  for (const auto& tensors : sharded_state()) shards_->allocate(tensors);
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::gather_state() {
+  for (const auto& tensors : sharded_state()) shards_->gather(tensors);
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::release_state() {
+  for (const auto& tensors : sharded_state()) shards_->release(tensors);
+}
+
+template <typename Shared, typename Part>
+std::vector<std::vector<at::Tensor>> TrainingStep<Shared, Part>::sharded_state() const {
+  if (!shards_) return {};
+  auto [averages, squares] = optimizer_.moments();
+  return {averages, squares, detach_all(networks_.select_trained(*networks_.ema))};
+}
+
+template <typename Shared, typename Part>
+std::vector<at::Tensor> TrainingStep<Shared, Part>::select_mine(
+    const std::vector<at::Tensor>& tensors) const {
+  std::vector<at::Tensor> result;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!shards_ || shards_->is_mine(i)) result.push_back(tensors[i]);
+  }
+  return result;
 }
 
 template <typename Shared, typename Part>

@@ -17,9 +17,9 @@ const folder = mkdtempSync(join(tmpdir(), 'mactok-ranks-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** Ten steps on a global batch of eight, by so many ranks. */
-async function train(ranks: number, microBatches = 1): Promise<Record<string, Trained>> {
-  const file = join(folder, `${ranks}-${microBatches}.json`)
-  const { code, failed } = await runJob([worker, file, '--microBatches', String(microBatches)], ranks)
+async function train(ranks: number, more: string[] = []): Promise<Record<string, Trained>> {
+  const file = join(folder, `${[ranks, ...more].join('')}.json`)
+  const { code, failed } = await runJob([worker, file, ...more], ranks)
   expect({ code, lines: failed?.lines }).toEqual({ code: 0, lines: undefined })
   return JSON.parse(readFileSync(file, 'utf8'))
 }
@@ -67,11 +67,16 @@ describe('a job of several ranks', () => {
   })
 
   test('computes the same from micro-batches, whose batch statistics span the ranks', async () => {
-    const [one, two] = [await train(1, 2), await train(2, 2)]
+    const more = ['--microBatches', '2']
+    const [one, two] = [await train(1, more), await train(2, more)]
     for (const kind of kinds) {
       expect({ kind, ...distance(two[kind] as Trained, one[kind] as Trained) }).toMatchObject({
         largest: expect.closeTo(0, 5)
       })
     }
+  })
+
+  test('whose optimiser state is divided has the same numbers, bit by bit', async () => {
+    expect(await train(2, ['--sharded'])).toEqual(await train(2))
   })
 })

@@ -5,7 +5,7 @@ export interface FinishedJob extends LaunchResult {
   lines: string[][]
 }
 
-/** Runs a job to its end. */
+/** Runs a job to its end; a script's program is Node. */
 export async function runJob(
   command: readonly string[],
   nproc: number,
@@ -14,11 +14,11 @@ export async function runJob(
 ): Promise<FinishedJob> {
   const lines: string[][] = Array.from({ length: nproc }, () => [])
   const job = launch({
-    command: [process.execPath, ...command],
+    command: /\.mjs$/.test(command[0] ?? '') ? [process.execPath, ...command] : command,
     nproc,
     ...options,
     onLine: (line) => {
-      lines[line.rank]?.push(line.text)
+      lines[line.rank - (options.nodeRank ?? 0) * nproc]?.push(line.text)
       options.onLine?.(line)
     }
   })

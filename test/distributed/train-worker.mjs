@@ -1,6 +1,6 @@
 // One rank of a job that trains every kind of network for some steps on one global batch; rank 0 writes the states to the file named.
 //
-//   node train-worker.mjs <file> [--micro-batches 2] [--steps 10]
+//   node train-worker.mjs <file> [--microBatches 2] [--steps 10] [--sharded]
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { RankGroup } from '../../dist/distributed/rank-group.js'
@@ -11,12 +11,18 @@ import { shareOf } from '../../dist/training/share.js'
 
 const { positionals, values: options } = parseArgs({
   allowPositionals: true,
-  options: { microBatches: { type: 'string', default: '1' }, steps: { type: 'string', default: '10' } }
+  options: {
+    microBatches: { type: 'string', default: '1' },
+    steps: { type: 'string', default: '10' },
+    sharded: { type: 'boolean', default: false }
+  }
 })
 const [file] = positionals
 const batch = 8
 const size = 32
 const patchSize = 8
+// What ships, not what the tests load.
+delete process.env.MACTOK_ADDON
 const { normal, tensor, uniform } = addon()
 
 /** @param {number[]} shape */
@@ -130,6 +136,7 @@ async function tokenizerTrainer(group, share, decoderOnly) {
       {
         ...shared,
         group: group?.native ?? null,
+        sharded: options.sharded,
         masking: {
           target: decoderOnly ? 'none' : 'image',
           minRatio: -0.1,
@@ -165,7 +172,7 @@ async function tokenizerTrainer(group, share, decoderOnly) {
     const own = take(pixels, share.rows, size * size * 3)
     const images = tensor(own, 'uint8', [share.batch, size, size, 3], 'cpu')
     const weights = { reconstruction: 1, kl: 1e-4, alignment, perceptual: 1, adversarial: 0.2 }
-    await native(trainer.step(split(images, share), { step: index, lr: 1e-3, weights }))
+    await native(trainer.step(split(images, share), { step: index, lr: 1e-4, weights }))
   }
   return { trainer, step }
 }
@@ -196,6 +203,7 @@ async function flowTrainer(group, share, changes) {
   const trainer = await addon().createFlowTrainer(await create(), await create(), {
     ...shared,
     group: group?.native ?? null,
+    sharded: options.sharded,
     flow: { path: 'linear', prediction: 'velocity', time: 'data_at_1' },
     labelDropout: 0.5,
     loss: { weighting: 'none', direction: 1 },
@@ -222,7 +230,7 @@ const kinds = {
 }
 
 const ranks = ranksFromEnvironment()
-const group = ranks.worldSize > 1 ? await RankGroup.join(ranks, { timeout: 30 }, 'cpu') : null
+const group = ranks.worldSize > 1 ? await RankGroup.join(ranks, { timeout: 30, sharded: options.sharded }, 'cpu') : null
 const parts = Number(options.microBatches)
 const share = shareOf({ batch, microBatch: parts > 1 ? batch / parts : null }, ranks)
 
@@ -233,15 +241,18 @@ async function main() {
     const { trainer, step } = await create(group, share)
     for (let index = 0; index < Number(options.steps); index++) await step(index)
     const metrics = await native(trainer.metrics())
+    await native(trainer.gather())
     /** @type {Record<string, string>} */
     const state = {}
-    for (const [name, tensors] of Object.entries(trainer.state())) {
+    // What the ranks divide, only the first one has.
+    for (const [name, tensors] of ranks.rank === 0 ? Object.entries(trainer.state()) : []) {
       for (const [key, value] of Object.entries(/** @type {Record<string, any>} */ (tensors))) {
         const floats = new Float32Array(await value.read())
         state[`${name}/${key}`] = Buffer.from(floats.buffer).toString('base64')
       }
     }
     results[kind] = { metrics, state }
+    await native(trainer.release())
     trainer.dispose()
   }
   if (ranks.rank === 0) writeFileSync(/** @type {string} */ (file), JSON.stringify(results))

@@ -109,7 +109,7 @@ describe('mactok launch', () => {
     const { code, stderr } = await launched(3, args('odd'))
     expect(code).toBe(2)
     expect(stderr).toMatch(
-      /\nrank \d failed with exit code 2:\nerror: Expected a multiple of 3, the number of ranks for batch but received 4\n/
+      /\nrank \d failed with exit code 2:\nerror: Expected a multiple of 3, the number of ranks for batch but received 4 of type number\n/
     )
   })
 

@@ -60,8 +60,10 @@ const perceptual: Record<keyof NativePerceptual, true> = {
 const trainer: Record<keyof NativeTokenizerTrainer, true> = {
   dispose: true,
   ema: true,
+  gather: true,
   load: true,
   metrics: true,
+  release: true,
   state: true,
   step: true,
   tokenizer: true

@@ -107,6 +107,7 @@ export interface NativeFlowTrainerConfig {
   ema: NativeTrainerConfig['ema']
   /** See NativeTrainerConfig. */
   group?: NativeProcessGroup | null
+  sharded?: boolean
 }
 
 /** Normalised latents float32 [b, L, Z] or [b, C, H, W] and their classes int64 [b]. */
@@ -128,6 +129,9 @@ export interface NativeFlowTrainer {
   /** Groups of a checkpoint: `model`, `ema` and `optimizer`. Live views. */
   state(): Record<string, NativeState>
   load(state: Record<string, NativeState>): Promise<void>
+  /** See NativeTokenizerTrainer. */
+  gather(): Promise<void>
+  release(): Promise<void>
   dispose(): void
 }
 

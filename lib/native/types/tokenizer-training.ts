@@ -64,6 +64,8 @@ export interface NativeTrainerConfig {
   decoderOnly?: boolean
   /** The ranks that share each micro-batch, of which each computes an equal part; absent or null: this process alone. */
   group?: NativeProcessGroup | null
+  /** Divide moments and averages among the ranks. Default false. */
+  sharded?: boolean
   /** Settings of the discriminator, required with one. Its AdamW has the tokenizer's settings. */
   discriminator?: NativeAdversarialConfig
 }
@@ -100,6 +102,9 @@ export interface NativeTokenizerTrainer {
    */
   state(): Record<string, NativeState>
   load(state: Record<string, NativeState>): Promise<void>
+  /** Gives rank 0 the values of a sharded state, until `release`; all ranks call both. Nothing otherwise. */
+  gather(): Promise<void>
+  release(): Promise<void>
   dispose(): void
 }
 

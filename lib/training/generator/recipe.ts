@@ -66,7 +66,8 @@ async function openSession(
   const trainer = await native(
     addon().createFlowTrainer(await create(), await create(), {
       ...trainerConfig(settled),
-      group: group?.native ?? null
+      group: group?.native ?? null,
+      sharded: group?.sharded ?? false
     })
   )
   resources.defer(() => trainer.dispose())

@@ -61,7 +61,7 @@ async function openSession(
     addon().createTokenizerTrainer(
       tokenizer.native,
       teacher?.native ?? null,
-      { ...trainerConfig(settled), group: group?.native ?? null },
+      { ...trainerConfig(settled), group: group?.native ?? null, sharded: group?.sharded ?? false },
       networks
     )
   )
