@@ -1,6 +1,6 @@
 /**
  * One rank of a job that trains a ViT-S tokenizer of 64-pixel images (reconstruction and KL) on one thread, with 4 images per rank.
- * Rank 0 prints { seconds, cpu } of each step (wall clock and this process's CPU time), and, with several ranks, { reduced, overlapped }:
+ * Rank 0 prints { seconds, cpu, memory } of each step (wall clock and this process's CPU time) and after them (bytes), and, with several ranks, { reduced, overlapped }:
  * the seconds of one step in which gradients are reduced, and the part of them in the backward pass.
  */
 import { RankGroup } from '../../dist/distributed/rank-group.js'
@@ -10,6 +10,7 @@ import { addon } from '../../dist/native/load.js'
 
 const batch = Number(process.env.BENCH_BATCH ?? 4)
 const steps = Number(process.env.BENCH_STEPS ?? 6)
+const sharded = process.env.BENCH_SHARDED === '1'
 const size = 64
 const vit = {
   width: 384,
@@ -25,7 +26,7 @@ const vit = {
 }
 addon().setThreads(1)
 const ranks = ranksFromEnvironment()
-const group = ranks.worldSize > 1 ? await RankGroup.join(ranks, { timeout: 120, sharded: false }, 'cpu') : null
+const group = ranks.worldSize > 1 ? await RankGroup.join(ranks, { timeout: 120, sharded }, 'cpu') : null
 
 /** @returns {Promise<object>} */
 async function main() {
@@ -50,6 +51,7 @@ async function main() {
     precision: 'fp32',
     graphs: false,
     group: group?.native ?? null,
+    sharded,
     masking: { target: 'image', minRatio: 0, maxRatio: 0.7, semantic: 0, per: 'image' },
     alignment: { local: false, global: false, shared: false, hidden: 1, on: 'sample' },
     reconstruction: 'mse',
@@ -71,10 +73,11 @@ async function main() {
     seconds.push((performance.now() - start) / 1000)
     cpu.push((user + system) / 1e6)
   }
+  const memory = process.memoryUsage.rss()
   await addon().startProfile('cpu')
   await step(steps)
   const { names, spans } = await addon().stopProfile('cpu')
-  return { seconds: seconds.slice(1), cpu: cpu.slice(1), ...(group && measureOverlap(names, spans)) }
+  return { seconds: seconds.slice(1), cpu: cpu.slice(1), memory, ...(group && measureOverlap(names, spans)) }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { stringify } from 'yaml'
 import { writePng } from '../../lib/data/image.js'
 import { readSafetensors } from '../../lib/weights/index.js'
@@ -22,6 +22,7 @@ const config = {
   checkpoint: { every: 5 }
 }
 
+jest.setTimeout(300_000)
 const folder = mkdtempSync(join(tmpdir(), 'mactok-ranks-'))
 const at = (...names: string[]) => join(folder, ...names)
 afterAll(() => rmSync(folder, { recursive: true }))
