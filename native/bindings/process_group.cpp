@@ -58,13 +58,12 @@ Napi::Value open(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void ProcessGroupHandle::define(Napi::Env env, Napi::Object exports) {
-  Environment::of(env).define(kClass,
-                              DefineClass(env, kClass,
-                                          {InstanceMethod<&ProcessGroupHandle::agree>("agree"),
-                                           InstanceMethod<&ProcessGroupHandle::fail>("fail"),
-                                           InstanceMethod<&ProcessGroupHandle::leave>("leave"),
-                                           InstanceMethod<&ProcessGroupHandle::set_busy>(
-                                               "setBusy")}));
+  Environment::of(env).define(
+      kClass, DefineClass(env, kClass,
+                          {InstanceMethod<&ProcessGroupHandle::agree>("agree"),
+                           InstanceMethod<&ProcessGroupHandle::fail>("fail"),
+                           InstanceMethod<&ProcessGroupHandle::leave>("leave"),
+                           InstanceMethod<&ProcessGroupHandle::set_busy>("setBusy")}));
   exports.Set("openProcessGroup", Napi::Function::New(env, open, "openProcessGroup"));
 }
 
@@ -111,8 +110,8 @@ Napi::Value ProcessGroupHandle::fail(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto reason = convert::string(info[0], "reason");
     return run_waiting(
-        info.Env(), opened_.waiting,
-        [group = opened_.group, reason] { group->fail(reason); }, to_undefined);
+        info.Env(), opened_.waiting, [group = opened_.group, reason] { group->fail(reason); },
+        to_undefined);
   });
 }
 
@@ -122,8 +121,7 @@ Napi::Value ProcessGroupHandle::leave(const Napi::CallbackInfo& info) {
 }
 
 void ProcessGroupHandle::set_busy(const Napi::CallbackInfo& info) {
-  guarded(info.Env(),
-          [&] { opened_.group->set_busy(convert::boolean(info[0], "isBusy")); });
+  guarded(info.Env(), [&] { opened_.group->set_busy(convert::boolean(info[0], "isBusy")); });
 }
 
 }  // namespace mactok

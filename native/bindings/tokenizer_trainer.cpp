@@ -117,8 +117,9 @@ Napi::Value create(const Napi::CallbackInfo& info) {
         .loss = loss_options(config, *tokenizer, teacher.get()),
     };
     const auto adversary_options =
-        discriminator ? std::make_shared<const DiscriminatorStepOptions>(discriminator_options(config))
-                      : nullptr;
+        discriminator
+            ? std::make_shared<const DiscriminatorStepOptions>(discriminator_options(config))
+            : nullptr;
     const auto device = module_device(*tokenizer);
     return run(
         info.Env(), device,

@@ -28,8 +28,9 @@ c10::intrusive_ptr<c10d::Backend> open_nccl(const c10::intrusive_ptr<c10d::Store
 
 c10::intrusive_ptr<c10d::Backend> open_nccl(const c10::intrusive_ptr<c10d::Store>&, int, int,
                                             at::Device, std::chrono::milliseconds) {
-  TORCH_CHECK(false, "libmactok_cuda was built without NCCL's headers, so CUDA devices cannot train "
-                     "together; `npm run build:cuda` fetches them");
+  TORCH_CHECK(false,
+              "libmactok_cuda was built without NCCL's headers, so CUDA devices cannot train "
+              "together; `npm run build:cuda` fetches them");
 }
 
 #endif

@@ -32,11 +32,10 @@ std::string address_towards(const std::string& host, uint16_t port) {
     socklen_t length = sizeof(own);
     std::array<char, NI_MAXHOST> text{};
     // Connecting a datagram socket sends nothing, but chooses the route.
-    const bool known =
-        connect(handle, address->ai_addr, address->ai_addrlen) == 0 &&
-        getsockname(handle, reinterpret_cast<sockaddr*>(&own), &length) == 0 &&
-        getnameinfo(reinterpret_cast<sockaddr*>(&own), length, text.data(), text.size(), nullptr, 0,
-                    NI_NUMERICHOST) == 0;
+    const bool known = connect(handle, address->ai_addr, address->ai_addrlen) == 0 &&
+                       getsockname(handle, reinterpret_cast<sockaddr*>(&own), &length) == 0 &&
+                       getnameinfo(reinterpret_cast<sockaddr*>(&own), length, text.data(),
+                                   text.size(), nullptr, 0, NI_NUMERICHOST) == 0;
     close(handle);
     if (known) return text.data();
   }

@@ -56,8 +56,7 @@ void GradientBuckets::add_bucket(std::vector<at::Tensor> parameters) {
         bucket.flat.narrow(0, begin, parameter.numel()).view(parameter.sizes()));
     begin += parameter.numel();
     torch::autograd::impl::set_post_acc_grad_hooks(
-        parameter,
-        std::make_unique<Hook>([this, index = buckets_.size()] { complete(index); }));
+        parameter, std::make_unique<Hook>([this, index = buckets_.size()] { complete(index); }));
   }
   bucket.parameters = std::move(parameters);
   buckets_.push_back(std::move(bucket));

@@ -159,8 +159,8 @@ TokenizerLoss::Result TokenizerLoss::forward(const at::Tensor& images, const Tok
     meter.add("adversarial", adversarial, share);
     auto term = weights.adversarial * adversarial;
     if (discriminator->options().adaptive) {
-      const auto weight = adaptive_weight(pixel_terms, adversarial, tokenizer->last_layer(),
-                                          options_.group.get());
+      const auto weight =
+          adaptive_weight(pixel_terms, adversarial, tokenizer->last_layer(), options_.group.get());
       term = weight * term;
       meter.add("adaptiveWeight", weight, share);
     }

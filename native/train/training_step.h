@@ -197,9 +197,9 @@ TrainingStep<Shared, Part>::TrainingStep(TrainingOptions options, TrainedNetwork
       ema_(options_.ema, select_mine(detach_all(networks_.select_trained(*networks_.model))),
            select_mine(detach_all(networks_.select_trained(*networks_.ema))), device_),
       skipped_in_row_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))),
-      buckets_(options_.group ? std::make_unique<GradientBuckets>(list_tensors(parameters_),
-                                                                  options_.group)
-                              : nullptr),
+      buckets_(options_.group
+                   ? std::make_unique<GradientBuckets>(list_tensors(parameters_), options_.group)
+                   : nullptr),
       run_ahead_(device_),
       update_(device_, options_.graphs, networks_.all_written(),
               [this](const Inputs& inputs) { return update(inputs); }) {

@@ -295,6 +295,11 @@ describe('distributed', () => {
   const distributed = (options: unknown) => () => trainTokenizer('tiny-32').distributed(wrong(options))
   refuses([
     ['a timeout of no time', distributed({ timeout: 0 }), RangeError, 'distributed.timeout'],
-    ['an unknown setting', distributed({ shard: true }), TypeError, 'Unknown setting distributed.shard; did you mean sharded?']
+    [
+      'an unknown setting',
+      distributed({ shard: true }),
+      TypeError,
+      'Unknown setting distributed.shard; did you mean sharded?'
+    ]
   ])
 })
