@@ -51,34 +51,47 @@ void GradientBuckets::add_bucket(std::vector<at::Tensor> parameters) {
   Bucket bucket;
   bucket.flat = at::zeros({count}, parameters[0].options().requires_grad(false));
   int64_t begin = 0;
-  for (const auto& parameter : parameters) {
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const auto& parameter = parameters[i];
     bucket.gradients.push_back(
         bucket.flat.narrow(0, begin, parameter.numel()).view(parameter.sizes()));
     begin += parameter.numel();
     torch::autograd::impl::set_post_acc_grad_hooks(
-        parameter, std::make_unique<Hook>([this, index = buckets_.size()] { complete(index); }));
+        parameter,
+        std::make_unique<Hook>([this, index = buckets_.size(), i] { complete(index, i); }));
   }
   bucket.parameters = std::move(parameters);
   buckets_.push_back(std::move(bucket));
 }
 
 void GradientBuckets::begin() {
-  const at::NoGradGuard no_grad;
   is_last_pass_ = false;
   started_ = 0;
   for (auto& bucket : buckets_) {
-    bucket.flat.zero_();
     bucket.missing = bucket.parameters.size();
     bucket.sum = Reduction();
-    for (size_t i = 0; i < bucket.parameters.size(); ++i) {
-      bucket.parameters[i].mutable_grad() = bucket.gradients[i];
-    }
+    for (auto& parameter : bucket.parameters) parameter.mutable_grad().reset();
   }
 }
 
 void GradientBuckets::start_at_last_pass() { is_last_pass_ = true; }
 
-void GradientBuckets::complete(size_t bucket) {
+void GradientBuckets::keep(Bucket& bucket, size_t i) {
+  const at::NoGradGuard no_grad;
+  auto& gradient = bucket.parameters[i].mutable_grad();
+  auto& kept = bucket.gradients[i];
+  if (gradient.is_same(kept)) return;
+  // A copy costs less than zeros to which the first pass would add.
+  if (gradient.defined()) {
+    kept.copy_(gradient);
+  } else {
+    kept.zero_();
+  }
+  gradient = kept;
+}
+
+void GradientBuckets::complete(size_t bucket, size_t i) {
+  keep(buckets_[bucket], i);
   if (!is_last_pass_) return;
   const std::lock_guard lock(mutex_);
   if (--buckets_[bucket].missing == 0) start_complete();
@@ -94,7 +107,11 @@ void GradientBuckets::start_complete() {
 void GradientBuckets::finish() {
   const Phase phase("reduction");
   // A parameter that a loss does not depend on has no gradient.
-  for (auto& bucket : buckets_) bucket.missing = 0;
+  for (auto& bucket : buckets_) {
+    if (bucket.missing == 0) continue;
+    for (size_t i = 0; i < bucket.parameters.size(); ++i) keep(bucket, i);
+    bucket.missing = 0;
+  }
   start_complete();
   for (auto& bucket : buckets_) bucket.sum.wait();
 }

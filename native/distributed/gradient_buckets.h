@@ -23,7 +23,7 @@ class GradientBuckets {
   GradientBuckets(const GradientBuckets&) = delete;
   GradientBuckets& operator=(const GradientBuckets&) = delete;
 
-  /** Before a step's backward passes: all gradients are zero. */
+  /** Before a step's backward passes: there are no gradients. */
   void begin();
 
   /** Before the last backward pass of a step. */
@@ -42,8 +42,10 @@ class GradientBuckets {
   };
 
   void add_bucket(std::vector<at::Tensor> parameters);
-  /** Called when a parameter's gradient of a pass is complete. */
-  void complete(size_t bucket);
+  /** Moves a parameter's gradient, the bucket's i-th, into the bucket, unless it is there. */
+  static void keep(Bucket& bucket, size_t i);
+  /** Called when that gradient of a pass is complete. */
+  void complete(size_t bucket, size_t i);
   void start_complete();
 
   std::shared_ptr<ProcessGroup> group_;
