@@ -23,6 +23,8 @@ export type MactokErrorCode =
   | 'ERR_IN_USE'
   /** A listener of a training's events failed; its error is the cause. */
   | 'ERR_LISTENER'
+  /** Another rank of the job is lost, stuck or has failed, or the ranks do not fit together. */
+  | 'ERR_DISTRIBUTED'
   /** Stopped by an AbortSignal. */
   | 'ERR_ABORTED'
 

@@ -11,7 +11,7 @@ import { Failure, run } from '../lib/setup/report.mjs'
 const BASE = /^(torch|nvidia-cuda-(runtime|cupti))$/
 /** The other versions that the sources compile against: the last of each series. */
 const OLDER = ['2.11.0', '2.12.1', '2.13.0', '2.14.1']
-const HEADERS = /^nvidia-cuda-(runtime|crt)$/
+const HEADERS = /^nvidia-(cuda-(runtime|crt)|nccl-cu\d+|cuda-cccl)$/
 
 run(() => {
   const pip = findPip()

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { exitCode } from './exit.js'
+import { endWithLauncher } from './launched.js'
 import { offerSetup } from './offer-setup.js'
 import { kebabFlags } from './options.js'
 import { reportError, surviveLostOutput } from './output.js'
@@ -26,6 +27,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ define(c
     summary: 'train a generator on latent shards',
     load: () => import('./train-generator.js')
   },
+  launch: { summary: 'run a command as several ranks that work together', load: () => import('./launch.js') },
   encode: { summary: 'encode a folder of images into latent shards', load: () => import('./encode.js') },
   decode: { summary: 'decode latent shards into images', load: () => import('./decode.js') },
   sample: { summary: 'draw samples from a generator', load: () => import('./sample.js') },
@@ -114,6 +116,7 @@ function program(): Command {
 }
 
 surviveLostOutput()
+endWithLauncher()
 
 try {
   await program().parseAsync(kebabFlags(process.argv.slice(2)), { from: 'user' })

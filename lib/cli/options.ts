@@ -37,10 +37,31 @@ export function addComputeOptions(command: Command): Command {
 
 /** Loads the addon, sets its threads, and resolves the device's name. */
 export async function prepare({ device, threads }: ComputeOptions): Promise<string> {
-  const [{ addon }, { resolveDevice }] = await Promise.all([import('../native/load.js'), import('../native/device.js')])
+  const [{ addon }, { resolveDevice }, { ranksFromEnvironment }] = await Promise.all([
+    import('../native/load.js'),
+    import('../native/device.js'),
+    import('../distributed/ranks.js')
+  ])
   if (threads !== undefined) addon().setThreads(threads)
-  return usage(() => resolveDevice(device))
+  return usage(() => resolveDevice(device, ranksFromEnvironment().localRank))
 }
+
+/** How the ranks of a training work together. */
+export interface DistributedOptions {
+  distributed: boolean
+  rankTimeout?: number
+  sharded?: boolean
+}
+
+export const addDistributedOptions = (command: Command): Command =>
+  command
+    .option('--no-distributed', 'train alone, although the environment names several ranks')
+    .option('--sharded', "divide the optimiser's moments and the average among the ranks, which saves memory")
+    .option(
+      '--rank-timeout <seconds>',
+      'seconds after which a rank that is missing, silent or stuck ends the job (default: 600)',
+      positiveInteger
+    )
 
 /** `--raw`, of commands that load a model. */
 export const addRawOption = (command: Command): Command =>

@@ -45,6 +45,6 @@ export function reportError(error: unknown): void {
   const { code, stack } = error as Error & { code?: string }
   const message = locateError(error as Error)
   if (process.argv.includes('--json')) writeJson({ error: { message, code: code ?? null } })
-  if (error instanceof Interrupted) process.stderr.write(`${printable(message)}\n`)
+  if (error instanceof Interrupted) process.stderr.write(message && `${printable(message)}\n`)
   else process.stderr.write(`error: ${printable((process.env.MACTOK_DEBUG && stack) || message)}\n`)
 }

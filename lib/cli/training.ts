@@ -2,6 +2,8 @@
 
 import type { Command } from 'commander'
 import type { z } from 'zod'
+import { ranksFromEnvironment } from '../distributed/ranks.js'
+import type { DistributedInput } from '../distributed/schema.js'
 import type { Work } from '../estimate/work.js'
 import type { ProfileInput } from '../profile/schema.js'
 import { TrainingControl } from '../training/control.js'
@@ -12,9 +14,11 @@ import { describeFit } from './fit.js'
 import type { ImageAccount } from './images.js'
 import {
   addComputeOptions,
+  addDistributedOptions,
   addExamples,
   addProfileOption,
   type ComputeOptions,
+  type DistributedOptions,
   type ProfileOptions,
   positiveInteger,
   requestProfile
@@ -24,7 +28,7 @@ import { ProgressLine } from './progress.js'
 import { addSettings } from './settings.js'
 import { addUiOptions, type UiOptions, withPage } from './ui.js'
 
-export interface TrainingOptions extends ComputeOptions, ProfileOptions, UiOptions {
+export interface TrainingOptions extends ComputeOptions, DistributedOptions, ProfileOptions, UiOptions {
   out: string
   resume?: boolean
   allowOtherData?: boolean
@@ -50,6 +54,7 @@ export function addTrainingOptions(
     )
   addProfileOption(command)
   addUiOptions(command)
+  addDistributedOptions(command)
   addComputeOptions(command)
   addSettings(command, schema, hidden)
   addExamples(command, examples)
@@ -66,6 +71,7 @@ export const describeRun = <Input extends object, T extends { set(settings: Inpu
 interface AnyTraining {
   on<Name extends keyof SharedEvents>(name: Name, listener: (event: SharedEvents[Name]) => void): AnyTraining
   profile(profile: ProfileInput): unknown
+  distributed(distributed: DistributedInput | false): unknown
   run(options: RunOptions): Promise<FinishedRun>
 }
 
@@ -112,16 +118,27 @@ export async function runTraining<T extends AnyTraining>(
     account?: ImageAccount | undefined
   }
 ): Promise<void> {
-  const { out: dir, stopAt, resume, allowOtherData, json = false } = options
+  const { out: dir, stopAt, resume, allowOtherData, rankTimeout: timeout, sharded } = options
+  // Of ranks that train together, the first one shows the run.
+  const isFirst = !options.distributed || usage(() => ranksFromEnvironment()).rank === 0
+  const json = isFirst && (options.json ?? false)
   const control = new TrainingControl()
   requestProfile(training, options)
+  training.distributed(options.distributed ? { timeout, sharded } : false)
   const stopReport = report(training, display, { json, account })
-  const result = await withPage(dir, options, { control, device, json, ...page }, () =>
-    usage(() => training.run({ dir, device, stopAt, resume, allowOtherData, control, signal: interruption() }))
+  const result = await withPage(
+    dir,
+    { ...options, ui: isFirst && options.ui },
+    { control, device, json, ...page },
+    () => usage(() => training.run({ dir, device, stopAt, resume, allowOtherData, control, signal: interruption() }))
   ).finally(stopReport)
+  const { step, steps, interrupted } = result
+  if (!isFirst) {
+    if (interrupted) throw new Interrupted('')
+    return
+  }
   if (json) writeJson({ event: 'end', ...result, ...(account && { unread: account.unread }) })
   else account?.report()
-  const { step, steps, interrupted } = result
   if (interrupted) throw new Interrupted(`Stopped at step ${step} of ${steps}; resume with: ${command}`)
   if (!json) process.stdout.write(`${dir}: step ${step} of ${steps}\n`)
 }

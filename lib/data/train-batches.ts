@@ -21,11 +21,13 @@ export interface TrainBatchOptions extends BatchOptions {
   flip?: boolean
   /** The step of the first batch: starting at step n gives the same batches as running up to it. Default 0. */
   startStep?: number
+  /** The rows of each batch to make, as one of several processes; default: all. */
+  rows?: readonly number[]
 }
 
 export interface TrainBatch {
   step: number
-  /** uint8 [B, size, size, 3] */
+  /** uint8 [B, size, size, 3], B the number of `rows` */
   images: Uint8Array
   /** [B], -1 for none. */
   labels: Int32Array
@@ -52,6 +54,7 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
     minScale = defaultCrops.minScale,
     flip = defaultCrops.flip,
     startStep = 0,
+    rows: wanted = Array.from({ length: options.batch }, (_, row) => row),
     ...rest
   } = completeOptions(options, trainingCacheBytes)
   callback('uniform', uniform)
@@ -79,18 +82,19 @@ export function trainBatches(set: ImageSet, options: TrainBatchOptions): AsyncGe
   }
 
   return prefetch<TrainBatch>(startStep, Infinity, rest, async (step, workers) => {
-    const wanted = Array.from({ length: batch }, (_, row) => indexAt(step * batch + row))
+    // In the order of the batch, which may begin a new epoch.
+    const first = wanted.map((row) => indexAt(step * batch + row))
     const crops = uniform(seed, 'crop', step, 0, batch, 3)
     const flips = uniform(seed, 'flip', step, 0, batch, 1)
-    const images = free.pop() ?? new Uint8Array(batch * pixels)
-    const indices = new Int32Array(batch)
-    const rows = wanted.map((first, row) =>
+    const images = free.pop() ?? new Uint8Array(wanted.length * pixels)
+    const indices = new Int32Array(wanted.length)
+    const rows = wanted.map((row, i) =>
       workers.run(async () => {
-        const { index, image } = await readOrReplace(first, step, row)
+        const { index, image } = await readOrReplace(first[i] as number, step, row)
         const [scale, x, y] = crops.subarray(row * 3) as unknown as [number, number, number]
         const draws: CropDraws = { scale, x, y, flip: flip && (flips[row] as number) < 0.5 }
-        await randomCrop(image, size, minScale, draws, images.subarray(row * pixels, (row + 1) * pixels))
-        indices[row] = index
+        await randomCrop(image, size, minScale, draws, images.subarray(i * pixels, (i + 1) * pixels))
+        indices[i] = index
       })
     )
     await Promise.all(rows)

@@ -1,5 +1,6 @@
 /** The native addon as JavaScript sees it, by subject in types/. Nothing here is public API. */
 
+import type { DistributedFunctions } from './types/distributed.js'
 import type { EvaluationFunctions } from './types/evaluation.js'
 import type { FileFunctions } from './types/files.js'
 import type { GeneratorFunctions } from './types/generator.js'
@@ -8,6 +9,7 @@ import type { TensorFunctions } from './types/tensor.js'
 import type { TokenizerFunctions } from './types/tokenizer.js'
 import type { TokenizerTrainingFunctions } from './types/tokenizer-training.js'
 
+export type * from './types/distributed.js'
 export type * from './types/evaluation.js'
 export type * from './types/files.js'
 export type * from './types/generator.js'
@@ -24,4 +26,5 @@ export interface Addon
     TokenizerFunctions,
     TokenizerTrainingFunctions,
     GeneratorFunctions,
+    DistributedFunctions,
     EvaluationFunctions {}

@@ -3,19 +3,20 @@ import { invalidParameter, outOfRange } from '../errors.js'
 import { addon } from './load.js'
 
 /**
- * Resolves `auto` to the first CUDA device that LibTorch finds, else to the CPU, and checks any other name.
+ * Resolves `auto` to a CUDA device, where LibTorch finds one, else to the CPU, and checks any other name.
+ * @param local - the device that `auto` and `cuda` mean; a process that sees one device takes that
  * @throws {TypeError} for something other than a device's name
  * @throws {RangeError} for a device that is not available, with the reason
  */
-export function resolveDevice(device: string = 'auto'): string {
+export function resolveDevice(device: string = 'auto', local = 0): string {
   text('device', 'auto, cpu, cuda or cuda:<index>', device)
   if (!/^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) {
     throw invalidParameter('device', 'auto, cpu, cuda or cuda:<index>', device)
   }
   if (device === 'cpu') return device
   const { cuda } = addon().info()
-  if (device === 'auto') return cuda.devices > 0 ? 'cuda:0' : 'cpu'
-  const index = Number(device.split(':')[1] ?? 0)
+  if (device === 'auto' && cuda.devices === 0) return 'cpu'
+  const index = Number(device.split(':')[1] ?? (cuda.devices === 1 ? 0 : local))
   if (index >= cuda.devices) {
     throw outOfRange('device', cuda.reason || `cuda:0 to cuda:${cuda.devices - 1}`, device)
   }

@@ -102,10 +102,12 @@ export function pinnedCuda() {
 export async function fetchCudaHeaders() {
   const folder = join(cacheFolder(), `cuda-headers-${PINNED_VERSION}`)
   const include = join(folder, 'nvidia', 'cu13', 'include')
-  if (!existsSync(include)) {
-    await withLock(join(cacheFolder(), 'fetch.lock'), () =>
-      unpackInto(folder, forPlatform(pins.platforms).headers, (name) => name.includes('/include/'))
-    )
+  // An earlier version fetched no headers of NCCL.
+  if (!existsSync(include) || !existsSync(join(folder, 'nvidia', 'nccl', 'include'))) {
+    await withLock(join(cacheFolder(), 'fetch.lock'), () => {
+      rmSync(folder, { recursive: true, force: true })
+      return unpackInto(folder, forPlatform(pins.platforms).headers, (name) => name.includes('/include/'))
+    })
   }
   return include
 }

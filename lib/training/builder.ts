@@ -1,5 +1,6 @@
 import { callback } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
+import { type DistributedConfig, type DistributedInput, distributedSchema } from '../distributed/schema.js'
 import { outOfRange } from '../errors.js'
 import { type ProfileConfig, type ProfileInput, profileSchema } from '../profile/schema.js'
 import { Emitter } from './emitter.js'
@@ -26,6 +27,7 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
   #settings: Input
   #config: Config
   #profile: ProfileConfig | null = null
+  #distributed: DistributedConfig | false = parseConfig(distributedSchema, {}, 'distributed')
 
   /** @param input - the name of a preset, or settings */
   constructor(input: string | Input, kind: Kind<Input, Config, Events>) {
@@ -81,8 +83,17 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
   }
 
   /**
+   * How this process trains with others. It does where its environment says so (torchrun, `mactok launch`, srun); each rank then computes
+   * an equal part of every batch, and the run is the same for any number of ranks. `false`: this process trains alone.
+   */
+  distributed(distributed: DistributedInput | false = {}): this {
+    this.#distributed = distributed === false ? false : parseConfig(distributedSchema, distributed, 'distributed')
+    return this
+  }
+
+  /**
    * Calls a listener at every event of a name: `start`, `step` (every log interval), `grid`, `checkpoint`, `profile`,
-   * `notice`, … Where one throws, or rejects, the run ends as after an interruption, with a checkpoint, and rejects.
+   * `notice`, … Of ranks that train together, only rank 0 has them, but for `notice` and `broken`. Where one throws, or rejects, the run ends as after an interruption, with a checkpoint, and rejects.
    */
   on<Name extends keyof Events & string>(name: Name, listener: (event: Events[Name]) => void): this {
     const { eventNames } = this.#kind
@@ -95,7 +106,7 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
   /**
    * Trains; resolves when the last step's checkpoint is written, or after a checkpoint when `signal` aborts.
    * @throws {TypeError|RangeError} wrong options, no data
-   * @throws {MactokError} ERR_LISTENER after a checkpoint, when a listener failed, with its error as the cause; ERR_DIVERGED after `maxSkipped` steps in a row that were not finite, or when it ends without having learnt;
+   * @throws {MactokError} ERR_DISTRIBUTED when another rank is lost, stuck or has failed; ERR_LISTENER after a checkpoint, when a listener failed, with its error as the cause; ERR_DIVERGED after `maxSkipped` steps in a row that were not finite, or when it ends without having learnt;
    * ERR_IN_USE while another training writes the folder; missing weights, unreadable data, a run folder or a tokenizer that does not fit
    */
   async run(options: RunOptions): Promise<FinishedRun> {
@@ -103,6 +114,7 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
     checkRunOptions(options)
     const { steps } = options
     const config = steps === undefined ? this.#config : this.#kind.resolve(this.merge({ steps } as Input))
-    return runTraining(recipe, { config, profile: this.#profile, events: this.events }, options)
+    const request = { config, profile: this.#profile, distributed: this.#distributed, events: this.events }
+    return runTraining(recipe, request, options)
   }
 }

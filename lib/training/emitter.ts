@@ -7,6 +7,7 @@ import { MactokError } from '../errors.js'
 export class Emitter<Events extends object> {
   readonly #listeners: { [Name in keyof Events]?: ((event: Events[Name]) => unknown)[] } = {}
   #failure = new AbortController()
+  #isHeard: (name: string) => boolean = () => true
 
   on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => unknown): void {
     const listeners = this.#listeners[name] ?? []
@@ -14,13 +15,18 @@ export class Emitter<Events extends object> {
     listeners.push(listener)
   }
 
-  /** Begins a run, whose signal aborts with an ERR_LISTENER at the first error of a listener. */
-  startRun(): AbortSignal {
+  /**
+   * Begins a run, whose signal aborts with an ERR_LISTENER at the first error of a listener.
+   * @param isHeard - whether listeners are called for an event
+   */
+  startRun(isHeard: (name: string) => boolean = () => true): AbortSignal {
     this.#failure = new AbortController()
+    this.#isHeard = isHeard
     return this.#failure.signal
   }
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
+    if (!this.#isHeard(String(name))) return
     const failure = this.#failure
     const fail = (cause: unknown) => {
       const reason = cause instanceof Error ? cause.message : String(cause)

@@ -11,6 +11,15 @@ export interface Interval {
   seconds: number
 }
 
+/** What a signal or a control requests between two steps. */
+export interface Requests {
+  stop: boolean
+  /** A checkpoint. */
+  save: boolean
+  /** To pause. */
+  hold: boolean
+}
+
 export interface LoopPlan<Batch> {
   /** Steps done before this run, and the step to stop after. */
   start: number
@@ -32,6 +41,8 @@ export interface LoopPlan<Batch> {
   signal?: AbortSignal | undefined
   /** Pauses, requests checkpoints and stops, all between steps. */
   control?: TrainingControl | undefined
+  /** Makes one decision of the requests of several processes, which all call it before each step. */
+  agree?: (requests: Requests) => Promise<Requests>
   /** Milliseconds of a clock that never goes back. */
   now?: () => number
 }
@@ -44,7 +55,17 @@ export interface LoopPlan<Batch> {
 export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
   const { start, stop, every, signal, control = new TrainingControl() } = plan
   const isDue = (interval: number | null | undefined, done: number) => !!interval && done % interval === 0
-  const isStopped = () => signal?.aborted || control.stopped
+  const requested = (): Requests => ({
+    stop: Boolean(signal?.aborted || control.stopped),
+    save: control.wantsCheckpoint,
+    hold: control.isHolding
+  })
+  let agreed: Requests | null = null
+  /** The requests of now, or those of all processes before this step. */
+  const requests = () => agreed ?? requested()
+  const consult = async () => {
+    if (plan.agree) agreed = await plan.agree(requested())
+  }
   const watch = new Stopwatch(plan.now)
   let done = start
   let saved = start
@@ -67,14 +88,22 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
   }
   const hold = async () => {
     await running
-    while (control.isHolding && !signal?.aborted) {
-      if (control.wantsCheckpoint) await save()
-      else await watch.without(() => control.waitForChange(signal))
+    while (requests().hold && !requests().stop) {
+      if (requests().save) await save()
+      else await watch.without(() => waitForChange())
+      await consult()
     }
+  }
+  // Where others wait for this process's decision, it shows that it is there.
+  const waitForChange = async () => {
+    if (!plan.agree) return control.waitForChange(signal)
+    if (control.isHolding)
+      await control.waitForChange(AbortSignal.any([AbortSignal.timeout(1000), ...(signal ? [signal] : [])]))
   }
   control.begin()
   try {
-    while (done < stop && !isStopped()) {
+    await consult()
+    while (done < stop && !requests().stop) {
       const { value: batch, done: ended } = await plan.batches.next()
       if (ended) throw new Error(`The data ended at step ${done}`)
       const queued = plan.step(batch, done)
@@ -84,7 +113,7 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
       running = queued
       done += 1
 
-      const saves = isDue(every.checkpoint, done) || done === stop || control.wantsCheckpoint
+      const saves = isDue(every.checkpoint, done) || done === stop || requests().save
       const logs = isDue(every.log, done) || saves
       const evaluates = isDue(every.evaluation, done)
       const draws = isDue(every.grid, done)
@@ -93,7 +122,8 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
       if (evaluates) await watch.without(async () => plan.evaluate?.(done))
       if (draws) await watch.without(async () => plan.grid?.(done))
       if (saves) await save()
-      if (control.isHolding && done < stop) await hold()
+      if (requests().hold && done < stop) await hold()
+      if (done < stop) await consult()
     }
     await save()
     control.end()

@@ -1,6 +1,7 @@
 /** What differs between the kinds of training: `run.ts` opens a recipe, and `loop.ts` decides when the rest is called. */
 
 import type { Image } from '../data/decode.js'
+import type { RankGroup } from '../distributed/rank-group.js'
 import type { Checkpoint } from '../runs/checkpoint.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import type { RunRecord } from '../runs/record.js'
@@ -29,6 +30,8 @@ export interface Opening<R extends TrainingRecord> {
   checkpoint: Checkpoint | null
   dir: string
   device: string
+  /** The ranks that train together; null: this process alone. */
+  group: RankGroup | null
   /** Closes what is opened when the run ends. */
   resources: Resources
 }
@@ -36,6 +39,9 @@ export interface Opening<R extends TrainingRecord> {
 /** A native trainer. */
 export interface Trainer extends TrainerState {
   metrics(): Promise<Metrics>
+  /** Gives rank 0 the values of a state that the ranks divide, until `release`; all ranks call both. */
+  gather(): Promise<void>
+  release(): Promise<void>
 }
 
 /** A recipe that is opened for one run. */

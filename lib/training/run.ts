@@ -1,6 +1,8 @@
 /** A run from its configuration to its result, whatever it trains. */
 
-import { MactokError } from '../errors.js'
+import { chosenRanks, RankGroup } from '../distributed/rank-group.js'
+import type { DistributedConfig } from '../distributed/schema.js'
+import { MactokError, outOfRange } from '../errors.js'
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
@@ -10,36 +12,61 @@ import { findDataChange } from './data-change.js'
 import type { Emitter } from './emitter.js'
 import type { SharedEvents } from './events.js'
 import type { FinishedRun, RunOptions } from './options.js'
-import type { Recipe, TrainingRecord } from './recipe.js'
+import type { Recipe, Session, TrainingRecord } from './recipe.js'
 import { Resources } from './resources.js'
+import { shareOf } from './share.js'
 import { train } from './train.js'
 import { loadTrainer } from './trainer-state.js'
 
 interface Request<R extends TrainingRecord> {
   config: R['config']
   profile: ProfileConfig | null
+  /** False: this process trains alone. */
+  distributed: DistributedConfig | false
   events: Pick<Emitter<SharedEvents>, 'emit' | 'startRun'>
 }
 
+/** Trains, with the other ranks where there are any. */
 export async function runTraining<R extends TrainingRecord, Batch>(
   recipe: Recipe<R, Batch>,
-  { config, profile, events }: Request<R>,
+  request: Request<R>,
   options: RunOptions
 ): Promise<FinishedRun> {
-  const { dir, control, stopAt = Number.POSITIVE_INFINITY, resume = false, allowOtherData = false } = options
-  const device = resolveDevice(options.device)
+  const { config, distributed } = request
+  const ranks = chosenRanks(distributed)
+  const device = resolveDevice(options.device, ranks.localRank)
   if (config.graphs !== null) checkGraphs(config.graphs, device)
-  const failure = events.startRun()
+  if (distributed === false || ranks.worldSize === 1) return runHere(recipe, request, options, { device, group: null })
+  if (config.graphs) throw outOfRange('graphs', 'false for several ranks', config.graphs)
+  shareOf(config, ranks)
+  const group = await RankGroup.join(ranks, distributed, device)
+  return group.run(() => runHere(recipe, request, options, { device, group }))
+}
+
+/** What ranks other than the first one report as well. */
+const eventsOfAll: readonly string[] = ['notice', 'broken']
+
+async function runHere<R extends TrainingRecord, Batch>(
+  recipe: Recipe<R, Batch>,
+  { config, profile, events }: Request<R>,
+  options: RunOptions,
+  { device, group }: { device: string; group: RankGroup | null }
+): Promise<FinishedRun> {
+  const { dir, control, stopAt = Number.POSITIVE_INFINITY, resume = false, allowOtherData = false } = options
+  const isFirst = group?.isFirst ?? true
+  const failure = events.startRun((name) => isFirst || eventsOfAll.includes(name))
   const signal = options.signal ? AbortSignal.any([options.signal, failure]) : failure
   const notice = (message: string) => events.emit('notice', { message })
-  await using lock = await lockRun(dir)
-  if (lock.takenOver) {
+  await using lock = isFirst ? await lockRun(dir) : null
+  await group?.meet()
+  if (lock?.takenOver) {
     notice(`${lock.takenOver} left ${dir} locked without ending its training; it is taken over`)
   }
   const record = await recipe.readRecord(dir)
   const { record: earlier, checkpoint } = await openRun(dir, record, config, { resume, onNotice: notice })
+  await group?.requireSame(`the newest checkpoint of ${dir}`, checkpoint?.state.step ?? 0)
   await using resources = new Resources()
-  const session = await recipe.open({ config, earlier, checkpoint, dir, device, resources })
+  const session = await recipe.open({ config, earlier, checkpoint, dir, device, group, resources })
   const { settled, data, trainer } = session
   const change = earlier && findDataChange(earlier.data as object, data as object)
   if (change) {
@@ -54,15 +81,15 @@ export async function runTraining<R extends TrainingRecord, Batch>(
   const { steps } = settled
   const start = checkpoint?.state.step ?? 0
   const stop = Math.max(start, Math.min(steps, stopAt))
-  const isPrepared = session.prepare ? await session.prepare(signal) : true
+  const isPrepared = await prepare(session, signal, group)
   failure.throwIfAborted()
   if (!isPrepared) return { dir, step: start, steps, interrupted: true }
 
   if (checkpoint) await loadTrainer(trainer, checkpoint)
   const versions = readVersions()
-  await writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
+  if (isFirst) await writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
   events.emit('start', { dir, step: start, steps, device, config: settled, ...session.details })
-  const recording = new Recording(profile, {
+  const recording = new Recording(isFirst ? profile : null, {
     start,
     stop,
     device,
@@ -70,7 +97,23 @@ export async function runTraining<R extends TrainingRecord, Batch>(
     done: (files) => events.emit('profile', files),
     notice
   })
-  const step = await train({ session, dir, start, stop, versions, recording, events, signal, control })
+  const step = await train({ session, group, dir, start, stop, versions, recording, events, signal, control })
   failure.throwIfAborted()
   return { dir, step, steps, interrupted: step < stop }
+}
+
+/** Rank 0 prepares what is missing, and the others find it; false when a signal ended it on any of them. */
+async function prepare<R extends TrainingRecord, Batch>(
+  session: Session<R, Batch>,
+  signal: AbortSignal | undefined,
+  group: RankGroup | null
+): Promise<boolean> {
+  const work = async () => (session.prepare ? session.prepare(signal) : true)
+  if (!group) return work()
+  const isFirstReady = group.isFirst ? await group.busy(work) : true
+  const [isEnded] = await group.agree([isFirstReady ? 0 : 1])
+  if (isEnded) return false
+  const isReady = group.isFirst || (await group.busy(work))
+  const [isAnyEnded] = await group.agree([isReady ? 0 : 1])
+  return !isAnyEnded
 }

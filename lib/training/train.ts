@@ -2,6 +2,7 @@
 
 import { dirname, join } from 'node:path'
 import { writePng } from '../data/image.js'
+import type { RankGroup } from '../distributed/rank-group.js'
 import { makeFolder } from '../files/make-folder.js'
 import { native } from '../native/errors.js'
 import type { Recording } from '../profile/recording.js'
@@ -11,12 +12,14 @@ import type { TrainingControl } from './control.js'
 import { DivergenceGuard } from './divergence.js'
 import type { Emitter } from './emitter.js'
 import type { SharedEvents } from './events.js'
-import { runLoop } from './loop.js'
+import { type Requests, runLoop } from './loop.js'
 import type { Session, TrainingRecord } from './recipe.js'
 import { requireFiniteWeights, saveTrainer } from './trainer-state.js'
 
 interface Training<Batch> {
   session: Session<TrainingRecord, Batch>
+  /** The ranks that train together, of which rank 0 writes; null: this process alone. */
+  group: RankGroup | null
   dir: string
   start: number
   stop: number
@@ -33,16 +36,25 @@ interface Training<Batch> {
  * when the weights are not
  */
 export async function train<Batch>(training: Training<Batch>): Promise<number> {
-  const { session, dir, start, stop, versions, recording, events, signal, control } = training
+  const { session, group, dir, start, stop, versions, recording, events, signal, control } = training
   const { settled: config, trainer, samples, unit } = session
   const guard = new DivergenceGuard(config.maxSkipped)
-  const log = new MetricsLog(dir, start)
+  const isFirst = group?.isFirst ?? true
+  const log = isFirst ? new MetricsLog(dir, start) : null
+  /** What only rank 0 does, while the others wait for its next step. */
+  const onFirst = async (work: () => Promise<void>) => {
+    if (!group) return work()
+    if (group.sharded) await native(trainer.gather())
+    if (isFirst) await group.busy(work)
+    if (group.sharded) await native(trainer.release())
+  }
   try {
     const done = await runLoop<Batch>({
       start,
       stop,
       signal: guard.combineWith(signal),
       control,
+      ...(group && { agree: (requests: Requests) => agreeOn(group, requests) }),
       every: { log: config.log.every, checkpoint: config.checkpoint.every, ...session.every },
       batches: session.batches(start),
       step: (batch, step) => recording.step(step, () => session.step(batch, step)),
@@ -51,36 +63,45 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
         const rate = (steps * config.batch) / seconds
         const epoch = (done * config.batch) / samples
         const line = { step: done, epoch, ...session.describe(metrics, done), [`${unit}PerSecond`]: rate }
-        log.write(line)
+        log?.write(line)
         const secondsLeft = ((stop - done) * config.batch) / rate
         events.emit('step', { ...line, steps: config.steps, secondsLeft } as SharedEvents['step'])
         guard.check(done, steps, metrics)
       },
-      evaluate: async (done) => session.evaluate?.(done, (line) => log.write(line)),
-      grid: async (done) => {
-        const file = join(dir, 'grids', `${checkpointName(done)}.png`)
-        await makeFolder(dirname(file))
-        await writePng(file, await session.grid())
-        events.emit('grid', { step: done, file })
-      },
-      checkpoint: async (done) => {
-        const state = { step: done, samples: done * config.batch, config, versions }
-        const save = async (folder: string) => {
-          await saveTrainer(trainer, folder)
-          await session.saveConfig(folder)
-        }
-        const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
-        events.emit('checkpoint', { step: done, folder })
-      }
+      evaluate: (done) => onFirst(async () => session.evaluate?.(done, (line) => log?.write(line))),
+      grid: (done) =>
+        onFirst(async () => {
+          const file = join(dir, 'grids', `${checkpointName(done)}.png`)
+          await makeFolder(dirname(file))
+          await writePng(file, await session.grid())
+          events.emit('grid', { step: done, file })
+        }),
+      checkpoint: (done) =>
+        onFirst(async () => {
+          const state = { step: done, samples: done * config.batch, config, versions }
+          const save = async (folder: string) => {
+            await saveTrainer(trainer, folder)
+            await session.saveConfig(folder)
+          }
+          const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
+          events.emit('checkpoint', { step: done, folder })
+        })
     })
     guard.throwIfDiverged()
     if (done === stop && done > start) {
       guard.throwIfUntrained()
-      await requireFiniteWeights(trainer, checkpointFolder(dir, done))
+      await onFirst(() => requireFiniteWeights(trainer, checkpointFolder(dir, done)))
     }
     return done
   } finally {
-    log.close()
+    log?.close()
     await recording.end()
   }
+}
+
+/** What any rank requests happens on all of them. */
+async function agreeOn(group: RankGroup, { stop, save, hold }: Requests): Promise<Requests> {
+  const agreed = await group.agree([stop, save, hold].map(Number))
+  const [isStop, isSave, isHold] = agreed.map((value) => value > 0) as [boolean, boolean, boolean]
+  return { stop: isStop, save: isSave, hold: isHold }
 }

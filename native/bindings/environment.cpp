@@ -1,6 +1,8 @@
 #include "bindings/environment.h"
 
 #include <ATen/Parallel.h>
+
+#include <algorithm>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -38,6 +40,10 @@ Environment::~Environment() = default;
 
 void Environment::close() {
   closed_ = true;
+  for (const auto& interrupt : interrupts_) interrupt();
+  for (const auto& waiting : waiting_engines_) {
+    if (const auto engine = waiting.lock()) engine->cancel(this);
+  }
   for (auto& [name, engine] : engines_) engine->cancel(this);
   engines_.clear();
 }
@@ -52,6 +58,17 @@ void Environment::submit(Napi::Env env, at::Device device, Engine::Job job) {
     if (at::get_num_threads() != share) at::set_num_threads(share);
     job();
   });
+}
+
+void Environment::submit(Napi::Env env, const std::shared_ptr<Engine>& engine, Engine::Job job) {
+  if (closed_) return;
+  const auto is_known = [&engine](const auto& known) { return known.lock() == engine; };
+  std::erase_if(waiting_engines_, [](const auto& known) { return known.expired(); });
+  if (std::none_of(waiting_engines_.begin(), waiting_engines_.end(), is_known)) {
+    waiting_engines_.push_back(engine);
+  }
+  if (pending_++ == 0) loop_.Ref(env);
+  engine->submit(this, std::move(job));
 }
 
 void Environment::post(std::unique_ptr<Completion> completion) {

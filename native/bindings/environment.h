@@ -4,10 +4,13 @@
 #include "runtime/torch.h"
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "runtime/engine.h"
 
@@ -41,6 +44,10 @@ class Environment {
 
   /** Runs a job on the device's engine; the job posts its completion exactly once. */
   void submit(Napi::Env env, at::Device device, Engine::Job job);
+  /** The same on an engine that does not compute and may wait for other processes. */
+  void submit(Napi::Env env, const std::shared_ptr<Engine>& engine, Engine::Job job);
+  /** Calls `interrupt` before running work is waited for: work that waits for others then ends. */
+  void on_close(std::function<void()> interrupt) { interrupts_.push_back(std::move(interrupt)); }
   /** From the engine's thread: completes on the JavaScript thread. */
   void post(std::unique_ptr<Completion> completion);
 
@@ -74,6 +81,8 @@ class Environment {
 
   Napi::ThreadSafeFunction loop_;
   std::map<std::string, std::shared_ptr<Engine>> engines_;
+  std::vector<std::weak_ptr<Engine>> waiting_engines_;
+  std::vector<std::function<void()>> interrupts_;
   std::map<std::string, Napi::FunctionReference> constructors_;
   std::unordered_map<const c10::StorageImpl*, StorageUse> storages_;
   std::map<const void*, int64_t> models_;

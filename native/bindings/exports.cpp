@@ -13,6 +13,7 @@
 #include "bindings/perceptual.h"
 #include "bindings/positions.h"
 #include "bindings/probe.h"
+#include "bindings/process_group.h"
 #include "bindings/profile.h"
 #include "bindings/random.h"
 #include "bindings/sampler.h"
@@ -31,6 +32,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   define_info_functions(env, exports);
   define_random_functions(env, exports);
   define_profile_functions(env, exports);
+  ProcessGroupHandle::define(env, exports);
   define_image_functions(env, exports);
   TensorHandle::define(env);
   define_tensor_functions(env, exports);

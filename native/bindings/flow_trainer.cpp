@@ -55,8 +55,9 @@ Napi::Value create(const Napi::CallbackInfo& info) {
         info.Env(), device,
         [=] {
           copy_weights();
-          return FlowTrainerHandle::Trainer{
-              generator, ema, std::make_shared<FlowStep>(generator, ema, options), device};
+          auto step = std::make_shared<FlowStep>(generator, ema, options);
+          step->share_state();
+          return FlowTrainerHandle::Trainer{generator, ema, step, device};
         },
         FlowTrainerHandle::wrap);
   });

@@ -34,12 +34,12 @@ auto guarded(Napi::Env env, Body body) {
 }
 
 /**
- * Runs `work` on the device's engine, without gradients unless it enables them, and returns a
- * promise of its result, which `convert` turns into a JavaScript value on the JavaScript thread.
- * `work` and `convert` own what they need; JavaScript values never leave their thread.
+ * Runs `work` by `submit(job)`, on another thread, and returns a promise of its result, which
+ * `convert` turns into a JavaScript value on the JavaScript thread. Errors are described for
+ * `device`.
  */
-template <typename Work, typename Convert>
-Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
+template <typename Submit, typename Work, typename Convert>
+Napi::Value run_by(Napi::Env env, at::Device device, Submit submit, Work work, Convert convert) {
   using Returned = std::invoke_result_t<Work>;
   using Result = std::conditional_t<std::is_void_v<Returned>, std::monostate, Returned>;
 
@@ -66,14 +66,8 @@ Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
   auto task =
       std::make_shared<std::unique_ptr<Task>>(std::make_unique<Task>(env, std::move(convert)));
   const auto promise = (*task)->deferred.Promise();
-  environment.submit(env, device, [&environment, task, device, work = std::move(work)]() mutable {
+  submit(environment, [&environment, task, device, work = std::move(work)]() mutable {
     try {
-      // Within, because the first call of CUDA fails where the device is lost or another's alone.
-      const c10::OptionalDeviceGuard on_device(device.is_cuda() ? std::optional(device)
-                                                                : std::nullopt);
-      // What opens no scope of its own multiplies in full float32.
-      const Tf32 tf32(device.type(), /*allowed=*/false);
-      const at::NoGradGuard no_grad;
       if constexpr (std::is_void_v<Returned>) {
         work();
         (*task)->result.emplace();
@@ -86,6 +80,28 @@ Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
     environment.post(std::move(*task));
   });
   return promise;
+}
+
+/**
+ * Runs `work` on the device's engine, without gradients unless it enables them, and returns a
+ * promise of its result, which `convert` turns into a JavaScript value on the JavaScript thread.
+ * `work` and `convert` own what they need; JavaScript values never leave their thread.
+ */
+template <typename Work, typename Convert>
+Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
+  const auto submit = [&](Environment& environment, Engine::Job job) {
+    environment.submit(env, device, std::move(job));
+  };
+  const auto on_engine = [device, work = std::move(work)]() mutable {
+    // Within, because the first call of CUDA fails where the device is lost or another's alone.
+    const c10::OptionalDeviceGuard on_device(device.is_cuda() ? std::optional(device)
+                                                              : std::nullopt);
+    // What opens no scope of its own multiplies in full float32.
+    const Tf32 tf32(device.type(), /*allowed=*/false);
+    const at::NoGradGuard no_grad;
+    return work();
+  };
+  return run_by(env, device, submit, std::move(on_engine), std::move(convert));
 }
 
 /** The `convert` of jobs without a result. */

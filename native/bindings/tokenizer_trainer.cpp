@@ -6,6 +6,7 @@
 #include "bindings/discriminator.h"
 #include "bindings/masking.h"
 #include "bindings/perceptual.h"
+#include "bindings/process_group.h"
 #include "bindings/promise.h"
 #include "bindings/teacher.h"
 #include "bindings/tensor.h"
@@ -36,6 +37,7 @@ TokenizerLossOptions loss_options(const Napi::Object& config, const Tokenizer& t
           config.Get("reconstruction"), "reconstruction",
           {{"mse", ReconstructionLoss::mse}, {"l1", ReconstructionLoss::l1}}),
       .decoder_only = !decoder_only.IsUndefined() && convert::boolean(decoder_only, "decoderOnly"),
+      .group = ProcessGroupHandle::find(config.Get("group"), "group"),
   };
 }
 
@@ -53,6 +55,7 @@ DiscriminatorStepOptions discriminator_options(const Napi::Object& config) {
       .lecam_weight = number("lecam"),
       .lecam_decay = number("lecamDecay"),
       .optimizer = optimizer_options(config.Get("optimizer"), "optimizer"),
+      .group = ProcessGroupHandle::find(config.Get("group"), "group"),
   };
 }
 
@@ -114,7 +117,9 @@ Napi::Value create(const Napi::CallbackInfo& info) {
         .loss = loss_options(config, *tokenizer, teacher.get()),
     };
     const auto adversary_options =
-        discriminator ? std::optional(discriminator_options(config)) : std::nullopt;
+        discriminator
+            ? std::make_shared<const DiscriminatorStepOptions>(discriminator_options(config))
+            : nullptr;
     const auto device = module_device(*tokenizer);
     return run(
         info.Env(), device,
@@ -129,6 +134,7 @@ Napi::Value create(const Napi::CallbackInfo& info) {
                                                    discriminator, *adversary_options)
                                              : nullptr};
           auto step = std::make_shared<TokenizerStep>(networks, ema, options);
+          step->share_state();
           return TokenizerTrainerHandle::Trainer{tokenizer, ema, step, device};
         },
         TokenizerTrainerHandle::wrap);

@@ -1,5 +1,7 @@
 #include "bindings/trainer_handle.h"
 
+#include "bindings/process_group.h"
+
 namespace mactok {
 
 OptimizerOptions optimizer_options(const Napi::Value& value, const std::string& name) {
@@ -22,7 +24,10 @@ TrainingOptions training_options(const Napi::Object& config) {
           .graphs = convert::boolean(config.Get("graphs"), "graphs"),
           .optimizer = optimizer_options(config.Get("optimizer"), "optimizer"),
           .ema = {.decay = convert::number(ema.Get("decay"), "ema.decay"),
-                  .warmup = convert::boolean(ema.Get("warmup"), "ema.warmup")}};
+                  .warmup = convert::boolean(ema.Get("warmup"), "ema.warmup")},
+          .group = ProcessGroupHandle::find(config.Get("group"), "group"),
+          .sharded = config.Get("sharded").IsBoolean() &&
+                     convert::boolean(config.Get("sharded"), "sharded")};
 }
 
 }  // namespace mactok

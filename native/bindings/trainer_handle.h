@@ -83,11 +83,19 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
       }
       return run(
           info.Env(), trainer.device,
-          [assignments] {
+          [assignments, step = trainer.step] {
+            step->allocate_state();
             for (const auto& assign : assignments) assign();
+            step->share_state();
           },
           to_undefined);
     });
+  }
+  Napi::Value gather(const Napi::CallbackInfo& info) {
+    return run_step(info.Env(), [](Step& step) { step.gather_state(); });
+  }
+  Napi::Value release_gathered(const Napi::CallbackInfo& info) {
+    return run_step(info.Env(), [](Step& step) { step.release_state(); });
   }
   /** Frees the memory once the engine has run what is queued. */
   void dispose(const Napi::CallbackInfo& info) {
@@ -106,6 +114,8 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
         Self::InstanceMethod("metrics", &Self::metrics),
         Self::InstanceMethod("state", &Self::state),
         Self::InstanceMethod("load", &Self::load),
+        Self::InstanceMethod("gather", &Self::gather),
+        Self::InstanceMethod("release", &Self::release_gathered),
         Self::InstanceMethod("dispose", &Self::dispose),
     };
     Environment::of(env).define(Self::kClass, Self::DefineClass(env, Self::kClass, properties));

@@ -10,6 +10,7 @@
 
 #include "cuda/device.h"
 #include "cuda/graph.h"
+#include "cuda/nccl.h"
 #include "cuda/uploads.h"
 
 namespace mactok {
@@ -63,6 +64,7 @@ const mactok::CudaInterface* mactok_cuda() {
                                                .graph_leave = mactok::graph_leave,
                                                .graph_replay = mactok::graph_replay,
                                                .graph_close = mactok::graph_close,
-                                               .compute_capability = mactok::compute_capability};
+                                               .compute_capability = mactok::compute_capability,
+                                               .open_nccl = mactok::open_nccl};
   return &table;
 }

@@ -3,7 +3,10 @@
 #include <ATen/core/Tensor.h>
 #include <c10/macros/Export.h>
 
+#include <chrono>
 #include <cstdint>
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+#include <torch/csrc/distributed/c10d/Store.hpp>
 
 namespace mactok {
 
@@ -64,6 +67,14 @@ struct CudaInterface {
 
   /** 90 for sm_90. */
   int (*compute_capability)(at::Device device);
+
+  /**
+   * LibTorch's NCCL backend of a job's ranks, which meet at the store. A reduction that takes longer
+   * than the timeout is aborted.
+   */
+  c10::intrusive_ptr<c10d::Backend> (*open_nccl)(const c10::intrusive_ptr<c10d::Store>& store,
+                                                 int rank, int size, at::Device device,
+                                                 std::chrono::milliseconds timeout);
 };
 
 }  // namespace mactok

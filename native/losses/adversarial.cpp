@@ -17,11 +17,19 @@ at::Tensor generator_loss(AdversarialLoss kind, const at::Tensor& fake) {
 }
 
 at::Tensor adaptive_weight(const at::Tensor& others, const at::Tensor& adversarial,
-                           const at::Tensor& last_layer) {
-  const auto norm = [&last_layer](const at::Tensor& loss) {
-    return differentiate(loss, {last_layer}, {}, {.retain_graph = true})[0].norm();
+                           const at::Tensor& last_layer, ProcessGroup* group) {
+  const auto gradient = [&last_layer](const at::Tensor& loss) {
+    return differentiate(loss, {last_layer}, {}, {.retain_graph = true})[0];
   };
-  return (norm(others) / (norm(adversarial) + 1e-4)).clamp(0, 1e4).detach();
+  auto of_others = gradient(others), of_adversarial = gradient(adversarial);
+  if (group) {
+    const auto both = at::stack({of_others, of_adversarial});
+    group->sum(both);
+    both.div_(group->size());
+    of_others = both[0];
+    of_adversarial = both[1];
+  }
+  return (of_others.norm() / (of_adversarial.norm() + 1e-4)).clamp(0, 1e4).detach();
 }
 
 }  // namespace mactok

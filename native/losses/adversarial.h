@@ -2,6 +2,8 @@
 
 #include "runtime/torch.h"
 
+#include "distributed/process_group.h"
+
 namespace mactok {
 
 /** Losses of the logits r of images and f of reconstructions. */
@@ -22,9 +24,10 @@ at::Tensor generator_loss(AdversarialLoss kind, const at::Tensor& fake);
 
 /**
  * VQGAN's weight of the adversarial term: ‖∇others‖ / (‖∇adversarial‖ + 1e-4) at the decoder's last
- * layer, clamped to [0, 1e4]; a scalar without gradient. Keeps the graph.
+ * layer, clamped to [0, 1e4]; a scalar without gradient. Keeps the graph. With a group the
+ * gradients are those of the means over all ranks.
  */
 at::Tensor adaptive_weight(const at::Tensor& others, const at::Tensor& adversarial,
-                           const at::Tensor& last_layer);
+                           const at::Tensor& last_layer, ProcessGroup* group = nullptr);
 
 }  // namespace mactok

@@ -17,8 +17,8 @@ void Lecam::begin() {
 void Lecam::update(const at::Tensor& real, const at::Tensor& fake, double share) {
   const at::NoGradGuard no_grad;
   // Relative to the start of the step, so that micro-batches add up to an update by the batch mean.
-  real_.add_((real.mean() - real_before_) * ((1 - decay_) * share));
-  fake_.add_((fake.mean() - fake_before_) * ((1 - decay_) * share));
+  real_.add_((real - real_before_) * ((1 - decay_) * share));
+  fake_.add_((fake - fake_before_) * ((1 - decay_) * share));
 }
 
 at::Tensor Lecam::loss(const at::Tensor& real, const at::Tensor& fake) const {

@@ -21,8 +21,8 @@ class Lecam {
   void begin();
 
   /**
-   * Moves the averages towards the mean logits of a micro-batch that is `share` of the step's
-   * batch.
+   * Moves the averages towards the mean logits, float32 scalars, of a micro-batch that is `share`
+   * of the step's batch.
    */
   void update(const at::Tensor& real, const at::Tensor& fake, double share);
 

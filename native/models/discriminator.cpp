@@ -4,8 +4,14 @@
 #include <numbers>
 
 #include "nn/initialize.h"
+#include "nn/synced_batch_norm.h"
 
 namespace mactok {
+namespace {
+
+at::Tensor activate(const at::Tensor& x) { return at::leaky_relu(x, .2); }
+
+}  // namespace
 
 DiscriminatorBlock::DiscriminatorBlock(int64_t width, int64_t kernel)
     : convolution(register_module("0", std::make_shared<SpectralConv1d>(width, width, kernel))),
@@ -14,7 +20,7 @@ DiscriminatorBlock::DiscriminatorBlock(int64_t width, int64_t kernel)
 at::Tensor DiscriminatorBlock::forward(const Group<DiscriminatorBlock>& blocks,
                                        const at::Tensor& x) {
   const auto y = SpectralConv1d::forward(each(blocks, &DiscriminatorBlock::convolution), x);
-  return at::leaky_relu(BatchNorm::forward(each(blocks, &DiscriminatorBlock::norm), y), .2);
+  return activate(BatchNorm::forward(each(blocks, &DiscriminatorBlock::norm), y));
 }
 
 DiscriminatorHead::DiscriminatorHead(int64_t width, int64_t kernel)
@@ -25,8 +31,13 @@ DiscriminatorHead::DiscriminatorHead(int64_t width, int64_t kernel)
 
 at::Tensor DiscriminatorHead::forward(const Group<DiscriminatorHead>& heads, const at::Tensor& x) {
   const auto y = DiscriminatorBlock::forward(each(heads, &DiscriminatorHead::first), x);
-  const auto residual = DiscriminatorBlock::forward(each(heads, &DiscriminatorHead::residual), y);
-  const auto z = (residual + y) * (1 / std::numbers::sqrt2);
+  return finish(heads, y,
+                DiscriminatorBlock::forward(each(heads, &DiscriminatorHead::residual), y));
+}
+
+at::Tensor DiscriminatorHead::finish(const Group<DiscriminatorHead>& heads, const at::Tensor& first,
+                                     const at::Tensor& residual) {
+  const auto z = (residual + first) * (1 / std::numbers::sqrt2);
   const auto logits = SpectralConv1d::forward(each(heads, &DiscriminatorHead::last), z);
   return logits.transpose(1, 2).to(at::kFloat).flatten(1);
 }
@@ -73,12 +84,35 @@ std::vector<at::Tensor> Discriminator::features(const at::Tensor& prepared) cons
 
 at::Tensor Discriminator::logits(const std::vector<at::Tensor>& features) {
   ++calls_;
-  if (features[0].is_cuda()) return DiscriminatorHead::forward(heads_, at::cat(features, 2));
+  const bool synced = group_ && is_training();
+  if (features[0].is_cuda() && !synced) {
+    return DiscriminatorHead::forward(heads_, at::cat(features, 2));
+  }
   std::vector<at::Tensor> result;
-  for (size_t i = 0; i < heads_.size(); ++i) {
-    result.push_back(DiscriminatorHead::forward({heads_[i]}, features[i]));
+  if (synced) {
+    const auto first = run_blocks(&DiscriminatorHead::first, features);
+    const auto residual = run_blocks(&DiscriminatorHead::residual, first);
+    for (size_t i = 0; i < heads_.size(); ++i) {
+      result.push_back(DiscriminatorHead::finish({heads_[i]}, first[i], residual[i]));
+    }
+  } else {
+    for (size_t i = 0; i < heads_.size(); ++i) {
+      result.push_back(DiscriminatorHead::forward({heads_[i]}, features[i]));
+    }
   }
   return at::cat(result, 1);
+}
+
+std::vector<at::Tensor> Discriminator::run_blocks(Block block, const std::vector<at::Tensor>& xs) {
+  const auto blocks = each(heads_, block);
+  std::vector<at::Tensor> convolved;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    convolved.push_back(SpectralConv1d::forward({blocks[i]->convolution}, xs[i]));
+  }
+  const auto norms = each(blocks, &DiscriminatorBlock::norm);
+  auto result = synced_batch_norm(norms, convolved, *group_);
+  for (auto& x : result) x = activate(x);
+  return result;
 }
 
 void Discriminator::set_trained(bool trained) {

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "distributed/process_group.h"
 #include "models/dinov2.h"
 #include "nn/batch_norm.h"
 #include "nn/group.h"
@@ -48,6 +50,10 @@ class DiscriminatorHead : public torch::nn::Module {
   /** [B, N, G·D] -> float32 [B, G·N]. */
   static at::Tensor forward(const Group<DiscriminatorHead>& heads, const at::Tensor& x);
 
+  /** The logits of the first block's output and the residual block's. */
+  static at::Tensor finish(const Group<DiscriminatorHead>& heads, const at::Tensor& first,
+                           const at::Tensor& residual);
+
   std::shared_ptr<DiscriminatorBlock> first, residual;
   std::shared_ptr<SpectralConv1d> last;
 };
@@ -81,6 +87,9 @@ class Discriminator : public torch::nn::Module {
     return logits(features(prepare(images, crop)));
   }
 
+  /** Batch statistics are then those of all ranks' batches. */
+  void set_group(std::shared_ptr<ProcessGroup> group) { group_ = std::move(group); }
+
   /** Sets whether gradients reach the heads' parameters; the backbone's never have any. */
   void set_trained(bool trained);
 
@@ -88,10 +97,16 @@ class Discriminator : public torch::nn::Module {
   int64_t calls() const { return calls_; }
 
  private:
+  /** A block of every head, in step, so that all heads' statistics are reduced at once. */
+  using Block = std::shared_ptr<DiscriminatorBlock> DiscriminatorHead::*;
+  std::vector<at::Tensor> run_blocks(Block block, const std::vector<at::Tensor>& xs);
+
   DiscriminatorOptions options_;
   ImagenetNormalization normalize_;
   std::shared_ptr<DinoV2> backbone_;
   Group<DiscriminatorHead> heads_;
+  /** Null for a process alone. */
+  std::shared_ptr<ProcessGroup> group_;
   int64_t calls_ = 0;
 };
 

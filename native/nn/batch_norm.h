@@ -19,6 +19,11 @@ class BatchNorm : public torch::nn::Module {
    */
   static at::Tensor forward(const Group<BatchNorm>& norms, const at::Tensor& x);
 
+  /** Moves the running statistics towards a batch's, float32 [C]; its variance is unbiased. */
+  void update_running(const at::Tensor& mean, const at::Tensor& variance);
+
+  double eps() const { return eps_; }
+
   at::Tensor weight, bias, running_mean, running_var;
 
  private:

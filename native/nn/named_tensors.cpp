@@ -14,6 +14,12 @@ NamedTensors named_tensors(const torch::nn::Module& module) {
   return result;
 }
 
+std::vector<at::Tensor> list_tensors(const NamedTensors& tensors) {
+  std::vector<at::Tensor> result;
+  for (const auto& [name, tensor] : tensors) result.push_back(tensor);
+  return result;
+}
+
 std::vector<at::Tensor> detach_all(const NamedTensors& tensors) {
   std::vector<at::Tensor> result;
   for (const auto& [name, tensor] : tensors) result.push_back(tensor.detach());

@@ -119,6 +119,19 @@ CudaGraph::Scope::~Scope() noexcept(false) {
 
 void CudaGraph::replay() { cuda_.graph_replay(graph_); }
 
+c10::intrusive_ptr<c10d::Backend> open_nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank,
+                                            int size, at::Device device,
+                                            std::chrono::milliseconds timeout) {
+  const auto* cuda = cuda_library();
+  if (!cuda || !cuda->open_nccl) {
+    throw std::runtime_error(
+        "CUDA devices train together by NCCL, for which libmactok_cuda is needed; `npm run "
+        "build:cuda` builds it: " +
+        opened_library().problem);
+  }
+  return cuda->open_nccl(store, rank, size, device, timeout);
+}
+
 std::shared_ptr<CudaGraph> open_cuda_graph(at::Device device) {
   const auto* cuda = cuda_library();
   if (!cuda) {

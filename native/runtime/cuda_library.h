@@ -2,6 +2,7 @@
 
 #include "runtime/torch.h"
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,11 @@ at::Tensor upload(const at::Tensor& tensor, at::Device device);
 
 /** Replaces each defined tensor by `upload` of it. */
 void upload_all(const std::vector<at::Tensor*>& tensors, at::Device device);
+
+/** LibTorch's NCCL backend, see CudaInterface. Throws without libmactok_cuda beside the addon. */
+c10::intrusive_ptr<c10d::Backend> open_nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank,
+                                            int size, at::Device device,
+                                            std::chrono::milliseconds timeout);
 
 /** A CUDA graph. */
 class CudaGraph {

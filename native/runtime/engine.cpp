@@ -30,7 +30,10 @@ int Engine::share(int threads) { return std::max(1, threads / std::max(1, living
 
 void Engine::release_when_idle(std::chrono::milliseconds idle) { idle_milliseconds = idle.count(); }
 
-Engine::Engine(at::Device device) : thread_([this, device] { loop(device); }) { ++living; }
+Engine::Engine(at::Device device, bool computes)
+    : computes_(computes), thread_([this, device] { loop(device); }) {
+  if (computes_) ++living;
+}
 
 Engine::~Engine() {
   {
@@ -39,7 +42,7 @@ Engine::~Engine() {
   }
   changed_.notify_all();
   thread_.join();
-  --living;
+  if (computes_) --living;
 }
 
 void Engine::submit(const void* owner, Job job) {

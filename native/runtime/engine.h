@@ -35,7 +35,8 @@ class Engine {
   /** Changes after how much time without work engines return memory; tests do not wait that long. */
   static void release_when_idle(std::chrono::milliseconds idle);
 
-  explicit Engine(at::Device device);
+  /** With `computes` it takes part in `share`. */
+  explicit Engine(at::Device device, bool computes = true);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -54,6 +55,7 @@ class Engine {
 
   void loop(at::Device device);
 
+  const bool computes_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Entry> queue_;

@@ -66,6 +66,8 @@ ErrorReport describe(const std::exception_ptr& error) {
   } catch (const c10::Error& e) {
     const auto message = first_line(e.what_without_backtrace());
     return {is_about_memory(message) ? "OUT_OF_MEMORY" : "LIBTORCH", message};
+  } catch (const DistributedError& e) {
+    return {"DISTRIBUTED", first_line(e.what())};
   } catch (const std::invalid_argument& e) {
     return {"INVALID_ARGUMENT", first_line(e.what())};
   } catch (const std::bad_alloc&) {

@@ -3,13 +3,19 @@
 #include "runtime/torch.h"
 
 #include <exception>
+#include <stdexcept>
 #include <string>
 
 namespace mactok {
 
+/** Another rank of the job is lost, stuck or has failed. */
+struct DistributedError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /** A C++ exception as JavaScript sees it. */
 struct ErrorReport {
-  /** INVALID_ARGUMENT, OUT_OF_MEMORY, LIBTORCH or NATIVE. */
+  /** INVALID_ARGUMENT, OUT_OF_MEMORY, DISTRIBUTED, LIBTORCH or NATIVE. */
   std::string code;
   /** The first line of the exception's message. */
   std::string message;

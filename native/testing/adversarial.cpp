@@ -61,7 +61,7 @@ Napi::Value lecam(const Napi::CallbackInfo& info) {
           std::vector<at::Tensor> terms;
           for (int64_t step = 0; step < real.size(0); ++step) {
             averages.begin();
-            averages.update(real[step], fake[step], 1);
+            averages.update(real[step].mean(), fake[step].mean(), 1);
             terms.push_back(averages.loss(real[step], fake[step]));
           }
           auto result = averages.state();

@@ -56,8 +56,12 @@ DiscriminatorStep::DiscriminatorStep(std::shared_ptr<Discriminator> discriminato
       buffers_(select_heads(discriminator_->named_buffers())),
       optimizer_(options_.optimizer, parameters_),
       lecam_(options_.lecam_decay, parameters_.at(0).second.device()),
+      buckets_(options_.group
+                   ? std::make_unique<GradientBuckets>(list_tensors(parameters_), options_.group)
+                   : nullptr),
       before_(join(buffers_, lecam_.state())) {
   discriminator_->train();
+  discriminator_->set_group(options_.group);
   discriminator_->set_trained(false);
 }
 
@@ -80,6 +84,8 @@ at::Tensor DiscriminatorStep::prepare(const at::Tensor& images, const DiffAugmen
 }
 
 void DiscriminatorStep::begin() {
+  // All ranks iterate from the same vectors, on whatever hardware they are.
+  if (options_.group) options_.group->broadcast(list_tensors(buffers_));
   before_.take();
   calls_before_ = discriminator_->calls();
   lecam_.begin();
@@ -93,9 +99,26 @@ at::Tensor DiscriminatorStep::generator_loss(const at::Tensor& reconstructions,
                                 discriminator_->logits(discriminator_->features(prepared)));
 }
 
-void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& reconstructions,
-                                 const at::Tensor& weight, const DiscriminatorDraws& draws,
-                                 double share, Meter& meter) {
+void DiscriminatorStep::backward(const std::vector<Part>& parts, const at::Tensor& weight,
+                                 Meter& meter) {
+  if (buckets_) buckets_->begin();
+  for (const auto& part : parts) backward(part, weight, &part == &parts.back(), meter);
+  if (buckets_) buckets_->finish();
+}
+
+std::pair<at::Tensor, at::Tensor> DiscriminatorStep::means(const at::Tensor& real,
+                                                           const at::Tensor& fake) const {
+  const at::NoGradGuard no_grad;
+  if (!options_.group) return {real.mean(), fake.mean()};
+  const auto both = at::stack({real.mean(), fake.mean()});
+  options_.group->sum(both);
+  both.div_(options_.group->size());
+  return {both[0], both[1]};
+}
+
+void DiscriminatorStep::backward(const Part& part, const at::Tensor& weight, bool is_last,
+                                 Meter& meter) {
+  const auto& [images, reconstructions, draws, share] = part;
   const bool consistent = options_.consistency_weight > 0;
   std::vector<at::Tensor> features;
   {
@@ -119,7 +142,8 @@ void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& rec
   const auto adversarial = discriminator_loss(options_.loss, real, fake);
   auto total = weight * adversarial;
   if (options_.lecam_weight > 0) {
-    lecam_.update(real, fake, share);
+    const auto [mean_real, mean_fake] = means(real, fake);
+    lecam_.update(mean_real, mean_fake, share * (options_.group ? options_.group->size() : 1));
     const auto lecam = lecam_.loss(real, fake);
     total = total + weight * options_.lecam_weight * lecam;
     meter.add("lecam", lecam, share);
@@ -131,6 +155,7 @@ void DiscriminatorStep::backward(const at::Tensor& images, const at::Tensor& rec
     total = total + options_.consistency_weight * consistency;
     meter.add("consistency", consistency, share);
   }
+  if (buckets_ && is_last) buckets_->start_at_last_pass();
   run_backward(total * share);
   discriminator_->set_trained(false);
 

@@ -5,8 +5,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "distributed/gradient_buckets.h"
 #include "losses/adversarial.h"
 #include "losses/lecam.h"
 #include "models/discriminator.h"
@@ -31,6 +33,8 @@ struct DiscriminatorStepOptions {
   double consistency_weight;
   double lecam_weight, lecam_decay;
   OptimizerOptions optimizer;
+  /** The ranks that share each micro-batch; null for a process alone. */
+  std::shared_ptr<ProcessGroup> group;
 };
 
 /** What one view of a micro-batch draws: an augmentation, and a crop to the backbone's size. */
@@ -72,13 +76,20 @@ class DiscriminatorStep {
   /** The generator's loss, a scalar, for reconstructions [B, 3, H, W]. */
   at::Tensor generator_loss(const at::Tensor& reconstructions, const DiscriminatorDraws& draws);
 
+  /** A micro-batch that the discriminator learns from. */
+  struct Part {
+    /** float32 [B, 3, H, W]. */
+    at::Tensor images, reconstructions;
+    DiscriminatorDraws draws;
+    /** Its share of the step's batch. */
+    double share;
+  };
+
   /**
-   * Adds the gradients of the discriminator's loss × share. `weight` (the adversarial one, a float
-   * scalar) multiplies all terms but consistency.
+   * Adds the gradients of the discriminator's losses × shares. `weight` (the adversarial one, a
+   * float scalar) multiplies all terms but consistency.
    */
-  void backward(const at::Tensor& images, const at::Tensor& reconstructions,
-                const at::Tensor& weight, const DiscriminatorDraws& draws, double share,
-                Meter& meter);
+  void backward(const std::vector<Part>& parts, const at::Tensor& weight, Meter& meter);
 
   /** Whether a loss or a gradient is not finite, a float scalar. */
   at::Tensor measure(Meter& meter);
@@ -99,6 +110,12 @@ class DiscriminatorStep {
   std::map<std::string, NamedTensors> state() const;
 
  private:
+  /** Adds the gradients of one micro-batch. */
+  void backward(const Part& part, const at::Tensor& weight, bool is_last, Meter& meter);
+
+  /** The mean over all ranks of two scalars. */
+  std::pair<at::Tensor, at::Tensor> means(const at::Tensor& real, const at::Tensor& fake) const;
+
   /** Augmented images as the backbone takes them. */
   at::Tensor prepare(const at::Tensor& images, const DiffAugmentOptions& augment,
                      const ViewDraws& draws) const;
@@ -109,6 +126,8 @@ class DiscriminatorStep {
   NamedTensors parameters_, buffers_;
   AdamW optimizer_;
   Lecam lecam_;
+  /** Null for a process alone. */
+  std::unique_ptr<GradientBuckets> buckets_;
   /** Buffers and LeCAM's averages at the beginning of the step. */
   Snapshot before_;
   int64_t calls_before_ = 0;

@@ -4,11 +4,12 @@
 
 namespace mactok {
 
-Ema::Ema(EmaOptions options, std::vector<at::Tensor> parameters, std::vector<at::Tensor> averages)
+Ema::Ema(EmaOptions options, std::vector<at::Tensor> parameters, std::vector<at::Tensor> averages,
+         at::Device device)
     : options_(options),
       parameters_(std::move(parameters)),
       averages_(std::move(averages)),
-      updates_(at::zeros({}, parameters_.at(0).options().dtype(at::kDouble))) {}
+      updates_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))) {}
 
 void Ema::update(const at::Tensor& skipped) {
   const at::NoGradGuard no_grad;
@@ -16,7 +17,7 @@ void Ema::update(const at::Tensor& skipped) {
   const auto decay = options_.warmup ? ((updates_ + 1) / (updates_ + 10)).clamp_max(options_.decay)
                                      : at::full_like(updates_, options_.decay);
   const auto weight = ((1.0 - decay) * kept).to(at::kFloat);
-  kernels::lerp(averages_, parameters_, weight);
+  if (!averages_.empty()) kernels::lerp(averages_, parameters_, weight);
   updates_.add_(kept);
 }
 

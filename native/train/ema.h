@@ -15,7 +15,9 @@ struct EmaOptions {
 /** Exponential moving average of parameters, updated without waiting for the device. */
 class Ema {
  public:
-  Ema(EmaOptions options, std::vector<at::Tensor> parameters, std::vector<at::Tensor> averages);
+  /** device: where the parameters are, of which a rank may have none. */
+  Ema(EmaOptions options, std::vector<at::Tensor> parameters, std::vector<at::Tensor> averages,
+      at::Device device);
 
   /**
    * averages += (1 − decay)·(parameters − averages), unless `skipped` (float scalar, 0 or 1) is 1.

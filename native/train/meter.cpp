@@ -93,8 +93,18 @@ void MetricTotals::add_step(const Outputs& step) {
   ++steps_;
 }
 
-std::map<std::string, double> MetricTotals::read() {
+std::map<std::string, double> MetricTotals::read(ProcessGroup* group) {
   std::map<std::string, double> result{{"steps", static_cast<double>(steps_)}};
+  if (group && sums_.defined()) {
+    const auto counts = sums_.clone();
+    group->max(counts);
+    group->sum(sums_);
+    for (size_t i = 0; i < names_.size(); ++i) {
+      const auto row = static_cast<int64_t>(i);
+      if (names_[i].starts_with('#')) sums_[row].copy_(counts[row]);
+      sums_[row][2].copy_(counts[row][2]);
+    }
+  }
   const auto sums = sums_.defined() ? sums_.cpu() : at::empty({0, 3}, at::kDouble);
   const auto rows = sums.accessor<double, 2>();
   for (size_t i = 0; i < names_.size(); ++i) {

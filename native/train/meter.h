@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "distributed/process_group.h"
 #include "runtime/replay.h"
 
 namespace mactok {
@@ -48,9 +49,9 @@ class MetricTotals {
   /**
    * Means, counts and the number of `steps` since the last call. `nonFinite.NAME` is how often a
    * metric was not finite; its mean is over the other values (NaN where there are none). Waits for
-   * the device.
+   * the device. With a group: over all ranks' micro-batches; counts are the same on all ranks.
    */
-  std::map<std::string, double> read();
+  std::map<std::string, double> read(ProcessGroup* group = nullptr);
 
  private:
   std::vector<std::string> names_;

@@ -19,21 +19,23 @@ at::Tensor is_not_finite(const at::Tensor& scalar) {
   return scalar.detach().isfinite().logical_not_().to(at::kFloat);
 }
 
-AdamW::AdamW(OptimizerOptions options, NamedTensors parameters)
-    : options_(options), parameters_(std::move(parameters)), groups_(2) {
+AdamW::AdamW(OptimizerOptions options, NamedTensors parameters, const Shards* shards)
+    : options_(options), parameters_(std::move(parameters)), shards_(shards), groups_(2) {
   step_ = at::zeros({}, parameters_.at(0).second.options().dtype(at::kFloat).requires_grad(false));
   groups_[0].weight_decay = options_.weight_decay;
   groups_[1].weight_decay = 0.0;
   NamedTensors squares;
-  for (const auto& [name, parameter] : parameters_) {
-    auto& group = groups_[has_weight_decay(name, parameter) ? 0 : 1];
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto& [name, parameter] = parameters_[i];
     const auto plain = parameter.detach();
+    state_.emplace_back("exp_avg." + name, at::zeros_like(plain));
+    squares.emplace_back("exp_avg_sq." + name, at::zeros_like(plain));
+    if (!is_mine(i)) continue;
+    auto& group = groups_[has_weight_decay(name, parameter) ? 0 : 1];
     group.parameters.push_back(plain);
-    group.exp_avg.push_back(at::zeros_like(plain));
-    group.exp_avg_sq.push_back(at::zeros_like(plain));
+    group.exp_avg.push_back(state_.back().second);
+    group.exp_avg_sq.push_back(squares.back().second);
     group.steps.push_back(step_);
-    state_.emplace_back("exp_avg." + name, group.exp_avg.back());
-    squares.emplace_back("exp_avg_sq." + name, group.exp_avg_sq.back());
   }
   state_.insert(state_.end(), squares.begin(), squares.end());
   state_.emplace_back("step", step_);
@@ -52,7 +54,9 @@ at::Tensor AdamW::gradient_norm() {
 void AdamW::step(const at::Tensor& lr, const at::Tensor& norm, const at::Tensor& skipped) {
   const at::NoGradGuard no_grad;
   std::vector<std::vector<at::Tensor>> gradients(groups_.size());
-  for (const auto& [name, parameter] : parameters_) {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto& [name, parameter] = parameters_[i];
+    if (!is_mine(i)) continue;
     gradients[has_weight_decay(name, parameter) ? 0 : 1].push_back(parameter.grad());
   }
   // The fused kernel divides by it as it reads the gradients.
@@ -89,5 +93,13 @@ void AdamW::zero_grad() {
 }
 
 NamedTensors AdamW::state() const { return state_; }
+
+std::array<std::vector<at::Tensor>, 2> AdamW::moments() const {
+  std::array<std::vector<at::Tensor>, 2> result;
+  for (size_t i = 0; i < 2 * parameters_.size(); ++i) {
+    result[i / parameters_.size()].push_back(state_[i].second);
+  }
+  return result;
+}
 
 }  // namespace mactok

@@ -2,8 +2,10 @@
 
 #include "runtime/torch.h"
 
+#include <array>
 #include <vector>
 
+#include "distributed/shards.h"
 #include "nn/named_tensors.h"
 
 namespace mactok {
@@ -28,7 +30,8 @@ at::Tensor is_not_finite(const at::Tensor& scalar);
  */
 class AdamW {
  public:
-  AdamW(OptimizerOptions options, NamedTensors parameters);
+  /** With shards it updates this rank's parameters. */
+  AdamW(OptimizerOptions options, NamedTensors parameters, const Shards* shards = nullptr);
 
   /**
    * The global norm of the parameters' gradients, a float scalar. A missing `.grad` becomes zero.
@@ -48,14 +51,21 @@ class AdamW {
    */
   NamedTensors state() const;
 
+  /** exp_avg and exp_avg_sq of each parameter. */
+  std::array<std::vector<at::Tensor>, 2> moments() const;
+
  private:
   struct Group {
     double weight_decay;
     std::vector<at::Tensor> parameters, exp_avg, exp_avg_sq, steps;
   };
 
+  bool is_mine(size_t parameter) const { return !shards_ || shards_->is_mine(parameter); }
+
   OptimizerOptions options_;
   NamedTensors parameters_;
+  /** Null: all parameters are updated. */
+  const Shards* shards_;
   std::vector<Group> groups_;
   NamedTensors state_;
   at::Tensor step_;

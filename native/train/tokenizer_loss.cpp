@@ -15,6 +15,16 @@ at::Tensor psnr(const at::Tensor& prediction, const at::Tensor& images) {
   return (10.0 * (4.0 / error.clamp_min(1e-10)).log10()).mean();
 }
 
+/** Over the batch of all ranks: [B, L, Z] -> [L, Z]. */
+at::Tensor variance(const at::Tensor& x, ProcessGroup* group) {
+  if (!group) return x.var(0, /*unbiased=*/false);
+  const auto [own, mean] = at::var_mean(x.to(at::kDouble), at::IntArrayRef{0}, /*unbiased=*/false);
+  const auto both = at::stack({mean, own + mean.square()});
+  group->sum(both);
+  both.div_(group->size());
+  return both[1] - both[0].square();
+}
+
 /** Splits precomputed features [B, 1 + N, D]; float32. */
 Features split_features(const at::Tensor& features, const at::Tensor& images) {
   TORCH_CHECK(features.dim() == 3 && features.size(0) == images.size(0) && features.size(1) > 1,
@@ -41,7 +51,7 @@ std::vector<at::Tensor*> TokenizerPart::tensors() {
 }
 
 TokenizerLoss::TokenizerLoss(TokenizerNetworks networks, TokenizerLossOptions options)
-    : networks_(std::move(networks)), options_(options) {
+    : networks_(std::move(networks)), options_(std::move(options)) {
   if (networks_.heads && !networks_.teacher)
     throw std::invalid_argument("Alignment needs a teacher");
 }
@@ -149,7 +159,8 @@ TokenizerLoss::Result TokenizerLoss::forward(const at::Tensor& images, const Tok
     meter.add("adversarial", adversarial, share);
     auto term = weights.adversarial * adversarial;
     if (discriminator->options().adaptive) {
-      const auto weight = adaptive_weight(pixel_terms, adversarial, tokenizer->last_layer());
+      const auto weight =
+          adaptive_weight(pixel_terms, adversarial, tokenizer->last_layer(), options_.group.get());
       term = weight * term;
       meter.add("adaptiveWeight", weight, share);
     }
@@ -162,8 +173,8 @@ TokenizerLoss::Result TokenizerLoss::forward(const at::Tensor& images, const Tok
   meter.add("reconstruction", reconstruction, share);
   meter.add("kl", kl, share);
   meter.add("psnr", psnr(prediction, images), share);
-  meter.add("activeUnits", (posterior.mean.var(0, /*unbiased=*/false) > 0.01).to(at::kFloat).mean(),
-            share);
+  meter.add("activeUnits",
+            (variance(posterior.mean, options_.group.get()) > 0.01).to(at::kFloat).mean(), share);
   return {.total = total, .prediction = prediction.detach()};
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "distributed/process_group.h"
 #include "losses/alignment.h"
 #include "losses/reconstruction.h"
 #include "masking/mask.h"
@@ -27,6 +28,8 @@ struct TokenizerLossOptions {
   ReconstructionLoss reconstruction;
   /** The encoder is frozen: no gradients reach it. */
   bool decoder_only;
+  /** The ranks that share each micro-batch; null for a process alone. */
+  std::shared_ptr<ProcessGroup> group;
 };
 
 /** Weights of the terms: numbers on the host, float scalars on the device. */

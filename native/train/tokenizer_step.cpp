@@ -108,7 +108,7 @@ at::Tensor TokenizerStep::loss(const TokenizerShared& shared, const TokenizerPar
   const auto [total, prediction] = loss_.forward(images, part, shared.weights, share, meter);
   if (shared.weights.adversarial.defined()) {
     reconstructions_.push_back({.images = images,
-                                .prediction = prediction,
+                                .reconstructions = prediction,
                                 .draws = part.draws.discriminator,
                                 .share = share});
   }
@@ -121,10 +121,7 @@ at::Tensor TokenizerStep::backward_others(const Inputs& inputs, Meter& meter) {
   const Phase phase("discriminator");
   const at::AutoGradMode with_gradients(true);
   const Autocast autocast(device().type(), options().precision);
-  const auto& weight = inputs.shared.weights.adversarial;
-  for (const auto& [images, prediction, draws, share] : reconstructions) {
-    networks_.discriminator->backward(images, prediction, weight, draws, share, meter);
-  }
+  networks_.discriminator->backward(reconstructions, inputs.shared.weights.adversarial, meter);
   return networks_.discriminator->measure(meter);
 }
 

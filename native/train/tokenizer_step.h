@@ -61,14 +61,6 @@ class TokenizerStep : public TrainingStep<TokenizerShared, TokenizerPart> {
   std::map<std::string, NamedTensors> state() const override;
 
  private:
-  /** What the discriminator learns from. */
-  struct Reconstruction {
-    /** float32 [b, 3, H, W]. */
-    at::Tensor images, prediction;
-    DiscriminatorDraws draws;
-    double share;
-  };
-
   TokenizerShared make_shared_inputs(const StepSchedule& schedule) const;
 
   void draw(const TokenizerShared& shared, const random::Samples& samples,
@@ -83,7 +75,7 @@ class TokenizerStep : public TrainingStep<TokenizerShared, TokenizerPart> {
   TokenizerNetworks networks_;
   TokenizerLoss loss_;
   /** The step's micro-batches so far, kept for the discriminator's update. */
-  std::vector<Reconstruction> reconstructions_;
+  std::vector<DiscriminatorStep::Part> reconstructions_;
 };
 
 }  // namespace mactok

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "distributed/gradient_buckets.h"
+#include "distributed/shards.h"
 #include "nn/named_tensors.h"
 #include "runtime/autocast.h"
 #include "runtime/cuda_library.h"
@@ -32,6 +34,10 @@ struct TrainingOptions {
   bool graphs;
   OptimizerOptions optimizer;
   EmaOptions ema;
+  /** The ranks that share each micro-batch; null for a process alone. */
+  std::shared_ptr<ProcessGroup> group;
+  /** Whether moments and averages are divided among them, see Shards. */
+  bool sharded;
 };
 
 /** What a step trains, and what else it writes. */
@@ -75,7 +81,8 @@ struct StepInputs {
  * metrics. Derived classes supply the inputs and the loss.
  *
  * Every random draw is a function of (seed, step, position in the global batch), and micro-batches
- * hold consecutive positions, so neither accumulation nor resuming changes anything. Draws are made
+ * hold consecutive positions, of which each rank has an equal part, so neither accumulation, nor
+ * the number of ranks, nor resuming changes anything. Draws are made
  * on the host before the device's work, which is the same in every step and can be replayed; the
  * host waits for the device only where it is two steps ahead.
  *
@@ -91,12 +98,22 @@ class TrainingStep {
 
   /**
    * Means and counts since the last call, see MetricTotals. `skippedInARow` is the number of steps
-   * up to now that changed nothing because something was not finite.
+   * up to now that changed nothing because something was not finite. All ranks call it at once.
    */
   virtual std::map<std::string, double> metrics();
 
   /** Groups of a checkpoint: model, ema, optimizer. The tensors are the live ones, not copies. */
   virtual std::map<std::string, NamedTensors> state() const;
+
+  // All ranks call these at once; they do nothing for a process alone, or unless state is sharded.
+
+  /** Gives each rank memory for the whole state, but no values. */
+  void allocate_state();
+  /** Copies rank 0's state to all ranks, then frees what others keep. */
+  void share_state();
+  /** Gives rank 0 the whole state, until `release_state`. */
+  void gather_state();
+  void release_state();
 
  protected:
   using Inputs = StepInputs<Shared, Part>;
@@ -113,6 +130,14 @@ class TrainingStep {
   at::Device device() const { return device_; }
 
  private:
+  /** What is sharded: moments and averages, each by parameter. */
+  std::vector<std::vector<at::Tensor>> sharded_state() const;
+  /** Those of a list by parameter that this rank updates. */
+  std::vector<at::Tensor> select_mine(const std::vector<at::Tensor>& tensors) const;
+
+  int rank() const { return options_.group ? options_.group->rank() : 0; }
+  int ranks() const { return options_.group ? options_.group->size() : 1; }
+
   /** Adds to a part what its samples draw, on the host. */
   virtual void draw(const Shared& shared, const random::Samples& samples, Part& part) const = 0;
   /** Called before the losses of a step. */
@@ -146,11 +171,15 @@ class TrainingStep {
   TrainedNetworks networks_;
   at::Device device_;
   NamedTensors parameters_;
+  /** Null unless state is sharded. */
+  std::unique_ptr<Shards> shards_;
   AdamW optimizer_;
   Ema ema_;
   MetricTotals totals_;
   /** Float scalar. */
   at::Tensor skipped_in_row_;
+  /** Null for a process alone. */
+  std::unique_ptr<GradientBuckets> buckets_;
   RunAhead run_ahead_;
   Replay<Inputs> update_;
 };
@@ -161,10 +190,16 @@ TrainingStep<Shared, Part>::TrainingStep(TrainingOptions options, TrainedNetwork
       networks_(std::move(networks)),
       device_(networks_.ema->parameters().at(0).device()),
       parameters_(networks_.all_trained()),
-      optimizer_(options_.optimizer, parameters_),
-      ema_(options_.ema, detach_all(networks_.select_trained(*networks_.model)),
-           detach_all(networks_.select_trained(*networks_.ema))),
+      shards_(options_.group && options_.sharded
+                  ? std::make_unique<Shards>(list_tensors(parameters_), options_.group)
+                  : nullptr),
+      optimizer_(options_.optimizer, parameters_, shards_.get()),
+      ema_(options_.ema, select_mine(detach_all(networks_.select_trained(*networks_.model))),
+           select_mine(detach_all(networks_.select_trained(*networks_.ema))), device_),
       skipped_in_row_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))),
+      buckets_(options_.group
+                   ? std::make_unique<GradientBuckets>(list_tensors(parameters_), options_.group)
+                   : nullptr),
       run_ahead_(device_),
       update_(device_, options_.graphs, networks_.all_written(),
               [this](const Inputs& inputs) { return update(inputs); }) {
@@ -177,10 +212,13 @@ template <typename Shared, typename Part>
 StepInputs<Shared, Part> TrainingStep<Shared, Part>::prepare(uint64_t step, Shared shared,
                                                              std::vector<Part> parts) const {
   random::Samples samples{.seed = options_.seed, .step = step, .first_index = 0, .count = 0};
+  uint64_t first = 0;
   for (auto& part : parts) {
     samples.count = part.size();
+    const auto count = static_cast<uint64_t>(samples.count);
+    samples.first_index = first + static_cast<uint64_t>(rank()) * count;
     draw(shared, samples, part);
-    samples.first_index += static_cast<uint64_t>(samples.count);
+    first += static_cast<uint64_t>(ranks()) * count;
   }
   Inputs inputs{.shared = std::move(shared), .parts = std::move(parts)};
   upload_all(inputs.tensors(), device_);
@@ -193,15 +231,18 @@ at::Tensor TrainingStep<Shared, Part>::backward(const Inputs& inputs, Meter& met
   const Autocast autocast(device_.type(), options_.precision);
   auto broken = at::zeros_like(skipped_in_row_);
   begin(inputs);
+  if (buckets_) buckets_->begin();
   int64_t batch = 0;
-  for (const auto& part : inputs.parts) batch += part.size();
+  for (const auto& part : inputs.parts) batch += part.size() * ranks();
   for (const auto& part : inputs.parts) {
     const double share = static_cast<double>(part.size()) / static_cast<double>(batch);
     const auto total = loss(inputs.shared, part, share, meter);
     const Phase phase("backward");
+    if (buckets_ && &part == &inputs.parts.back()) buckets_->start_at_last_pass();
     run_backward(total * share);
     broken = at::max(broken, is_not_finite(total));
   }
+  if (buckets_) buckets_->finish();
   return broken;
 }
 
@@ -224,10 +265,12 @@ Outputs TrainingStep<Shared, Part>::update(const Inputs& inputs) {
     phase.next("metrics");
     const auto others = backward_others(inputs, meter);
     if (others.defined()) skipped = at::max(skipped, others);
+    if (options_.group) options_.group->max(skipped);
 
     phase.next("optimiser");
     optimizer_.step(inputs.shared.lr, norm, skipped);
     optimizer_.zero_grad();
+    if (shards_) shards_->share(detach_all(parameters_));
     phase.next("EMA");
     ema_.update(skipped);
     phase.next("metrics");
@@ -278,8 +321,47 @@ NamedTensors TrainingStep<Shared, Part>::compute_gradients(uint64_t step, Shared
 
 template <typename Shared, typename Part>
 std::map<std::string, double> TrainingStep<Shared, Part>::metrics() {
-  auto result = totals_.read();
+  auto result = totals_.read(options_.group.get());
   result["skippedInARow"] = skipped_in_row_.template item<double>();
+  return result;
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::share_state() {
+  if (!options_.group) return;
+  for (const auto& [group, tensors] : state()) options_.group->broadcast(list_tensors(tensors));
+  release_state();
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::allocate_state() {
+  for (const auto& tensors : sharded_state()) shards_->allocate(tensors);
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::gather_state() {
+  for (const auto& tensors : sharded_state()) shards_->gather(tensors);
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::release_state() {
+  for (const auto& tensors : sharded_state()) shards_->release(tensors);
+}
+
+template <typename Shared, typename Part>
+std::vector<std::vector<at::Tensor>> TrainingStep<Shared, Part>::sharded_state() const {
+  if (!shards_) return {};
+  auto [averages, squares] = optimizer_.moments();
+  return {averages, squares, detach_all(networks_.select_trained(*networks_.ema))};
+}
+
+template <typename Shared, typename Part>
+std::vector<at::Tensor> TrainingStep<Shared, Part>::select_mine(
+    const std::vector<at::Tensor>& tensors) const {
+  std::vector<at::Tensor> result;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!shards_ || shards_->is_mine(i)) result.push_back(tensors[i]);
+  }
   return result;
 }
 

@@ -9,6 +9,7 @@ import {
   imageFolder,
   inspect,
   LatentStatistics,
+  launch,
   openLatents,
   openLpips,
   pullWeights,
@@ -259,5 +260,50 @@ describe('misspelt options', () => {
     ['of writeReport', () => writeReport('x', wrong({ output: 1 })), TypeError, 'Unknown setting output'],
     ['of runAblation', () => runAblation('collapse', wrong({}), wrong({ out: 'x', arm: [] })), TypeError, 'mean arms?'],
     ['that are none', () => writeReport('x', wrong(7)), TypeError, 'an object for options but received 7']
+  ])
+})
+
+describe('launch', () => {
+  const start = (options: object) => () => launch(wrong({ command: ['node'], nproc: 1, ...options }))
+  refuses([
+    [
+      'no program',
+      start({ command: [] }),
+      TypeError,
+      'Expected a program and its arguments for command but received []'
+    ],
+    ['no ranks', start({ nproc: 0 }), RangeError, 'Expected a positive integer for nproc but received 0'],
+    [
+      'a machine too many',
+      start({ nnodes: 2, nodeRank: 2 }),
+      RangeError,
+      'an integer from 0 to 1 for nodeRank but received 2'
+    ],
+    [
+      'several machines without an address',
+      start({ nnodes: 2 }),
+      RangeError,
+      'host:port of rank 0 for several machines for rdzv'
+    ],
+    [
+      'an address without a port',
+      start({ rdzv: 'gpu0' }),
+      RangeError,
+      "Expected host:port for rdzv but received 'gpu0'"
+    ],
+    ['an unknown option', start({ nprocs: 2 }), TypeError, 'Unknown setting nprocs; did you mean nproc?']
+  ])
+})
+
+describe('distributed', () => {
+  const distributed = (options: unknown) => () => trainTokenizer('tiny-32').distributed(wrong(options))
+  refuses([
+    ['a timeout of no time', distributed({ timeout: 0 }), RangeError, 'distributed.timeout'],
+    [
+      'an unknown setting',
+      distributed({ shard: true }),
+      TypeError,
+      'Unknown setting distributed.shard; did you mean sharded?'
+    ]
   ])
 })

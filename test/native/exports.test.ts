@@ -35,6 +35,7 @@ const functions: Record<keyof Addon, true> = {
   mutualInformation: true,
   neighbourRadii: true,
   normal: true,
+  openProcessGroup: true,
   principalComponents: true,
   readTorchArchive: true,
   resample: true,
@@ -59,8 +60,10 @@ const perceptual: Record<keyof NativePerceptual, true> = {
 const trainer: Record<keyof NativeTokenizerTrainer, true> = {
   dispose: true,
   ema: true,
+  gather: true,
   load: true,
   metrics: true,
+  release: true,
   state: true,
   step: true,
   tokenizer: true

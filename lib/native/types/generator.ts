@@ -1,5 +1,6 @@
 /** Generators, their sampling and training. */
 
+import type { NativeProcessGroup } from './distributed.js'
 import type { NativeModule, NativeState, NativeTensor, Precision } from './tensor.js'
 import type { NativeTrainerConfig } from './tokenizer-training.js'
 
@@ -104,6 +105,9 @@ export interface NativeFlowTrainerConfig {
   labelDropout: number
   optimizer: NativeTrainerConfig['optimizer']
   ema: NativeTrainerConfig['ema']
+  /** See NativeTrainerConfig. */
+  group?: NativeProcessGroup | null
+  sharded?: boolean
 }
 
 /** Normalised latents float32 [b, L, Z] or [b, C, H, W] and their classes int64 [b]. */
@@ -125,6 +129,9 @@ export interface NativeFlowTrainer {
   /** Groups of a checkpoint: `model`, `ema` and `optimizer`. Live views. */
   state(): Record<string, NativeState>
   load(state: Record<string, NativeState>): Promise<void>
+  /** See NativeTokenizerTrainer. */
+  gather(): Promise<void>
+  release(): Promise<void>
   dispose(): void
 }
 

@@ -1,5 +1,6 @@
 /** Training of a tokenizer, with its perceptual and adversarial losses. */
 
+import type { NativeProcessGroup } from './distributed.js'
 import type { NativeModule, NativeState, NativeTensor, Precision } from './tensor.js'
 import type { NativeMaskConfig, NativeTeacher, NativeTokenizer, NativeVitConfig } from './tokenizer.js'
 
@@ -61,6 +62,10 @@ export interface NativeTrainerConfig {
   ema: { decay: number; warmup: boolean }
   /** Decoder fine-tuning: encoder, `to_posterior` and their averages are never written. Default false. */
   decoderOnly?: boolean
+  /** The ranks that share each micro-batch, of which each computes an equal part; absent or null: this process alone. */
+  group?: NativeProcessGroup | null
+  /** Divide moments and averages among the ranks. Default false. */
+  sharded?: boolean
   /** Settings of the discriminator, required with one. Its AdamW has the tokenizer's settings. */
   discriminator?: NativeAdversarialConfig
 }
@@ -78,7 +83,8 @@ export interface NativeTokenizerTrainer {
   readonly tokenizer: NativeTokenizer
   readonly ema: NativeTokenizer
   /**
-   * One optimiser step over the micro-batches, images uint8 [b, H, W, 3] each; their rows are samples 0, 1, 2, … of the global batch.
+   * One optimiser step over the micro-batches, images uint8 [b, H, W, 3] each; their rows are samples 0, 1, 2, … of the global batch, or rank
+   * r's part of it: with n rows in each micro-batch, rows n·r … of every n·ranks.
    * features: the teacher's for each micro-batch, [b, 1 + N, D] with `cls` first, of any floating dtype; absent: the teacher computes them.
    */
   step(microBatches: NativeTensor[], options: NativeStepOptions, features?: NativeTensor[] | null): Promise<void>
@@ -96,6 +102,9 @@ export interface NativeTokenizerTrainer {
    */
   state(): Record<string, NativeState>
   load(state: Record<string, NativeState>): Promise<void>
+  /** Gives rank 0 the values of a sharded state, until `release`; all ranks call both. Nothing otherwise. */
+  gather(): Promise<void>
+  release(): Promise<void>
   dispose(): void
 }
 

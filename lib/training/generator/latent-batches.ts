@@ -5,13 +5,30 @@ import { samplePosterior } from '../../latents/posterior.js'
 import { addon } from '../../native/load.js'
 
 export interface LatentBatch {
-  /** Normalised, row-major [B, …sampleShape]. */
+  /** Normalised, row-major [B, …sampleShape], B the number of `rows`. */
   latents: Float32Array
   labels: BigInt64Array
 }
 
+/** Draws of `size` values for each row, ascending, from a function that draws for consecutive ones. */
+function drawRows(
+  rows: readonly number[],
+  size: number,
+  draw: (first: number, count: number) => Float32Array
+): Float32Array {
+  const result = new Float32Array(rows.length * size)
+  for (let i = 0, end = 0; i < rows.length; i = end) {
+    do end++
+    while (rows[end] === (rows[end - 1] as number) + 1)
+    result.set(draw(rows[i] as number, end - i), i * size)
+  }
+  return result
+}
+
 interface Options {
   batch: number
+  /** The rows of each batch to make, as one of several processes; default: all. */
+  rows?: readonly number[]
   seed: number
   /** Takes the latents of mirrored images for half of the rows. */
   flip: boolean
@@ -25,7 +42,7 @@ interface Options {
  */
 export function latentBatches(
   shards: LatentShards,
-  { batch, seed, flip, statistics, startStep }: Options
+  { batch, rows = Array.from({ length: batch }, (_, row) => row), seed, flip, statistics, startStep }: Options
 ): AsyncGenerator<LatentBatch, void, undefined> {
   const { uniform, normal } = addon()
   const indexAt = sampleOrder(uniform, seed, shards.count)
@@ -35,12 +52,16 @@ export function latentBatches(
   const unlabelled = Math.max(1, shards.classCount)
 
   return prefetch(startStep, Infinity, { prefetch: 2, concurrency: 1 }, async (step) => {
-    const indices = Array.from({ length: batch }, (_, row) => indexAt(step * batch + row))
-    const flips = mirrors ? Array.from(uniform(seed, 'flip', step, 0, batch, 1), (draw) => draw < 0.5) : false
+    const indices = rows.map((row) => indexAt(step * batch + row))
+    const coins = mirrors ? uniform(seed, 'flip', step, 0, batch, 1) : null
+    const flips = coins ? rows.map((row) => (coins[row] as number) < 0.5) : false
     const { latents, logvar, labels } = await shards.rows(indices, { flip: flips })
     if (logvar) {
-      const noise = normal(seed, 'posterior', step, 0, batch, size)
-      samplePosterior(latents, logvar, noise)
+      samplePosterior(
+        latents,
+        logvar,
+        drawRows(rows, size, (first, count) => normal(seed, 'posterior', step, first, count, size))
+      )
     }
     return {
       latents: statistics ? statistics.normalise(latents) : latents,

@@ -13,6 +13,7 @@ import { Tokenizer } from '../../tokenizer/tokenizer.js'
 import type { Emitter } from '../emitter.js'
 import type { Opening, Recipe } from '../recipe.js'
 import { resumeSettings } from '../settle.js'
+import { shareOf } from '../share.js'
 import type { GeneratorEvents } from './events.js'
 import type { LatentBatch } from './latent-batches.js'
 import { type GeneratorRunRecord, readGeneratorRun } from './record.js'
@@ -38,7 +39,7 @@ export const generatorRecipe = (inputs: Inputs): Recipe<GeneratorRunRecord, Late
 
 async function openSession(
   inputs: Inputs,
-  { config, earlier, dir, device, resources }: Opening<GeneratorRunRecord>
+  { config, earlier, dir, device, group, resources }: Opening<GeneratorRunRecord>
 ): Promise<GeneratorSession> {
   const shards = resources.use(await LatentShards.open(inputs.shards, addon()))
   const settled = earlier ? resumeSettings(earlier.settled, config, config.steps) : settle(config, device)
@@ -63,7 +64,7 @@ async function openSession(
     return network
   }
   const trainer = await native(
-    addon().createFlowTrainer(await create(), await create(), trainerConfig(settled, device))
+    addon().createFlowTrainer(await create(), await create(), trainerConfig(settled, { device, group }))
   )
   resources.defer(() => trainer.dispose())
   const from = { from: inputs.shards, tokenizerFrom: inputs.tokenizer, referenceFrom: reference }
@@ -80,7 +81,8 @@ async function openSession(
           })
         )
       : null
-  return new GeneratorSession({ settled, from, shards, identity, tokenizer, evaluation, trainer, events })
+  const share = shareOf(settled, group?.ranks)
+  return new GeneratorSession({ settled, from, shards, identity, tokenizer, evaluation, trainer, share, events })
 }
 
 async function identify(config: SettledGeneratorConfig, shards: LatentShards): Promise<GeneratorIdentity> {

@@ -19,6 +19,7 @@ import { groupMetrics, type MetricGroups } from '../metrics.js'
 import { splitBatch } from '../micro-batches.js'
 import type { Session } from '../recipe.js'
 import { learningRate } from '../schedules.js'
+import type { BatchShare } from '../share.js'
 import type { GeneratorEvents } from './events.js'
 import { type LatentBatch, latentBatches } from './latent-batches.js'
 import type { GeneratorRunRecord } from './record.js'
@@ -36,6 +37,8 @@ interface Parts {
   /** Null: samples are not evaluated. */
   evaluation: SampleEvaluation | null
   trainer: NativeFlowTrainer
+  /** The part of every batch that this rank computes. */
+  share: BatchShare
   events: Pick<Emitter<GeneratorEvents>, 'emit'>
 }
 
@@ -83,18 +86,20 @@ export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch
   }
 
   batches(startStep: number): AsyncGenerator<LatentBatch, void, undefined> {
-    const { shards, identity } = this.#parts
+    const { shards, identity, share } = this.#parts
     const { batch, seed, latents } = this.settled
-    return latentBatches(shards, { batch, seed, flip: latents.flip, statistics: identity.statistics, startStep })
+    const { rows } = share
+    return latentBatches(shards, { batch, rows, seed, flip: latents.flip, statistics: identity.statistics, startStep })
   }
 
   async step(batch: LatentBatch, step: number): Promise<void> {
-    const count = this.settled.batch
+    const { share } = this.#parts
+    const count = share.batch
     const { latentShape } = this.#parts.identity.config
     const latents = addon().tensor(batch.latents, 'float32', [count, ...latentShape], 'cpu')
     const labels = addon().tensor(batch.labels, 'int64', [count], 'cpu')
-    const latentParts = splitBatch(latents, this.settled)
-    const labelParts = splitBatch(labels, this.settled)
+    const latentParts = splitBatch(latents, share)
+    const labelParts = splitBatch(labels, share)
     const parts = latentParts.map((part, i) => ({ latents: part, labels: labelParts[i] as typeof labels }))
     try {
       await native(this.trainer.step(parts, { step, lr: rateAt(this.settled, step) }))

@@ -1,3 +1,4 @@
+import type { RankGroup } from '../../distributed/rank-group.js'
 import type { NativeFlowTrainerConfig, Precision } from '../../native/addon.js'
 import { hasGraphs } from '../../native/device.js'
 import { settlePrecision } from '../settle.js'
@@ -15,13 +16,16 @@ export const settle = (config: GeneratorTrainingConfig, device: string): Settled
 /** The native trainer's view of a configuration. */
 export function trainerConfig(
   { seed, precision, graphs, flow, loss, timesteps, labelDropout, ema, optimizer }: SettledGeneratorConfig,
-  device: string
+  { device, group }: { device: string; group: RankGroup | null }
 ): NativeFlowTrainerConfig {
   const { betas, eps, weightDecay, clip } = optimizer
   return {
     seed,
     precision,
-    graphs: graphs ?? hasGraphs(device),
+    // Reductions among ranks are not recorded.
+    graphs: graphs ?? (!group && hasGraphs(device)),
+    group: group?.native ?? null,
+    sharded: group?.sharded ?? false,
     flow,
     loss,
     timesteps,

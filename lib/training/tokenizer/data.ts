@@ -97,8 +97,8 @@ export class TrainingData implements AsyncDisposable {
     return spread(this.#heldOut as ImageSet, this.#request.config.evaluation.images)
   }
 
-  /** Batches from a step on, without end. */
-  batches(startStep: number): AsyncGenerator<TrainBatch, void, undefined> {
+  /** These rows of each batch from a step on, without end. */
+  batches(startStep: number, rows: readonly number[]): AsyncGenerator<TrainBatch, void, undefined> {
     const { config, onBroken } = this.#request
     const { minScale, flip, strict } = config.data
     return trainBatches(this.#training, {
@@ -109,6 +109,7 @@ export class TrainingData implements AsyncDisposable {
       minScale,
       flip,
       startStep,
+      rows,
       strict,
       onBroken
     })

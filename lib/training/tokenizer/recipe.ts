@@ -12,6 +12,7 @@ import { locateWeights } from '../../weights/index.js'
 import type { Emitter } from '../emitter.js'
 import type { Opening, Recipe } from '../recipe.js'
 import { resumeSettings } from '../settle.js'
+import { shareOf } from '../share.js'
 import { carryDiscriminator } from './carry-discriminator.js'
 import { TrainingData } from './data.js'
 import type { TrainingEvents } from './events.js'
@@ -35,7 +36,7 @@ export const tokenizerRecipe = (inputs: Inputs): Recipe<TokenizerRunRecord, Trai
 
 async function openSession(
   { source, heldOut, events }: Inputs,
-  { config, earlier, checkpoint, dir, device, resources }: Opening<TokenizerRunRecord>
+  { config, earlier, checkpoint, dir, device, group, resources }: Opening<TokenizerRunRecord>
 ): Promise<TokenizerSession> {
   const backbone = earlier ? earlier.settled.discriminator.weights : await findBackbone(config)
   const onBroken = once((broken) => events.emit('broken', broken))
@@ -57,13 +58,30 @@ async function openSession(
   if (!checkpoint && config.init) await startFrom(tokenizer, config.init, { sameLatents: isDecoder })
   const networks = resources.use(await loadNetworks(settled, device))
   const trainer = await native(
-    addon().createTokenizerTrainer(tokenizer.native, teacher?.native ?? null, trainerConfig(settled, device), networks)
+    addon().createTokenizerTrainer(
+      tokenizer.native,
+      teacher?.native ?? null,
+      trainerConfig(settled, { device, group }),
+      networks
+    )
   )
   resources.defer(() => trainer.dispose())
   if (!checkpoint && config.init && isDecoder) await carryDiscriminator(trainer, config.init)
 
   const from = { from: source.name, heldOutFrom: heldOut?.name ?? null }
-  return new TokenizerSession({ dir, settled, from, images: data, teacher, trainer, resources, onBroken, events })
+  const share = shareOf(settled, group?.ranks)
+  return new TokenizerSession({
+    dir,
+    settled,
+    from,
+    images: data,
+    teacher,
+    trainer,
+    share,
+    resources,
+    onBroken,
+    events
+  })
 }
 
 /** Reports each image once, however often it is met. */

@@ -20,6 +20,7 @@ import { splitBatch } from '../micro-batches.js'
 import type { Session } from '../recipe.js'
 import type { Resources } from '../resources.js'
 import { klWeight, learningRate, warmedUp } from '../schedules.js'
+import type { BatchShare } from '../share.js'
 import type { TrainingData } from './data.js'
 import type { TrainingEvents } from './events.js'
 import type { TokenizerRunRecord } from './record.js'
@@ -33,6 +34,8 @@ interface Parts {
   images: TrainingData
   teacher: Teacher | null
   trainer: NativeTokenizerTrainer
+  /** The part of every batch that this rank computes. */
+  share: BatchShare
   resources: Resources
   onBroken: (broken: Broken) => void
   events: Emitter<TrainingEvents>
@@ -91,17 +94,17 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
   }
 
   batches(start: number): AsyncGenerator<TrainBatch, void, undefined> {
-    return this.#parts.images.batches(start)
+    return this.#parts.images.batches(start, this.#parts.share.rows)
   }
 
   async step({ images, indices, release }: TrainBatch, step: number): Promise<void> {
-    const { batch, tokenizer } = this.settled
-    const { imageSize } = tokenizer
+    const { share } = this.#parts
+    const { imageSize } = this.settled.tokenizer
     const features = await this.#cache?.features({ images, indices })
-    const input = addon().tensor(images, 'uint8', [batch, imageSize, imageSize, 3], 'cpu')
+    const input = addon().tensor(images, 'uint8', [share.batch, imageSize, imageSize, 3], 'cpu')
     release()
-    const imageParts = splitBatch(input, this.settled)
-    const featureParts = features ? splitBatch(features, this.settled) : null
+    const imageParts = splitBatch(input, share)
+    const featureParts = features ? splitBatch(features, share) : null
     try {
       await native(this.trainer.step(imageParts, stepOptions(this.settled, step), featureParts))
     } finally {

@@ -1,3 +1,4 @@
+import type { RankGroup } from '../../distributed/rank-group.js'
 import type { NativeAdversarialConfig, NativeTrainerConfig, Precision } from '../../native/addon.js'
 import { hasGraphs } from '../../native/device.js'
 import { settlePrecision } from '../settle.js'
@@ -38,14 +39,17 @@ export function settle(
 /** The native trainer's view of a configuration. */
 export function trainerConfig(
   { seed, precision, graphs, masking, align, loss, optimizer, ema, part, discriminator }: SettledConfig,
-  device: string
+  { device, group }: { device: string; group: RankGroup | null }
 ): NativeTrainerConfig {
   const { target, min, max, semantic, per } = masking
   const { betas, eps, weightDecay, clip } = optimizer
   return {
     seed,
     precision,
-    graphs: graphs ?? hasGraphs(device),
+    // Reductions among ranks are not recorded.
+    graphs: graphs ?? (!group && hasGraphs(device)),
+    group: group?.native ?? null,
+    sharded: group?.sharded ?? false,
     masking: { target, minRatio: min, maxRatio: max, semantic, per },
     alignment: align,
     reconstruction: loss.reconstruction,

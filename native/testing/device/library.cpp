@@ -67,7 +67,8 @@ const mactok::CudaInterface* mactok_cuda() {
                                                .graph_leave = graph_leave,
                                                .graph_replay = graph_replay,
                                                .graph_close = graph_close,
-                                               .compute_capability = compute_capability};
+                                               .compute_capability = compute_capability,
+                                               .open_nccl = nullptr};
   return &table;
 }
 

@@ -1,0 +1,3 @@
+#pragma once
+
+// ProcessGroupGloo.hpp includes this header of Gloo, but uses nothing of it.
