@@ -19,6 +19,7 @@
 #include "runtime/replay.h"
 #include "runtime/run_ahead.h"
 #include "runtime/tf32.h"
+#include "runtime/trained_casts.h"
 #include "train/ema.h"
 #include "train/meter.h"
 #include "train/optimizer.h"
@@ -146,6 +147,7 @@ class TrainingStep {
   TrainedNetworks networks_;
   at::Device device_;
   NamedTensors parameters_;
+  TrainedCasts casts_;
   AdamW optimizer_;
   Ema ema_;
   MetricTotals totals_;
@@ -161,6 +163,7 @@ TrainingStep<Shared, Part>::TrainingStep(TrainingOptions options, TrainedNetwork
       networks_(std::move(networks)),
       device_(networks_.ema->parameters().at(0).device()),
       parameters_(networks_.all_trained()),
+      casts_(device_, options_.precision),
       optimizer_(options_.optimizer, parameters_),
       ema_(options_.ema, detach_all(networks_.select_trained(*networks_.model)),
            detach_all(networks_.select_trained(*networks_.ema))),
@@ -197,6 +200,7 @@ at::Tensor TrainingStep<Shared, Part>::backward(const Inputs& inputs, Meter& met
   for (const auto& part : inputs.parts) batch += part.size();
   for (const auto& part : inputs.parts) {
     const double share = static_cast<double>(part.size()) / static_cast<double>(batch);
+    const TrainedCasts::Scope casts(casts_);
     const auto total = loss(inputs.shared, part, share, meter);
     const Phase phase("backward");
     run_backward(total * share);
