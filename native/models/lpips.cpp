@@ -79,7 +79,8 @@ ConvRelu::ConvRelu(const Options& options)
       bias_(register_parameter("bias", at::empty({options.outputs}), /*requires_grad=*/false)) {}
 
 at::Tensor ConvRelu::forward(const at::Tensor& x) const {
-  const auto weight = cast_frozen(weight_cast_, weight_), bias = cast_frozen(bias_cast_, bias_);
+  const auto weight = cast_parameter(weight_cast_, weight_);
+  const auto bias = cast_parameter(bias_cast_, bias_);
   return at::conv2d(x, weight, bias, options_.stride, options_.padding).relu_();
 }
 

@@ -60,8 +60,8 @@ Linear::Operands Linear::operands(const at::Tensor& x) const {
     const auto dtype = at::autocast::get_autocast_dtype(x.device().type());
     return {.weight = weight, .bias = bias, .cast = cast_weight(weight_cast_, weight, dtype)};
   }
-  return {.weight = cast_frozen(weight_cast_, weight),
-          .bias = cast_frozen(bias_cast_, bias),
+  return {.weight = cast_parameter(weight_cast_, weight),
+          .bias = cast_parameter(bias_cast_, bias),
           .cast = std::nullopt};
 }
 

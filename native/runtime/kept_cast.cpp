@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/trained_casts.h"
+
 namespace mactok {
 namespace {
 
@@ -34,10 +36,10 @@ at::Tensor cast_weight(std::shared_ptr<KeptCast>& kept, const at::Tensor& weight
   return kept->value;
 }
 
-at::Tensor cast_frozen(std::shared_ptr<KeptCast>& kept, const at::Tensor& parameter) {
+at::Tensor cast_parameter(std::shared_ptr<KeptCast>& kept, const at::Tensor& parameter) {
   const auto device = parameter.device().type();
-  const bool trains = at::GradMode::is_enabled() && parameter.requires_grad();
-  if (trains || !at::autocast::is_autocast_enabled(device)) return parameter;
+  if (!at::autocast::is_autocast_enabled(device)) return parameter;
+  if (at::GradMode::is_enabled() && parameter.requires_grad()) return cast_trained(parameter);
   return cast_weight(kept, parameter, at::autocast::get_autocast_dtype(device));
 }
 

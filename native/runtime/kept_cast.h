@@ -22,10 +22,10 @@ at::Tensor cast_weight(std::shared_ptr<KeptCast>& kept, const at::Tensor& weight
                        at::ScalarType dtype);
 
 /**
- * The parameter as autocast casts it, kept as by `cast_weight`. The parameter itself where autocast
- * is off, and where the parameter trains: autocast's own cast gives it a gradient.
+ * The parameter as autocast casts it, kept as by `cast_weight`, or as by `cast_trained` where it
+ * trains. The parameter itself where autocast is off.
  */
-at::Tensor cast_frozen(std::shared_ptr<KeptCast>& kept, const at::Tensor& parameter);
+at::Tensor cast_parameter(std::shared_ptr<KeptCast>& kept, const at::Tensor& parameter);
 
 /** The casts that a recording reads: it keeps them alive, and current whenever it is replayed. */
 class RecordedCasts {

@@ -21,6 +21,7 @@
 #include "runtime/replay.h"
 #include "runtime/run_ahead.h"
 #include "runtime/tf32.h"
+#include "runtime/trained_casts.h"
 #include "train/ema.h"
 #include "train/meter.h"
 #include "train/optimizer.h"
@@ -171,6 +172,7 @@ class TrainingStep {
   TrainedNetworks networks_;
   at::Device device_;
   NamedTensors parameters_;
+  TrainedCasts casts_;
   /** Null unless state is sharded. */
   std::unique_ptr<Shards> shards_;
   AdamW optimizer_;
@@ -190,6 +192,7 @@ TrainingStep<Shared, Part>::TrainingStep(TrainingOptions options, TrainedNetwork
       networks_(std::move(networks)),
       device_(networks_.ema->parameters().at(0).device()),
       parameters_(networks_.all_trained()),
+      casts_(device_, options_.precision),
       shards_(options_.group && options_.sharded
                   ? std::make_unique<Shards>(list_tensors(parameters_), options_.group)
                   : nullptr),
@@ -236,6 +239,7 @@ at::Tensor TrainingStep<Shared, Part>::backward(const Inputs& inputs, Meter& met
   for (const auto& part : inputs.parts) batch += part.size() * ranks();
   for (const auto& part : inputs.parts) {
     const double share = static_cast<double>(part.size()) / static_cast<double>(batch);
+    const TrainedCasts::Scope casts(casts_);
     const auto total = loss(inputs.shared, part, share, meter);
     const Phase phase("backward");
     if (buckets_ && &part == &inputs.parts.back()) buckets_->start_at_last_pass();

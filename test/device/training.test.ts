@@ -35,6 +35,19 @@ describeOnStandIn('training on a device', () => {
     expect(counts.replayed).toBeGreaterThan(200)
   })
 
+  test.each(TRAINERS)('steps of %s cast the trained weights at once, and to the same bits', async (_, create) => {
+    const trainer = await create({ precision: 'bf16' })
+    await trainer.step(0)
+    // Autocast casts each weight in a first step, which finds out what is cast.
+    const first = await create({ precision: 'bf16' })
+    await first.load(trainer.state())
+    const oneByOne = await countOnDevice(() => first.step(1))
+    const atOnce = await countOnDevice(() => trainer.step(1))
+    expect((await readTrainer(trainer)).state).toEqual((await readTrainer(first)).state)
+    // At least the four layers of one block: weight and bias.
+    expect(launches(atOnce)).toBeLessThanOrEqual(launches(oneByOne) - 4 * 2 + 1)
+  })
+
   test.each(TRAINERS)('the state of %s moves to a CPU and back', async (_, create) => {
     const trainer = await create({}, device)
     for (let step = 0; step < 2; step++) await trainer.step(step)
