@@ -1,6 +1,7 @@
 /** What differs between the kinds of training: `run.ts` opens a recipe, and `loop.ts` decides when the rest is called. */
 
 import type { Image } from '../data/decode.js'
+import type { Checksums } from '../files/checksums.js'
 import type { Checkpoint } from '../runs/checkpoint.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import type { RunRecord } from '../runs/record.js'
@@ -64,6 +65,6 @@ export interface Session<R extends TrainingRecord, Batch> {
   evaluate?(done: number, write: (line: MetricsRecord) => void): Promise<void>
   /** Draws a grid of images with the averaged weights. */
   grid(): Promise<Image>
-  /** Writes the configuration that makes a checkpoint a model. */
-  saveConfig(folder: string): Promise<void>
+  /** Writes the configuration that makes a checkpoint a model, with the checksums of its files. */
+  saveConfig(folder: string, checksums: Checksums): Promise<void>
 }

@@ -66,8 +66,9 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
       checkpoint: async (done) => {
         const state = { step: done, samples: done * config.batch, config, versions }
         const save = async (folder: string) => {
-          await saveTrainer(trainer, folder)
-          await session.saveConfig(folder)
+          const checksums = await saveTrainer(trainer, folder)
+          await session.saveConfig(folder, checksums)
+          return checksums
         }
         const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
         events.emit('checkpoint', { step: done, folder })

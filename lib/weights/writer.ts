@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { outOfRange } from '../errors.js'
 import { writeAtomically, writeFully } from '../files/atomic.js'
 import { asBytes, isWeightDtype, type WeightDtype } from './dtype.js'
@@ -36,24 +37,33 @@ async function* chunksOf({ data }: TensorData): AsyncGenerator<ArrayBufferView> 
 /**
  * Writes a safetensors file atomically, one tensor in memory at a time. Tensors are ordered as Python's `safetensors`
  * orders them, so that equal tensors and metadata give equal bytes, whatever their order.
+ * @returns the file's SHA-256, in hexadecimal
  * @throws {RangeError} for duplicate names, and for data whose size does not match dtype and shape
  */
 export async function writeSafetensors(
   file: string,
   tensors: readonly TensorData[],
   metadata: Readonly<Record<string, string>> = {}
-): Promise<void> {
+): Promise<string> {
   checkTensors(tensors)
   const { bytes, ordered } = buildHeader(tensors, metadata)
+  const hash = createHash('sha256')
   await writeAtomically(file, async (handle) => {
-    await writeFully(handle, bytes)
+    // Hashing what libuv writes meanwhile takes no time of its own.
+    const write = async (part: Uint8Array) => {
+      const written = writeFully(handle, part)
+      hash.update(part)
+      await written
+    }
+    await write(bytes)
     for (const { tensor, byteLength } of ordered) {
       let written = 0
       for await (const chunk of chunksOf(tensor)) {
         written += chunk.byteLength
-        if (written <= byteLength) await writeFully(handle, asBytes(chunk))
+        if (written <= byteLength) await write(asBytes(chunk))
       }
       if (written !== byteLength) throw outOfRange(`data of "${tensor.name}"`, `${byteLength} bytes`, `${written}`)
     }
   })
+  return hash.digest('hex')
 }
