@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises'
+import { instance, positive } from '../checks.js'
 import { stampOf } from '../data/image-file.js'
 import { toLevels } from '../data/levels.js'
 import { findGenerator } from '../generator/folder.js'
-import type { Generator, SampleOptions } from '../generator/generator.js'
+import { Generator, type SampleOptions } from '../generator/generator.js'
 import { findTokenizer } from '../tokenizer/folder.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { ImageStream } from './image-stream.js'
 
 export type DrawOptions = Omit<SampleOptions, 'tokenizer' | 'count' | 'firstIndex' | 'onStep'>
@@ -16,6 +17,9 @@ export function generatedImages(
   total: number,
   options: DrawOptions = {}
 ): ImageStream {
+  instance('generator', 'a Generator', Generator, generator)
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  positive('total', total)
   const { imageSize: size } = tokenizer.config
   return {
     name: 'samples',

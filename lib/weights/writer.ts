@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { outOfRange } from '../errors.js'
+import { isRecord, objects, pathTo } from '../checks.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully } from '../files/atomic.js'
 import { asBytes, isWeightDtype, type WeightDtype } from './dtype.js'
 import { buildHeader } from './header.js'
@@ -17,21 +18,40 @@ export interface TensorData {
 }
 
 function checkTensors(tensors: readonly TensorData[]): void {
+  objects('tensors', tensors)
   const seen = new Set<string>()
-  for (const { name, dtype, shape } of tensors) {
+  for (const { name, dtype, shape, data } of tensors) {
+    if (typeof name !== 'string') throw invalidParameter('name', "a tensor's name", name)
     if (name === '__metadata__' || seen.has(name)) throw outOfRange('name', 'a unique name for each tensor', name)
     if (!isWeightDtype(dtype)) throw outOfRange(`dtype of "${name}"`, 'a dtype of safetensors', dtype)
+    if (!Array.isArray(shape)) throw invalidParameter(`shape of "${name}"`, 'an array of sizes', shape)
     if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
       throw outOfRange(`shape of "${name}"`, 'non-negative integers', `[${shape}]`)
     }
+    if (typeof data !== 'function') checkChunk(name, data)
     seen.add(name)
   }
 }
 
-async function* chunksOf({ data }: TensorData): AsyncGenerator<ArrayBufferView> {
-  const source = await (typeof data === 'function' ? data() : data)
-  if (ArrayBuffer.isView(source)) yield source
-  else yield* source
+function checkChunk(name: string, chunk: unknown): asserts chunk is ArrayBufferView {
+  if (!ArrayBuffer.isView(chunk)) throw invalidParameter(`data of "${name}"`, 'a typed array', chunk)
+}
+
+function checkMetadata(metadata: Readonly<Record<string, string>>): void {
+  if (!isRecord(metadata)) throw invalidParameter('metadata', 'an object of texts', metadata)
+  for (const [name, value] of Object.entries(metadata)) {
+    if (typeof value !== 'string') throw invalidParameter(`metadata.${name}`, 'a text', value)
+  }
+}
+
+async function* chunksOf({ name, data }: TensorData): AsyncGenerator<ArrayBufferView> {
+  const source: unknown = await (typeof data === 'function' ? data() : data)
+  if (Object(source)[Symbol.asyncIterator] || (!ArrayBuffer.isView(source) && Object(source)[Symbol.iterator])) {
+    yield* source as Chunks
+    return
+  }
+  checkChunk(name, source)
+  yield source
 }
 
 /**
@@ -45,7 +65,9 @@ export async function writeSafetensors(
   tensors: readonly TensorData[],
   metadata: Readonly<Record<string, string>> = {}
 ): Promise<string> {
+  pathTo('file', file)
   checkTensors(tensors)
+  checkMetadata(metadata)
   const { bytes, ordered } = buildHeader(tensors, metadata)
   const hash = createHash('sha256')
   await writeAtomically(file, async (handle) => {
@@ -59,6 +81,7 @@ export async function writeSafetensors(
     for (const { tensor, byteLength } of ordered) {
       let written = 0
       for await (const chunk of chunksOf(tensor)) {
+        checkChunk(tensor.name, chunk)
         written += chunk.byteLength
         if (written <= byteLength) await write(asBytes(chunk))
       }
