@@ -25,6 +25,8 @@ interface Owner {
 export interface RunLock extends AsyncDisposable {
   /** The owner of a lock that was left behind and taken over, in words. */
   readonly takenOver: string | null
+  /** Whether the folder is still there, with this lock. */
+  isHeld(): Promise<boolean>
 }
 
 /** Identifies the start of a process, by which a new one with the same id is told from it; null where the system does not say. */
@@ -146,6 +148,7 @@ export async function lockRun(dir: string): Promise<RunLock> {
   process.on('exit', removeAtExit)
   return {
     takenOver,
+    isHeld: async () => (await readFile(file, 'utf8').catch(() => null)) === text,
     [Symbol.asyncDispose]: async () => {
       process.off('exit', removeAtExit)
       removeAtExit()

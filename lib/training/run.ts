@@ -60,7 +60,16 @@ export async function runTraining<R extends TrainingRecord, Batch>(
 
   if (checkpoint) await loadTrainer(trainer, checkpoint)
   const versions = readVersions()
-  await writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
+  const saveRecord = () => writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
+  await saveRecord()
+  const requireFolder = async () => {
+    if (await lock.isHeld()) return
+    await saveRecord()
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${dir} was removed, moved or locked by another process while its training ran: the newest checkpoint and run.json were written again, and the training stops`
+    )
+  }
   events.emit('start', { dir, step: start, steps, device, config: settled, ...session.details })
   const recording = new Recording(profile, {
     start,
@@ -70,7 +79,7 @@ export async function runTraining<R extends TrainingRecord, Batch>(
     done: (files) => events.emit('profile', files),
     notice
   })
-  const step = await train({ session, dir, start, stop, versions, recording, events, signal, control })
+  const step = await train({ session, dir, start, stop, versions, recording, events, signal, control, requireFolder })
   failure.throwIfAborted()
   return { dir, step, steps, interrupted: step < stop }
 }

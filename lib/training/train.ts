@@ -25,6 +25,8 @@ interface Training<Batch> {
   events: Pick<Emitter<SharedEvents>, 'emit'>
   signal: AbortSignal | undefined
   control: TrainingControl | undefined
+  /** Throws where the run folder is not this run's any more; called after each checkpoint. */
+  requireFolder(): Promise<void>
 }
 
 /**
@@ -33,7 +35,7 @@ interface Training<Batch> {
  * when the weights are not
  */
 export async function train<Batch>(training: Training<Batch>): Promise<number> {
-  const { session, dir, start, stop, versions, recording, events, signal, control } = training
+  const { session, dir, start, stop, versions, recording, events, signal, control, requireFolder } = training
   const { settled: config, trainer, samples, unit } = session
   const guard = new DivergenceGuard(config.maxSkipped)
   const log = new MetricsLog(dir, start)
@@ -72,6 +74,7 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
         }
         const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
         events.emit('checkpoint', { step: done, folder })
+        await requireFolder()
       }
     })
     guard.throwIfDiverged()
