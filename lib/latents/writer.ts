@@ -1,7 +1,9 @@
 import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { pathTo } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
+import { seal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
 import { sha256 } from '../files/read.js'
 import { fileSize } from '../files/stat.js'
@@ -278,7 +280,7 @@ export class LatentWriter {
     const statistics = sums.result()
     if (statistics.count === 0) throw new MactokError('ERR_FORMAT', `${this.folder} has no samples: all were skipped`)
     const tensor = (values: readonly number[]) => ({ shape: [1, 1, values.length], values: Float32Array.from(values) })
-    await writeJson(path.join(this.folder, statisticsFile), statistics)
+    await writeJson(path.join(this.folder, statisticsFile), seal(statisticsFile, statistics, {}))
     const torch = torchFile({ mean: tensor(statistics.mean), std: tensor(statistics.std) })
     await writeAtomically(path.join(this.folder, torchStatisticsFile), (handle) => writeFully(handle, torch))
     return { statistics, manifest: await this.save(true) }
@@ -304,5 +306,7 @@ export class LatentWriter {
  * images are current.
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of another plan, naming the differences
  */
-export const openLatentWriter = (folder: string, plan: LatentPlan, check?: CheckInputs): Promise<LatentWriter> =>
-  LatentWriter.open(folder, plan, check)
+export async function openLatentWriter(folder: string, plan: LatentPlan, check?: CheckInputs): Promise<LatentWriter> {
+  pathTo('folder', folder)
+  return LatentWriter.open(folder, plan, check)
+}

@@ -409,8 +409,15 @@ describe('reading', () => {
 
   test('statistics that are not JSON are refused by file', async () => {
     await all()
-    await writeFile(path.join(folder, 'latents_stats.json'), '{"mean": [')
     await using latents = await openLatents(folder)
+    const file = path.join(folder, 'latents_stats.json')
+    const text = await readFile(file, 'utf8')
+    await writeFile(
+      file,
+      text.replace(/(?<="mean": \[\s*-?)\d/, (digit) => String(9 - Number(digit)))
+    )
+    await expect(latents.statistics()).rejects.toThrow(`${file} is damaged: its checksum is not what`)
+    await writeFile(path.join(folder, 'latents_stats.json'), '{"mean": [')
     await expect(latents.statistics()).rejects.toThrow(/latents_stats.json is not JSON: Unexpected end/)
   })
 

@@ -103,6 +103,16 @@ describe('a resumed run', () => {
     ])
   })
 
+  test('whose folder is removed ends with an error, and loses neither weights nor settings', async () => {
+    const run = place.path('removed')
+    const training_ = training(4).data(place.path('photos'))
+    training_.on('step', ({ step }) => {
+      if (step === 1) rmSync(run, { recursive: true })
+    })
+    await expect(training_.run({ dir: run, device })).rejects.toThrow(`${run} was removed, moved or locked`)
+    expect(await inspect(run)).toMatchObject({ kind: 'run', checkpoint: { step: 2 } })
+  })
+
   test('names a checkpoint with a changed bit, and resumes from the one before', async () => {
     copy('flipped')
     const model = join(checkpointFolder(place.path('flipped'), 4), 'ema.safetensors')
