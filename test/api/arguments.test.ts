@@ -1,17 +1,28 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import {
   concatenate,
+  Dinov2,
   decodeShards,
+  detectDinov2,
+  detectLpips,
   deviceMemory,
+  dinov2Config,
   encodeImages,
+  fileWeights,
   findWeights,
+  fromFloat32,
   Generator,
+  Inception,
   imageFolder,
   inspect,
   LatentStatistics,
+  loadNetworks,
+  mapDinov2,
+  mapLpips,
   openLatents,
   openLatentWriter,
   openLpips,
+  openWeightsFile,
   pullWeights,
   readSafetensors,
   reconstruct,
@@ -20,9 +31,11 @@ import {
   sampleImages,
   scope,
   serveRun,
+  sweepGuidance,
   Teacher,
   Tokenizer,
   tensor,
+  toFloat32,
   trainDecoder,
   trainGenerator,
   trainTokenizer,
@@ -312,4 +325,24 @@ describe('a model without settings', () => {
       [`generator of ${input}`, () => trainGenerator(wrong(input)), TypeError, 'a preset or settings for settings']
     ])
   )
+})
+
+describe('functions of weights', () => {
+  refuses([
+    ['fileWeights', () => fileWeights(wrong(null)), TypeError, 'an open safetensors file for file'],
+    ['openWeightsFile', () => openWeightsFile(wrong(null)), TypeError, 'a path for path but received null'],
+    ['detectDinov2', () => detectDinov2(wrong(null)), TypeError, 'names of tensors for names but received null'],
+    ['dinov2Config', () => dinov2Config(wrong(null)), TypeError, 'tensors by name'],
+    ['mapDinov2', () => mapDinov2(wrong(null)), TypeError, 'tensors by name'],
+    ['detectLpips', () => detectLpips(wrong(null)), TypeError, 'tensors by name'],
+    ['mapLpips', () => mapLpips(wrong(null)), TypeError, 'tensors by name'],
+    ['toFloat32', () => toFloat32(wrong(null), 'float32'), TypeError, 'a Uint8Array for bytes but received null'],
+    ['fromFloat32', () => fromFloat32(wrong(null), 'float32'), TypeError, 'a Float32Array for values'],
+    ['loadNetworks', () => loadNetworks(wrong(null)), TypeError, 'an array of metrics for metrics but received null'],
+    ['a metric', () => loadNetworks(wrong(['psnr'])), RangeError, "for metrics but received 'psnr'"],
+    ['Inception', () => Inception.load(wrong(null)), TypeError, 'an object for options but received null'],
+    ['Dinov2', () => Dinov2.load(wrong(null)), TypeError, 'an object for options but received null'],
+    ['a sweep', () => sweepGuidance(wrong(null), wrong({})), TypeError, 'a function for evaluate'],
+    ['statistics', () => LatentStatistics.fromJSON(wrong(null)), TypeError, 'for statistics but received null']
+  ])
 })
