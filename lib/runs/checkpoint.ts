@@ -156,6 +156,13 @@ export async function writeCheckpoint(
   return folder
 }
 
+/** Deletes what a crash left of checkpoints that were being written or deleted. Only who has locked the run may call it. */
+export async function removeRemains(run: string): Promise<void> {
+  const names = await readdir(folderOf(run)).catch(() => [])
+  const remains = names.filter((name) => /^\.step-\d+\.(tmp|old)$/.test(name))
+  await Promise.all(remains.map((name) => rm(join(folderOf(run), name), { recursive: true, force: true })))
+}
+
 /** Renames a folder before it is deleted, so that the remains of a crash are never taken for a checkpoint. */
 async function discard(folder: string): Promise<void> {
   const away = join(folder, '..', `.${basename(folder)}.old`)

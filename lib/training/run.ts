@@ -4,6 +4,7 @@ import { MactokError } from '../errors.js'
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
+import { removeRemains } from '../runs/checkpoint.js'
 import { lockRun } from '../runs/lock.js'
 import { openRun, readVersions, writeRecord } from '../runs/record.js'
 import { findDataChange } from './data-change.js'
@@ -36,6 +37,7 @@ export async function runTraining<R extends TrainingRecord, Batch>(
   if (lock.takenOver) {
     notice(`${lock.takenOver} left ${dir} locked without ending its training; it is taken over`)
   }
+  await removeRemains(dir)
   const record = await recipe.readRecord(dir)
   const { record: earlier, checkpoint } = await openRun(dir, record, config, { resume, onNotice: notice })
   await using resources = new Resources()

@@ -7,6 +7,7 @@ import {
   findCheckpoints,
   newestCheckpoint,
   readCheckpoint,
+  removeRemains,
   verifyCheckpoint,
   writeCheckpoint
 } from '../../lib/runs/checkpoint.js'
@@ -74,6 +75,14 @@ test('an incomplete copy is skipped, and named when it is read', async () => {
   )
   rmSync(join(cut, 'model.safetensors'))
   await expect(readCheckpoint(cut)).rejects.toThrow('model.safetensors is missing')
+})
+
+test('what a crash left of others is removed, and nothing else', async () => {
+  await write(1)
+  for (const name of ['.step-0000002.tmp', '.step-0000000.old', 'notes']) mkdirSync(join(run, 'checkpoints', name))
+  await removeRemains(run)
+  expect(names()).toEqual(['notes', 'step-0000001'])
+  await removeRemains(join(run, 'missing'))
 })
 
 test('keeps the newest and every k-th', async () => {
