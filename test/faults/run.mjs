@@ -37,7 +37,7 @@ const parts = [
       /** @type {[string, () => Promise<object>]} */ ([`fuzz ${name}`, () => fuzz(place, name, { inputs, seed })])
   ),
   ['storage', () => breakStorage(place)],
-  ['kills', () => killAnywhere(place, { kills: quick ? 15 : 100, seed })]
+  ['kills', () => killAnywhere(place, { kills: quick ? 10 : 100, seed })]
 ]
 
 const file = join(place, 'faults.json')
