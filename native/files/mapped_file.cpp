@@ -35,7 +35,8 @@ void MappedFile::map() {
   // A private writable mapping: tensors on it may be mutable for LibTorch, while the file never
   // changes. No swap is reserved for the writes that never come, so that files larger than memory
   // can be mapped.
-  void* data = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file_, 0);
+  void* data =
+      ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file_, 0);
   if (data == MAP_FAILED) {
     throw std::invalid_argument("Cannot map " + path_ + ": " + std::strerror(errno));
   }
