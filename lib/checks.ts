@@ -33,6 +33,17 @@ export function oneOf(name: string, choices: readonly string[], value: unknown):
   if (!choices.includes(value as string)) throw outOfRange(name, `one of ${choices.join(', ')}`, value)
 }
 
+/** `what` with its article: `a mean and a covariance`. */
+export function object(name: string, what: string, value: unknown): void {
+  if (!isRecord(value)) throw invalidParameter(name, what, value)
+}
+
+/** An array of objects. */
+export function objects(name: string, value: unknown): asserts value is object[] {
+  if (!Array.isArray(value)) throw invalidParameter(name, 'an array', value)
+  for (const [i, one] of value.entries()) if (!isRecord(one)) throw invalidParameter(`${name}[${i}]`, 'an object', one)
+}
+
 /** A class, whether its constructor is private or not. */
 interface Class<T> {
   prototype: T

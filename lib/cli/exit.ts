@@ -1,15 +1,13 @@
 /** How a command ends: exit codes, usage errors, interruption. */
 
 import { CommanderError } from 'commander'
+import { handleSignals, signals } from './signals.js'
 
 /** The command line is wrong: exit code 2. */
 export class UsageError extends Error {}
 
 /** The command stopped in good order because a signal requested it: exit code 130, or 129 after SIGHUP. */
 export class Interrupted extends Error {}
-
-/** Signals that end the work in good order, and the exit codes that say so. */
-const signals = { SIGINT: 130, SIGTERM: 130, SIGHUP: 129 } as const
 
 /** The exit code that the first signal asks for. */
 let interruptedCode: number | undefined
@@ -38,7 +36,7 @@ export function exitCode(error: unknown): number {
 /** A signal that Ctrl-C, SIGTERM or SIGHUP aborts; a second Ctrl-C or SIGTERM ends the process at once. */
 export function interruption(): AbortSignal {
   const controller = new AbortController()
-  const stop = (name: keyof typeof signals) => {
+  handleSignals((name) => {
     if (controller.signal.aborted) {
       // A terminal that closes sends SIGHUP more than once, from the kernel and from the shell.
       if (name !== 'SIGHUP') process.exit(signals[name])
@@ -47,13 +45,9 @@ export function interruption(): AbortSignal {
     interruptedCode = signals[name]
     process.stderr.write('\nStopping after the current step; press Ctrl-C again to stop at once.\n')
     controller.abort()
-  }
-  for (const name of Object.keys(signals) as (keyof typeof signals)[]) process.on(name, () => stop(name))
+  })
   return controller.signal
 }
-
-/** Whether the command works on something that a signal would interrupt. */
-export const isInterruptible = (): boolean => process.listenerCount('SIGTERM') > 0
 
 /** Runs `body` with such a signal; if it was aborted, the command was interrupted. */
 export async function interruptible<T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+// First, so that signals have their exit codes while the rest is loaded.
+import './signals.js'
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { exitCode } from './exit.js'

@@ -1,8 +1,9 @@
 /** What a command writes: JSON lines, tables, errors. */
 
 import { locateError } from './config-file.js'
-import { Interrupted, isInterruptible } from './exit.js'
+import { Interrupted } from './exit.js'
 import { printable } from './printable.js'
+import { isInterruptible } from './signals.js'
 
 /**
  * Keeps a command alive when nobody reads it any more: a closed pipe, a terminal that hung up or a full disk loses what is written, not

@@ -1,5 +1,6 @@
 import type { Metadata, Sharp } from 'sharp'
 import { MactokError } from '../errors.js'
+import { Budget } from './budget.js'
 import { hiddenColour } from './gif.js'
 import { type Header, readHeader } from './header.js'
 import { type LoadedSharp, loadSharp } from './sharp.js'
@@ -58,13 +59,14 @@ export async function decode(bytes: Buffer, options: DecodeOptions = {}): Promis
 export async function decodeFast(bytes: Buffer, size: number, options: DecodeOptions = {}): Promise<Image> {
   const sharp = await loadSharp()
   const metadata = await describe(sharp, bytes)
-  return decodePixels(metadata, options, () => {
-    const { space, hasAlpha, width, height } = metadata
-    const { maxPixels = defaultMaxPixels } = options
-    const isTooNarrow = width * height * (size / Math.min(width, height)) ** 2 > Math.max(maxPixels, width * height)
-    if (space === 'cmyk' || hasAlpha || isTooNarrow) return decode(bytes, options)
-    return toRgb(sharp(bytes, inputOptions(options)).resize(size, size, { fit: 'cover', kernel: 'cubic' }))
-  })
+  checkPixels(metadata, options)
+  const { space, hasAlpha, width, height } = metadata
+  const { maxPixels = defaultMaxPixels } = options
+  const isTooNarrow = width * height * (size / Math.min(width, height)) ** 2 > Math.max(maxPixels, width * height)
+  if (space === 'cmyk' || hasAlpha || isTooNarrow) return decode(bytes, options)
+  return decodePixels(metadata, options, () =>
+    toRgb(sharp(bytes, inputOptions(options)).resize(size, size, { fit: 'cover', kernel: 'cubic' }))
+  )
 }
 
 /** Makes an ERR_FORMAT of what fails. Its message is ours: libvips mixes up those of images decoded concurrently. */
@@ -77,16 +79,23 @@ async function describe(sharp: LoadedSharp, bytes: Buffer): Promise<Metadata> {
   return sharp(bytes, { limitInputPixels: false }).metadata().catch(fail('damaged, or not an image'))
 }
 
-/** Decodes an image if it has no more pixels than allowed. */
-async function decodePixels(
-  { width, height, format }: Header,
-  { maxPixels = defaultMaxPixels }: DecodeOptions,
-  run: () => Promise<Image>
-): Promise<Image> {
+/**
+ * Pixels that are decoded at once, in the whole process: as many as the largest image has by default, which take about half a gigabyte.
+ * Thousands of small images fit, and large ones wait for each other, however many cores decode.
+ */
+const budget = new Budget(defaultMaxPixels)
+
+function checkPixels({ width, height }: Header, { maxPixels = defaultMaxPixels }: DecodeOptions): void {
   if (width * height > maxPixels) {
     throw new MactokError('ERR_FORMAT', `${width} × ${height} pixels, more than ${maxPixels}`)
   }
-  return run().catch(fail(`damaged or cut short (${format})`))
+}
+
+/** Decodes an image if it has no more pixels than allowed, when the budget has room for it. */
+function decodePixels(header: Header, options: DecodeOptions, run: () => Promise<Image>): Promise<Image> {
+  checkPixels(header, options)
+  const { width, height, format } = header
+  return budget.spend(width * height, () => run().catch(fail(`damaged or cut short (${format})`)))
 }
 
 async function toRgb(image: Sharp): Promise<Image> {

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { object } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
@@ -34,6 +35,7 @@ export class Dinov2 implements Disposable {
 
   /** @throws {MactokError} ERR_FORMAT when the weights are not found, with how to get them, or are another network's */
   static async load(options: Dinov2Options = {}): Promise<Dinov2> {
+    object('options', 'an object', options)
     const { device, ...settings } = options
     const { weights, precision } = parseConfig(dinov2Schema, settings)
     return new Dinov2(await Teacher.load(weights, { grid: GRID, device: resolveDevice(device) }), weights, precision)

@@ -1,4 +1,5 @@
-import { MactokError } from '../errors.js'
+import { instance, isRecord, positive } from '../checks.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NpzData } from '../files/npz-writer.js'
 import type { NativeMoments } from '../native/addon.js'
 import { native } from '../native/errors.js'
@@ -24,11 +25,31 @@ export const gaussian = (mean: Tensor<'float64'>, covariance: Tensor<'float64'>)
  * |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)); works with fewer images than dimensions. What rounding leaves below zero, for
  * equal distributions, counts as 0.
  */
-export const frechetDistance = async (a: Gaussian, b: Gaussian): Promise<number> =>
-  Math.max(
-    0,
-    await native(addon().frechetDistance(a.mean.native, a.covariance.native, b.mean.native, b.covariance.native))
-  )
+export async function frechetDistance(a: Gaussian, b: Gaussian): Promise<number> {
+  const width = checkGaussian('a', a)
+  if (checkGaussian('b', b) !== width) throw outOfRange('b', `features of ${width} dimensions`, b.mean.shape)
+  const distance = addon().frechetDistance(a.mean.native, a.covariance.native, b.mean.native, b.covariance.native)
+  return Math.max(0, await native(distance))
+}
+
+/** Returns D. */
+function checkGaussian(name: string, gaussian: Gaussian): number {
+  if (!isRecord(gaussian)) throw invalidParameter(name, 'a mean and a covariance', gaussian)
+  const { mean, covariance } = gaussian
+  instance(`${name}.mean`, 'a Tensor', Tensor, mean)
+  instance(`${name}.covariance`, 'a Tensor', Tensor, covariance)
+  const [width] = mean.shape
+  for (const [part, { dtype, shape }, expected] of [
+    ['mean', mean, [width]],
+    ['covariance', covariance, [width, width]]
+  ] as const) {
+    if (dtype !== 'float64' || width === undefined || `${shape}` !== `${expected}`) {
+      const wanted = part === 'mean' ? 'float64 [D]' : 'float64 [D, D]'
+      throw invalidParameter(`${name}.${part}`, wanted, `${dtype} [${shape.join(', ')}]`)
+    }
+  }
+  return width as number
+}
 
 /** Arrays by name, as `.npz` files hold them. */
 export type Arrays = Record<string, { shape: readonly number[]; data: NpzData }>
@@ -46,16 +67,19 @@ export class Moments implements Disposable {
   }
 
   static async create(width: number, device = 'cpu'): Promise<Moments> {
+    positive('width', width)
     return new Moments(await native(addon().createMoments(width, device)), width)
   }
 
   /** rows: [B, D] */
-  add(rows: Tensor<'float32'> | Tensor<'float64'>): Promise<void> {
+  async add(rows: Tensor<'float32'> | Tensor<'float64'>): Promise<void> {
+    instance('rows', 'a Tensor', Tensor, rows)
     return native(this.#native.add(rows.native))
   }
 
   /** Adds the rows of another one. */
-  merge(other: Moments): Promise<void> {
+  async merge(other: Moments): Promise<void> {
+    instance('other', 'Moments', Moments, other)
     return native(this.#native.merge(other.#native))
   }
 

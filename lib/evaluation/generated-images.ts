@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises'
+import { instance, positive } from '../checks.js'
 import { stampOf } from '../data/image-file.js'
 import { toLevels } from '../data/levels.js'
 import { sha256 } from '../files/read.js'
 import { findGenerator } from '../generator/folder.js'
-import type { Generator, SampleOptions } from '../generator/generator.js'
+import { Generator, type SampleOptions } from '../generator/generator.js'
 import type { SampleParts } from '../generator/sample-parts.js'
 import { findTokenizer } from '../tokenizer/folder.js'
-import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { ImageStream } from './image-stream.js'
 
 export type DrawOptions = Omit<SampleOptions, 'tokenizer' | 'count' | 'firstIndex' | 'onStep'>
@@ -18,6 +19,9 @@ export function generatedImages(
   total: number,
   options: DrawOptions = {}
 ): ImageStream {
+  instance('generator', 'a Generator', Generator, generator)
+  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
+  positive('total', total)
   const { imageSize: size } = tokenizer.config
   return {
     name: 'samples',

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { callbacks, instance, pathTo } from '../checks.js'
+import { callbacks, instance, object, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { NpzFile } from '../files/npz-reader.js'
@@ -169,6 +169,8 @@ export async function referenceStatistics(
   file: string,
   options: ReferenceOptions = {}
 ): Promise<number> {
+  pathTo('file', file)
+  object('networks', 'an object with inception or dinov2', networks)
   if (!file.endsWith('.npz')) throw outOfRange('file', 'a name that ends in .npz', file)
   const metrics = [
     ...(networks.inception ? (['fid', 'sfid'] as const) : []),

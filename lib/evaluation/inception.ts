@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
+import { object } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { stampOf } from '../data/image-file.js'
 import { MactokError } from '../errors.js'
@@ -52,6 +53,7 @@ export class Inception implements Disposable {
 
   /** @throws {MactokError} ERR_FORMAT when the weights are not found, with how to get them, or are another network's */
   static async load(options: InceptionOptions = {}): Promise<Inception> {
+    object('options', 'an object', options)
     const { device: wanted, ...settings } = options
     const { weights, input, precision } = parseConfig(inceptionSchema, settings)
     const device = resolveDevice(wanted)

@@ -1,12 +1,13 @@
 import type { z } from 'zod'
-import { callbacks, instance } from '../checks.js'
+import { callbacks, instance, object, positive } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
+import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { spread, spreadIndices } from '../data/spread.js'
-import { MactokError } from '../errors.js'
-import type { LatentShards } from '../latents/index.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { LatentShards } from '../latents/index.js'
 import { tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { latentSampleSchema } from './schema.js'
@@ -36,6 +37,28 @@ const throwIfAborted = (signal: AbortSignal | undefined) => {
 }
 
 /**
+ * Refuses what is no latents of samples.
+ * @throws {TypeError | RangeError} naming the field
+ */
+export function checkSamples(
+  name: string,
+  samples: Pick<LatentSamples, 'count' | 'tokens' | 'channels' | 'means' | 'logvars'>
+): void {
+  object(name, 'latents with count, tokens, channels and means', samples)
+  const { count, tokens, channels, means, logvars } = samples
+  positive(`${name}.count`, count)
+  positive(`${name}.tokens`, tokens)
+  positive(`${name}.channels`, channels)
+  for (const [field, values] of Object.entries({ means, logvars })) {
+    if (field === 'logvars' && values === null) continue
+    if (!(values instanceof Float32Array)) throw invalidParameter(`${name}.${field}`, 'a Float32Array', values)
+    const size = count * tokens * channels
+    if (values.length !== size)
+      throw outOfRange(`${name}.${field}`, `${count} × ${tokens} × ${channels} values`, values.length)
+  }
+}
+
+/**
  * Encodes centre crops of images, unmasked.
  * @throws {TypeError | RangeError} wrong options
  * @throws {MactokError} ERR_ABORTED when `signal` aborts
@@ -45,12 +68,13 @@ export async function encodeSamples(
   source: ImageSource,
   options: LatentSampleOptions = {}
 ): Promise<LatentSamples> {
+  object('options', 'an object', options)
   const { onProgress, onBroken, signal, ...settings } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   callbacks({ onProgress, onBroken, signal })
   const { count, batch, precision } = parseConfig(latentSampleSchema, settings)
   const { imageSize: size, latentTokens: tokens, latentChannels: channels } = tokenizer.config
-  const set = await source.open()
+  const set = await asSource('source', source).open()
   try {
     const chosen = spread(set, count)
     const means = new Float32Array(chosen.size * tokens * channels)
@@ -93,6 +117,7 @@ export async function readSamples(
   shards: LatentShards,
   options: Pick<LatentSampleOptions, 'count'> = {}
 ): Promise<LatentSamples> {
+  instance('shards', 'latent shards', LatentShards, shards)
   const { count } = parseConfig(latentSampleSchema, options)
   const [tokens, channels, ...more] = shards.sampleShape
   if (more.length > 0) {

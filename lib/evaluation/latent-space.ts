@@ -13,7 +13,7 @@ import { lineChart } from '../plot/line-chart.js'
 import { scatterPlot } from '../plot/scatter-plot.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { drawControls, drawInterpolation, type TokenControl } from './latent-images.js'
-import type { LatentSamples } from './latent-samples.js'
+import { checkSamples, type LatentSamples } from './latent-samples.js'
 import { mutualInformation } from './mutual-information.js'
 import { isActive } from './posterior.js'
 import { latentSpaceSchema } from './schema.js'
@@ -67,6 +67,7 @@ export async function describeLatents(
   options: LatentSpaceOptions = {}
 ): Promise<LatentSpace> {
   const { decoder, onStage, ...settings } = options
+  checkSamples('samples', samples)
   const { count, tokens, channels } = samples
   pathTo('folder', folder)
   callbacks({ onStage })

@@ -1,6 +1,7 @@
-import { outOfRange } from '../errors.js'
+import { invalidParameter } from '../errors.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { checkSamples } from './latent-samples.js'
 
 /** Gaussian posteriors of images. */
 export interface Posteriors {
@@ -26,9 +27,10 @@ export interface MutualInformation {
  * A lower bound for the images' distribution that cannot exceed log N: it tells how far the images can be told apart.
  */
 export async function mutualInformation(posteriors: Posteriors): Promise<MutualInformation> {
+  checkSamples('posteriors', posteriors)
   const { count, tokens, channels, means, logvars } = posteriors
+  if (logvars === null) throw invalidParameter('posteriors.logvars', 'a Float32Array', logvars)
   const shape = [count, tokens, channels]
-  if (count < 1) throw outOfRange('count', 'one or more images', count)
   const noise = addon().normal(0, 'mutual-information', 0, 0, count, tokens * channels)
   const samples = noise.map((value, i) => (means[i] as number) + Math.exp((logvars[i] as number) / 2) * value)
   const inputs = [means, logvars, samples].map((values) => addon().tensor(values, 'float32', shape, 'cpu'))

@@ -1,7 +1,9 @@
 import type { z } from 'zod'
+import { oneOf } from '../checks.js'
+import { invalidParameter } from '../errors.js'
 import { Dinov2 } from './dinov2.js'
 import { Inception } from './inception.js'
-import { type GenerationMetric, networkOf } from './metric-names.js'
+import { type GenerationMetric, generationMetrics, networkOf } from './metric-names.js'
 import type { inceptionSchema } from './schema.js'
 
 /** The networks whose features images are compared by; one that no metric needs may be missing. */
@@ -25,6 +27,8 @@ export async function loadNetworks(
   metrics: readonly GenerationMetric[],
   { inception: weights, dinov2, device, input, precision }: NetworkOptions = {}
 ): Promise<Networks & Disposable> {
+  if (!Array.isArray(metrics)) throw invalidParameter('metrics', 'an array of metrics', metrics)
+  for (const metric of metrics) oneOf('metrics', generationMetrics, metric)
   const needed = new Set(metrics.map(networkOf))
   const networks: Networks = {}
   const dispose = () => {

@@ -5,6 +5,7 @@ import { callbacks } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
+import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
 import { invalidParameter, outOfRange } from '../errors.js'
@@ -202,7 +203,7 @@ async function gatherFeatures(
     onBroken
   }: z.output<typeof probeSchema> & Pick<ProbeOptions, 'onProgress' | 'onBroken'>
 ): Promise<LabelledFeatures> {
-  const opened = await source.open()
+  const opened = await asSource('source', source).open()
   try {
     const set = spread(opened, most ?? opened.size)
     const size = model instanceof Tokenizer ? model.config.imageSize : model.config.grid * model.config.patchSize

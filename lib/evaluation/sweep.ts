@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
-import { callbacks } from '../checks.js'
+import { callback, callbacks, object } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
@@ -55,6 +55,8 @@ export async function sweepGuidance(
   evaluate: (guidance: Guidance) => Promise<GenerationEvaluation>,
   options: SweepOptions
 ): Promise<Sweep> {
+  callback('evaluate', evaluate)
+  object('options', 'an object', options)
   const { start = { scale: 1, low: 0, high: 1 }, folder, key = '', onPoint, ...settings } = options
   callbacks({ onPoint })
   const { axes, scales, intervals, by } = parseConfig(sweepSchema, settings)

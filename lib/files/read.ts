@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { type FileHandle, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
 
 /**
@@ -24,9 +23,22 @@ export async function readFully(
 
 /** Hashes a file's content, in hexadecimal. */
 export async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
-  return hash.digest('hex')
+  const handle = await open(file)
+  try {
+    const hash = createHash('sha256')
+    // One is read by libuv while the other is hashed.
+    let [bytes, next] = [Buffer.allocUnsafeSlow(1 << 20), Buffer.allocUnsafeSlow(1 << 20)]
+    let reading = handle.read(bytes)
+    for (;;) {
+      const { bytesRead } = await reading
+      if (bytesRead === 0) return hash.digest('hex')
+      reading = handle.read(next)
+      hash.update(bytes.subarray(0, bytesRead))
+      ;[bytes, next] = [next, bytes]
+    }
+  } finally {
+    await handle.close()
+  }
 }
 
 /**

@@ -1,7 +1,8 @@
 /** Generator folders: `config.json` with everything that sampling needs, and `model.safetensors`. */
 
+import type { Checksums } from '../files/checksums.js'
 import { LatentStatistics } from '../latents/index.js'
-import { findModel, writeConfig } from '../runs/model-folder.js'
+import { type FindOptions, findModel, writeConfig } from '../runs/model-folder.js'
 import { locateModel } from '../weights/locate.js'
 import { readNetworkConfig } from '../weights/network-config.js'
 import { type GeneratorConfig, generatorSchema, leastGeneratorParameters } from './schema.js'
@@ -23,8 +24,8 @@ export interface FoundGenerator extends GeneratorIdentity {
 }
 
 /** Finds a generator in a model, checkpoint or run folder, as `findModel` does, or by the name of a pulled repository. */
-export async function findGenerator(folder: string, raw = false): Promise<FoundGenerator> {
-  const found = await findModel(await locateModel(folder), 'generator', raw)
+export async function findGenerator(folder: string, raw = false, options: FindOptions = {}): Promise<FoundGenerator> {
+  const found = await findModel(await locateModel(folder), 'generator', raw, options)
   const { statistics, classNames, tokenizer } = found.config
   return {
     config: await readNetworkConfig(found, 'generator', generatorSchema, leastGeneratorParameters),
@@ -36,7 +37,11 @@ export async function findGenerator(folder: string, raw = false): Promise<FoundG
 }
 
 /** Writes the `config.json` of a generator folder. */
-export const writeGeneratorConfig = (folder: string, identity: GeneratorIdentity): Promise<void> => {
+export const writeGeneratorConfig = (
+  folder: string,
+  identity: GeneratorIdentity,
+  checksums: Checksums
+): Promise<void> => {
   const { config, statistics, classNames, tokenizer } = identity
-  return writeConfig(folder, 'generator', { generator: config, statistics, classNames, tokenizer })
+  return writeConfig(folder, 'generator', { generator: config, statistics, classNames, tokenizer }, checksums)
 }

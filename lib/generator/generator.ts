@@ -119,7 +119,7 @@ export class Generator implements Disposable {
     const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
-      const { weights, ...identity } = await findGenerator(folder, raw)
+      const { weights, ...identity } = await findGenerator(folder, raw, { verify: true })
       const device = resolveDevice(options.device)
       const network = await native(addon().createGenerator(nativeGeneratorConfig(identity.config), device, 0))
       await using file = await readSafetensors(weights)
@@ -261,8 +261,9 @@ export class Generator implements Disposable {
   async save(folder: string): Promise<void> {
     pathTo('folder', folder)
     await makeFolder(folder)
-    await saveState(join(folder, modelFile), this.native.state(), { format: 'pt', model: 'mactok generator' })
-    await writeGeneratorConfig(folder, this.identity)
+    const metadata = { format: 'pt', model: 'mactok generator' }
+    const checksum = await saveState(join(folder, modelFile), this.native.state(), metadata)
+    await writeGeneratorConfig(folder, this.identity, { [modelFile]: checksum })
   }
 
   dispose(): void {

@@ -53,7 +53,7 @@ export async function exportWeights(folder: string, options: ExportOptions): Pro
 
 async function exportFound(folder: string, layout: ExportLayout, out: string, raw: boolean): Promise<ExportedWeights> {
   const kind = layout === 'continuous-tokenizer' ? 'tokenizer' : 'generator'
-  const found = await findModel(folder, kind, raw)
+  const found = await findModel(folder, kind, raw, { verify: true })
   const { config, weights: file } = found
   const origin = (config.origin ?? {}) as Origin
   await using opened = await readSafetensors(file)

@@ -186,14 +186,14 @@ async function importTokenizer({
   const { ignored, filled } = mapped
   const tokenizer = parseConfig(tokenizerSchema, mapped.config, 'tokenizer')
   const fitted = fitShapes(mapped.weights, tokenizerShapes(tokenizer), file)
-  await writeWeights(path.join(folder, modelFile), fitted.weights, file)
+  const checksum = await writeWeights(path.join(folder, modelFile), fitted.weights, file)
   const leftOver = [...ignored, ...fitted.leftOver]
   await keepLeftOver(folder, weights, leftOver, settings.keep, file)
   const mean = toNumber(recorded.vq_mean)
   const std = toNumber(recorded.vq_std)
   const latents = mean === undefined || std === undefined || std === 1 ? null : { mean: [mean], std: [std] }
   const origin = { layout: 'continuous-tokenizer', group, filled, latents }
-  await writeConfig(folder, 'tokenizer', { tokenizer, origin })
+  await writeConfig(folder, 'tokenizer', { tokenizer, origin }, { [modelFile]: checksum })
   return { ...nothing, kind: 'tokenizer', ignored: leftOver, filled }
 }
 
@@ -218,15 +218,11 @@ async function importGenerator(checkpoint: Checkpoint, layout: ImportLayout): Pr
     scaleOnly: layout !== 'lightningdit'
   })
   const sampling = recommendSampling(original, config, settings)
-  await writeWeights(path.join(folder, modelFile), own, file)
+  const checksum = await writeWeights(path.join(folder, modelFile), own, file)
   await keepLeftOver(folder, weights, leftOver, settings.keep, file)
-  await writeConfig(folder, 'generator', {
-    generator: config,
-    statistics,
-    classNames: null,
-    tokenizer: tokenizer.identity,
-    origin: { layout, group, filled: [], sampling }
-  })
+  const origin = { layout, group, filled: [], sampling }
+  const identity = { generator: config, statistics, classNames: null, tokenizer: tokenizer.identity, origin }
+  await writeConfig(folder, 'generator', identity, { [modelFile]: checksum })
   return { kind: 'generator', ignored, filled: [], sampling, notes: describeGenerator(original, config, statistics) }
 }
 
@@ -279,7 +275,7 @@ const writeTensors = (
   weights: Weights,
   origin: string,
   read: (name: string, tensor: WeightTensor) => Promise<Uint8Array>
-): Promise<void> =>
+): Promise<string> =>
   writeSafetensors(
     file,
     [...weights].map(([name, tensor]) => ({
@@ -296,7 +292,7 @@ const writeTensors = (
  * @param origin - the file that they come from
  * @throws {MactokError} `ERR_FORMAT` for values that are not finite, which no model may have
  */
-const writeWeights = (file: string, weights: Weights, origin: string): Promise<void> =>
+const writeWeights = (file: string, weights: Weights, origin: string): Promise<string> =>
   writeTensors(file, weights, origin, (name, tensor) => readFinite(name, tensor, origin))
 
 async function keepLeftOver(folder: string, weights: Weights, names: string[], keep: boolean, origin: string) {

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { isRecord, oneOf, positive, text } from '../checks.js'
+import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { ChannelSums } from './statistics.js'
 
@@ -88,8 +88,12 @@ export interface PlanSummary {
 
 /** @throws {TypeError | RangeError} naming the field */
 export function validatePlan(plan: LatentPlan): void {
-  const { names, labels, shape, dtype, shardSize, tokenizer } = plan
+  if (!isRecord(plan)) throw invalidParameter('plan', 'an object', plan)
+  const { names, labels, shape, dtype, shardSize, tokenizer, moments } = plan as LatentPlan
   if (!Array.isArray(names) || names.length === 0) throw invalidParameter('names', 'at least one sample name', names)
+  for (const [i, name] of names.entries()) text(`names[${i}]`, 'a name', name)
+  if (!Number.isSafeInteger(Object(labels).length)) throw invalidParameter('labels', 'an array of integers', labels)
+  flag('moments', moments)
   if (labels.length !== names.length) {
     throw outOfRange('labels', `${names.length} labels, as many as names`, labels.length)
   }
@@ -97,6 +101,7 @@ export function validatePlan(plan: LatentPlan): void {
   if (!Array.from(labels).every((label) => Number.isSafeInteger(label) && label >= 0)) {
     throw outOfRange('labels', 'integers of at least 0', labels)
   }
+  if (!Array.isArray(shape)) throw invalidParameter('shape', '[L, Z]', shape)
   if (shape.length !== 2 || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
     throw outOfRange('shape', '[L, Z], positive integers', shape)
   }

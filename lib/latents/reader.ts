@@ -5,7 +5,6 @@ import { checkOptions } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { Addon, NativeMappedFile } from '../native/addon.js'
 import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
-import { mapPrivate } from '../weights/mapping.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { maxClasses } from './limits.js'
 import { type Manifest, readManifest } from './manifest.js'
@@ -18,10 +17,12 @@ import {
   sampleSize
 } from './statistics.js'
 import { readStoredStatistics, type StatisticsMode } from './stored-statistics.js'
+import { verifyShards } from './verified.js'
 
 interface Shard {
   file: SafetensorsFile
-  mapped: NativeMappedFile | undefined
+  /** Reads many rows at once on libuv's threads. */
+  opened: NativeMappedFile | undefined
   /** Index of its first sample among those of all shards. */
   first: number
   count: number
@@ -107,8 +108,7 @@ export class LatentShards {
   ) {}
 
   /**
-   * @param addon - maps the shards into memory, which makes random access cheap. Shards that others may write are read
-   *   instead, because truncating a mapped file would kill the process. Without the addon all shards are read.
+   * @param addon - reads the rows of a batch in one go, instead of one by one
    */
   static async open(folder: string, addon?: Pick<Addon, 'mapFile'>): Promise<LatentShards> {
     const manifest = await readManifest(folder)
@@ -155,8 +155,7 @@ export class LatentShards {
     let count = 0
     for (const file of files) {
       const rows = checkShard(file, sampleShape, head.dtype('latents'))
-      const mapped = addon && (await mapPrivate(addon, file.path))
-      shards.push({ file, mapped, first: count, count: rows })
+      shards.push({ file, opened: addon?.mapFile(file.path), first: count, count: rows })
       count += rows
     }
     if (manifest && manifest.count !== count) {
@@ -165,6 +164,7 @@ export class LatentShards {
     const classes = manifest?.classes ?? undefined
     const labels = new Int32Array(count)
     for (const { file, first } of shards) labels.set(await readLabels(file, classes?.length ?? maxClasses), first)
+    if (manifest) await verifyShards(folder, manifest)
     const all = (name: string) => files.every((file) => file.tensors.has(name))
     return new LatentShards(
       folder,
@@ -242,10 +242,12 @@ export class LatentShards {
       found.positions.push(i * length)
     }
     await Promise.all(
-      Array.from(pieces, ([{ file, mapped }, { offsets, positions }]) =>
-        (mapped ?? file).gather(offsets, positions, length, bytes)
+      Array.from(pieces, ([{ file, opened }, { offsets, positions }]) =>
+        (opened ?? file).gather(offsets, positions, length, bytes)
       )
-    )
+    ).catch((cause) => {
+      throw cause instanceof MactokError ? cause : new MactokError('ERR_FORMAT', cause.message, { cause })
+    })
     const values = toFloat32(bytes, this.dtype)
     const wrong = findNonFinite(values)
     if (wrong >= 0) {
@@ -290,7 +292,7 @@ export class LatentShards {
 
   /** Closes the files; harmless when repeated. */
   async close(): Promise<void> {
-    for (const { mapped } of this.shards) mapped?.close()
+    for (const { opened } of this.shards) opened?.close()
     await Promise.all(this.shards.map(({ file }) => file.close()))
   }
 

@@ -1,3 +1,4 @@
+import { object } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { native } from '../native/errors.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
@@ -207,6 +208,7 @@ export class LatentStatistics {
   }
 
   static fromJSON(json: { mean: number[]; std: number[]; sampleShape: number[] }): LatentStatistics {
+    object('statistics', 'an object with mean, std and sampleShape', json)
     return new LatentStatistics(json.mean, json.std, json.sampleShape as unknown as SampleShape)
   }
 }

@@ -3,6 +3,7 @@
 import path from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { checkSeal } from '../files/checksums.js'
 import { readJson } from '../files/read.js'
 import { fileSize } from '../files/stat.js'
 import { toFloat32 } from '../weights/dtype.js'
@@ -39,7 +40,9 @@ export async function readStoredStatistics(
 }
 
 async function readStatisticsJson(file: string, shape: SampleShape): Promise<LatentStatisticsFile> {
-  const stored = (await readJson(file)) as unknown as LatentStatisticsFile
+  const content = await readJson(file)
+  checkSeal(file, content)
+  const stored = content as unknown as LatentStatisticsFile
   if (`${stored.sample_shape}` !== `${shape}`) {
     const shapes = `describes samples [${stored.sample_shape}], but the shards hold [${shape}]`
     throw new MactokError('ERR_FORMAT', `${file} ${shapes}`)

@@ -1,8 +1,10 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { pathTo } from '../checks.js'
 import { aloneRanks, type Ranks } from '../distributed/ranks.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
+import { seal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
 import {
   isOfPlan,
@@ -214,7 +216,7 @@ export class LatentWriter {
     if (written.length < shardCount) return shardCount - written.length
     const { statistics, torch } = mergeStatistics(written, plan.shape)
     if (statistics.count === 0) throw new MactokError('ERR_FORMAT', `${folder} has no samples: all were skipped`)
-    await writeJson(path.join(folder, statisticsFile), statistics)
+    await writeJson(path.join(folder, statisticsFile), seal(statisticsFile, statistics, {}))
     await writeAtomically(path.join(folder, torchStatisticsFile), (handle) => writeFully(handle, torch))
     const manifest = createManifest(plan, written)
     await writeJson(path.join(folder, manifestFile), manifest)
@@ -283,8 +285,11 @@ async function prepareManifest(
  * images are current.
  * @throws {MactokError} `ERR_FORMAT` when the folder holds shards of another plan, naming the differences
  */
-export const openLatentWriter = (
+export async function openLatentWriter(
   folder: string,
   plan: LatentPlan,
   options: LatentWriterOptions = {}
-): Promise<LatentWriter> => LatentWriter.open(folder, plan, options)
+): Promise<LatentWriter> {
+  pathTo('folder', folder)
+  return LatentWriter.open(folder, plan, options)
+}

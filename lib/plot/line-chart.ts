@@ -2,7 +2,8 @@
 
 import { scaleLinear, scaleLog, scalePoint } from 'd3-scale'
 import { area, line } from 'd3-shape'
-import { outOfRange } from '../errors.js'
+import { isRecord, natural, objects, positive } from '../checks.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 import { strokeOf } from './palette.js'
 
 type ScaleLinear = ReturnType<typeof scaleLinear<number, number>>
@@ -153,12 +154,44 @@ function drawSeries({ points, index }: Required<PlotSeries>, { x, y }: Scales, f
   ].join('')
 }
 
+function checkChart(chart: LineChart): void {
+  if (!isRecord(chart)) throw invalidParameter('chart', 'an object', chart)
+  const { series, rules = [] } = chart as LineChart
+  for (const name of ['title', 'xLabel', 'yLabel'] as const) checkText(name, chart[name])
+  for (const name of ['width', 'height'] as const) if (chart[name] !== undefined) positive(name, chart[name])
+  objects('series', series)
+  objects('rules', rules)
+  for (const [i, { name, points, index }] of series.entries()) {
+    checkText(`series[${i}].name`, name)
+    if (index !== undefined) natural(`series[${i}].index`, index)
+    objects(`series[${i}].points`, points)
+    for (const { x, y, low, high } of points) {
+      if (typeof x !== 'string') checkNumber('x', x)
+      for (const height of [y, low ?? y, high ?? y]) checkNumber('y', height)
+    }
+  }
+  for (const { y, name } of rules) {
+    checkNumber('y', y)
+    checkText('name', name)
+  }
+}
+
+function checkText(name: string, value: unknown): void {
+  if (typeof value !== 'string') throw invalidParameter(name, 'a text', value)
+}
+
+/** Numbers that are not finite are skipped. */
+function checkNumber(name: string, value: unknown): void {
+  if (typeof value !== 'number') throw invalidParameter(name, 'a number', value)
+}
+
 /**
  * Draws one or more series, with a legend where there are several.
  * @returns an `<svg>` element
- * @throws {RangeError} when there is nothing to draw
+ * @throws {TypeError | RangeError} for what is no chart, and when there is nothing to draw
  */
 export function lineChart(chart: LineChart): string {
+  checkChart(chart)
   const { width = 640, height = 360, rules = [], theme = 'auto' } = chart
   const series = drawable(chart)
   if (!series.some(({ points }) => points.length > 0)) {

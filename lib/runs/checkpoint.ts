@@ -5,7 +5,9 @@ import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { syncFolder, writeJson } from '../files/atomic.js'
+import { type Checksums, checkFile, checkSeal, seal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
+import { sha256 } from '../files/read.js'
 
 const stateFile = 'state.json'
 const folderOf = (run: string) => join(run, 'checkpoints')
@@ -24,6 +26,8 @@ export interface CheckpointState {
   versions: Record<string, string>
   /** Sizes in bytes of the other files, so that a half-copied folder is noticed. */
   files: Record<string, number>
+  /** Their SHA-256, and that of this file without its own; none in checkpoints of older versions. */
+  sha256?: Checksums
 }
 
 export interface Checkpoint {
@@ -38,8 +42,8 @@ async function readSizes(folder: string): Promise<Record<string, number>> {
 }
 
 /**
- * Reads a checkpoint's state and checks that its files are complete.
- * @throws {MactokError} `ERR_FORMAT` naming the missing or truncated file
+ * Reads a checkpoint's state and checks that its files are complete; `verifyCheckpoint` reads them, too.
+ * @throws {MactokError} `ERR_FORMAT` naming the missing, truncated or changed file
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   let state: CheckpointState
@@ -51,6 +55,7 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
     const reason = `${stateFile} is missing or broken (${(cause as Error).message})`
     throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${reason}`, { cause })
   }
+  checkSeal(join(folder, stateFile), state as unknown as Record<string, unknown>)
   const sizes = await readSizes(folder).catch((cause): never => {
     throw new MactokError('ERR_FORMAT', `${folder} cannot be read: ${cause.message}`, { cause })
   })
@@ -61,6 +66,15 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
     }
   }
   return { folder, state }
+}
+
+/**
+ * Compares a checkpoint's files with their checksums, if it has any.
+ * @throws {MactokError} `ERR_FORMAT` naming the file that differs
+ */
+export async function verifyCheckpoint({ folder, state }: Checkpoint): Promise<void> {
+  const recorded = join(folder, stateFile)
+  for (const name of Object.keys(state.files)) await checkFile(join(folder, name), state.sha256?.[name], recorded)
 }
 
 /** The folder of a run's checkpoint at a step. */
@@ -85,12 +99,20 @@ export interface FoundCheckpoints {
   damaged: string[]
 }
 
-/** Finds the newest complete checkpoint of a run folder, and what is wrong with newer ones. */
-export async function findCheckpoints(run: string): Promise<FoundCheckpoints> {
+/**
+ * Finds the newest complete checkpoint of a run folder, and what is wrong with newer ones.
+ * @param verify - checks more than sizes; what it refuses is damaged
+ */
+export async function findCheckpoints(
+  run: string,
+  verify: (checkpoint: Checkpoint) => Promise<void> = async () => {}
+): Promise<FoundCheckpoints> {
   const damaged: string[] = []
   for (const step of await listSteps(run)) {
     try {
-      return { newest: await readCheckpoint(checkpointFolder(run, step)), damaged }
+      const newest = await readCheckpoint(checkpointFolder(run, step))
+      await verify(newest)
+      return { newest, damaged }
     } catch (error) {
       if (!(error instanceof MactokError)) throw error
       damaged.push(error.message)
@@ -105,13 +127,13 @@ export const newestCheckpoint = async (run: string): Promise<Checkpoint | null> 
 /**
  * Writes a checkpoint under a temporary name, syncs it to disk and renames it; then deletes older ones, but keeps the `keep` newest
  * and every one whose step is a multiple of `keepEvery`.
- * @param write - fills the folder
+ * @param write - fills the folder; returns the checksums of its files that it knows
  * @returns its folder
  */
 export async function writeCheckpoint(
   run: string,
-  state: Omit<CheckpointState, 'formatVersion' | 'files'>,
-  write: (folder: string) => Promise<void>,
+  state: Omit<CheckpointState, 'formatVersion' | 'files' | 'sha256'>,
+  write: (folder: string) => Promise<Checksums>,
   { keep, keepEvery }: { keep: number; keepEvery: number | null }
 ): Promise<string> {
   const parent = folderOf(run)
@@ -119,8 +141,11 @@ export async function writeCheckpoint(
   const unfinished = join(parent, `.${basename(folder)}.tmp`)
   await rm(unfinished, { recursive: true, force: true })
   await makeFolder(unfinished)
-  await write(unfinished)
-  await writeJson(join(unfinished, stateFile), { formatVersion: 1, ...state, files: await readSizes(unfinished) })
+  const checksums = await write(unfinished)
+  const files = await readSizes(unfinished)
+  for (const name of Object.keys(files)) checksums[name] ??= await sha256(join(unfinished, name))
+  const content = seal(stateFile, { formatVersion: 1, ...state, files }, checksums)
+  await writeJson(join(unfinished, stateFile), content)
   await syncFolder(unfinished)
   await discard(folder)
   await rename(unfinished, folder)
@@ -129,6 +154,13 @@ export async function writeCheckpoint(
   const old = (await listSteps(run)).slice(keep).filter((step) => keepEvery === null || step % keepEvery !== 0)
   await Promise.all(old.map((step) => discard(join(parent, checkpointName(step)))))
   return folder
+}
+
+/** Deletes what a crash left of checkpoints that were being written or deleted. Only who has locked the run may call it. */
+export async function removeRemains(run: string): Promise<void> {
+  const names = await readdir(folderOf(run)).catch(() => [])
+  const remains = names.filter((name) => /^\.step-\d+\.(tmp|old)$/.test(name))
+  await Promise.all(remains.map((name) => rm(join(folderOf(run), name), { recursive: true, force: true })))
 }
 
 /** Renames a folder before it is deleted, so that the remains of a crash are never taken for a checkpoint. */

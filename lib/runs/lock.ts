@@ -1,5 +1,6 @@
 /** The lock of a run folder: one training at a time writes it. */
 
+import { createHash } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -24,6 +25,8 @@ interface Owner {
 export interface RunLock extends AsyncDisposable {
   /** The owner of a lock that was left behind and taken over, in words. */
   readonly takenOver: string | null
+  /** Whether the folder is still there, with this lock. */
+  isHeld(): Promise<boolean>
 }
 
 /** Identifies the start of a process, by which a new one with the same id is told from it; null where the system does not say. */
@@ -67,13 +70,26 @@ function parseOwner(text: string): Owner | null {
 
 const describe = ({ pid, host, since }: Owner) => `process ${pid} on ${host} (since ${since})`
 
-/** Moves a lock away if it still is the one that was read. */
-async function removeStale(file: string, text: string): Promise<void> {
-  const away = `${file}.${process.pid}`
-  await rename(file, away)
-  if ((await readFile(away, 'utf8')) === text) await rm(away)
+/**
+ * Replaces a stale lock, if it still is the one that was read. Only who has the claim to that very lock may, and the claim becomes the
+ * new lock: there is no moment without one, in which a third process could lock the folder.
+ * @returns whether the folder is locked by this call
+ */
+async function replaceStale(file: string, stale: string, text: string): Promise<boolean> {
+  const claim = `${file}.${createHash('sha256').update(stale).digest('hex').slice(0, 16)}`
+  if (!(await create(claim, text))) {
+    const other = parseOwner(await readFile(claim, 'utf8').catch(() => ''))
+    if (other && (await isStale(other))) await rm(claim, { force: true })
+    await sleep(20)
+    return false
+  }
+  if ((await readFile(file, 'utf8').catch(() => null)) === stale) {
+    await rename(claim, file)
+    return true
+  }
   // Another process was faster and holds it now.
-  else await rename(away, file)
+  await rm(claim)
+  return false
 }
 
 async function create(file: string, text: string): Promise<boolean> {
@@ -117,10 +133,8 @@ export async function lockRun(dir: string): Promise<RunLock> {
         `${dir} is in use: ${describe(owner)} trains in it, and ${describe(own)} would too. Wait for it, stop it, or choose another folder; if it is gone, delete ${file}`
       )
     }
-    await removeStale(file, found).catch((error) => {
-      if (error.code !== 'ENOENT') throw error
-    })
     takenOver = owner ? describe(owner) : 'an unknown process'
+    if (await replaceStale(file, found, text)) break
   }
 
   // A second Ctrl-C ends the process at once.
@@ -134,6 +148,7 @@ export async function lockRun(dir: string): Promise<RunLock> {
   process.on('exit', removeAtExit)
   return {
     takenOver,
+    isHeld: async () => (await readFile(file, 'utf8').catch(() => null)) === text,
     [Symbol.asyncDispose]: async () => {
       process.off('exit', removeAtExit)
       removeAtExit()

@@ -1,11 +1,12 @@
 /** Finds a network's configuration and weights in model, checkpoint and run folders. */
 
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
-import { parseJson } from '../files/read.js'
+import { type Checksums, checkFile, checkSeal, seal } from '../files/checksums.js'
+import { parseJson, readJson } from '../files/read.js'
 import { exists } from '../files/stat.js'
 import { findCheckpoints, newestCheckpoint } from './checkpoint.js'
 
@@ -24,27 +25,63 @@ export interface ModelFiles {
   weights: string
 }
 
+export interface FindOptions {
+  verify?: boolean
+}
+
 /**
  * Finds the model in a model folder, a checkpoint folder, or a run folder (its newest complete checkpoint).
  * @param kind - the expected kind of model, `tokenizer`; or kinds, of which `config.model` says the one that was found
  * @param raw - prefer the weights in training to their moving average
- * @throws {MactokError} ERR_FORMAT when the folder has no such model
+ * @param options.verify - compare configuration and weights with their checksums, which reads the weights; of a run's checkpoints the
+ *   newest that passes is used. Default false.
+ * @throws {MactokError} ERR_FORMAT when the folder has no such model, or a damaged one
  */
-export async function findModel(folder: string, kind: string | readonly string[], raw: boolean): Promise<ModelFiles> {
+export async function findModel(
+  folder: string,
+  kind: string | readonly string[],
+  raw: boolean,
+  { verify = false }: FindOptions = {}
+): Promise<ModelFiles> {
   const kinds = [kind].flat()
-  const found = (await exists(join(folder, configFile))) ? null : await findCheckpoints(folder)
+  const isModel = await exists(join(folder, configFile))
+  const check = (place: string) => checkModel(place, raw)
+  if (isModel && verify) await check(folder)
+  const found = isModel
+    ? null
+    : await findCheckpoints(folder, verify ? (checkpoint) => check(checkpoint.folder) : undefined)
   const place = found?.newest?.folder ?? folder
   for (const reason of found?.damaged ?? []) {
     process.emitWarning(`${reason}; ${found?.newest ? `using ${place}` : 'there is no other'}`, 'DamagedCheckpoint')
   }
-  const ema = join(place, emaFile)
-  const weights = !raw && (await exists(ema)) ? ema : join(place, modelFile)
+  const weights = await chooseWeights(place, raw)
   const file = join(place, configFile)
   if (!(await exists(file)) || !(await exists(weights))) {
     const expected = `config.json and ${modelFile}, or a run folder with a complete checkpoint`
     throw new MactokError('ERR_FORMAT', `${folder} holds no ${kinds.join(' or ')}: expected ${expected}`)
   }
   return { config: await readConfig(file, kinds), file, weights }
+}
+
+async function chooseWeights(place: string, raw: boolean): Promise<string> {
+  const ema = join(place, emaFile)
+  return !raw && (await exists(ema)) ? ema : join(place, modelFile)
+}
+
+/** Compares a model's configuration and weights with their checksums, if it has any. */
+async function checkModel(place: string, raw: boolean): Promise<void> {
+  const weights = await chooseWeights(place, raw)
+  if (await exists(weights)) await checkModelFiles(place, [basename(weights)])
+}
+
+/**
+ * Compares a model's configuration, and files beside it, with their checksums, if it has any.
+ * @throws {MactokError} ERR_FORMAT naming the file that differs
+ */
+export async function checkModelFiles(place: string, names: readonly string[]): Promise<void> {
+  const config = join(place, configFile)
+  const checksums = checkSeal(config, await readJson(config))
+  for (const name of names) await checkFile(join(place, name), checksums[name], config)
 }
 
 /**
@@ -71,6 +108,6 @@ async function readConfig(file: string, kinds: readonly string[]): Promise<Recor
   return content
 }
 
-/** Writes the `config.json` of a model folder. */
-export const writeConfig = (folder: string, kind: string, config: object): Promise<void> =>
-  writeJson(join(folder, configFile), { formatVersion: 1, model: kind, ...config })
+/** Writes the `config.json` of a model folder, with the checksums of its other files. */
+export const writeConfig = (folder: string, kind: string, config: object, checksums: Checksums = {}): Promise<void> =>
+  writeJson(join(folder, configFile), seal(configFile, { formatVersion: 1, model: kind, ...config }, checksums))

@@ -10,7 +10,7 @@ import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { parseJson } from '../files/read.js'
 import { libtorchOrigin } from '../native/load.js'
-import { type Checkpoint, findCheckpoints } from './checkpoint.js'
+import { type Checkpoint, findCheckpoints, verifyCheckpoint } from './checkpoint.js'
 import { readMetrics } from './metrics.js'
 
 const fileName = 'run.json'
@@ -87,7 +87,7 @@ export async function openRun<R extends RunRecord>(
   config: R['config'],
   { resume, onNotice }: { resume: boolean; onNotice?: (message: string) => void }
 ): Promise<{ record: R; checkpoint: Checkpoint } | { record: null; checkpoint: null }> {
-  const { newest: checkpoint, damaged } = await findCheckpoints(dir)
+  const { newest: checkpoint, damaged } = await findCheckpoints(dir, resume ? verifyCheckpoint : undefined)
   if (!checkpoint && (damaged.length > 0 || hasLostCheckpoints(dir, record))) {
     const reason = damaged.length > 0 ? damaged.join('; ') : 'they were deleted'
     throw new MactokError(

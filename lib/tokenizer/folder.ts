@@ -1,6 +1,7 @@
 /** Tokenizer folders: `config.json` with the architecture, and `model.safetensors`. */
 
-import { findModel, writeConfig } from '../runs/model-folder.js'
+import type { Checksums } from '../files/checksums.js'
+import { type FindOptions, findModel, writeConfig } from '../runs/model-folder.js'
 import { locateModel } from '../weights/locate.js'
 import { readNetworkConfig } from '../weights/network-config.js'
 import { leastTokenizerParameters, type TokenizerConfig, tokenizerSchema } from './schema.js'
@@ -12,12 +13,12 @@ export interface FoundTokenizer {
 }
 
 /** Finds a tokenizer in a model, checkpoint or run folder, as `findModel` does, or by the name of a pulled repository. */
-export async function findTokenizer(folder: string, raw = false): Promise<FoundTokenizer> {
-  const found = await findModel(await locateModel(folder), 'tokenizer', raw)
+export async function findTokenizer(folder: string, raw = false, options: FindOptions = {}): Promise<FoundTokenizer> {
+  const found = await findModel(await locateModel(folder), 'tokenizer', raw, options)
   const config = await readNetworkConfig(found, 'tokenizer', tokenizerSchema, leastTokenizerParameters)
   return { config, weights: found.weights }
 }
 
 /** Writes the `config.json` of a tokenizer folder. */
-export const writeTokenizerConfig = (folder: string, tokenizer: TokenizerConfig): Promise<void> =>
-  writeConfig(folder, 'tokenizer', { tokenizer })
+export const writeTokenizerConfig = (folder: string, tokenizer: TokenizerConfig, checksums: Checksums): Promise<void> =>
+  writeConfig(folder, 'tokenizer', { tokenizer }, checksums)

@@ -30,7 +30,7 @@ export async function startFrom(
 
 async function loadFrom(tokenizer: Tokenizer, folder: string, sameLatents: boolean): Promise<void> {
   const { config } = tokenizer
-  const from = await findTokenizer(folder)
+  const from = await findTokenizer(folder, false, { verify: true })
   if (sameLatents && encodingKey(from.config) !== encodingKey(config)) {
     throw outOfRange('init', 'a tokenizer with the same encoder and latents', folder)
   }

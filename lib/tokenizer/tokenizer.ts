@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { natural, pathTo } from '../checks.js'
+import { isRecord, natural, pathTo } from '../checks.js'
 import { checkOptions, mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { makeFolder } from '../files/make-folder.js'
@@ -121,7 +121,7 @@ export class Tokenizer implements Disposable {
     const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
-      const { config, weights } = await findTokenizer(folder, raw)
+      const { config, weights } = await findTokenizer(folder, raw, { verify: true })
       const device = resolveDevice(options.device)
       const network = await native(addon().createTokenizer(nativeTokenizerConfig(config), device, 0))
       await using file = await readSafetensors(weights)
@@ -207,8 +207,9 @@ export class Tokenizer implements Disposable {
   async save(folder: string): Promise<void> {
     pathTo('folder', folder)
     await makeFolder(folder)
-    await saveState(join(folder, modelFile), this.native.state(), { format: 'pt', model: 'mactok tokenizer' })
-    await writeTokenizerConfig(folder, this.config)
+    const metadata = { format: 'pt', model: 'mactok tokenizer' }
+    const checksum = await saveState(join(folder, modelFile), this.native.state(), metadata)
+    await writeTokenizerConfig(folder, this.config, { [modelFile]: checksum })
   }
 
   /**
@@ -236,6 +237,7 @@ export class Tokenizer implements Disposable {
 
 /** Completes a configuration, given as a preset's name or in part. */
 export function resolveTokenizerConfig(config: TokenizerPreset | TokenizerConfigInput): TokenizerConfig {
+  if (typeof config !== 'string' && !isRecord(config)) throw invalidParameter('config', 'a preset or settings', config)
   if (typeof config !== 'string') return parseConfig(tokenizerSchema, mergeConfig({}, config), 'tokenizer')
   const names = Object.keys(tokenizerPresets)
   if (!names.includes(config)) {

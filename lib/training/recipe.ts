@@ -2,6 +2,7 @@
 
 import type { Image } from '../data/decode.js'
 import type { RankGroup } from '../distributed/rank-group.js'
+import type { Checksums } from '../files/checksums.js'
 import type { Checkpoint } from '../runs/checkpoint.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import type { RunRecord } from '../runs/record.js'
@@ -70,6 +71,6 @@ export interface Session<R extends TrainingRecord, Batch> {
   evaluate?(done: number, write: (line: MetricsRecord) => void): Promise<void>
   /** Draws a grid of images with the averaged weights. */
   grid(): Promise<Image>
-  /** Writes the configuration that makes a checkpoint a model. */
-  saveConfig(folder: string): Promise<void>
+  /** Writes the configuration that makes a checkpoint a model, with the checksums of its files. */
+  saveConfig(folder: string, checksums: Checksums): Promise<void>
 }

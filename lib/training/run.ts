@@ -6,6 +6,7 @@ import { MactokError, outOfRange } from '../errors.js'
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
+import { removeRemains } from '../runs/checkpoint.js'
 import { lockRun } from '../runs/lock.js'
 import { openRun, readVersions, writeRecord } from '../runs/record.js'
 import { findDataChange } from './data-change.js'
@@ -62,6 +63,7 @@ async function runHere<R extends TrainingRecord, Batch>(
   if (lock?.takenOver) {
     notice(`${lock.takenOver} left ${dir} locked without ending its training; it is taken over`)
   }
+  if (isFirst) await removeRemains(dir)
   const record = await recipe.readRecord(dir)
   const { record: earlier, checkpoint } = await openRun(dir, record, config, { resume, onNotice: notice })
   await group?.requireSame(`the newest checkpoint of ${dir}`, checkpoint?.state.step ?? 0)
@@ -87,7 +89,16 @@ async function runHere<R extends TrainingRecord, Batch>(
 
   if (checkpoint) await loadTrainer(trainer, checkpoint)
   const versions = readVersions()
-  if (isFirst) await writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
+  const saveRecord = () => writeRecord(dir, { formatVersion: 1, kind: recipe.kind, config, settled, data, versions })
+  if (isFirst) await saveRecord()
+  const requireFolder = async () => {
+    if (!lock || (await lock.isHeld())) return
+    await saveRecord()
+    throw new MactokError(
+      'ERR_FORMAT',
+      `${dir} was removed, moved or locked by another process while its training ran: the newest checkpoint and run.json were written again, and the training stops`
+    )
+  }
   events.emit('start', { dir, step: start, steps, device, config: settled, ...session.details })
   const recording = new Recording(isFirst ? profile : null, {
     start,
@@ -97,7 +108,19 @@ async function runHere<R extends TrainingRecord, Batch>(
     done: (files) => events.emit('profile', files),
     notice
   })
-  const step = await train({ session, group, dir, start, stop, versions, recording, events, signal, control })
+  const step = await train({
+    session,
+    group,
+    dir,
+    start,
+    stop,
+    versions,
+    recording,
+    events,
+    signal,
+    control,
+    requireFolder
+  })
   failure.throwIfAborted()
   return { dir, step, steps, interrupted: step < stop }
 }

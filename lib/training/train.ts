@@ -28,6 +28,8 @@ interface Training<Batch> {
   events: Pick<Emitter<SharedEvents>, 'emit'>
   signal: AbortSignal | undefined
   control: TrainingControl | undefined
+  /** Throws where the run folder is not this run's any more; called after each checkpoint. */
+  requireFolder(): Promise<void>
 }
 
 /**
@@ -36,7 +38,7 @@ interface Training<Batch> {
  * when the weights are not
  */
 export async function train<Batch>(training: Training<Batch>): Promise<number> {
-  const { session, group, dir, start, stop, versions, recording, events, signal, control } = training
+  const { session, group, dir, start, stop, versions, recording, events, signal, control, requireFolder } = training
   const { settled: config, trainer, samples, unit } = session
   const guard = new DivergenceGuard(config.maxSkipped)
   const isFirst = group?.isFirst ?? true
@@ -80,11 +82,13 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
         onFirst(async () => {
           const state = { step: done, samples: done * config.batch, config, versions }
           const save = async (folder: string) => {
-            await saveTrainer(trainer, folder)
-            await session.saveConfig(folder)
+            const checksums = await saveTrainer(trainer, folder)
+            await session.saveConfig(folder, checksums)
+            return checksums
           }
           const folder = await writeCheckpoint(dir, state, save, config.checkpoint)
           events.emit('checkpoint', { step: done, folder })
+          await requireFolder()
         })
     })
     guard.throwIfDiverged()

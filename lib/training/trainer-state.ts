@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { MactokError } from '../errors.js'
+import type { Checksums } from '../files/checksums.js'
 import type { NativeState } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import type { Checkpoint } from '../runs/checkpoint.js'
@@ -14,12 +15,18 @@ export interface TrainerState {
   load(state: Record<string, NativeState>): Promise<void>
 }
 
-/** Writes every group of a trainer's state (`model`, `ema`, `optimizer`, …) that is not empty to a file of its own. */
-export async function saveTrainer(trainer: TrainerState, folder: string): Promise<void> {
+/**
+ * Writes every group of a trainer's state (`model`, `ema`, `optimizer`, …) that is not empty to a file of its own.
+ * @returns the files' checksums
+ */
+export async function saveTrainer(trainer: TrainerState, folder: string): Promise<Checksums> {
+  const checksums: Checksums = {}
   for (const [group, state] of Object.entries(trainer.state())) {
     if (Object.keys(state).length === 0) continue
-    await saveState(join(folder, group + extension), state, { format: 'pt' }).finally(() => disposeState(state))
+    const name = group + extension
+    checksums[name] = await saveState(join(folder, name), state, { format: 'pt' }).finally(() => disposeState(state))
   }
+  return checksums
 }
 
 /** The groups that a model is loaded from. */

@@ -42,10 +42,11 @@ export function playgroundRoutes(run: string, options: Options): { routes: Hono;
     .post('/reconstruct', async (context) => {
       const request = parseRequest(reconstructionRequest, context.req.query())
       if (request instanceof Error) return context.json({ error: request.message }, 400)
+      // A slow upload keeps nobody waiting but itself.
+      const bytes = Buffer.from(await context.req.arrayBuffer())
       return exclusively(async () => {
         const place = await open()
         if (place.kind !== 'tokenizer') return context.json({ error: 'This run trains a generator' }, 409)
-        const bytes = Buffer.from(await context.req.arrayBuffer())
         return context.json(await place.reconstruct(bytes, request))
       })
     })

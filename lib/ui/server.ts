@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { basename, resolve } from 'node:path'
@@ -63,6 +64,8 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
 
   const token = randomBytes(24).toString('base64url')
   const closing = new AbortController()
+  // Every open page listens to it.
+  setMaxListeners(Number.POSITIVE_INFINITY, closing.signal)
   const playground = playgroundRoutes(run, { device, tokenizer })
   const app = new Hono()
     .use(guard(token, hostNames(host), origins.map(parseOrigin)))

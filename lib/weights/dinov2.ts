@@ -4,12 +4,12 @@
  */
 
 import path from 'node:path'
-import { MactokError } from '../errors.js'
+import { invalidParameter, MactokError } from '../errors.js'
 import { readJson } from '../files/read.js'
 import { isFolder } from '../files/stat.js'
 import type { NativeVitConfig } from '../native/addon.js'
 import { findWeights, modelFile } from './locate.js'
-import { add, concatenate, slicePositions, type Weights, type WeightTensor } from './tensors.js'
+import { add, checkWeights, concatenate, slicePositions, type Weights, type WeightTensor } from './tensors.js'
 import { openWeights } from './weights-file.js'
 
 export type Dinov2Layout = 'huggingface' | 'timm' | 'facebook'
@@ -25,6 +25,7 @@ export interface Dinov2Config {
 
 /** The layout whose tensor names these are; undefined when they are not DINOv2's. */
 export function detectDinov2(names: Iterable<string>): Dinov2Layout | undefined {
+  if (typeof Object(names)[Symbol.iterator] !== 'function') throw invalidParameter('names', 'names of tensors', names)
   const all = [...names]
   const has = (pattern: RegExp) => all.some((name) => pattern.test(name))
   if (has(/^(\w+\.)?embeddings\.patch_embeddings\.projection\.weight$/)) return 'huggingface'
@@ -90,7 +91,9 @@ const expected =
  * the patches.
  * @throws {MactokError} `ERR_FORMAT` for names that are not DINOv2's
  */
-export function mapDinov2(weights: Weights, layout = detectDinov2(weights.keys())): Weights {
+export function mapDinov2(weights: Weights, known?: Dinov2Layout): Weights {
+  checkWeights(weights)
+  const layout = known ?? detectDinov2(weights.keys())
   if (!layout) {
     const first = [...weights.keys()].slice(0, 3).join(', ')
     throw new MactokError('ERR_FORMAT', `Not a DINOv2 checkpoint; its first tensors are ${first}`)
@@ -136,6 +139,7 @@ export interface Dinov2Json {
  * `mlpRatio` is timm's: rows of `mlp.fc1` over the width, which counts SwiGLU's gate (16/3 for giant).
  */
 export function dinov2Config(weights: Weights, json: Dinov2Json = {}): Dinov2Config {
+  checkWeights(weights)
   const shape = (name: string): readonly number[] => {
     const tensor = weights.get(name)
     if (!tensor) throw new MactokError('ERR_FORMAT', `The DINOv2 checkpoint lacks "${name}"`)

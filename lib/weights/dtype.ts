@@ -1,6 +1,6 @@
 /** Element types of safetensors files, and the conversions that need no LibTorch. */
 
-import { outOfRange } from '../errors.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 
 /** The element types that MacTok reads and writes. */
 export type WeightDtype =
@@ -143,6 +143,7 @@ export function areFinite(bytes: Uint8Array, dtype: WeightDtype): boolean {
  * @throws {RangeError} for integer types, which float32 cannot represent exactly
  */
 export function toFloat32(bytes: Uint8Array, dtype: WeightDtype): Float32Array {
+  if (!(bytes instanceof Uint8Array)) throw invalidParameter('bytes', 'a Uint8Array', bytes)
   const source = align(bytes, dtypeSize(dtype))
   const { buffer, byteOffset } = source
   const count = source.byteLength / dtypeSize(dtype)
@@ -173,6 +174,7 @@ export function toFloat32(bytes: Uint8Array, dtype: WeightDtype): Float32Array {
  * `float32`.
  */
 export function fromFloat32(values: Float32Array, dtype: WeightDtype): Uint8Array {
+  if (!(values instanceof Float32Array)) throw invalidParameter('values', 'a Float32Array', values)
   switch (dtype) {
     case 'float32':
       return asBytes(values)

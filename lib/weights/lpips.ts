@@ -6,7 +6,7 @@ import { pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { isFolder } from '../files/stat.js'
 import { findWeights, isPath } from './locate.js'
-import type { Weights, WeightTensor } from './tensors.js'
+import { checkWeights, type Weights, type WeightTensor } from './tensors.js'
 import { type OpenWeights, openWeights } from './weights-file.js'
 
 export type LpipsNetwork = 'vgg' | 'alex'
@@ -38,6 +38,7 @@ const isFirstLayer = (name: string) => /^(net\.slice1|(net\.)?features)\.0\.weig
 
 /** The network of a checkpoint: AlexNet's first kernel is 11 wide, VGG's 3. */
 export function detectLpips(weights: Weights): LpipsNetwork | undefined {
+  checkWeights(weights)
   const first = [...weights].find(([name]) => isFirstLayer(name))?.[1]
   return first && { 3: 'vgg' as const, 11: 'alex' as const }[first.shape[3] as number]
 }

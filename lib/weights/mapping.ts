@@ -14,7 +14,7 @@ async function isPrivate(file: string): Promise<boolean> {
 }
 
 /** Maps a file into memory; undefined if others may write it. */
-export const mapPrivate = async (addon: Pick<Addon, 'mapFile'>, path: string): Promise<NativeMappedFile | undefined> =>
+const mapPrivate = async (addon: Addon, path: string): Promise<NativeMappedFile | undefined> =>
   (await isPrivate(path)) ? addon.mapFile(path) : undefined
 
 /** Makes zero-copy tensors of mapped files, mapping each file once. */

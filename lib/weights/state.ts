@@ -92,17 +92,17 @@ export async function loadInto(network: Loadable, checkpoint: Weights, options: 
   }
 }
 
-/** Writes a network's parameters to a safetensors file, one tensor in memory at a time. */
+/** Writes a network's parameters to a safetensors file, one tensor in memory at a time; returns its SHA-256. */
 export async function saveState(
   file: string,
   state: NativeState,
   metadata: Record<string, string> = {}
-): Promise<void> {
+): Promise<string> {
   const tensors = Object.entries(state).map(([name, tensor]) => ({
     name,
     dtype: tensor.dtype as DType,
     shape: tensor.shape,
     data: async () => asTypedArray(tensor.dtype as DType, await native(tensor.read()))
   }))
-  await writeSafetensors(file, tensors, metadata)
+  return writeSafetensors(file, tensors, metadata)
 }

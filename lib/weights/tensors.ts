@@ -1,8 +1,9 @@
 /** Named tensors that are read on request, as key maps need them. They are bytes in memory; no LibTorch. */
 
-import { MactokError } from '../errors.js'
+import { instance } from '../checks.js'
+import { invalidParameter, MactokError } from '../errors.js'
 import { areFinite, asBytes, toFloat32, type WeightDtype } from './dtype.js'
-import type { SafetensorsFile } from './reader.js'
+import { SafetensorsFile } from './reader.js'
 
 export interface WeightTensor {
   readonly dtype: WeightDtype
@@ -15,8 +16,15 @@ export interface WeightTensor {
 
 export type Weights = ReadonlyMap<string, WeightTensor>
 
+/** @throws {TypeError} for what is no map of tensors */
+export function checkWeights(weights: unknown): asserts weights is Weights {
+  if (!(weights instanceof Map))
+    throw invalidParameter('weights', 'tensors by name, as fileWeights gives them', weights)
+}
+
 /** The tensors of an open file. */
 export function fileWeights(file: SafetensorsFile): Weights {
+  instance('file', 'an open safetensors file', SafetensorsFile, file)
   return new Map(
     [...file.tensors.values()].map(({ name, shape, offset }) => {
       const tensor: WeightTensor = {

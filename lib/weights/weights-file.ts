@@ -1,5 +1,6 @@
 /** Opens files of weights of either kind: safetensors and checkpoints of `torch.save`. */
 
+import { pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { isTorchFile } from './content.js'
 import { fromFormat, isWeightDtype } from './dtype.js'
@@ -33,6 +34,7 @@ export interface WeightsFile extends AsyncDisposable {
  * @throws {MactokError} `ERR_FORMAT` for damaged files and for checkpoints without tensors
  */
 export async function openWeightsFile(path: string): Promise<WeightsFile> {
+  pathTo('path', path)
   if (await isTorchFile(path)) return openTorchFile(path)
   const file = await readSafetensors(path)
   const close = () => file.close()

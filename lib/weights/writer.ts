@@ -1,4 +1,6 @@
-import { outOfRange } from '../errors.js'
+import { createHash } from 'node:crypto'
+import { isRecord, objects, pathTo } from '../checks.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully } from '../files/atomic.js'
 import { asBytes, isWeightDtype, type WeightDtype } from './dtype.js'
 import { buildHeader } from './header.js'
@@ -16,44 +18,75 @@ export interface TensorData {
 }
 
 function checkTensors(tensors: readonly TensorData[]): void {
+  objects('tensors', tensors)
   const seen = new Set<string>()
-  for (const { name, dtype, shape } of tensors) {
+  for (const { name, dtype, shape, data } of tensors) {
+    if (typeof name !== 'string') throw invalidParameter('name', "a tensor's name", name)
     if (name === '__metadata__' || seen.has(name)) throw outOfRange('name', 'a unique name for each tensor', name)
     if (!isWeightDtype(dtype)) throw outOfRange(`dtype of "${name}"`, 'a dtype of safetensors', dtype)
+    if (!Array.isArray(shape)) throw invalidParameter(`shape of "${name}"`, 'an array of sizes', shape)
     if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
       throw outOfRange(`shape of "${name}"`, 'non-negative integers', `[${shape}]`)
     }
+    if (typeof data !== 'function') checkChunk(name, data)
     seen.add(name)
   }
 }
 
-async function* chunksOf({ data }: TensorData): AsyncGenerator<ArrayBufferView> {
-  const source = await (typeof data === 'function' ? data() : data)
-  if (ArrayBuffer.isView(source)) yield source
-  else yield* source
+function checkChunk(name: string, chunk: unknown): asserts chunk is ArrayBufferView {
+  if (!ArrayBuffer.isView(chunk)) throw invalidParameter(`data of "${name}"`, 'a typed array', chunk)
+}
+
+function checkMetadata(metadata: Readonly<Record<string, string>>): void {
+  if (!isRecord(metadata)) throw invalidParameter('metadata', 'an object of texts', metadata)
+  for (const [name, value] of Object.entries(metadata)) {
+    if (typeof value !== 'string') throw invalidParameter(`metadata.${name}`, 'a text', value)
+  }
+}
+
+async function* chunksOf({ name, data }: TensorData): AsyncGenerator<ArrayBufferView> {
+  const source: unknown = await (typeof data === 'function' ? data() : data)
+  if (Object(source)[Symbol.asyncIterator] || (!ArrayBuffer.isView(source) && Object(source)[Symbol.iterator])) {
+    yield* source as Chunks
+    return
+  }
+  checkChunk(name, source)
+  yield source
 }
 
 /**
  * Writes a safetensors file atomically, one tensor in memory at a time. Tensors are ordered as Python's `safetensors`
  * orders them, so that equal tensors and metadata give equal bytes, whatever their order.
+ * @returns the file's SHA-256, in hexadecimal
  * @throws {RangeError} for duplicate names, and for data whose size does not match dtype and shape
  */
 export async function writeSafetensors(
   file: string,
   tensors: readonly TensorData[],
   metadata: Readonly<Record<string, string>> = {}
-): Promise<void> {
+): Promise<string> {
+  pathTo('file', file)
   checkTensors(tensors)
+  checkMetadata(metadata)
   const { bytes, ordered } = buildHeader(tensors, metadata)
+  const hash = createHash('sha256')
   await writeAtomically(file, async (handle) => {
-    await writeFully(handle, bytes)
+    // Hashing what libuv writes meanwhile takes no time of its own.
+    const write = async (part: Uint8Array) => {
+      const written = writeFully(handle, part)
+      hash.update(part)
+      await written
+    }
+    await write(bytes)
     for (const { tensor, byteLength } of ordered) {
       let written = 0
       for await (const chunk of chunksOf(tensor)) {
+        checkChunk(tensor.name, chunk)
         written += chunk.byteLength
-        if (written <= byteLength) await writeFully(handle, asBytes(chunk))
+        if (written <= byteLength) await write(asBytes(chunk))
       }
       if (written !== byteLength) throw outOfRange(`data of "${tensor.name}"`, `${byteLength} bytes`, `${written}`)
     }
   })
+  return hash.digest('hex')
 }

@@ -3,26 +3,21 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "os/mapping.h"
-
 namespace mactok {
 
 std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
-  const auto [data, size] = map_file(path);
-  return std::shared_ptr<MappedFile>(new MappedFile(data, size));
+  return std::shared_ptr<MappedFile>(new MappedFile(path));
 }
-
-MappedFile::~MappedFile() { unmap_file({data_, size_}); }
 
 at::Tensor MappedFile::tensor(int64_t offset, at::ScalarType dtype, at::IntArrayRef shape) {
   const auto item = static_cast<int64_t>(c10::elementSize(dtype));
   const int64_t bytes = c10::multiply_integers(shape) * item;
-  if (offset < 0 || bytes < 0 || offset > size_ || bytes > size_ - offset) {
-    throw std::invalid_argument("Expected a range inside the file's " + std::to_string(size_) +
+  if (offset < 0 || bytes < 0 || offset > size() || bytes > size() - offset) {
+    throw std::invalid_argument("Expected a range inside the file's " + std::to_string(size()) +
                                 " bytes but received offset " + std::to_string(offset) + " and " +
                                 std::to_string(bytes) + " bytes");
   }
-  auto* start = static_cast<char*>(data_) + offset;
+  auto* start = static_cast<char*>(file_.map()) + offset;
   const auto options = at::TensorOptions().dtype(dtype);
   if (offset % item != 0) {  // LibTorch needs aligned elements
     auto copy = at::empty(shape, options);
@@ -37,8 +32,8 @@ void MappedFile::check(const std::vector<Copy>& copies, int64_t length, int64_t 
     return length >= 0 && offset >= 0 && offset <= size && length <= size - offset;
   };
   for (const auto& [from, to] : copies) {
-    if (inside(from, size_) && inside(to, capacity)) continue;
-    throw std::invalid_argument("Expected pieces inside the file's " + std::to_string(size_) +
+    if (inside(from, size()) && inside(to, capacity)) continue;
+    throw std::invalid_argument("Expected pieces inside the file's " + std::to_string(size()) +
                                 " bytes and the destination's " + std::to_string(capacity) +
                                 " but received " + std::to_string(length) + " bytes from " +
                                 std::to_string(from) + " to " + std::to_string(to));
@@ -47,9 +42,7 @@ void MappedFile::check(const std::vector<Copy>& copies, int64_t length, int64_t 
 
 void MappedFile::gather(const std::vector<Copy>& copies, int64_t length,
                         uint8_t* destination) const {
-  for (const auto& [from, to] : copies) {
-    std::memcpy(destination + to, static_cast<const char*>(data_) + from, length);
-  }
+  for (const auto& [from, to] : copies) file_.read(destination + to, length, from);
 }
 
 }  // namespace mactok

@@ -6,18 +6,22 @@
 #include <string>
 #include <vector>
 
+#include "os/file.h"
+
 namespace mactok {
 
-/** A file mapped read-only. The mapping lives as long as any tensor on it. */
+/**
+ * An open file: tensors are views of it, mapped read-only when the first is made; pieces are read.
+ * Cutting a mapped file kills whoever reads the mapping; reading fails with an error instead.
+ */
 class MappedFile : public std::enable_shared_from_this<MappedFile> {
  public:
-  /** Throws std::invalid_argument with the path when the file cannot be mapped. */
+  /** Throws std::invalid_argument with the path when the file cannot be opened. */
   static std::shared_ptr<MappedFile> open(const std::string& path);
-  ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
-  int64_t size() const { return size_; }
+  int64_t size() const { return file_.size(); }
 
   /**
    * The bytes from `offset` as a tensor: a view, or a copy where they are not aligned to the dtype.
@@ -37,16 +41,15 @@ class MappedFile : public std::enable_shared_from_this<MappedFile> {
   void check(const std::vector<Copy>& copies, int64_t length, int64_t capacity) const;
 
   /**
-   * Copies pieces of `length` bytes each, which must have passed `check`; waits for pages that are
-   * not in memory.
+   * Reads pieces of `length` bytes each, which must have passed `check`. Throws std::runtime_error
+   * with the path when the file is shorter by now, or cannot be read.
    */
   void gather(const std::vector<Copy>& copies, int64_t length, uint8_t* destination) const;
 
  private:
-  MappedFile(void* data, int64_t size) : data_(data), size_(size) {}
+  explicit MappedFile(const std::string& path) : file_(path) {}
 
-  void* data_;
-  int64_t size_;
+  File file_;
 };
 
 }  // namespace mactok

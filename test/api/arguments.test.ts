@@ -1,17 +1,29 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import {
   concatenate,
+  Dinov2,
   decodeShards,
+  detectDinov2,
+  detectLpips,
   deviceMemory,
+  dinov2Config,
   encodeImages,
+  fileWeights,
   findWeights,
+  fromFloat32,
   Generator,
+  Inception,
   imageFolder,
   inspect,
   LatentStatistics,
   launch,
+  loadNetworks,
+  mapDinov2,
+  mapLpips,
   openLatents,
+  openLatentWriter,
   openLpips,
+  openWeightsFile,
   pullWeights,
   pushModel,
   readSafetensors,
@@ -21,13 +33,16 @@ import {
   sampleImages,
   scope,
   serveRun,
+  sweepGuidance,
   Teacher,
   Tokenizer,
   tensor,
+  toFloat32,
   trainDecoder,
   trainGenerator,
   trainTokenizer,
-  writeReport
+  writeReport,
+  writeSafetensors
 } from '../../lib/index.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
@@ -191,7 +206,7 @@ describe('trainings', () => {
   const run = (options: unknown) => () => sit().latents('shards').run(wrong(options))
   refuses([
     ['a preset', () => trainGenerator('sit-tinny'), RangeError, 'did you mean sit-tiny?'],
-    ['settings', () => trainGenerator(wrong(null)), TypeError, 'for the configuration but received null'],
+    ['settings', () => trainGenerator(wrong(null)), TypeError, 'a preset or settings for settings but received null'],
     ['shards', () => sit().latents(wrong(7)), TypeError, 'a path for folder but received 7'],
     ['a tokenizer', () => sit().latents('x', wrong({ tokenizer: 7 })), TypeError, 'for tokenizer but received 7'],
     ['a flow', () => sit().flow(wrong({ path: 'bent' })), RangeError, "flow.path but received 'bent'"],
@@ -305,5 +320,79 @@ describe('distributed', () => {
       TypeError,
       'Unknown setting distributed.shard; did you mean sharded?'
     ]
+  ])
+})
+
+describe('writeSafetensors', () => {
+  const one = { name: 'a', dtype: 'float32', shape: [3], data: new Float32Array(3) } as const
+  const write = (tensors: unknown, metadata?: unknown) => () =>
+    writeSafetensors(place.path('refused.safetensors'), wrong(tensors), wrong(metadata))
+  refuses([
+    ['no path', () => writeSafetensors(wrong(7), []), TypeError, 'a path for file but received 7'],
+    ['no tensors', write(null), TypeError, 'an array for tensors but received null'],
+    ['no tensor', write([null]), TypeError, 'an object for tensors[0] but received null'],
+    ['a name', write([{ ...one, name: 7 }]), TypeError, "a tensor's name for name but received 7"],
+    ['a shape', write([{ ...one, shape: 3 }]), TypeError, 'an array of sizes for shape of "a" but received 3'],
+    ['no data', write([{ ...one, data: 7 }]), TypeError, 'a typed array for data of "a" but received 7'],
+    [
+      'produced nonsense',
+      write([{ ...one, data: () => 7 }]),
+      TypeError,
+      'a typed array for data of "a" but received 7'
+    ],
+    ['chunks', write([{ ...one, data: () => ['x'] }]), TypeError, 'a typed array for data of "a" but received \'x\''],
+    ['metadata', write([one], 7), TypeError, 'an object of texts for metadata but received 7'],
+    ['a number in metadata', write([one], { a: 7 }), TypeError, 'a text for metadata.a but received 7']
+  ])
+})
+
+describe('openLatentWriter', () => {
+  const plan = {
+    names: ['a'],
+    labels: [0],
+    shape: [1, 1],
+    dtype: 'float32',
+    moments: false,
+    shardSize: 1,
+    tokenizer: 't'
+  }
+  const open = (changes: object) => () => openLatentWriter(place.path('shards'), wrong({ ...plan, ...changes }))
+  refuses([
+    ['no folder', () => openLatentWriter(wrong(7), wrong(plan)), TypeError, 'a path for folder but received 7'],
+    ['no plan', () => openLatentWriter('x', wrong(null)), TypeError, 'an object for plan but received null'],
+    ['a name', open({ names: [7] }), TypeError, 'a name for names[0] but received 7'],
+    ['labels', open({ labels: 7 }), TypeError, 'an array of integers for labels but received 7'],
+    ['a shape', open({ shape: 7 }), TypeError, '[L, Z] for shape but received 7'],
+    ['moments', open({ moments: 7 }), TypeError, 'a boolean for moments but received 7']
+  ])
+})
+
+describe('a model without settings', () => {
+  refuses(
+    [0, false, null, undefined, []].flatMap((input): Refusal[] => [
+      [`tokenizer of ${input}`, () => Tokenizer.create(wrong(input)), TypeError, 'a preset or settings for config'],
+      [`training of ${input}`, () => trainTokenizer(wrong(input)), TypeError, 'a preset or settings for settings'],
+      [`generator of ${input}`, () => trainGenerator(wrong(input)), TypeError, 'a preset or settings for settings']
+    ])
+  )
+})
+
+describe('functions of weights', () => {
+  refuses([
+    ['fileWeights', () => fileWeights(wrong(null)), TypeError, 'an open safetensors file for file'],
+    ['openWeightsFile', () => openWeightsFile(wrong(null)), TypeError, 'a path for path but received null'],
+    ['detectDinov2', () => detectDinov2(wrong(null)), TypeError, 'names of tensors for names but received null'],
+    ['dinov2Config', () => dinov2Config(wrong(null)), TypeError, 'tensors by name'],
+    ['mapDinov2', () => mapDinov2(wrong(null)), TypeError, 'tensors by name'],
+    ['detectLpips', () => detectLpips(wrong(null)), TypeError, 'tensors by name'],
+    ['mapLpips', () => mapLpips(wrong(null)), TypeError, 'tensors by name'],
+    ['toFloat32', () => toFloat32(wrong(null), 'float32'), TypeError, 'a Uint8Array for bytes but received null'],
+    ['fromFloat32', () => fromFloat32(wrong(null), 'float32'), TypeError, 'a Float32Array for values'],
+    ['loadNetworks', () => loadNetworks(wrong(null)), TypeError, 'an array of metrics for metrics but received null'],
+    ['a metric', () => loadNetworks(wrong(['psnr'])), RangeError, "for metrics but received 'psnr'"],
+    ['Inception', () => Inception.load(wrong(null)), TypeError, 'an object for options but received null'],
+    ['Dinov2', () => Dinov2.load(wrong(null)), TypeError, 'an object for options but received null'],
+    ['a sweep', () => sweepGuidance(wrong(null), wrong({})), TypeError, 'a function for evaluate'],
+    ['statistics', () => LatentStatistics.fromJSON(wrong(null)), TypeError, 'for statistics but received null']
   ])
 })

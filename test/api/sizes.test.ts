@@ -59,7 +59,7 @@ const generators: [field: string, changes: object, message: string][] = [
 /** A folder whose `config.json` has other sizes than its weights. */
 function withSizes(folder: string, kind: 'tokenizer' | 'generator', changes: object): string {
   const file = join(folder, 'config.json')
-  const config = JSON.parse(readFileSync(file, 'utf8'))
+  const { sha256: _, ...config } = JSON.parse(readFileSync(file, 'utf8'))
   writeFileSync(file, JSON.stringify({ ...config, [kind]: { ...config[kind], ...changes } }))
   return file
 }

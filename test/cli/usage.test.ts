@@ -50,6 +50,17 @@ describe('--help', () => {
     expect(stdout).toContain('--json')
   })
 
+  test.each([
+    ['SIGINT', 130],
+    ['SIGHUP', 129]
+  ])('a %s while it is loading has its exit code', async (signal, expected) => {
+    // Sends it as soon as anything listens.
+    const send = `process.once('newListener', () => setImmediate(() => process.kill(process.pid, '${signal}')))`
+    const args = ['train', 'tokenizer', 'tiny-32', '--out', join(folder, 'early'), '--data', join(folder, 'nowhere')]
+    const { code } = await mactok(args, { node: ['--import', `data:text/javascript,${send}`] })
+    expect(code).toBe(expected)
+  })
+
   test('offers every setting of a run as a flag', async () => {
     const { stdout } = await mactok(['train', 'tokenizer', '--help'])
     for (const name of [

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { type LatentPlan, openLatents, openLatentWriter } from '../../lib/latents/index.js'
+import { type LatentPlan, LatentShards, openLatents, openLatentWriter } from '../../lib/latents/index.js'
 import type { ShardRecord } from '../../lib/latents/manifest.js'
 import { torchFile } from '../../lib/latents/torch-file.js'
+import { addon } from '../../lib/native/load.js'
 import { asBytes } from '../../lib/weights/dtype.js'
 import { readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
 
@@ -35,6 +36,12 @@ const values = (k: number, i: number) =>
     return Math.sin(n * 12.9898) * 2 + Math.cos(n * 0.37)
   })
 const batchOf = (k: number, indices: number[]) => Float32Array.from(indices.flatMap((i) => [...values(k, i)]))
+
+/** Makes a manifest one of a version without checksums. */
+async function forgetChecksums() {
+  const file = path.join(folder, 'manifest.json')
+  await writeFile(file, (await readFile(file, 'utf8')).replaceAll('"sha256"', '"former"'))
+}
 
 /** Encodes what is missing, up to `shards` shards, in batches. */
 async function encode(changes: Partial<LatentPlan> = {}, { shards = 99, batch = 2 } = {}) {
@@ -402,8 +409,15 @@ describe('reading', () => {
 
   test('statistics that are not JSON are refused by file', async () => {
     await all()
-    await writeFile(path.join(folder, 'latents_stats.json'), '{"mean": [')
     await using latents = await openLatents(folder)
+    const file = path.join(folder, 'latents_stats.json')
+    const text = await readFile(file, 'utf8')
+    await writeFile(
+      file,
+      text.replace(/(?<="mean": \[\s*-?)\d/, (digit) => String(9 - Number(digit)))
+    )
+    await expect(latents.statistics()).rejects.toThrow(`${file} is damaged: its checksum is not what`)
+    await writeFile(path.join(folder, 'latents_stats.json'), '{"mean": [')
     await expect(latents.statistics()).rejects.toThrow(/latents_stats.json is not JSON: Unexpected end/)
   })
 
@@ -439,7 +453,7 @@ describe('reading', () => {
     expect(Array.from((await latents.rows([0, 1, 2])).latents)).toEqual([101, 999, 1000])
   })
 
-  test.each<[string, (place: string) => Promise<void>, string]>([
+  test.each<[string, (place: string) => Promise<unknown>, string]>([
     ['an empty folder', async () => {}, 'has no latent shards'],
     [
       'another file',
@@ -478,6 +492,31 @@ describe('reading', () => {
     await expect(openLatents(folder)).rejects.toThrow(message)
   })
 
+  test('refuses a shard with a changed bit, also when it was opened before', async () => {
+    await all()
+    await (await openLatents(folder)).close()
+    const bytes = await readFile(shard(1))
+    bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1
+    await writeFile(shard(1), bytes)
+    for (let i = 0; i < 2; i++) {
+      await expect(openLatents(folder)).rejects.toThrow(`${shard(1)} is damaged: its checksum is not what`)
+    }
+  })
+
+  test.each([
+    ['in one go', () => addon()],
+    ['row by row', () => undefined]
+  ])('a shard that is cut while it is read %s is an error that names it', async (_, reader) => {
+    await all()
+    await using latents = await LatentShards.open(folder, reader())
+    await latents.rows([0, 4])
+    await truncate(shard(1), 100)
+    await expect(latents.rows([0, 4])).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringMatching(/shard001\.safetensors .*ends at byte \d+/)
+    })
+  })
+
   test('refuses latents that are not finite, by shard and row', async () => {
     const first = batchOf(0, [0, 1, 2])
     const writer = await openLatentWriter(folder, {
@@ -494,6 +533,7 @@ describe('reading', () => {
     const bytes = await readFile(shard(1))
     bytes.writeUInt32LE(0x7fc00000, bytes.indexOf(Buffer.from(asBytes(values(0, 2)))))
     await writeFile(shard(1), bytes)
+    await forgetChecksums()
     await using latents = await openLatents(folder)
     await latents.rows([0, 4])
     await expect(latents.rows([0, 5])).rejects.toThrow(`Row 2 of ${shard(1)} has latents that are not finite`)

@@ -1,9 +1,16 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { newestCheckpoint, readCheckpoint, writeCheckpoint } from '../../lib/runs/checkpoint.js'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import {
+  findCheckpoints,
+  newestCheckpoint,
+  readCheckpoint,
+  removeRemains,
+  verifyCheckpoint,
+  writeCheckpoint
+} from '../../lib/runs/checkpoint.js'
 
 let run: string
 beforeEach(() => {
@@ -16,7 +23,10 @@ const write = (step: number, rule: { keep: number; keepEvery: number | null } = 
   writeCheckpoint(
     run,
     { step, samples: step * 4, config: { seed: 1 }, versions: {} },
-    (folder) => writeFile(join(folder, 'model.safetensors'), `weights of ${step}`),
+    async (folder) => {
+      await writeFile(join(folder, 'model.safetensors'), `weights of ${step}`)
+      return {}
+    },
     rule
   )
 const names = () => readdirSync(join(run, 'checkpoints')).sort()
@@ -67,6 +77,14 @@ test('an incomplete copy is skipped, and named when it is read', async () => {
   await expect(readCheckpoint(cut)).rejects.toThrow('model.safetensors is missing')
 })
 
+test('what a crash left of others is removed, and nothing else', async () => {
+  await write(1)
+  for (const name of ['.step-0000002.tmp', '.step-0000000.old', 'notes']) mkdirSync(join(run, 'checkpoints', name))
+  await removeRemains(run)
+  expect(names()).toEqual(['notes', 'step-0000001'])
+  await removeRemains(join(run, 'missing'))
+})
+
 test('keeps the newest and every k-th', async () => {
   for (const step of [2, 4, 5, 6, 8, 10]) await write(step, { keep: 2, keepEvery: 4 })
   expect(names()).toEqual(['step-0000004', 'step-0000008', 'step-0000010'])
@@ -77,4 +95,40 @@ test('writing a step again replaces it', async () => {
   await write(5)
   expect(names()).toEqual(['step-0000005'])
   expect((await newestCheckpoint(run))?.state.step).toBe(5)
+})
+
+describe('a flipped bit', () => {
+  /** Flips one bit of a file. */
+  const flip = (file: string, bit: number) => {
+    const bytes = readFileSync(file)
+    bytes[bit >> 3] = (bytes[bit >> 3] as number) ^ (1 << (bit & 7))
+    writeFileSync(file, bytes)
+  }
+
+  test.each(['model.safetensors', 'state.json'])(
+    'anywhere in %s is found, and the checkpoint before is used',
+    async (name) => {
+      await write(1)
+      const folder = await write(2)
+      const file = join(folder, name)
+      const content = readFileSync(file)
+      const { sha256: _, ...state } = (await readCheckpoint(folder)).state
+      for (let bit = 0; bit < 8 * content.length; bit += 13) {
+        flip(file, bit)
+        const { newest, damaged } = await findCheckpoints(run, verifyCheckpoint)
+        // A changed space, or the name of the field with the checksums, changes nothing else.
+        if (name === 'state.json' && newest?.state.step === 2) expect(newest.state).toMatchObject(state)
+        else expect([newest?.state.step, damaged]).toEqual([1, [expect.stringContaining(folder)]])
+        writeFileSync(file, content)
+      }
+    }
+  )
+
+  test('in a checkpoint without checksums, of an older version, is not looked for', async () => {
+    const folder = await write(1)
+    const { sha256: _, ...state } = JSON.parse(readFileSync(join(folder, 'state.json'), 'utf8'))
+    writeFileSync(join(folder, 'state.json'), JSON.stringify(state))
+    flip(join(folder, 'model.safetensors'), 3)
+    expect((await findCheckpoints(run, verifyCheckpoint)).newest?.state.step).toBe(1)
+  })
 })

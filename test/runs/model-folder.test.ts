@@ -14,6 +14,7 @@ const write = (run: string, step: number) =>
     async (folder) => {
       await writeFile(join(folder, 'model.safetensors'), `weights of ${step}`)
       await writeConfig(folder, 'sample', {})
+      return {}
     },
     { keep: 1, keepEvery: null }
   )

@@ -1,9 +1,10 @@
-import { cpSync, existsSync, readFileSync, rmSync, truncateSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { inspect } from '../../lib/report/inspect.js'
 import { checkpointFolder } from '../../lib/runs/checkpoint.js'
 import { findModel } from '../../lib/runs/model-folder.js'
+import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { trainGenerator } from '../../lib/training/generator/training.js'
 import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { gradient, png, Workplace } from '../support/images.js'
@@ -100,6 +101,49 @@ describe('a resumed run', () => {
     expect(await resume('damaged', 'photos')).toEqual([
       expect.stringMatching(/step-0000004 is not a complete .+ 100 bytes .+; resuming from .+step-0000002$/)
     ])
+  })
+
+  test('whose folder is removed ends with an error, and loses neither weights nor settings', async () => {
+    const run = place.path('removed')
+    const training_ = training(4).data(place.path('photos'))
+    training_.on('step', ({ step }) => {
+      if (step === 1) rmSync(run, { recursive: true })
+    })
+    await expect(training_.run({ dir: run, device })).rejects.toThrow(`${run} was removed, moved or locked`)
+    expect(await inspect(run)).toMatchObject({ kind: 'run', checkpoint: { step: 2 } })
+  })
+
+  test('names a checkpoint with a changed bit, and resumes from the one before', async () => {
+    copy('flipped')
+    const model = join(checkpointFolder(place.path('flipped'), 4), 'ema.safetensors')
+    const bytes = readFileSync(model)
+    bytes[bytes.length - 3] = (bytes.at(-3) as number) ^ 4
+    writeFileSync(model, bytes)
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    using tokenizer = await Tokenizer.load(place.path('flipped'), { device })
+    expect(warn.mock.calls).toEqual([
+      [
+        expect.stringMatching(/ema\.safetensors is damaged: its checksum .+; using .+step-0000002$/),
+        'DamagedCheckpoint'
+      ]
+    ])
+    warn.mockRestore()
+    await expect(Tokenizer.load(dirname(model), { device })).rejects.toThrow(`${model} is damaged`)
+    expect(await resume('flipped', 'photos')).toEqual([
+      expect.stringMatching(/is damaged.+resuming from .+step-0000002$/)
+    ])
+
+    await tokenizer.save(place.path('saved'))
+    const saved = place.path('saved/model.safetensors')
+    const weights = readFileSync(saved)
+    writeFileSync(saved, weights.fill(0, weights.length - 4))
+    await expect(Tokenizer.load(place.path('saved'), { device })).rejects.toThrow(`${saved} is damaged`)
+    const config = place.path('saved/config.json')
+    const { sha256: _, ...rest } = JSON.parse(readFileSync(config, 'utf8'))
+    writeFileSync(config, JSON.stringify(rest))
+    // Of an older version, or written by another program.
+    using loaded = await Tokenizer.load(place.path('saved'), { device })
+    expect(loaded.parameters).toBe(tokenizer.parameters)
   })
 
   test.each<[string, (run: string) => void, string]>([

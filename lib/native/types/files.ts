@@ -7,8 +7,8 @@ export interface NativeMappedFile {
   /** A zero-copy view of bytes [offset, offset + length) as a tensor; the mapping lives as long as its views. */
   tensor(offset: number, dtype: string, shape: number[]): NativeTensor
   /**
-   * Copies pieces of `length` bytes from `offsets` of the file to `positions` of the destination, on libuv's threads. Until the promise
-   * settles, the destination must not be transferred or detached.
+   * Reads pieces of `length` bytes from `offsets` of the file to `positions` of the destination, on libuv's threads; rejects where the
+   * file is shorter by now. Until the promise settles, the destination must not be transferred or detached.
    */
   gather(offsets: number[], positions: number[], length: number, destination: Uint8Array): Promise<void>
   close(): void

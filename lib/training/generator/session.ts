@@ -3,6 +3,7 @@
 import type { Image } from '../../data/decode.js'
 import { grid } from '../../data/image.js'
 import { toImages } from '../../data/levels.js'
+import type { Checksums } from '../../files/checksums.js'
 import { type GeneratorIdentity, writeGeneratorConfig } from '../../generator/folder.js'
 import { Generator } from '../../generator/generator.js'
 import type { LatentShards } from '../../latents/index.js'
@@ -147,8 +148,8 @@ export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch
     }
   }
 
-  saveConfig(folder: string): Promise<void> {
-    return writeGeneratorConfig(folder, this.#parts.identity)
+  saveConfig(folder: string, checksums: Checksums): Promise<void> {
+    return writeGeneratorConfig(folder, this.#parts.identity, checksums)
   }
 }
 

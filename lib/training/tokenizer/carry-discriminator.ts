@@ -1,7 +1,7 @@
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { exists } from '../../files/stat.js'
 import type { NativeState, NativeTokenizerTrainer } from '../../native/addon.js'
-import { retryIfDeleted } from '../../runs/model-folder.js'
+import { checkModelFiles, retryIfDeleted } from '../../runs/model-folder.js'
 import { findTokenizer } from '../../tokenizer/folder.js'
 import { readSafetensors } from '../../weights/reader.js'
 import { disposeState, type Loadable, loadInto } from '../../weights/state.js'
@@ -14,12 +14,16 @@ export const carryDiscriminator = (trainer: NativeTokenizerTrainer, folder: stri
   retryIfDeleted(folder, () => loadDiscriminator(trainer, folder))
 
 async function loadDiscriminator(trainer: NativeTokenizerTrainer, folder: string): Promise<void> {
-  const place = dirname((await findTokenizer(folder)).weights)
+  const place = dirname((await findTokenizer(folder, false, { verify: true })).weights)
   const files = groups.map((group) => join(place, `${group}.safetensors`))
   const state = trainer.state()
   for (const tensors of Object.values(state)) disposeState(tensors)
   const complete = await Promise.all(files.map(exists))
   if (complete.includes(false) || groups.some((group) => !state[group])) return
+  await checkModelFiles(
+    place,
+    files.map((file) => basename(file))
+  )
   for (const [i, group] of groups.entries()) {
     await using file = await readSafetensors(files[i] as string)
     await loadInto(groupOf(trainer, group), fileWeights(file))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Image } from '../../data/decode.js'
 import type { Broken } from '../../data/reader.js'
 import type { TrainBatch } from '../../data/train-batches.js'
+import type { Checksums } from '../../files/checksums.js'
 import type { NativeStepOptions, NativeTokenizerTrainer } from '../../native/addon.js'
 import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
@@ -159,8 +160,8 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
     return sheet
   }
 
-  saveConfig(folder: string): Promise<void> {
-    return writeTokenizerConfig(folder, this.settled.tokenizer)
+  saveConfig(folder: string, checksums: Checksums): Promise<void> {
+    return writeTokenizerConfig(folder, this.settled.tokenizer, checksums)
   }
 }
 

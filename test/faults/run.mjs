@@ -1,0 +1,58 @@
+/**
+ * npm run test:faults [-- --quick] [-- --seed 1] [-- --again]: kills, flipped bits, fuzzed parsers, and broken storage. Results are kept in
+ * `faults.json` of the folder `--place` (by default `mactok-faults` in the system's temporary folder); a later call does what is missing.
+ */
+
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { flipBits } from './flips.mjs'
+import { fuzz } from './fuzz.mjs'
+import { killAnywhere } from './kill.mjs'
+import { prepare } from './place.mjs'
+import { breakStorage } from './storage.mjs'
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    again: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
+    place: { type: 'string' }
+  }
+})
+const { quick, again } = values
+const seed = Number(values.seed)
+const place = values.place ?? join(tmpdir(), `mactok-faults${quick ? '-quick' : ''}`)
+if (again) rmSync(place, { recursive: true, force: true })
+mkdirSync(place, { recursive: true })
+
+const names = ['safetensors', 'torch', 'tar', 'npz', 'image', 'manifest', 'statistics', 'state', 'yaml']
+const inputs = quick ? 1_000 : 100_000
+/** @type {[string, () => Promise<object>][]} */
+const parts = [
+  ['flipped bits', () => flipBits(place, { flips: quick ? 150 : 3_000, seed })],
+  ...names.map(
+    (name) =>
+      /** @type {[string, () => Promise<object>]} */ ([`fuzz ${name}`, () => fuzz(place, name, { inputs, seed })])
+  ),
+  ['storage', () => breakStorage(place)],
+  ['kills', () => killAnywhere(place, { kills: quick ? 10 : 100, seed })]
+]
+
+const file = join(place, 'faults.json')
+/** @type {Record<string, any>} */
+const results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`
+process.stdout.write(`${machine}\n`)
+await prepare(place)
+for (const [name, run] of parts) {
+  if (!results[name]) {
+    const started = Date.now()
+    const result = await run()
+    results[name] = { seconds: Math.round((Date.now() - started) / 1000), seed, ...result }
+    writeFileSync(file, JSON.stringify({ machine, ...results }, null, 2))
+  }
+  process.stdout.write(`${name}: ${JSON.stringify(results[name])}\n`)
+}
+process.exit(0)
