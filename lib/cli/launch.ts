@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { type Command, InvalidArgumentError } from 'commander'
 import { usage } from './exit.js'
 import { addExamples, positiveInteger } from './options.js'
+import { handleSignals } from './signals.js'
 
 interface Options {
   nproc: number
@@ -66,7 +67,7 @@ async function run(words: string[], { nproc, nnodes, nodeRank, rdzv, restarts }:
       onNotice: (message) => process.stderr.write(`${message}\n`)
     })
   )
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => job.kill(signal))
+  handleSignals((signal) => job.kill(signal))
   const { code, failed } = await job.result
   if (failed && code !== 130 && code !== 129) {
     process.stderr.write(`\nrank ${failed.rank} failed with exit code ${code}:\n${failed.lines.join('\n')}\n`)

@@ -127,8 +127,8 @@ function inputOf(
     nodes,
     network: network * 1e9,
     sharded,
-    // By default, as in a training: one process records its steps.
-    graphs: graphs ?? ranks === 1,
+    // Conservative: they make no difference to the presets that GPUs are used for.
+    graphs: graphs ?? false,
     measured: { flops: flops && flops * 1e12, bandwidth: bandwidth && bandwidth * 1e9 }
   }
   return asked === undefined ? { ...input, microBatch: Math.max(ranks, estimate(input).largestMicroBatch) } : input

@@ -2,6 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { seal } from '../files/checksums.js'
 import {
   type LatentPlan,
   type Manifest,
@@ -36,7 +37,8 @@ export async function checkSummary(folder: string, plan: LatentPlan, manifest: M
   }
   const problems: ShardProblem[] = []
   const { statistics, torch } = mergeStatistics(manifest.shards, plan.shape)
-  const expected = { [statisticsFile]: `${JSON.stringify(statistics, null, 2)}\n`, [torchStatisticsFile]: torch }
+  const sealed = `${JSON.stringify(seal(statisticsFile, statistics, {}), null, 2)}\n`
+  const expected = { [statisticsFile]: sealed, [torchStatisticsFile]: torch }
   for (const [file, content] of Object.entries(expected)) {
     const stored = await readFile(path.join(folder, file)).catch(() => null)
     if (!stored?.equals(Buffer.from(content))) {

@@ -227,7 +227,9 @@ export class LatentWriter {
   /** How many shards have neither a record nor a place in the manifest, without reading the records. */
   private async countMissing(): Promise<number> {
     const found = new Set(await recordNames(this.folder))
-    for (const { file } of (await readManifest(this.folder))?.shards ?? []) found.add(file)
+    for (const record of (await readManifest(this.folder))?.shards ?? []) {
+      if (isOfPlan(record, this.plan)) found.add(record.file)
+    }
     return Array.from({ length: this.shardCount }, (_, index) => index).filter((index) => !found.has(shardName(index)))
       .length
   }

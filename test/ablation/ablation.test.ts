@@ -111,7 +111,7 @@ describe('an ablation', () => {
     const [whole, parts] = [workplace.path('whole'), workplace.path('parts')]
     const outcome = await runAblation('collapse', config, { out: whole, arms, device })
     expect(outcome).toMatchObject({ interrupted: false, table: 'collapse' })
-    expect(outcome.rows.map(({ runs }) => runs.length)).toEqual([2, 2, 2, 0, 0, 0])
+    expect(outcome.rows.map(({ runs }) => runs.length)).toEqual([2, 2, 2, 0, 0, 0, 0])
 
     const stop = new AbortController()
     const cut = await runAblation('collapse', config, {

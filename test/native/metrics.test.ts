@@ -129,7 +129,7 @@ test('principal components are those of the covariance, largest first', async ()
 
 test('refuses wrong shapes and names the argument', async () => {
   const found = await Moments.create(WIDTH, device)
-  expect(() => found.add(facade(new Float32Array(4), [2, 2]))).toThrow('rows')
+  await expect(found.add(facade(new Float32Array(4), [2, 2]))).rejects.toThrow('rows')
   const points = native().tensor(new Float32Array(4), 'float32', [1, 2, 2], device)
   expect(() => native().principalComponents(points, 3)).toThrow('count')
 })

@@ -3,6 +3,7 @@
 import type { GeneratorConfigInput } from '../../lib/generator/schema.js'
 import type { TokenizerConfigInput } from '../../lib/tokenizer/schema.js'
 import { readSafetensors, type TensorData, writeSafetensors } from '../../lib/weights/index.js'
+import { removeChecksums } from './checksums.js'
 import { native } from './native.js'
 
 const vit = { width: 32, depth: 2, heads: 4, layerScale: 1 }
@@ -63,4 +64,5 @@ export async function randomiseWeights(folder: string): Promise<void> {
     })
   )
   await writeSafetensors(file, kept)
+  await removeChecksums(`${folder}/config.json`)
 }

@@ -39,7 +39,7 @@ describe('trainTokenizer', () => {
 
   test.each<[string, () => unknown, ErrorConstructor, string]>([
     ['a preset', () => trainTokenizer('tiny-33'), RangeError, 'did you mean tiny-32?'],
-    ['settings', () => trainTokenizer(untyped(7)), TypeError, 'for the configuration but received 7'],
+    ['settings', () => trainTokenizer(untyped(7)), TypeError, 'a preset or settings for settings but received 7'],
     [
       'a setting',
       () => trainTokenizer('tiny-32').set(untyped({ sead: 1 })),

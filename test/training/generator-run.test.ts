@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { chmod, cp, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
@@ -239,23 +239,14 @@ describe('latent batches', () => {
     expect((await take(1, { startStep: 5 }))[0]).toEqual((await take(6))[5])
   })
 
-  test('are the same from mapped files as from read ones, also where others may write them', async () => {
+  test('are the same from native reads as from those of Node, and map nothing', async () => {
     await using read = await openLatents(shards)
-    await using mapped = await LatentShards.open(shards, native())
-    const mixed = place.path('mixed')
-    await cp(shards, mixed, { recursive: true })
-    await chmod(`${mixed}/latents_rank00_shard001.safetensors`, 0o666)
-    await using partly = await LatentShards.open(mixed, native())
+    await using reading = await LatentShards.open(shards, native())
     const first = async (latents: LatentShards) => (await latentBatches(latents, options).next()).value
-    const expected = await first(read)
-    expect(await first(mapped)).toEqual(expected)
-    expect(await first(partly)).toEqual(expected)
+    expect(await first(reading)).toEqual(await first(read))
     if (process.platform !== 'linux') return
-    const maps = readFileSync('/proc/self/maps', 'utf8').split('\n')
-    const names = (folder: string) =>
-      new Set(maps.filter((line) => line.includes(`${folder}/`)).map((line) => line.split('_').at(-1)))
-    expect(names(shards)).toEqual(new Set([0, 1, 2].map((i) => `shard00${i}.safetensors`)))
-    expect(names(mixed)).toEqual(new Set([0, 2].map((i) => `shard00${i}.safetensors`)))
+    // A mapped file that is cut would end the process.
+    expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(shards)
   })
 
   test('take about half of the rows from mirrored images', async () => {

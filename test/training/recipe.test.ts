@@ -11,6 +11,7 @@ import { readTokenizerRun } from '../../lib/training/tokenizer/record.js'
 import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
 import { trainDecoder, trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { fileWeights, readSafetensors } from '../../lib/weights/index.js'
+import { removeChecksums } from '../support/checksums.js'
 import { device } from '../support/native.js'
 import { describeWith, WEIGHTS } from '../support/paths.js'
 
@@ -218,11 +219,13 @@ test('a run whose last logged steps, or nearly all steps, were skipped ends with
 test('a checkpoint with weights that are not finite is refused with the name of the tensor', async () => {
   const broken = dir('not-finite')
   await training({ steps: 2 }).run({ dir: broken, device })
-  const file = join((await newestCheckpoint(broken))?.folder as string, 'model.safetensors')
+  const folder = (await newestCheckpoint(broken))?.folder as string
+  const file = join(folder, 'model.safetensors')
   const bytes = readFileSync(file)
   // The last value of the file.
   bytes.writeFloatLE(Number.NaN, bytes.length - 4)
   writeFileSync(file, bytes)
+  await removeChecksums(join(folder, 'state.json'))
   await expect(training({ steps: 4 }).run({ dir: broken, device, resume: true })).rejects.toMatchObject({
     code: 'ERR_FORMAT',
     message: expect.stringMatching(
