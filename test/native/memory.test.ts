@@ -1,26 +1,35 @@
+import { execFile } from 'node:child_process'
 import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { device, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
 
 const megabytes = () => process.memoryUsage.rss() / 2 ** 20
 
+// In a process of its own: what other tests left in this one decides how far its memory grows and shrinks.
 test('disposing a trainer returns its memory to the system', async () => {
   const shape = vit({ width: 256, depth: 8 })
-  const model = await native().createTokenizer(tokenizerConfig({ encoder: shape, decoder: shape }), device, 1)
+  const model = JSON.stringify(tokenizerConfig({ encoder: shape, decoder: shape }))
   const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
-  const images = randomImages(0, 64, 16)
-  /** Megabytes while it lives, and after. */
-  const train = async () => {
-    const trainer = await native().createTokenizerTrainer(model, null, config)
-    await trainer.step([images], { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-4, alignment: 0 } })
-    const training = megabytes()
-    trainer.dispose()
-    await images.read() // the engine's next job
-    return { training, after: megabytes() }
-  }
-  const { after: before } = await train() // with it goes what earlier tests of this process left
-  const { training, after } = await train()
-  images.dispose()
+  const program = `
+    const { addon } = await import(${JSON.stringify(new URL('../../dist/native/load.js', import.meta.url).href)})
+    const native = addon()
+    const megabytes = () => process.memoryUsage.rss() / 2 ** 20
+    const model = await native.createTokenizer(${model}, '${device}', 1)
+    const noise = native.uniform(1, 'pixels', 0, 0, 64, 768)
+    const images = native.tensor(Uint8Array.from(noise, (value) => value * 256), 'uint8', [64, 16, 16, 3], '${device}')
+    const train = async () => {
+      const trainer = await native.createTokenizerTrainer(model, null, ${JSON.stringify(config)})
+      await trainer.step([images], { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-4, alignment: 0 } })
+      const training = megabytes()
+      trainer.dispose()
+      await images.read() // the engine's next job
+      return { training, after: megabytes() }
+    }
+    const { after: before } = await train() // with it goes what loading and the first step keep
+    console.log(JSON.stringify({ before, ...(await train()) }))`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program])
+  const { before, training, after } = JSON.parse(stdout)
   expect(training - before).toBeGreaterThan(200)
   expect(after - before).toBeLessThan((training - before) / 4)
 })
