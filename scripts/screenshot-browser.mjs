@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { exportOnnx } from '../dist/index.js'
-import { findChromium, howToGetChromium, launchChromium } from './chromium.mjs'
+import { findChromium } from '../lib/setup/chromium.mjs'
+import { howToGetChromium, launchChromium } from './chromium.mjs'
 
 const [run, precision = 'fp32'] = process.argv.slice(2)
 if (run === undefined) throw new Error('usage: node scripts/screenshot-browser.mjs <run folder> [fp16]')

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import sharp from 'sharp'
-import { findChromium, howToGetChromium, launchChromium } from './chromium.mjs'
+import { findChromium } from '../lib/setup/chromium.mjs'
+import { howToGetChromium, launchChromium } from './chromium.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const main = join(root, 'dist', 'cli', 'main.js')

@@ -3,7 +3,7 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { cacheFolder } from '../files/cache.mjs'
 import type { Addon } from '../native/addon.js'
 import { driverVersion, whyDriverTooOld } from '../native/driver.mjs'
@@ -11,10 +11,11 @@ import { native } from '../native/errors.js'
 import { type Build, findBuild, findLibTorch, loadBootstrap } from '../native/find.js'
 import { cudaVersion, libTorchVersion, PINNED_VERSION } from '../native/libtorch.mjs'
 import type { LibTorchOrigin } from '../native/load.js'
+import { findChromium } from './chromium.mjs'
 import { DISK } from './libtorch.mjs'
 import { findPip } from './pip.mjs'
 import { Failure } from './report.mjs'
-import { requireBuildTools } from './tools.mjs'
+import { requireBuildTools, requireNode } from './tools.mjs'
 
 export type CheckState = 'ok' | 'missing' | 'too old' | 'broken'
 
@@ -73,8 +74,7 @@ export async function examineMachine(): Promise<Check[]> {
 
 function checkNode(): Check {
   const found = `${process.versions.node} on ${process.platform} ${process.arch}`
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-  if (major > 20 || (major === 20 && minor >= 9)) return ok('node', found)
+  if ('value' in attempt(requireNode)) return ok('node', found)
   return fault('node', 'too old', `${found}; 20.9 is needed`, 'install a newer Node: nodejs.org')
 }
 
@@ -248,9 +248,7 @@ function checkCompiler(): Check {
 }
 
 function checkChromium(): Check {
-  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-  const places = (process.env.PATH ?? '').split(delimiter).flatMap((folder) => names.map((name) => join(folder, name)))
-  const found = [process.env.MACTOK_CHROMIUM ?? '', ...places].find((path) => path !== '' && existsSync(path))
+  const found = findChromium()
   if (found) return ok('chromium', found)
   return optional(fault('chromium', 'missing', "only for mactok's own tests", 'Debian: apt-get install chromium'))
 }

@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core'
-import { findChromium, howToGetChromium, launchChromium } from '../../scripts/chromium.mjs'
+import { findChromium } from '../../lib/setup/chromium.mjs'
+import { howToGetChromium, launchChromium } from '../../scripts/chromium.mjs'
 import { describeWhere } from './paths.js'
 
 const path = findChromium()
