@@ -79,12 +79,7 @@ export async function encodeImages(
   folder: string,
   options: EncodeImagesOptions = {}
 ): Promise<EncodedImages> {
-  instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
-  pathTo('folder', folder)
-  const { settings, ranks } = completeSettings(options)
-  const set = await asSource('source', source).open()
-  try {
-    const plan = await makePlan(tokenizer, set, settings)
+  return withPlan({ tokenizer, source, folder, options }, async ({ set, plan, settings, ranks }) => {
     const writer = await openLatentWriter(folder, plan, {
       ranks,
       append: settings.append,
@@ -100,9 +95,7 @@ export async function encodeImages(
     const images = total(({ count }) => count)
     const missing = typeof finished === 'number' ? finished : 0
     return { folder, images, shards: shards.length, skipped, interrupted, missing }
-  } finally {
-    await set.close()
-  }
+  })
 }
 
 /**
@@ -117,14 +110,37 @@ export async function verifyEncoding(
   folder: string,
   options: EncodeImagesOptions = {}
 ): Promise<ShardProblem[]> {
+  return withPlan({ tokenizer, source, folder, options }, ({ set, plan, settings, ranks }) => {
+    const check = (record: ShardRecord) => checkInputs(set, record, { settings: readability(settings), contents: true })
+    return LatentWriter.verify(folder, plan, { ranks, values: true, check })
+  })
+}
+
+/** What `encodeImages` and `verifyEncoding` are given. */
+interface EncodingArguments {
+  tokenizer: Tokenizer
+  source: ImageSource | string
+  folder: string
+  options: EncodeImagesOptions
+}
+
+/** What an encoding of images is made of. */
+interface Encoding extends ReturnType<typeof completeSettings> {
+  set: ImageSet
+  plan: LatentPlan
+}
+
+/** Opens the images and plans their shards for `work`. */
+async function withPlan<T>(
+  { tokenizer, source, folder, options }: EncodingArguments,
+  work: (encoding: Encoding) => Promise<T>
+): Promise<T> {
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('folder', folder)
   const { settings, ranks } = completeSettings(options)
   const set = await asSource('source', source).open()
   try {
-    const plan = await makePlan(tokenizer, set, settings)
-    const check = (record: ShardRecord) => checkInputs(set, record, { settings: readability(settings), contents: true })
-    return await LatentWriter.verify(folder, plan, { ranks, values: true, check })
+    return await work({ set, plan: await makePlan(tokenizer, set, settings), settings, ranks })
   } finally {
     await set.close()
   }
