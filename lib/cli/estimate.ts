@@ -5,7 +5,7 @@ import type { StepTime, TrainingEstimate } from '../estimate/training.js'
 import { readConfig } from './config-file.js'
 import { usage } from './exit.js'
 import { addExamples } from './options.js'
-import { writeJson, writeTable } from './output.js'
+import { gigabytes, writeJson, writeTable } from './output.js'
 import { addSettings, givenSettings } from './settings.js'
 
 interface Options {
@@ -40,8 +40,6 @@ async function run(preset: string, options: Options & Record<string, unknown>): 
 const row = (name: string, value: string): [string, string] => [name, value]
 
 const cores = (count: number): string => `${Math.ceil(count)} CPU cores`
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision(3)} GB`
 
 function duration(seconds: number): string {
   if (seconds < 1) return `${(seconds * 1000).toPrecision(3)} ms`

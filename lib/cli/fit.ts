@@ -6,6 +6,7 @@ import { estimateMemory } from '../estimate/estimate.js'
 import type { AttentionKind, Precision } from '../estimate/transformer.js'
 import type { Work } from '../estimate/work.js'
 import type { SharedConfig } from '../training/schema.js'
+import { gigabytes } from './output.js'
 
 /** A start event's part that decides the memory. */
 interface Start {
@@ -19,8 +20,6 @@ const processBytes = 0.35e9
 /** How attention is computed: our kernel for bfloat16 on CPUs keeps its weights. */
 export const attentionOn = (device: string, precision: Precision): AttentionKind =>
   device === 'cpu' && precision === 'bf16' ? 'products' : 'fused'
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision(3)} GB`
 
 async function availableBytes(device: string): Promise<number | undefined> {
   if (device !== 'cpu') {

@@ -35,15 +35,18 @@ export function addComputeOptions(command: Command): Command {
     .option('--json', 'write JSON to standard output, one line per event')
 }
 
-/** Loads the addon, sets its threads, and resolves the device's name. */
-export async function prepare({ device, threads }: ComputeOptions): Promise<string> {
+/**
+ * Loads the addon, sets its threads, and resolves the device's name.
+ * @param local - the GPU that `auto` and `cuda` mean; default: that of this rank of a training
+ */
+export async function prepare({ device, threads }: ComputeOptions, local?: number): Promise<string> {
   const [{ addon }, { resolveDevice }, { ranksFromEnvironment }] = await Promise.all([
     import('../native/load.js'),
     import('../native/device.js'),
     import('../distributed/ranks.js')
   ])
   if (threads !== undefined) addon().setThreads(threads)
-  return usage(() => resolveDevice(device, ranksFromEnvironment().localRank))
+  return usage(() => resolveDevice(device, local ?? ranksFromEnvironment().localRank))
 }
 
 /** How the ranks of a training work together. */

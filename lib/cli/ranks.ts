@@ -12,11 +12,7 @@ export const ranksOfJob = (): Ranks => usage(() => ranksFromEnvironment(process.
 export async function prepareRank(options: ComputeOptions, { localRank, localSize }: Ranks): Promise<string> {
   const threads =
     options.threads ?? (localSize > 1 ? Math.max(1, Math.floor(availableParallelism() / localSize)) : undefined)
-  const device = await prepare({ ...options, ...(threads === undefined ? {} : { threads }) })
-  if (localRank === 0 || !['auto', 'cuda'].includes(options.device) || device === 'cpu') return device
-  const { addon } = await import('../native/load.js')
-  // A scheduler may show each process its own GPU only.
-  return `cuda:${localRank % addon().info().cuda.devices}`
+  return prepare({ ...options, ...(threads === undefined ? {} : { threads }) }, localRank)
 }
 
 /** `rank 1 of 3: `; nothing for a process alone. */
