@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { describeWhere } from '../support/paths.js'
 import { type FinishedJob, runJob } from './support.js'
 
 // Two network namespaces, joined by a virtual cable, are two hosts.
@@ -20,7 +21,6 @@ function whyNot(): string | undefined {
 }
 
 const reason = whyNot()
-if (reason) process.stderr.write(`Skipping ranks in network namespaces: ${reason}\n`)
 
 let port = 29_700
 /** One rank on each host, of which rank 1 has the fault. */
@@ -41,7 +41,7 @@ function runHosts(fault: string, onLine?: (text: string) => void): Promise<Finis
   )
 }
 
-;(reason ? describe.skip : describe)('ranks on two hosts', () => {
+describeWhere(!reason, reason ?? '', 'ranks on two hosts', () => {
   beforeAll(() => {
     for (const host of hosts) ip('netns', 'add', host)
     ip('link', 'add', 'cable', 'netns', hosts[0], 'type', 'veth', 'peer', 'name', 'cable', 'netns', hosts[1])

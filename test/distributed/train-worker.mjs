@@ -8,6 +8,7 @@ import { ranksFromEnvironment } from '../../dist/distributed/ranks.js'
 import { native } from '../../dist/native/errors.js'
 import { addon } from '../../dist/native/load.js'
 import { shareOf } from '../../dist/training/share.js'
+import { vitDefaults } from '../support/vit.mjs'
 
 const { positionals, values: options } = parseArgs({
   allowPositionals: true,
@@ -35,14 +36,7 @@ const vit = (changes = {}) => ({
   width: 16,
   depth: 2,
   heads: 2,
-  mlpRatio: 4,
-  mlp: 'gelu',
-  layerScale: 1,
-  cls: true,
-  registers: 0,
-  positions: 'learned',
-  ropeTheta: 10,
-  normEps: 1e-6,
+  ...vitDefaults,
   ...changes
 })
 const optimizer = { betas: /** @type {[number, number]} */ ([0.9, 0.95]), eps: 1e-8, weightDecay: 0.1, clipNorm: 1 }

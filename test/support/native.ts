@@ -10,6 +10,7 @@ import type {
 import { addon } from '../../lib/native/load.js'
 import type { Golden, Reference } from './golden.js'
 import type { TestingAddon } from './testing-addon.js'
+import { vitDefaults } from './vit.mjs'
 
 /** Where the suite runs: MACTOK_TEST_DEVICE, else the CPU. */
 export const device = process.env.MACTOK_TEST_DEVICE ?? 'cpu'
@@ -24,14 +25,7 @@ export const vit = (changes: Partial<NativeVitConfig> = {}): NativeVitConfig => 
   width: 8,
   depth: 2,
   heads: 2,
-  mlpRatio: 4,
-  mlp: 'gelu',
-  layerScale: 1,
-  cls: true,
-  registers: 0,
-  positions: 'learned',
-  ropeTheta: 10,
-  normEps: 1e-6,
+  ...vitDefaults,
   ...changes
 })
 
