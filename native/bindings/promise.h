@@ -92,7 +92,8 @@ Napi::Value run(Napi::Env env, at::Device device, Work work, Convert convert) {
   const auto submit = [&](Environment& environment, Engine::Job job) {
     environment.submit(env, device, std::move(job));
   };
-  const auto on_engine = [device, work = std::move(work)]() mutable {
+  // Not const: moved, so that only the job owns what it frees.
+  auto on_engine = [device, work = std::move(work)]() mutable {
     // Within, because the first call of CUDA fails where the device is lost or another's alone.
     const c10::OptionalDeviceGuard on_device(device.is_cuda() ? std::optional(device)
                                                               : std::nullopt);

@@ -1,78 +1,28 @@
 import { execFile } from 'node:child_process'
-import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, describe, expect, test } from '@jest/globals'
-import { device, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+import { describe, expect, test } from '@jest/globals'
+import { device, native, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
 
-const megabytes = () => process.memoryUsage.rss() / 2 ** 20
-
-// In a process of its own: what other tests left in this one decides how far its memory grows and shrinks.
-test('disposing a trainer returns its memory to the system', async () => {
+// Each use in a process of its own: what other tests left in this one decides how far its memory grows and shrinks.
+describe('memory of a model goes back to the system', () => {
   const shape = vit({ width: 256, depth: 8 })
-  const model = JSON.stringify(tokenizerConfig({ encoder: shape, decoder: shape }))
-  const config = trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
-  const program = `
-    const { addon } = await import(${JSON.stringify(new URL('../../dist/native/load.js', import.meta.url).href)})
-    const native = addon()
-    const megabytes = () => process.memoryUsage.rss() / 2 ** 20
-    const model = await native.createTokenizer(${model}, '${device}', 1)
-    const noise = native.uniform(1, 'pixels', 0, 0, 64, 768)
-    const images = native.tensor(Uint8Array.from(noise, (value) => value * 256), 'uint8', [64, 16, 16, 3], '${device}')
-    const train = async () => {
-      const trainer = await native.createTokenizerTrainer(model, null, ${JSON.stringify(config)})
-      await trainer.step([images], { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-4, alignment: 0 } })
-      const training = megabytes()
-      trainer.dispose()
-      await images.read() // the engine's next job
-      return { training, after: megabytes() }
-    }
-    const { after: before } = await train() // with it goes what loading and the first step keep
-    console.log(JSON.stringify({ before, ...(await train()) }))`
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program])
-  const { before, training, after } = JSON.parse(stdout)
-  expect(training - before).toBeGreaterThan(200)
-  expect(after - before).toBeLessThan((training - before) / 4)
-})
-
-describe('inference', () => {
-  afterAll(() => native().releaseWhenIdle(10_000))
-
-  const shape = vit({ width: 256, depth: 8 })
-  const model = () => native().createTokenizer(tokenizerConfig({ encoder: shape, decoder: shape }), device, 1)
-  const encode = async (tokenizer: Awaited<ReturnType<typeof model>>) => {
-    const images = randomImages(0, 256, 16)
-    const options = { precision: 'fp32', sample: false, seed: 0, indices: [] } as const
-    const latents = await tokenizer.encode(images, null, options)
-    const used = megabytes()
-    for (const tensor of [images, latents]) tensor.dispose()
-    return used
+  const settings = {
+    device,
+    tokenizer: tokenizerConfig({ encoder: shape, decoder: shape }),
+    trainer: trainerConfig({ alignment: { local: false, global: false }, masking: { semantic: 0 } })
   }
 
-  test('returns its memory to the system when its device has been idle', async () => {
-    native().releaseWhenIdle(300)
-    const tokenizer = await model()
-    await setTimeout(1500)
-    const before = megabytes()
-    const used = await encode(tokenizer)
-    await setTimeout(1500)
-    expect(used - before).toBeGreaterThan(20)
-    expect(megabytes() - before).toBeLessThan((used - before) / 4)
-    tokenizer.dispose()
-  })
-
-  test('returns it when its model is disposed', async () => {
-    native().releaseWhenIdle(600_000)
-    const warm = await model()
-    await encode(warm)
-    warm.dispose()
-    await native().engineThreads(device) // the engine's next job
-    const before = megabytes()
-    const tokenizer = await model()
-    const used = await encode(tokenizer)
-    tokenizer.dispose()
-    await native().engineThreads(device)
-    expect(used - before).toBeGreaterThan(20)
-    expect(megabytes() - before).toBeLessThan((used - before) / 4)
+  test.each([
+    { when: 'its trainer is disposed', use: 'trainer', least: 200 },
+    { when: 'it has encoded and its device has been idle', use: 'idle', least: 20 },
+    { when: 'it has encoded and is disposed', use: 'disposed', least: 20 }
+  ])('when $when', async ({ use, least }) => {
+    const worker = fileURLToPath(new URL('memory-worker.mjs', import.meta.url))
+    const { stdout } = await promisify(execFile)(process.execPath, [worker, use, JSON.stringify(settings)])
+    const { before, used, after } = JSON.parse(stdout)
+    expect(used - before).toBeGreaterThan(least)
+    expect(after - before).toBeLessThan((used - before) / 4)
   })
 })
 

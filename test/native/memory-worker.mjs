@@ -1,0 +1,70 @@
+// Prints the resident memory, in MiB, of this process before, at the peak of and after one use of a model:
+// node memory-worker.mjs trainer|idle|disposed '{ device, tokenizer, trainer }'
+import { setTimeout } from 'node:timers/promises'
+import { addon } from '../../dist/native/load.js'
+
+const [use, settings] = process.argv.slice(2)
+const { device, tokenizer: config, trainer: training } = JSON.parse(settings)
+const native = addon()
+const megabytes = () => process.memoryUsage.rss() / 2 ** 20
+const engineIsIdle = () => native.engineThreads(device) // waits for the jobs before it
+const createModel = () => native.createTokenizer(config, device, 1)
+
+const uniform = native.uniform(1, 'pixels', 0, 0, 256, 768)
+const bytes = Uint8Array.from(uniform, (value) => value * 256)
+const imagesOf = (count) => native.tensor(bytes.subarray(0, count * 768), 'uint8', [count, 16, 16, 3], device)
+
+async function train(model) {
+  const trainer = await native.createTokenizerTrainer(model, null, training)
+  const images = imagesOf(64)
+  await trainer.step([images], { step: 0, lr: 1e-3, weights: { reconstruction: 1, kl: 1e-4, alignment: 0 } })
+  const used = megabytes()
+  images.dispose()
+  trainer.dispose()
+  await engineIsIdle()
+  return used
+}
+
+async function encode(model) {
+  const images = imagesOf(256)
+  const latents = await model.encode(images, null, { precision: 'fp32', sample: false, seed: 0, indices: [] })
+  const used = megabytes()
+  for (const tensor of [images, latents]) tensor.dispose()
+  return used
+}
+
+// Each but idle is done once before it is measured: the first one takes what loading keeps.
+const uses = {
+  async trainer() {
+    const model = await createModel()
+    await train(model)
+    const before = megabytes()
+    const used = await train(model)
+    return { before, used, after: megabytes() }
+  },
+  async idle() {
+    native.releaseWhenIdle(300)
+    const model = await createModel()
+    await setTimeout(1500)
+    const before = megabytes()
+    const used = await encode(model)
+    await setTimeout(1500)
+    return { before, used, after: megabytes() }
+  },
+  async disposed() {
+    native.releaseWhenIdle(600_000)
+    const once = async () => {
+      const model = await createModel()
+      const used = await encode(model)
+      model.dispose()
+      await engineIsIdle()
+      return used
+    }
+    await once()
+    const before = megabytes()
+    const used = await once()
+    return { before, used, after: megabytes() }
+  }
+}
+
+console.log(JSON.stringify(await uses[use]()))
