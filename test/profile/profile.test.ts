@@ -82,6 +82,16 @@ describe('a profile', () => {
     expect(operationTimes(nested.spans)[0]).toEqual({ name: 'aten::copy_', calls: 2, self: 8, total: 8 })
   })
 
+  test('ends a span with the one around it', () => {
+    const overlapping = recorded([
+      ['aten::linear', 1, 120, 150],
+      ['aten::mm', 1, 130, 158],
+      ['step', 1, 110, 200, 4]
+    ])
+    const found = (readProfile(overlapping, 4, 4) as Profile).spans.find(({ name }) => name === 'aten::mm')
+    expect(found).toMatchObject({ begin: 20, end: 40 })
+  })
+
   test('is null where none of its steps was recorded', () => expect(readProfile(recording, 7, 9)).toBeNull())
 
   test('says on a GPU that its times are host times', () => {
