@@ -49,7 +49,8 @@ Napi::Value counts(const Napi::CallbackInfo& info) {
                                                  {"replayed", counts.replayed},
                                                  {"uploads", counts.uploads},
                                                  {"allocations", counts.allocations},
-                                                 {"runAhead", counts.run_ahead}};
+                                                 {"runAhead", counts.run_ahead},
+                                                 {"peakBytes", counts.peak_bytes}};
     for (const auto& [name, count] : numbers) result.Set(name, static_cast<double>(count));
     return result;
   });

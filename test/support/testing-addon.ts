@@ -78,6 +78,8 @@ export interface DeviceCounts {
   allocations: number
   /** The most operations that were queued while the host did not know them to be done. */
   runAhead: number
+  /** The most bytes that tensors held beyond what they held before; blocks that are handed on may be up to twice as large as needed. */
+  peakBytes: number
 }
 
 /** The addon with native/testing. */

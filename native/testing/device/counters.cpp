@@ -13,6 +13,12 @@ Counts& counts() {
   return instance;
 }
 
+/** The bytes of tensors beyond those at the last call of take_counts. */
+int64_t& held() {
+  static int64_t instance = 0;
+  return instance;
+}
+
 }  // namespace
 
 void count_operation(const std::string& name) {
@@ -51,8 +57,15 @@ void count_run_ahead(int64_t operations) {
   counts().run_ahead = std::max(counts().run_ahead, operations);
 }
 
+void count_bytes(int64_t bytes) {
+  const StateLock lock(state_mutex());
+  held() += bytes;
+  counts().peak_bytes = std::max(counts().peak_bytes, held());
+}
+
 Counts take_counts() {
   const StateLock lock(state_mutex());
+  held() = 0;
   return std::exchange(counts(), {});
 }
 

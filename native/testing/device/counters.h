@@ -20,6 +20,9 @@ void count_allocation();
 /** Operations that are queued and that the host does not know to be done. */
 void count_run_ahead(int64_t operations);
 
+/** Tensors hold `bytes` more, or fewer where it is negative. */
+void count_bytes(int64_t bytes);
+
 /** The counts since the last call. */
 Counts take_counts();
 

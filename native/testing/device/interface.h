@@ -24,6 +24,8 @@ struct Counts {
   int64_t allocations = 0;
   /** The most operations that were queued while the host did not know them to be done. */
   int64_t run_ahead = 0;
+  /** The most bytes that tensors held beyond what they held at the last call. */
+  int64_t peak_bytes = 0;
 };
 
 /** What tests ask of the stand-in device. */
