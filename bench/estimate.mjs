@@ -11,10 +11,10 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { generatorWork } from '../dist/estimate/generator.js'
-import { tokenizerWork } from '../dist/estimate/tokenizer.js'
 import { resolveGeneratorTraining } from '../dist/training/generator/schema.js'
+import { generatorWork } from '../dist/training/generator/work.js'
 import { resolveConfig } from '../dist/training/tokenizer/presets.js'
+import { tokenizerWork } from '../dist/training/tokenizer/work.js'
 
 const vit = (/** @type {number} */ width, /** @type {number} */ depth, /** @type {number} */ heads) => ({
   width,

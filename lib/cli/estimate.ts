@@ -2,10 +2,11 @@ import type { Command } from 'commander'
 import { parseConfig } from '../config.js'
 import { estimateSchema } from '../estimate/schema.js'
 import type { StepTime, TrainingEstimate } from '../estimate/training.js'
+import { gigabytes } from '../native/memory.js'
 import { readConfig } from './config-file.js'
 import { usage } from './exit.js'
 import { addExamples } from './options.js'
-import { gigabytes, writeJson, writeTable } from './output.js'
+import { writeJson, writeTable } from './output.js'
 import { addSettings, givenSettings } from './settings.js'
 
 interface Options {

@@ -35,9 +35,6 @@ export const writeJson = (value: unknown): void => {
 /** A number with fixed digits; what rounds to zero has no sign. */
 export const fixed = (value: number, digits: number): string => value.toFixed(digits).replace(/^-(?=[0.]+$)/, '')
 
-/** `12.3 GB` */
-export const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision(3)} GB`
-
 /** `Key   value` lines, the keys padded to one width. */
 export function writeTable(rows: readonly (readonly [string, unknown])[]): void {
   const width = Math.max(...rows.map(([key]) => key.length))

@@ -1,10 +1,8 @@
 import type { Command } from 'commander'
-import { generatorWork } from '../estimate/generator.js'
 import { type GeneratorEvents, generatorEventNames } from '../training/generator/events.js'
 import { type GeneratorTrainingInput, generatorTrainingSchema } from '../training/generator/schema.js'
 import type { GeneratorTraining } from '../training/generator/training.js'
 import { UsageError, usage } from './exit.js'
-import { attentionOn } from './fit.js'
 import { prepare } from './options.js'
 import { givenSettings } from './settings.js'
 import { addTrainingOptions, type Display, describeRun, runTraining, type TrainingOptions } from './training.js'
@@ -61,11 +59,6 @@ const generatorDisplay: Display<GeneratorTraining> = {
   eventNames: generatorEventNames,
   describeData: ({ latents, classes, parameters }: GeneratorEvents['start']) =>
     `${latents} latents of ${classes} classes, ${(parameters / 1e6).toFixed(1)} M parameters`,
-  work(start) {
-    const { config, latentShape, classes } = start as GeneratorEvents['start']
-    const { precision } = config
-    return generatorWork(config, { precision, attention: attentionOn(start.device, precision), latentShape, classes })
-  },
   report: (training, { say }) => {
     training.on('evaluation', ({ step, ...metrics }) => {
       const values = Object.entries(metrics).map(([name, value]) => `${name} ${value.toPrecision(4)}`)

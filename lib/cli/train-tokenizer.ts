@@ -1,10 +1,8 @@
 import type { Command } from 'commander'
-import { tokenizerWork } from '../estimate/tokenizer.js'
 import { type TrainingEvents, trainingEventNames } from '../training/tokenizer/events.js'
 import { type TrainingConfigInput, trainingSchema } from '../training/tokenizer/schema.js'
 import type { TokenizerTraining } from '../training/tokenizer/training.js'
 import { UsageError, usage } from './exit.js'
-import { attentionOn } from './fit.js'
 import { ImageAccount } from './images.js'
 import { prepare } from './options.js'
 import { counter, ProgressLine } from './progress.js'
@@ -80,12 +78,6 @@ export const tokenizerDisplay: Display<TokenizerTraining> = {
     const held = heldOut ? `, ${heldOut} held out` : ''
     const aligned = local || global ? `, aligned with ${config.teacher.weights}` : ''
     return `${images} images${held}${aligned}`
-  },
-  work(start) {
-    const { config, steps } = start as TrainingEvents['start']
-    const adversarial = config.discriminator.weights !== null && config.discriminator.start < steps
-    const { precision } = config
-    return tokenizerWork(config, { precision, attention: attentionOn(start.device, precision), adversarial })
   },
   report(training, { json, say, account }) {
     const features = new ProgressLine({ unit: 'images', quiet: json })

@@ -4,13 +4,12 @@ import type { Command } from 'commander'
 import type { z } from 'zod'
 import { ranksFromEnvironment } from '../distributed/ranks.js'
 import type { DistributedInput } from '../distributed/schema.js'
-import type { Work } from '../estimate/work.js'
+import { gigabytes, placeOf } from '../native/memory.js'
 import type { ProfileInput } from '../profile/schema.js'
 import { TrainingControl } from '../training/control.js'
 import type { SharedEvents, SharedStepEvent } from '../training/events.js'
 import type { FinishedRun, RunOptions } from '../training/options.js'
 import { Interrupted, interruption, usage } from './exit.js'
-import { describeFit } from './fit.js'
 import type { ImageAccount } from './images.js'
 import {
   addComputeOptions,
@@ -32,6 +31,7 @@ export interface TrainingOptions extends ComputeOptions, DistributedOptions, Pro
   out: string
   resume?: boolean
   allowOtherData?: boolean
+  force?: boolean
   stopAt?: number
   config?: string
 }
@@ -47,6 +47,7 @@ export function addTrainingOptions(
     .requiredOption('--out <folder>', 'the run folder')
     .option('--resume', "resume from the run folder's newest checkpoint")
     .option('--allow-other-data', 'resume with other data than those that the run began with')
+    .option('--force', 'train even where the memory is expected not to suffice')
     .option(
       '--stop-at <step>',
       'stop after this step with a checkpoint; the schedules still span all steps',
@@ -81,8 +82,6 @@ export interface Display<T> {
   eventNames: readonly string[]
   /** What a run trains on, in a few words. */
   describeData(start: SharedEvents['start']): string
-  /** What a step costs per sample, by which the memory is predicted. */
-  work(start: SharedEvents['start']): Work
   /** Shows events that other kinds do not have. */
   report?(training: T, screen: Screen): void
 }
@@ -118,7 +117,7 @@ export async function runTraining<T extends AnyTraining>(
     account?: ImageAccount | undefined
   }
 ): Promise<void> {
-  const { out: dir, stopAt, resume, allowOtherData, rankTimeout: timeout, sharded } = options
+  const { out: dir, stopAt, resume, allowOtherData, force, rankTimeout: timeout, sharded } = options
   // Of ranks that train together, the first one shows the run.
   const isFirst = !options.distributed || usage(() => ranksFromEnvironment()).rank === 0
   const json = isFirst && (options.json ?? false)
@@ -130,7 +129,8 @@ export async function runTraining<T extends AnyTraining>(
     dir,
     { ...options, ui: isFirst && options.ui },
     { control, device, json, ...page },
-    () => usage(() => training.run({ dir, device, stopAt, resume, allowOtherData, control, signal: interruption() }))
+    () =>
+      usage(() => training.run({ dir, device, stopAt, resume, allowOtherData, force, control, signal: interruption() }))
   ).finally(stopReport)
   const { step, steps, interrupted } = result
   if (!isFirst) {
@@ -160,9 +160,10 @@ function report<T extends AnyTraining>(
   display.report?.(training, { json, say, account })
   training
     .on('start', (start) => {
-      const { dir, step, steps, device, config } = start
+      const { dir, step, steps, device, config, memory } = start
       say(`${dir}: steps ${step} to ${steps} on ${device} (${config.precision}), ${describeData(start)}`)
-      void sayFit(start, display.work(start), say)
+      if (memory)
+        say(`needs about ${gigabytes(memory.needed)} of the ${gigabytes(memory.available)} of ${placeOf(device)}`)
     })
     .on('step', (event) => {
       const rate = event[`${unit}PerSecond`] as number
@@ -174,12 +175,6 @@ function report<T extends AnyTraining>(
     .on('profile', ({ trace, table, text }) => say(`${text}${table}, ${trace}`))
     .on('notice', ({ message }) => say(message))
   return () => line.stop()
-}
-
-/** A prediction that fails must not stop the run. */
-async function sayFit(start: SharedEvents['start'], work: Work, say: (text: string) => void): Promise<void> {
-  const fit = await describeFit(start as Parameters<typeof describeFit>[0], work).catch(() => null)
-  if (fit) say(fit)
 }
 
 /** `loss 0.0312 (reconstruction 0.0311, kl 41) 15.1 dB` */

@@ -1,8 +1,9 @@
 /** Predicts memory, time and traffic of a training step, and so of a run, from the work of a sample and a machine's rates. */
 
+import { estimateMemory, type MemoryEstimate, memoryAssumptions } from '../training/work/memory.js'
+import type { Precision } from '../training/work/transformer.js'
+import type { Work } from '../training/work/work.js'
 import type { Hardware } from './hardware.js'
-import type { Precision } from './transformer.js'
-import type { Work } from './work.js'
 
 /** What is assumed beyond a machine's published rates. */
 export const assumptions = {
@@ -20,11 +21,7 @@ export const assumptions = {
   decoded: 150,
   imageBytes: 112e3,
   /** Bytes that the optimiser and the average move per parameter: gradient norm, AdamW, average. */
-  optimizerBytes: 44,
-  /** Bytes that CUDA, its libraries and NCCL take of each GPU's memory. */
-  context: 1.5e9,
-  /** Memory beyond the tensors, of a caching allocator whose blocks do not fit exactly. */
-  fragmentation: 0.08
+  optimizerBytes: 44
 } as const
 
 export interface EstimateInput {
@@ -51,18 +48,6 @@ export interface EstimateInput {
   graphs: boolean
   /** Rates as measured, instead of a share of the published ones. */
   measured?: { flops?: number | undefined; bandwidth?: number | undefined } | undefined
-}
-
-/** Bytes on each GPU. */
-export interface MemoryEstimate {
-  weights: number
-  gradients: number
-  optimizer: number
-  average: number
-  frozen: number
-  activations: number
-  overhead: number
-  total: number
 }
 
 /** Seconds of a step. */
@@ -95,32 +80,6 @@ export interface Estimate {
 
 const sum = (parts: Readonly<Record<string, number>>): number => Object.values(parts).reduce((a, b) => a + b, 0)
 
-export function estimateMemory(
-  { trained, averaged, frozen, activations }: Work,
-  {
-    microBatch,
-    precision,
-    gpus,
-    nodes,
-    sharded
-  }: Pick<EstimateInput, 'microBatch' | 'precision' | 'gpus' | 'nodes' | 'sharded'>,
-  context: number = assumptions.context
-): MemoryEstimate {
-  const share = sharded ? gpus * nodes : 1
-  // Autocast keeps a copy of each weight in its own type.
-  const cast = precision === 'bf16' ? 2 : 0
-  const tensors = {
-    weights: (4 + cast) * trained,
-    gradients: 4 * trained,
-    optimizer: (8 * trained) / share,
-    average: (4 * averaged) / share,
-    frozen: (4 + cast) * frozen,
-    activations: (microBatch / (gpus * nodes)) * activations
-  }
-  const overhead = context + assumptions.fragmentation * sum(tensors)
-  return { ...tensors, overhead, total: sum(tensors) + overhead }
-}
-
 function estimateStep(work: Work, input: EstimateInput): StepTime {
   const { batch, microBatch, precision, hardware, gpus, nodes, network, sharded, graphs, measured } = input
   const ranks = gpus * nodes
@@ -144,7 +103,7 @@ const exchangedBytes = ({ trained }: Work, ranks: number): number => (2 * (ranks
 
 export function estimate(input: EstimateInput): Estimate {
   const { work, early, steps, batch, hardware, gpus, nodes } = input
-  const memory = estimateMemory(work, input)
+  const memory = memoryFor(input, input.microBatch)
   const step = estimateStep(work, input)
   const earlyStep = early ? estimateStep(early, input) : null
   const earlySteps = earlyStep ? Math.min(steps, input.earlySteps ?? 0) : 0
@@ -162,12 +121,21 @@ export function estimate(input: EstimateInput): Estimate {
   }
 }
 
+const memoryFor = ({ work, precision, gpus, nodes, sharded }: EstimateInput, microBatch: number): MemoryEstimate =>
+  estimateMemory(work, {
+    microBatch,
+    precision,
+    ranks: gpus * nodes,
+    sharded,
+    context: memoryAssumptions.context
+  })
+
 /** The largest divisor of the batch that the GPUs share evenly and whose part fits into each one's memory. */
 function largestFitting(input: EstimateInput): number {
   const ranks = input.gpus * input.nodes
   for (let size = input.batch; size >= ranks; size -= ranks) {
     if (input.batch % size !== 0) continue
-    if (estimateMemory(input.work, { ...input, microBatch: size }).total <= input.hardware.memory) return size
+    if (memoryFor(input, size).total <= input.hardware.memory) return size
   }
   return 0
 }

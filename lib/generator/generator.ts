@@ -7,18 +7,20 @@ import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '..
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { requireMemory } from '../native/memory.js'
 import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
+import { leastActivations } from '../tensor/sizes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { readSafetensors } from '../weights/reader.js'
 import { countElements, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
 import { type ClassChoice, drawClasses } from './classes.js'
+import { createNetwork } from './create-network.js'
 import { findGenerator, type GeneratorIdentity, writeGeneratorConfig } from './folder.js'
-import { nativeGeneratorConfig } from './native-config.js'
 import { type Samples, Sampling, type SamplingStep } from './samples.js'
 import {
   type GuidanceInput,
@@ -27,7 +29,7 @@ import {
   type SamplingConfigInput,
   samplingSchema
 } from './sampling.js'
-import { type GeneratorConfig, type GeneratorConfigInput, generatorSchema } from './schema.js'
+import { type GeneratorConfig, type GeneratorConfigInput, generatorSchema, sequenceLength } from './schema.js'
 
 export interface SampleOptions extends Omit<SamplingConfigInput, 'guidance'> {
   /** Number of samples. Default: the number of classes given, else 1. */
@@ -104,8 +106,7 @@ export class Generator implements Disposable {
     const complete = parseConfig(generatorSchema, config, 'generator')
     natural('seed', seed)
     const identity = { config: complete, statistics: null, classNames: null, tokenizer: null }
-    const place = resolveDevice(device)
-    return new Generator(await native(addon().createGenerator(nativeGeneratorConfig(complete), place, seed)), identity)
+    return new Generator(await createNetwork(complete, { device: resolveDevice(device), seed }), identity)
   }
 
   /**
@@ -121,7 +122,7 @@ export class Generator implements Disposable {
     return retryIfDeleted(folder, async () => {
       const { weights, ...identity } = await findGenerator(folder, raw, { verify: true })
       const device = resolveDevice(options.device)
-      const network = await native(addon().createGenerator(nativeGeneratorConfig(identity.config), device, 0))
+      const network = await createNetwork(identity.config, { device })
       await using file = await readSafetensors(weights)
       await loadInto(network, fileWeights(file))
       return new Generator(network, identity, precision)
@@ -183,7 +184,8 @@ export class Generator implements Disposable {
     const labels = drawClasses(options, this.identity, (first, rows) =>
       addon().uniform(seed, 'sample/class', 0, first, rows, 1)
     )
-
+    const least = labels.length * leastActivations(this.config, sequenceLength(this.config))
+    await requireMemory(`${labels.length} samples at once`, least, this.device, 'draw fewer at a time (--batch)')
     const classes = addon().tensor(BigInt64Array.from(labels, BigInt), 'int64', [labels.length], 'cpu')
     const sampler = await native(
       addon().createSampler(

@@ -79,6 +79,12 @@ export function checkNetwork(config: Network, context: z.RefinementCtx, where: s
 export const leastGeneratorParameters = (sizes: Network & { classes: number }): number =>
   leastParameters([sizes], sizes.classes)
 
+/** @internal T, the length of the sequence that the network computes. */
+export function sequenceLength({ latentShape, patchSize }: { latentShape: number[]; patchSize: number }): number {
+  const [first, side] = latentShape as [number, number]
+  return latentShape.length === 2 ? first : (side / patchSize) ** 2
+}
+
 /** A complete generator: its network, its latents and its classes. */
 export const generatorSchema = architectureSchema
   .extend({

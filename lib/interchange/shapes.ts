@@ -1,7 +1,7 @@
 /** Names and shapes of a configuration's parameters, to check checkpoints against without building the network. */
 
 import { MactokError } from '../errors.js'
-import type { GeneratorConfig } from '../generator/schema.js'
+import { type GeneratorConfig, sequenceLength } from '../generator/schema.js'
 import type { TokenizerConfig } from '../tokenizer/schema.js'
 import type { Weights } from '../weights/tensors.js'
 
@@ -31,7 +31,7 @@ export function generatorTokens({ latentShape, patchSize, learnSigma }: Generato
   const channels = latentShape[onGrid ? 0 : 1] as number
   const side = (latentShape[1] as number) / patchSize
   const outputs = channels * patchSize ** 2 * (learnSigma ? 2 : 1)
-  return { onGrid, channels, side, tokens: onGrid ? side ** 2 : (latentShape[0] as number), outputs }
+  return { onGrid, channels, side, tokens: sequenceLength({ latentShape, patchSize }), outputs }
 }
 
 /** Hidden width of LightningDiT's SwiGLU. */

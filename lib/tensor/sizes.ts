@@ -42,6 +42,10 @@ interface Blocks {
 export const leastParameters = (parts: readonly Blocks[], tokens: number): number =>
   parts.reduce((sum, { width, depth, mlpRatio }) => sum + depth * width ** 2 * (4 + mlpRatio) + tokens * width, 0)
 
+/** A lower bound on the bytes that one sample takes while a network computes it: queries, keys and values, or the hidden layer. */
+export const leastActivations = ({ width, mlpRatio }: Omit<Blocks, 'depth'>, tokens: number): number =>
+  2 * tokens * width * Math.max(3, mlpRatio)
+
 /** Checks, for a schema's `superRefine`, that a network can be held. */
 export function checkParameters(least: number, issue: (path: string[], message: string) => void): void {
   if (least <= MOST_PARAMETERS) return

@@ -7,18 +7,19 @@ import { makeFolder } from '../files/make-folder.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
-import { addon } from '../native/load.js'
+import { requireMemory } from '../native/memory.js'
 import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
+import { leastActivations } from '../tensor/sizes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { readSafetensors } from '../weights/reader.js'
 import { countElements, hashState, loadInto, saveState } from '../weights/state.js'
 import { fileWeights } from '../weights/tensors.js'
+import { createNetwork } from './create-network.js'
 import { initialiseEncoder } from './encoder-init.js'
 import { findTokenizer, writeTokenizerConfig } from './folder.js'
-import { nativeTokenizerConfig } from './native-config.js'
 import { type TokenizerPreset, tokenizerPresets } from './presets.js'
 import { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './schema.js'
 
@@ -105,7 +106,7 @@ export class Tokenizer implements Disposable {
     const { seed = 0, encoderInit = null, checkpointing = false } = options
     natural('seed', seed)
     const device = resolveDevice(options.device)
-    const network = await native(addon().createTokenizer(nativeTokenizerConfig(complete, checkpointing), device, seed))
+    const network = await createNetwork(complete, { device, seed, checkpointing })
     if (encoderInit !== null) await initialiseEncoder(network, complete, encoderInit)
     return new Tokenizer(network, complete)
   }
@@ -123,7 +124,7 @@ export class Tokenizer implements Disposable {
     return retryIfDeleted(folder, async () => {
       const { config, weights } = await findTokenizer(folder, raw, { verify: true })
       const device = resolveDevice(options.device)
-      const network = await native(addon().createTokenizer(nativeTokenizerConfig(config), device, 0))
+      const network = await createNetwork(config, { device })
       await using file = await readSafetensors(weights)
       await loadInto(network, fileWeights(file))
       return new Tokenizer(network, config, precision)
@@ -169,6 +170,7 @@ export class Tokenizer implements Disposable {
     const expected = `[${batch}, ${this.patches}]`
     if (mask !== undefined && !(mask instanceof Tensor)) throw invalidParameter('mask', `a tensor ${expected}`, mask)
     if (mask && `[${mask.shape.join(', ')}]` !== expected) throw outOfRange('mask', expected, `[${mask.shape}]`)
+    await this.#requireRoom(batch)
     const settings = { precision, sample, seed, indices }
     const latents = await native(this.native.encode(images.native, mask?.native ?? null, settings))
     return requireFinite('latents', Tensor.wrap<'float32'>(latents))
@@ -180,6 +182,7 @@ export class Tokenizer implements Disposable {
     checkOptions(options, { precision: true })
     const { precision = this.precision } = options
     checkPrecision(precision)
+    await this.#requireRoom(images.shape[0] as number)
     const { mean, logvar } = await native(this.native.posterior(images.native, precision))
     const posterior: Posterior = { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
     await requireFinite('means', posterior.mean)
@@ -200,7 +203,16 @@ export class Tokenizer implements Disposable {
       throw outOfRange('latents', `shape [B, ${latentTokens}, ${latentChannels}]`, `[${latents.shape}]`)
     }
     checkPrecision(precision)
+    await this.#requireRoom(batch)
     return requireFinite('images', Tensor.wrap<'float32'>(await native(this.native.decode(latents.native, precision))))
+  }
+
+  /** @throws {MactokError} ERR_OUT_OF_MEMORY when so many images cannot be computed at once */
+  async #requireRoom(images: number): Promise<void> {
+    const { encoder, decoder, latentTokens } = this.config
+    const tokens = this.patches + latentTokens
+    const least = images * Math.min(leastActivations(encoder, tokens), leastActivations(decoder, tokens))
+    await requireMemory(`${images} images at once`, least, this.device, 'use smaller batches (--batch)')
   }
 
   /** Saves a model folder: `config.json` and `model.safetensors`, readable without MacTok. */

@@ -1,5 +1,6 @@
 import type { ProfileFiles } from '../profile/recording.js'
 import type { SharedConfig } from './schema.js'
+import type { Fit } from './work/fit.js'
 
 /** What listeners of every run are called with. */
 export interface SharedEvents {
@@ -23,6 +24,8 @@ export interface StartEvent<Settled = SharedConfig> {
   steps: number
   device: string
   config: Settled
+  /** Bytes that the run is expected to need on its device, and what there is; null where that is unknown. */
+  memory: Fit | null
 }
 
 export interface SharedStepEvent {

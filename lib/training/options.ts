@@ -14,6 +14,8 @@ export interface RunOptions {
   resume?: boolean | undefined
   /** Resume with other data than the run's; refused by default. The same samples elsewhere are no other data. */
   allowOtherData?: boolean | undefined
+  /** Train even where the memory is expected not to suffice; refused by default. */
+  force?: boolean | undefined
   /** `auto` (default), `cpu`, `cuda`, `cuda:1`. */
   device?: string | undefined
   /** Stops between two steps, after a checkpoint. */
@@ -37,6 +39,7 @@ const optionNames = {
   stopAt: true,
   resume: true,
   allowOtherData: true,
+  force: true,
   device: true,
   signal: true,
   control: true
@@ -47,12 +50,13 @@ const optionNames = {
  * @throws {TypeError | RangeError} wrong options
  */
 export function checkRunOptions(options: RunOptions): void {
-  const { dir, stopAt, resume, allowOtherData, signal, control } = options ?? {}
+  const { dir, stopAt, resume, allowOtherData, force, signal, control } = options ?? {}
   pathTo('dir', dir)
   checkOptions(options, optionNames)
   if (stopAt !== undefined) positive('stopAt', stopAt)
   if (resume !== undefined) flag('resume', resume)
   if (allowOtherData !== undefined) flag('allowOtherData', allowOtherData)
+  if (force !== undefined) flag('force', force)
   if (signal !== undefined) instance('signal', 'an AbortSignal', AbortSignal, signal)
   if (control !== undefined) instance('control', 'a TrainingControl', TrainingControl, control)
 }

@@ -3,6 +3,7 @@
 import type { Image } from '../data/decode.js'
 import type { RankGroup } from '../distributed/rank-group.js'
 import type { Checksums } from '../files/checksums.js'
+import type { Precision } from '../native/addon.js'
 import type { Checkpoint } from '../runs/checkpoint.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import type { RunRecord } from '../runs/record.js'
@@ -10,6 +11,7 @@ import type { Metrics } from './loop.js'
 import type { Resources } from './resources.js'
 import type { SharedConfig } from './schema.js'
 import type { TrainerState } from './trainer-state.js'
+import type { Work } from './work/work.js'
 
 /** The record of a run of any kind. */
 export type TrainingRecord = RunRecord<string, SharedConfig, SharedConfig>
@@ -35,6 +37,11 @@ export interface Opening<R extends TrainingRecord> {
   group: RankGroup | null
   /** Closes what is opened when the run ends. */
   resources: Resources
+  /**
+   * Called before anything large is allocated.
+   * @throws {MactokError} ERR_OUT_OF_MEMORY when the device's memory does not suffice
+   */
+  requireFit(work: Work, settled: R['settled'] & { precision: Precision }): Promise<void>
 }
 
 /** A native trainer. */

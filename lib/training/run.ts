@@ -18,6 +18,7 @@ import { Resources } from './resources.js'
 import { shareOf } from './share.js'
 import { train } from './train.js'
 import { loadTrainer } from './trainer-state.js'
+import { type Fit, requireFit } from './work/fit.js'
 
 interface Request<R extends TrainingRecord> {
   config: R['config']
@@ -53,7 +54,8 @@ async function runHere<R extends TrainingRecord, Batch>(
   options: RunOptions,
   { device, group }: { device: string; group: RankGroup | null }
 ): Promise<FinishedRun> {
-  const { dir, control, stopAt = Number.POSITIVE_INFINITY, resume = false, allowOtherData = false } = options
+  const { dir, control, stopAt = Number.POSITIVE_INFINITY } = options
+  const { resume = false, allowOtherData = false, force = false } = options
   const isFirst = group?.isFirst ?? true
   const failure = events.startRun((name) => isFirst || eventsOfAll.includes(name))
   const signal = options.signal ? AbortSignal.any([options.signal, failure]) : failure
@@ -68,7 +70,27 @@ async function runHere<R extends TrainingRecord, Batch>(
   const { record: earlier, checkpoint } = await openRun(dir, record, config, { resume, onNotice: notice })
   await group?.requireSame(`the newest checkpoint of ${dir}`, checkpoint?.state.step ?? 0)
   await using resources = new Resources()
-  const session = await recipe.open({ config, earlier, checkpoint, dir, device, group, resources })
+  let memory: Fit | null = null
+  const session = await recipe.open({
+    config,
+    earlier,
+    checkpoint,
+    dir,
+    device,
+    group,
+    resources,
+    requireFit: async (work, settled) => {
+      const ranks = group?.ranks.worldSize ?? 1
+      memory = await requireFit(work, {
+        config: settled,
+        device,
+        ranks,
+        sharded: group?.sharded ?? false,
+        force,
+        notice
+      })
+    }
+  })
   const { settled, data, trainer } = session
   const change = earlier && findDataChange(earlier.data as object, data as object)
   if (change) {
@@ -99,7 +121,7 @@ async function runHere<R extends TrainingRecord, Batch>(
       `${dir} was removed, moved or locked by another process while its training ran: the newest checkpoint and run.json were written again, and the training stops`
     )
   }
-  events.emit('start', { dir, step: start, steps, device, config: settled, ...session.details })
+  events.emit('start', { dir, step: start, steps, device, config: settled, memory, ...session.details })
   const recording = new Recording(isFirst ? profile : null, {
     start,
     stop,

@@ -1,7 +1,4 @@
 import { expect, test } from '@jest/globals'
-import { describeFit } from '../../lib/cli/fit.js'
-import { tokenizerWork } from '../../lib/estimate/tokenizer.js'
-import { resolveConfig } from '../../lib/training/tokenizer/presets.js'
 import { mactok } from '../support/cli.js'
 import { Workplace } from '../support/images.js'
 
@@ -28,14 +25,4 @@ test('estimate says what would fit, and refuses unknown presets', async () => {
   expect(stdout).toMatch(/\nfits +no; with --micro-batch \d+ it does\n/)
   const { code, stderr } = await mactok(['estimate', 'mactok-b-256-12'])
   expect([code, stderr]).toEqual([2, expect.stringContaining('did you mean mactok-b-256-128?')])
-})
-
-test('before a run, its memory is compared with what there is', async () => {
-  const config = { ...resolveConfig('mactok-b-256-128'), precision: 'bf16' as const }
-  const work = tokenizerWork(config, { precision: 'bf16', attention: 'products', adversarial: true })
-  expect(await describeFit({ device: 'cpu', config: { ...config, microBatch: 1 } }, work)).toMatch(
-    /^needs about \d+(\.\d+)? GB of the \d+(\.\d+)? GB of this machine$/
-  )
-  const large = await describeFit({ device: 'cpu', config: { ...config, batch: 2 ** 20 } }, work)
-  expect(large).toMatch(/^needs about .* GB, more than the .* GB of this machine: --micro-batch \d+ would fit$/)
 })

@@ -1,14 +1,14 @@
 import { expect, test } from '@jest/globals'
 import { sitFlops, tokenizerFlops } from '../../bench/statistics.mjs'
 import { estimate } from '../../lib/estimate/estimate.js'
-import { generatorWork } from '../../lib/estimate/generator.js'
 import { gpus } from '../../lib/estimate/hardware.js'
-import { tokenizerWork } from '../../lib/estimate/tokenizer.js'
 import { estimateTraining } from '../../lib/estimate/training.js'
 import { generatorPresets } from '../../lib/generator/presets.js'
 import { tokenizerPresets } from '../../lib/tokenizer/presets.js'
 import { resolveGeneratorTraining } from '../../lib/training/generator/schema.js'
+import { generatorWork } from '../../lib/training/generator/work.js'
 import { resolveConfig } from '../../lib/training/tokenizer/presets.js'
+import { tokenizerWork } from '../../lib/training/tokenizer/work.js'
 
 const options = { precision: 'bf16', attention: 'fused' } as const
 const plain = {

@@ -3,17 +3,21 @@
 import { setTimeout } from 'node:timers/promises'
 import { addon } from '../../dist/native/load.js'
 
-const [use, settings] = process.argv.slice(2)
+/** @typedef {import('../../lib/native/addon.js').NativeTokenizer} Model */
+
+const [use = '', settings = ''] = process.argv.slice(2)
 const { device, tokenizer: config, trainer: training } = JSON.parse(settings)
-const native = addon()
+const native = /** @type {import('../support/testing-addon.js').TestingAddon} */ (addon())
 const megabytes = () => process.memoryUsage.rss() / 2 ** 20
 const engineIsIdle = () => native.engineThreads(device) // waits for the jobs before it
 const createModel = () => native.createTokenizer(config, device, 1)
 
 const uniform = native.uniform(1, 'pixels', 0, 0, 256, 768)
 const bytes = Uint8Array.from(uniform, (value) => value * 256)
+/** @param {number} count */
 const imagesOf = (count) => native.tensor(bytes.subarray(0, count * 768), 'uint8', [count, 16, 16, 3], device)
 
+/** @param {Model} model */
 async function train(model) {
   const trainer = await native.createTokenizerTrainer(model, null, training)
   const images = imagesOf(64)
@@ -25,6 +29,7 @@ async function train(model) {
   return used
 }
 
+/** @param {Model} model */
 async function encode(model) {
   const images = imagesOf(256)
   const latents = await model.encode(images, null, { precision: 'fp32', sample: false, seed: 0, indices: [] })
@@ -34,6 +39,7 @@ async function encode(model) {
 }
 
 // Each but idle is done once before it is measured: the first one takes what loading keeps.
+/** @type {Record<string, () => Promise<{ before: number, used: number, after: number }>>} */
 const uses = {
   async trainer() {
     const model = await createModel()
@@ -67,4 +73,4 @@ const uses = {
   }
 }
 
-console.log(JSON.stringify(await uses[use]()))
+console.log(JSON.stringify(await uses[use]?.()))

@@ -1,9 +1,9 @@
 /** The training of a generator, from its settings to a native trainer. */
 
 import { join } from 'node:path'
+import { createNetwork } from '../../generator/create-network.js'
 import type { GeneratorIdentity } from '../../generator/folder.js'
 import { Generator } from '../../generator/generator.js'
-import { nativeGeneratorConfig } from '../../generator/native-config.js'
 import type { GeneratorConfig } from '../../generator/schema.js'
 import { LatentShards } from '../../latents/index.js'
 import { torchStatisticsFile } from '../../latents/manifest.js'
@@ -14,12 +14,14 @@ import type { Emitter } from '../emitter.js'
 import type { Opening, Recipe } from '../recipe.js'
 import { resumeSettings } from '../settle.js'
 import { shareOf } from '../share.js'
+import { attentionOn } from '../work/fit.js'
 import type { GeneratorEvents } from './events.js'
 import type { LatentBatch } from './latent-batches.js'
 import { type GeneratorRunRecord, readGeneratorRun } from './record.js'
 import { SampleEvaluation } from './sample-evaluation.js'
 import { GeneratorSession } from './session.js'
 import { type SettledGeneratorConfig, settle, trainerConfig } from './settle.js'
+import { generatorWork } from './work.js'
 
 interface Inputs {
   /** Folder of the latent shards. */
@@ -39,11 +41,15 @@ export const generatorRecipe = (inputs: Inputs): Recipe<GeneratorRunRecord, Late
 
 async function openSession(
   inputs: Inputs,
-  { config, earlier, dir, device, group, resources }: Opening<GeneratorRunRecord>
+  { config, earlier, dir, device, group, resources, requireFit }: Opening<GeneratorRunRecord>
 ): Promise<GeneratorSession> {
   const shards = resources.use(await LatentShards.open(inputs.shards, addon()))
   const settled = earlier ? resumeSettings(earlier.settled, config, config.steps) : settle(config, device)
   const identity = await identify(settled, shards)
+  const { precision } = settled
+  const { latentShape, classes } = identity.config
+  const attention = attentionOn(device, precision)
+  await requireFit(generatorWork(settled, { precision, attention, latentShape, classes }), settled)
   const { normalise } = settled.latents
   const file = normalise === 'none' ? null : await shards.statisticsFile(normalise)
   if (file === torchStatisticsFile) {
@@ -58,8 +64,8 @@ async function openSession(
   if (tokenizer) await Generator.check(identity, tokenizer)
 
   const create = async () => {
-    const description = nativeGeneratorConfig(identity.config, config.checkpointing)
-    const network = await native(addon().createGenerator(description, device, config.seed))
+    const { seed, checkpointing } = config
+    const network = await createNetwork(identity.config, { device, seed, checkpointing })
     resources.defer(() => network.dispose())
     return network
   }

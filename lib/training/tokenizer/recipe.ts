@@ -13,6 +13,8 @@ import type { Emitter } from '../emitter.js'
 import type { Opening, Recipe } from '../recipe.js'
 import { resumeSettings } from '../settle.js'
 import { shareOf } from '../share.js'
+import { attentionOn } from '../work/fit.js'
+import type { Work } from '../work/work.js'
 import { carryDiscriminator } from './carry-discriminator.js'
 import { TrainingData } from './data.js'
 import type { TrainingEvents } from './events.js'
@@ -21,6 +23,7 @@ import { readTokenizerRun, type TokenizerRunRecord } from './record.js'
 import { needsTeacher, type TrainingConfig } from './schema.js'
 import { TokenizerSession } from './session.js'
 import { type SettledConfig, settle, totalSteps, trainerConfig } from './settle.js'
+import { tokenizerWork } from './work.js'
 
 interface Inputs {
   source: ImageSource
@@ -36,7 +39,7 @@ export const tokenizerRecipe = (inputs: Inputs): Recipe<TokenizerRunRecord, Trai
 
 async function openSession(
   { source, heldOut, events }: Inputs,
-  { config, earlier, checkpoint, dir, device, group, resources }: Opening<TokenizerRunRecord>
+  { config, earlier, checkpoint, dir, device, group, resources, requireFit }: Opening<TokenizerRunRecord>
 ): Promise<TokenizerSession> {
   const backbone = earlier ? earlier.settled.discriminator.weights : await findBackbone(config)
   const onBroken = once((broken) => events.emit('broken', broken))
@@ -45,6 +48,7 @@ async function openSession(
   const settled: SettledConfig = earlier
     ? resumeSettings(earlier.settled, config, totalSteps(config, data.images))
     : settle(config, { images: data.images, device, teacher: teacher !== null, backbone })
+  await requireFit(workOf(settled, device), settled)
 
   const tokenizer = resources.use(
     await Tokenizer.create(config.tokenizer, {
@@ -82,6 +86,13 @@ async function openSession(
     onBroken,
     events
   })
+}
+
+/** What a step costs once all terms take part. */
+function workOf(settled: SettledConfig, device: string): Work {
+  const { precision, discriminator, steps } = settled
+  const adversarial = discriminator.weights !== null && discriminator.start < steps
+  return tokenizerWork(settled, { precision, attention: attentionOn(device, precision), adversarial })
 }
 
 /** Reports each image once, however often it is met. */

@@ -1,8 +1,8 @@
-import type { GeneratorConfig } from '../generator/schema.js'
-import { generatorShapes, generatorTokens, parameterCount } from '../interchange/shapes.js'
-import type { GeneratorTrainingConfig } from '../training/generator/schema.js'
-import { type AttentionKind, type Cost, elementBytes, type Precision, transformerCost } from './transformer.js'
-import { backwardPasses, trafficOf, type Work } from './work.js'
+import type { GeneratorConfig } from '../../generator/schema.js'
+import { generatorShapes, generatorTokens, parameterCount } from '../../interchange/shapes.js'
+import { type AttentionKind, type Cost, elementBytes, type Precision, transformerCost } from '../work/transformer.js'
+import { backwardPasses, trafficOf, type Work } from '../work/work.js'
+import type { GeneratorTrainingConfig } from './schema.js'
 
 export interface FlowOptions {
   precision: Precision

@@ -1,5 +1,4 @@
-import { parameterCount, tokenizerShapes } from '../interchange/shapes.js'
-import { needsTeacher, type TrainingConfig } from '../training/tokenizer/schema.js'
+import { parameterCount, tokenizerShapes } from '../../interchange/shapes.js'
 import {
   type AttentionKind,
   addCosts,
@@ -8,8 +7,9 @@ import {
   noCost,
   type Precision,
   transformerCost
-} from './transformer.js'
-import { backwardPasses, trafficOf, type Work } from './work.js'
+} from '../work/transformer.js'
+import { backwardPasses, trafficOf, type Work } from '../work/work.js'
+import { needsTeacher, type TrainingConfig } from './schema.js'
 
 /** DINOv2's and DINO's networks. */
 const backbones = {
