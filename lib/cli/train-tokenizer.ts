@@ -18,7 +18,10 @@ interface Options extends TrainingOptions {
 
 export function define(command: Command): void {
   command
-    .argument('[preset]', 'tiny-32, tiny-64, mactok-b-256-64, mactok-b-256-128, mactok-bl-512-64 or mactok-b-512-128')
+    .argument(
+      '[preset]',
+      'tiny-32, tiny-64, mactok-s-256-128, mactok-b-256-64, mactok-b-256-128, mactok-bl-512-64 or mactok-b-512-128'
+    )
     .option('--preset <name>', 'the same as the argument')
     .option('--data <path>', 'a folder of images, tars or parquet files; a resumed run remembers it')
     .option('--held-out <path>', 'other images, to evaluate on')

@@ -26,7 +26,8 @@ describe('resolveConfig', () => {
     const config = resolveConfig(name)
     expect(config.preset).toBe(name)
     expect(config.steps).toBe(name.startsWith('tiny') ? 5_000 : name.includes('512') ? 500_000 : 250_000)
-    expect(config.encoderInit).toBe(name.startsWith('tiny') ? null : 'dinov2-base')
+    const dinov2 = name.startsWith('mactok-s') ? 'dinov2-small' : 'dinov2-base'
+    expect(config.encoderInit).toBe(name.startsWith('tiny') ? null : dinov2)
   })
 
   test('lays settings over the preset that they name', () => {

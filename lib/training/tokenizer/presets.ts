@@ -36,6 +36,7 @@ export const trainingPresets: Record<TokenizerPreset, TrainingConfigInput> = {
   'mactok-b-256-128': paper,
   'mactok-bl-512-64': { ...paper, steps: 500_000 },
   'mactok-b-512-128': { ...paper, steps: 500_000 },
+  'mactok-s-256-128': { ...paper, encoderInit: 'dinov2-small', teacher: { weights: 'dinov2-small' } },
   // Images of this size are taken whole.
   'tiny-32': { ...tiny, data: { minScale: 1 } },
   'tiny-64': tiny
