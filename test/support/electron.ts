@@ -17,10 +17,16 @@ const parentPort = `process.parentPort = {
   postMessage: (message) => process.send(message)
 }`
 
-/** Copies the app as `npm install` would leave it, and starts its worker as a process of Node. */
+/** Copies the app's own files, without what was installed or built there. */
+export function copyApp(app: string): void {
+  const made = ['node_modules', 'out', 'libtorch'].map((name) => join(example, name))
+  cpSync(example, app, { recursive: true, filter: (path) => !made.includes(path) })
+}
+
+/** Copies the app with its dependency, and starts its worker as a process of Node. */
 export function startWorker(folder: string): ChildProcess {
   const app = join(folder, 'app')
-  cpSync(example, app, { recursive: true })
+  copyApp(app)
   mkdirSync(join(app, 'node_modules'), { recursive: true })
   symlinkSync(root, join(app, 'node_modules', 'mactok'))
   return fork(join(app, 'worker.mjs'), [join(folder, 'projects')], {
