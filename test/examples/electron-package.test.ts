@@ -7,7 +7,7 @@ import { beforeAll, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
 import { findBuild, PLATFORM_PACKAGE } from '../../lib/native/find.js'
 import { libTorchCandidates } from '../../lib/native/libtorch.mjs'
-import { copyApp, example } from '../support/electron.js'
+import { copyApp, example } from '../../scripts/electron-page.mjs'
 import { Workplace } from '../support/images.js'
 import { describeWhere } from '../support/paths.js'
 

@@ -6,9 +6,13 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import type { Bridge, Project, Samples, TrainingProgress } from '../../examples/electron/protocol.js'
+import { connectPage, servePage, startWorker } from '../../scripts/electron-page.mjs'
 import { describeInBrowser, launch } from '../support/browser.js'
-import { connect, connectPage, runPreload, servePage, startWorker } from '../support/electron.js'
+import { connect, runPreload } from '../support/electron.js'
 import { gradient, png, Workplace } from '../support/images.js'
+
+/** The addon that ships; one thread, which shares its core with other tests' threads. */
+const env = { MACTOK_ADDON: undefined, OMP_NUM_THREADS: '1' }
 
 /** Called before the folders are removed that the worker writes to. */
 async function end(worker: ChildProcess): Promise<void> {
@@ -62,7 +66,7 @@ describe('the worker', () => {
 
   beforeAll(async () => {
     for (let i = 0; i < 40; i++) await place.write(`photos/${i}.png`, await png(gradient(40, 32, i * 6)))
-    worker = startWorker(place.path('electron'))
+    worker = startWorker(place.path('electron'), env)
     bridge = connect(worker, place.path('photos'))
   })
 
@@ -173,7 +177,7 @@ describeInBrowser('the page', () => {
 
   beforeAll(async () => {
     for (let i = 0; i < 20; i++) await place.write(`photos/${i}.png`, await png(gradient(40, 32, i * 12)))
-    worker = startWorker(place.path('electron'))
+    worker = startWorker(place.path('electron'), env)
     const served = await servePage()
     server = served.server
     browser = await launch()
