@@ -37,7 +37,7 @@ export class Chart {
 
   #draw() {
     const caption = /** @type {HTMLElement} */ (this.#figure.querySelector('figcaption'))
-    this.#figure.querySelector('svg')?.remove()
+    this.#figure.replaceChildren(caption)
     const value = this.#points.at(-1)?.[1]
     caption.textContent = value === undefined ? this.#title : `${this.#title}: ${format(value)}`
     if (this.#points.length < 2) return
@@ -55,8 +55,18 @@ export class Chart {
     })
     for (const y of [0, 50, 100]) chart.append(svg('line', { x1: 0, x2: 100, y1: y, y2: y }))
     chart.append(svg('polyline', { points: points.join(' ') }))
-    this.#figure.append(chart)
+    const values = this.#points.map(([, y]) => y)
+    this.#figure.append(chart, label('high', Math.max(...values)), label('low', Math.min(...values)))
   }
+}
+
+/** Beside the uppermost or the lowest line. @param {string} place @param {number} value */
+function label(place, value) {
+  const element = document.createElement('small')
+  element.className = place
+  element.ariaHidden = 'true'
+  element.textContent = format(value)
+  return element
 }
 
 /** Smallest and largest, never the same. @param {number[]} values @returns {[number, number]} */

@@ -8,9 +8,8 @@ import { bindTask } from './task.mjs'
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id))
 const ratio = /** @type {HTMLInputElement} */ (element('ratio'))
 
-/** @param {string} id @param {string} name @returns {any} a field of a form, its fieldset, or its button */
-const field = (id, name) =>
-  element(id).querySelector(name === 'fieldset' || name === 'button' ? name : `[name=${name}]`)
+/** The first such element of a task's form. @param {string} id @param {string} selector @returns {any} */
+const field = (id, selector) => element(id).querySelector(selector)
 
 /** @param {Project} project */
 function showProject({ name, images, tokenizer, latents, generator }) {
@@ -19,6 +18,16 @@ function showProject({ name, images, tokenizer, latents, generator }) {
   element('steps').hidden = false
   const requirements = { encode: tokenizer, trainGenerator: latents, sample: generator }
   for (const [id, required] of Object.entries(requirements)) field(id, 'fieldset').disabled = required === null
+  const statuses = {
+    trainTokenizer: tokenizer ? describeRun(tokenizer) : '',
+    encode: latents ? describeLatents(latents) : '',
+    trainGenerator: generator ? describeRun(generator) : '',
+    sample: ''
+  }
+  for (const [id, text] of Object.entries(statuses)) {
+    // A running task says itself how far it is.
+    if (field(id, 'progress').hidden) field(id, '.status').textContent = text
+  }
   field('trainTokenizer', 'button').textContent = isUnfinished(tokenizer) ? 'Resume' : 'Train'
   element('replaces').hidden = tokenizer === null || isUnfinished(tokenizer)
   field('trainGenerator', 'button').textContent = isUnfinished(generator) ? 'Resume' : 'Train'
@@ -30,10 +39,10 @@ const isUnfinished = (run) => run !== null && run.step < run.steps
 /** @param {Project} project */
 function fillIn({ tokenizer, generator }) {
   if (tokenizer) {
-    field('trainTokenizer', 'preset').value = tokenizer.preset
-    field('trainTokenizer', 'steps').value = tokenizer.steps
+    field('trainTokenizer', '[name=preset]').value = tokenizer.preset
+    field('trainTokenizer', '[name=steps]').value = tokenizer.steps
   }
-  if (generator) field('trainGenerator', 'steps').value = generator.steps
+  if (generator) field('trainGenerator', '[name=steps]').value = generator.steps
 }
 
 let looking = false
@@ -111,13 +120,17 @@ function showTraining(progress, things, plot) {
   }
 }
 
-/** @param {Trained | null} run */
+/** @param {Trained} run */
 function describeRun(run) {
-  if (run === null) return 'Cancelled before the first checkpoint.'
   return isUnfinished(run)
     ? `Stopped at step ${run.step} of ${run.steps}: it can be resumed.`
     : `Trained for ${run.steps} steps.`
 }
+
+const stoppedAtOnce = 'Stopped before the first checkpoint.'
+
+/** @param {number} images */
+const describeLatents = (images) => `${images} image${images === 1 ? ' is' : 's are'} encoded.`
 
 bindTask('trainTokenizer', {
   parameters: (fields) => ({
@@ -136,7 +149,7 @@ bindTask('trainTokenizer', {
   onResult: (project) => {
     showProject(project)
     look()
-    return describeRun(project.tokenizer)
+    return project.tokenizer ? describeRun(project.tokenizer) : stoppedAtOnce
   }
 })
 
@@ -145,7 +158,7 @@ bindTask('encode', {
   onProgress: ({ done, total }) => ({ part: done / total, text: `${done} of ${total} images` }),
   onResult: (project) => {
     showProject(project)
-    return project.latents === null ? 'Cancelled: finished shards are kept.' : `${project.latents} images are encoded.`
+    return project.latents ? describeLatents(project.latents) : 'Stopped: finished shards are kept.'
   }
 })
 
@@ -155,7 +168,7 @@ bindTask('trainGenerator', {
   onProgress: (progress) => showTraining(progress, 'latents', (step, { loss }) => charts.flow.add(step, loss)),
   onResult: (project) => {
     showProject(project)
-    return describeRun(project.generator)
+    return project.generator ? describeRun(project.generator) : stoppedAtOnce
   }
 })
 
@@ -170,7 +183,7 @@ bindTask('sample', {
     return { part: step / steps, text: `Step ${step} of ${steps}` }
   },
   onResult: (samples) => {
-    if (samples === null) return 'Cancelled.'
+    if (samples === null) return 'Stopped.'
     showSamples(element('drawn'), samples.images, samples.size)
     return `${samples.images.length} samples.`
   }
