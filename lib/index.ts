@@ -95,8 +95,27 @@ export { type Report, type ReportOptions, writeReport } from './report/report.js
 export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/teacher.js'
 export type { DType, TypedArray, TypedArrays } from './tensor/dtype.js'
 export type { Images } from './tensor/images.js'
+export type {
+  CloseOptions,
+  InterpolateOptions,
+  NormOptions,
+  ReduceOptions,
+  StdOptions
+} from './tensor/operations.js'
 export { scope } from './tensor/scope.js'
-export { concatenate, deviceMemory, memory, Tensor, type TensorOptions, tensor } from './tensor/tensor.js'
+export type { Index, Range } from './tensor/shapes.js'
+export {
+  concatenate,
+  deviceMemory,
+  Expression,
+  memory,
+  type Operand,
+  Operations,
+  stack,
+  Tensor,
+  type TensorOptions,
+  tensor
+} from './tensor/tensor.js'
 export { type TokenizerPreset, tokenizerPresets } from './tokenizer/presets.js'
 export { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './tokenizer/schema.js'
 export {
