@@ -18,8 +18,18 @@
 namespace mactok {
 namespace {
 
-using Tensors = std::vector<at::Tensor>;
 using Ints = std::vector<int64_t>;
+
+/** The tensors that an operation reads. */
+class Inputs {
+ public:
+  void add(at::Tensor tensor) { values_.push_back(std::move(tensor)); }
+  const at::Tensor& operator[](size_t i) const { return values_.at(i); }
+  const std::vector<at::Tensor>& all() const { return values_; }
+
+ private:
+  std::vector<at::Tensor> values_;
+};
 
 /** The options of an operation, which JavaScript has checked (lib/tensor/values.ts). */
 class Options {
@@ -85,109 +95,109 @@ at::Tensor interpolate(const at::Tensor& images, const Options& options) {
                    : at::upsample_bicubic2d(images, size, kAlignCorners);
 }
 
-using Operation = at::Tensor (*)(const Tensors& x, const Options& o);
+using Operation = at::Tensor (*)(const Inputs& x, const Options& o);
 
 /** LibTorch's operations by the names that lib/tensor/values.ts uses. */
 constexpr std::pair<std::string_view, Operation> kOperations[] = {
-    {"number", [](const Tensors&, const Options& o) { return wrapped_number(o.number(0)); }},
+    {"number", [](const Inputs&, const Options& o) { return wrapped_number(o.number(0)); }},
     {"to",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return x[0].to(o.get<at::Device>(0), o.get<at::ScalarType>(1));
      }},
 
     // Shapes
     {"select",
-     [](const Tensors& x, const Options& o) { return x[0].select(o.integer(0), o.integer(1)); }},
+     [](const Inputs& x, const Options& o) { return x[0].select(o.integer(0), o.integer(1)); }},
     {"slice",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return x[0].slice(o.integer(0), o.integer(1), o.integer(2), o.integer(3));
      }},
-    {"reshape", [](const Tensors& x, const Options& o) { return x[0].reshape(o.ints(0)); }},
-    {"permute", [](const Tensors& x, const Options& o) { return x[0].permute(o.ints(0)); }},
-    {"expand", [](const Tensors& x, const Options& o) { return x[0].expand(o.ints(0)); }},
-    {"flip", [](const Tensors& x, const Options& o) { return at::flip(x[0], o.ints(0)); }},
-    {"cat", [](const Tensors& x, const Options& o) { return at::cat(x, o.integer(0)); }},
-    {"stack", [](const Tensors& x, const Options& o) { return at::stack(x, o.integer(0)); }},
+    {"reshape", [](const Inputs& x, const Options& o) { return x[0].reshape(o.ints(0)); }},
+    {"permute", [](const Inputs& x, const Options& o) { return x[0].permute(o.ints(0)); }},
+    {"expand", [](const Inputs& x, const Options& o) { return x[0].expand(o.ints(0)); }},
+    {"flip", [](const Inputs& x, const Options& o) { return at::flip(x[0], o.ints(0)); }},
+    {"cat", [](const Inputs& x, const Options& o) { return at::cat(x.all(), o.integer(0)); }},
+    {"stack", [](const Inputs& x, const Options& o) { return at::stack(x.all(), o.integer(0)); }},
 
     // Elements
-    {"neg", [](const Tensors& x, const Options&) { return at::neg(x[0]); }},
-    {"abs", [](const Tensors& x, const Options&) { return at::abs(x[0]); }},
-    {"exp", [](const Tensors& x, const Options&) { return at::exp(x[0]); }},
-    {"log", [](const Tensors& x, const Options&) { return at::log(x[0]); }},
-    {"sqrt", [](const Tensors& x, const Options&) { return at::sqrt(x[0]); }},
-    {"sin", [](const Tensors& x, const Options&) { return at::sin(x[0]); }},
-    {"cos", [](const Tensors& x, const Options&) { return at::cos(x[0]); }},
-    {"tanh", [](const Tensors& x, const Options&) { return at::tanh(x[0]); }},
-    {"sigmoid", [](const Tensors& x, const Options&) { return at::sigmoid(x[0]); }},
-    {"floor", [](const Tensors& x, const Options&) { return at::floor(x[0]); }},
-    {"ceil", [](const Tensors& x, const Options&) { return at::ceil(x[0]); }},
-    {"round", [](const Tensors& x, const Options&) { return at::round(x[0]); }},
-    {"isnan", [](const Tensors& x, const Options&) { return at::isnan(x[0]); }},
-    {"isfinite", [](const Tensors& x, const Options&) { return at::isfinite(x[0]); }},
-    {"not", [](const Tensors& x, const Options&) { return at::logical_not(x[0]); }},
+    {"neg", [](const Inputs& x, const Options&) { return at::neg(x[0]); }},
+    {"abs", [](const Inputs& x, const Options&) { return at::abs(x[0]); }},
+    {"exp", [](const Inputs& x, const Options&) { return at::exp(x[0]); }},
+    {"log", [](const Inputs& x, const Options&) { return at::log(x[0]); }},
+    {"sqrt", [](const Inputs& x, const Options&) { return at::sqrt(x[0]); }},
+    {"sin", [](const Inputs& x, const Options&) { return at::sin(x[0]); }},
+    {"cos", [](const Inputs& x, const Options&) { return at::cos(x[0]); }},
+    {"tanh", [](const Inputs& x, const Options&) { return at::tanh(x[0]); }},
+    {"sigmoid", [](const Inputs& x, const Options&) { return at::sigmoid(x[0]); }},
+    {"floor", [](const Inputs& x, const Options&) { return at::floor(x[0]); }},
+    {"ceil", [](const Inputs& x, const Options&) { return at::ceil(x[0]); }},
+    {"round", [](const Inputs& x, const Options&) { return at::round(x[0]); }},
+    {"isnan", [](const Inputs& x, const Options&) { return at::isnan(x[0]); }},
+    {"isfinite", [](const Inputs& x, const Options&) { return at::isfinite(x[0]); }},
+    {"not", [](const Inputs& x, const Options&) { return at::logical_not(x[0]); }},
     {"clamp",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return at::clamp(x[0], o.optional_number(0), o.optional_number(1));
      }},
 
     // Pairs of elements
-    {"add", [](const Tensors& x, const Options&) { return at::add(x[0], x[1]); }},
-    {"sub", [](const Tensors& x, const Options&) { return at::sub(x[0], x[1]); }},
-    {"mul", [](const Tensors& x, const Options&) { return at::mul(x[0], x[1]); }},
-    {"div", [](const Tensors& x, const Options&) { return at::div(x[0], x[1]); }},
-    {"pow", [](const Tensors& x, const Options&) { return power(x[0], x[1]); }},
-    {"minimum", [](const Tensors& x, const Options&) { return at::minimum(x[0], x[1]); }},
-    {"maximum", [](const Tensors& x, const Options&) { return at::maximum(x[0], x[1]); }},
-    {"eq", [](const Tensors& x, const Options&) { return at::eq(x[0], x[1]); }},
-    {"ne", [](const Tensors& x, const Options&) { return at::ne(x[0], x[1]); }},
-    {"lt", [](const Tensors& x, const Options&) { return at::lt(x[0], x[1]); }},
-    {"le", [](const Tensors& x, const Options&) { return at::le(x[0], x[1]); }},
-    {"gt", [](const Tensors& x, const Options&) { return at::gt(x[0], x[1]); }},
-    {"ge", [](const Tensors& x, const Options&) { return at::ge(x[0], x[1]); }},
-    {"and", [](const Tensors& x, const Options&) { return at::logical_and(x[0], x[1]); }},
-    {"or", [](const Tensors& x, const Options&) { return at::logical_or(x[0], x[1]); }},
-    {"where", [](const Tensors& x, const Options&) { return at::where(x[0], x[1], x[2]); }},
+    {"add", [](const Inputs& x, const Options&) { return at::add(x[0], x[1]); }},
+    {"sub", [](const Inputs& x, const Options&) { return at::sub(x[0], x[1]); }},
+    {"mul", [](const Inputs& x, const Options&) { return at::mul(x[0], x[1]); }},
+    {"div", [](const Inputs& x, const Options&) { return at::div(x[0], x[1]); }},
+    {"pow", [](const Inputs& x, const Options&) { return power(x[0], x[1]); }},
+    {"minimum", [](const Inputs& x, const Options&) { return at::minimum(x[0], x[1]); }},
+    {"maximum", [](const Inputs& x, const Options&) { return at::maximum(x[0], x[1]); }},
+    {"eq", [](const Inputs& x, const Options&) { return at::eq(x[0], x[1]); }},
+    {"ne", [](const Inputs& x, const Options&) { return at::ne(x[0], x[1]); }},
+    {"lt", [](const Inputs& x, const Options&) { return at::lt(x[0], x[1]); }},
+    {"le", [](const Inputs& x, const Options&) { return at::le(x[0], x[1]); }},
+    {"gt", [](const Inputs& x, const Options&) { return at::gt(x[0], x[1]); }},
+    {"ge", [](const Inputs& x, const Options&) { return at::ge(x[0], x[1]); }},
+    {"and", [](const Inputs& x, const Options&) { return at::logical_and(x[0], x[1]); }},
+    {"or", [](const Inputs& x, const Options&) { return at::logical_or(x[0], x[1]); }},
+    {"where", [](const Inputs& x, const Options&) { return at::where(x[0], x[1], x[2]); }},
     {"isclose",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return at::isclose(x[0], x[1], o.number(0).toDouble(), o.number(1).toDouble(), o.flag(2));
      }},
 
     // Reductions over dims
-    {"sum", [](const Tensors& x, const Options& o) { return at::sum(x[0], o.ints(0), o.flag(1)); }},
+    {"sum", [](const Inputs& x, const Options& o) { return at::sum(x[0], o.ints(0), o.flag(1)); }},
     {"mean",
-     [](const Tensors& x, const Options& o) { return at::mean(x[0], o.ints(0), o.flag(1)); }},
-    {"min", [](const Tensors& x, const Options& o) { return at::amin(x[0], o.ints(0), o.flag(1)); }},
-    {"max", [](const Tensors& x, const Options& o) { return at::amax(x[0], o.ints(0), o.flag(1)); }},
+     [](const Inputs& x, const Options& o) { return at::mean(x[0], o.ints(0), o.flag(1)); }},
+    {"min", [](const Inputs& x, const Options& o) { return at::amin(x[0], o.ints(0), o.flag(1)); }},
+    {"max", [](const Inputs& x, const Options& o) { return at::amax(x[0], o.ints(0), o.flag(1)); }},
     {"any",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return at::any(x[0].to(at::kBool), o.ints(0), o.flag(1));
      }},
     {"all",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return at::all(x[0].to(at::kBool), o.ints(0), o.flag(1));
      }},
     {"std",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return at::std(x[0], at::OptionalIntArrayRef(o.ints(0)), o.number(2), o.flag(1));
      }},
     {"norm",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return at::linalg_vector_norm(x[0], o.number(2), at::OptionalIntArrayRef(o.ints(0)),
                                      o.flag(1));
      }},
     {"argmin",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return at::argmin(x[0], o.optional_integer(0), o.flag(1));
      }},
     {"argmax",
-     [](const Tensors& x, const Options& o) {
+     [](const Inputs& x, const Options& o) {
        return at::argmax(x[0], o.optional_integer(0), o.flag(1));
      }},
 
     // Others
-    {"matmul", [](const Tensors& x, const Options&) { return at::matmul(x[0], x[1]); }},
-    {"softmax", [](const Tensors& x, const Options& o) { return at::softmax(x[0], o.integer(0)); }},
-    {"interpolate", [](const Tensors& x, const Options& o) { return interpolate(x[0], o); }},
+    {"matmul", [](const Inputs& x, const Options&) { return at::matmul(x[0], x[1]); }},
+    {"softmax", [](const Inputs& x, const Options& o) { return at::softmax(x[0], o.integer(0)); }},
+    {"interpolate", [](const Inputs& x, const Options& o) { return interpolate(x[0], o); }},
 };
 
 Operation operation_named(const Napi::Value& value) {
@@ -255,14 +265,14 @@ std::vector<Step> to_steps(const Napi::Value& value, size_t leaves) {
 }
 
 /** Runs the steps in order, and frees each value after the last step that reads it. */
-at::Tensor evaluate(Tensors values, const std::vector<Step>& steps) {
+at::Tensor evaluate(std::vector<at::Tensor> values, const std::vector<Step>& steps) {
   std::vector<size_t> reads(values.size() + steps.size());
   for (const auto& step : steps) {
     for (const auto input : step.inputs) ++reads[input];
   }
   for (const auto& step : steps) {
-    Tensors inputs;
-    for (const auto input : step.inputs) inputs.push_back(values[input]);
+    Inputs inputs;
+    for (const auto input : step.inputs) inputs.add(values[input]);
     values.push_back(step.operation(inputs, step.options));
     for (const auto input : step.inputs) {
       if (--reads[input] == 0) values[input].reset();
@@ -275,7 +285,7 @@ Napi::Value compute(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto list = convert::array(info[0], "tensors");
     const auto device = parse_device(convert::string(info[2], "device"));
-    Tensors leaves;
+    std::vector<at::Tensor> leaves;
     for (uint32_t i = 0; i < list.Length(); ++i) {
       leaves.push_back(TensorHandle::unwrap(list.Get(i), "tensors"));
     }

@@ -81,6 +81,9 @@ describe('wrong arguments of the native layer throw and never crash', () => {
       [{ operation: 'cat', inputs: [0, 1], options: [0] }],
       device
     ])
+    await attackFields('step', { operation: 'select', inputs: [0], options: [0, 1] }, (step) =>
+      addon.compute([matrix], [step], device)
+    )
     await attack('peek', call('peek'), [matrix, 3])
     await attack('mapFile', call('mapFile'), ['/nonexistent'])
     await attack('resamplePositions', call('resamplePositions'), [matrix, 0, [2, 2], [3, 3]])
