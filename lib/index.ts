@@ -3,6 +3,7 @@
 export { type AblationOptions, type AblationOutcome, type AblationProgress, runAblation } from './ablation/run.js'
 export type { AblationConfig, AblationConfigInput } from './ablation/schema.js'
 export { type Arm, ablationTables, armsOf } from './ablation/tables.js'
+export type { Image } from './data/decode.js'
 export { type ImageFolderOptions, imageFolder } from './data/image-folder.js'
 export type { Ignored, ImageSet, ImageSource, Sample } from './data/image-set.js'
 export { imageSource } from './data/image-source.js'
@@ -84,6 +85,7 @@ export { type DecodedShards, type DecodeShardsOptions, decodeShards } from './pi
 export { type EncodedImages, type EncodeImagesOptions, encodeImages, verifyEncoding } from './pipeline/encode.js'
 export { type Reconstructed, type ReconstructOptions, reconstruct } from './pipeline/reconstruct.js'
 export { type SampledImages, type SampleImagesOptions, sampleImages } from './pipeline/sample.js'
+export { type FromImagesOptions, fromImages, toImage, toImages, toPng } from './pipeline/tensor-images.js'
 export { type LineChart, lineChart, type PlotPoint, type PlotRule, type PlotSeries } from './plot/line-chart.js'
 export type { ProfileFiles } from './profile/recording.js'
 export type { ProfileInput } from './profile/schema.js'
@@ -95,8 +97,27 @@ export { type Report, type ReportOptions, writeReport } from './report/report.js
 export { Teacher, type TeacherFeatures, type TeacherOptions } from './teacher/teacher.js'
 export type { DType, TypedArray, TypedArrays } from './tensor/dtype.js'
 export type { Images } from './tensor/images.js'
+export type {
+  CloseOptions,
+  InterpolateOptions,
+  NormOptions,
+  ReduceOptions,
+  StdOptions
+} from './tensor/operations.js'
 export { scope } from './tensor/scope.js'
-export { concatenate, deviceMemory, memory, Tensor, type TensorOptions, tensor } from './tensor/tensor.js'
+export type { Index, Range } from './tensor/shapes.js'
+export {
+  concatenate,
+  deviceMemory,
+  Expression,
+  memory,
+  type Operand,
+  Operations,
+  stack,
+  Tensor,
+  type TensorOptions,
+  tensor
+} from './tensor/tensor.js'
 export { type TokenizerPreset, tokenizerPresets } from './tokenizer/presets.js'
 export { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './tokenizer/schema.js'
 export {

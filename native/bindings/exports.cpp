@@ -10,6 +10,7 @@
 #include "bindings/mapped_file.h"
 #include "bindings/masking.h"
 #include "bindings/metrics.h"
+#include "bindings/operations.h"
 #include "bindings/perceptual.h"
 #include "bindings/positions.h"
 #include "bindings/probe.h"
@@ -36,6 +37,7 @@ void define_exports(Napi::Env env, Napi::Object exports) {
   define_image_functions(env, exports);
   TensorHandle::define(env);
   define_tensor_functions(env, exports);
+  define_operation_functions(env, exports);
   MappedFileHandle::define(env, exports);
   define_torch_archive_functions(env, exports);
   define_mask_functions(env, exports);

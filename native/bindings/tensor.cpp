@@ -36,18 +36,6 @@ Napi::Value make_tensor(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value concatenate(const Napi::CallbackInfo& info) {
-  const auto list = convert::array(info[0], "tensors");
-  if (list.Length() == 0) convert::invalid(info.Env(), "tensors", "at least one tensor");
-  std::vector<at::Tensor> tensors;
-  for (uint32_t i = 0; i < list.Length(); ++i) {
-    tensors.push_back(TensorHandle::unwrap(list.Get(i), "tensors"));
-  }
-  return run(
-      info.Env(), tensors[0].device(), [tensors] { return at::cat(tensors, 0); },
-      [](Napi::Env env, const at::Tensor& result) { return TensorHandle::wrap(env, result); });
-}
-
 }  // namespace
 
 void TensorHandle::define(Napi::Env env) {
@@ -198,7 +186,6 @@ void TensorHandle::dispose(const Napi::CallbackInfo&) { release(); }
 
 void define_tensor_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("tensor", Napi::Function::New(env, make_tensor, "tensor"));
-  exports.Set("cat", Napi::Function::New(env, concatenate, "cat"));
 }
 
 }  // namespace mactok

@@ -76,7 +76,15 @@ describe('wrong arguments of the native layer throw and never crash', () => {
     const call = (name: keyof Addon) => (addon[name] as Anything).bind(addon)
     const matrix = addon.tensor(new Float32Array(16), 'float32', [1, 4, 4], device)
     await attack('tensor', call('tensor'), [new Float32Array(2), 'float32', [2], device])
-    await attack('cat', call('cat'), [[matrix, matrix]])
+    await attack('compute', call('compute'), [
+      [matrix, matrix],
+      [{ operation: 'cat', inputs: [0, 1], options: [0] }],
+      device
+    ])
+    await attackFields('step', { operation: 'select', inputs: [0], options: [0, 1] }, (step) =>
+      addon.compute([matrix], [step], device)
+    )
+    await attack('peek', call('peek'), [matrix, 3])
     await attack('mapFile', call('mapFile'), ['/nonexistent'])
     await attack('resamplePositions', call('resamplePositions'), [matrix, 0, [2, 2], [3, 3]])
     await attack('resamplePatchKernel', call('resamplePatchKernel'), [

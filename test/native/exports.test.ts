@@ -12,7 +12,7 @@ import { tokenizerConfig, trainerConfig } from '../support/native.js'
 // The types list every name, and the compiler refuses a list that lacks one or has another.
 
 const functions: Record<keyof Addon, true> = {
-  cat: true,
+  compute: true,
   createDiscriminator: true,
   createFlowTrainer: true,
   createGenerator: true,
@@ -36,6 +36,7 @@ const functions: Record<keyof Addon, true> = {
   neighbourRadii: true,
   normal: true,
   openProcessGroup: true,
+  peek: true,
   principalComponents: true,
   readTorchArchive: true,
   resample: true,

@@ -112,25 +112,20 @@ describe('a tensor', () => {
       /1 to 2 for end but received 0/
     ],
     ['a slice of no dimension', () => tensor(new Float32Array(1), []).slice(0, 1), RangeError, /slice/],
-    ['another size on reshape', () => numbers(1, 2).reshape([3]), RangeError, /shape/]
+    ['another size on reshape', () => numbers(1, 2).reshape([3]), RangeError, /shape/],
+    ['to, with an unknown dtype', () => numbers(1).to({ dtype: 'int4' as Anything }), TypeError, /dtype/],
+    ['to, with a device that is not a name', () => numbers(1).to({ device: 1 as Anything }), TypeError, /device/],
+    ['nothing to join', () => concatenate([]), TypeError, /a non-empty array of tensors for tensors/]
   ])('refuses %s', (_, call, type, message) => {
     expect(call).toThrow(type)
     expect(call).toThrow(message)
   })
 
-  test.each<[string, () => Promise<unknown>, RegExp]>([
-    ['an unknown dtype', () => numbers(1).to({ dtype: 'int4' as Anything }), /dtype/],
-    ['a device that is not a name', () => numbers(1).to({ device: 1 as Anything }), /device/],
-    ['an unknown device', () => numbers(1).to({ device: 'npu' }), /device/],
-    ['nothing to join', () => concatenate([]), /a non-empty array of tensors for tensors/]
-  ])('refuses %s', async (_, call, message) => {
-    await expect(call()).rejects.toThrow(message)
-    await expect(call()).rejects.toBeInstanceOf(TypeError)
-  })
-
-  test("rejects concatenating mismatched shapes with LibTorch's reason", async () => {
-    const [a, b] = [tensor(new Float32Array(2), [1, 2]), tensor(new Float32Array(3), [1, 3])]
-    await expect(concatenate([a, b])).rejects.toMatchObject({ name: 'MactokError', code: 'ERR_LIBTORCH' })
+  test('rejects an unknown device', async () => {
+    await expect(numbers(1).to({ device: 'npu' })).rejects.toThrow(
+      /cpu, cuda or cuda:<index> for device but received npu/
+    )
+    await expect(numbers(1).to({ device: 'npu' })).rejects.toBeInstanceOf(TypeError)
   })
 })
 

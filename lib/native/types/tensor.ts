@@ -35,10 +35,34 @@ export interface NativeModule {
   dispose(): void
 }
 
+export type NativeOption =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly number[]
+  | { device: string }
+  | { dtype: string }
+
+/** One operation of native/bindings/operations.cpp. */
+export interface NativeStep {
+  operation: string
+  /** Numbers of the tensors, and after them of the earlier steps. */
+  inputs: readonly number[]
+  options: readonly NativeOption[]
+}
+
 export interface TensorFunctions {
   /** Copies the view's bytes before it returns. */
   tensor(data: ArrayBufferView, dtype: string, shape: number[], device: string): NativeTensor
-  cat(tensors: NativeTensor[]): Promise<NativeTensor>
+  /** Runs the steps on the device's engine; the last one's value, contiguous. */
+  compute(tensors: NativeTensor[], steps: NativeStep[], device: string): Promise<NativeTensor>
+  /**
+   * The first and last `edge` elements of every longer dimension: int64 if the tensor is, else float64. Null where the
+   * elements are not on the CPU.
+   */
+  peek(tensor: NativeTensor, edge: number): ArrayBuffer | null
   /** Draws `rows × columns` uniforms in [0, 1), row-major: row i is a function of (seed, stream, step, firstIndex + i). */
   uniform(seed: number, stream: string, step: number, firstIndex: number, rows: number, columns: number): Float32Array
   /** The same for standard normals. */
