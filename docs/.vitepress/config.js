@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitepress'
+import { resolveLinks } from './links.js'
+import { writeLlms } from './llms.js'
+import { sidebar } from './sidebar.js'
+import { slug } from './slug.js'
+
+const pages = sidebar()
+
+export default defineConfig({
+  title: 'mactok',
+  description: 'Continuous one-dimensional image tokenizers and the generators on their latents, for Node and Electron',
+  lang: 'en',
+  // Where the site is not at the root of its host: MACTOK_DOCS_BASE=/mactok/
+  base: process.env.MACTOK_DOCS_BASE ?? '/',
+  outDir: '../.build/site',
+  cacheDir: '../.build/site-cache',
+  lastUpdated: false,
+  // GitHub keeps punctuation out of anchors otherwise than VitePress does.
+  markdown: { anchor: { slugify: slug }, headers: { slugify: slug }, config: resolveLinks },
+  themeConfig: {
+    search: { provider: 'local' },
+    outline: [2, 3],
+    sidebar: pages,
+    nav: [
+      { text: 'Start', link: '/start' },
+      { text: 'Guide', link: '/guide' },
+      { text: 'CLI', link: '/reference/cli/' },
+      { text: 'API', link: '/api' }
+    ]
+  },
+  buildEnd: (site) => writeLlms(pages, site)
+})
