@@ -9,7 +9,9 @@
  */
 export function describeCommands(program) {
   const commands = listCommands(program, [])
-  const rows = commands.map(({ words, command }) => `| [\`mactok ${words.join(' ')}\`](${words.join('-')}.md) | ${command.summary()} |`)
+  const rows = commands.map(
+    ({ words, command }) => `| [\`mactok ${words.join(' ')}\`](${words.join('-')}.md) | ${command.summary()} |`
+  )
   const index = [
     '# Command line',
     'Generated from the commands themselves; `mactok <command> --help` prints the same.',
@@ -70,17 +72,20 @@ function describeCommand(words, command) {
  * @param {Command} command
  */
 function listExamples(command) {
-  let help = ''
-  command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp()
-  const [, examples = ''] = help.split('\nExamples:\n')
+  /** @type {string[]} */
+  const written = []
+  command.configureOutput({ writeOut: (text) => void written.push(text) }).outputHelp()
+  const [, examples = ''] = written.join('').split('\nExamples:\n')
   return [...examples.matchAll(/^ {2}\$ (.*)\n {6}(.*)$/gm)].map(([, line, what]) => `# ${what}\n${line}`).join('\n\n')
 }
 
 /** @param {readonly (readonly [string, string])[]} rows */
 const table = (rows) =>
-  ['| | |', '| --- | --- |', ...rows.map(([term, what]) => `| ${escapeCell(term)} | ${escapeCell(escapeHtml(what))} |`)].join(
-    '\n'
-  )
+  [
+    '| | |',
+    '| --- | --- |',
+    ...rows.map(([term, what]) => `| ${escapeCell(term)} | ${escapeCell(escapeHtml(what))} |`)
+  ].join('\n')
 
 /** @param {string} text */
 const escapeCell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')

@@ -2,8 +2,7 @@
 /** npm run docs: builds the site of docs/ into .build/site; npm run docs:dev serves it while its pages change. */
 
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { existsSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Failure, run, say } from '../lib/setup/report.mjs'
@@ -47,7 +46,8 @@ async function writeCommands() {
 function copyPages() {
   copyPage('CHANGELOG.md', 'changelog.md')
   for (const name of readdirSync(join(root, 'examples'))) {
-    if (existsSync(join(root, 'examples', name, 'README.md'))) copyPage(`examples/${name}/README.md`, `examples/${name}.md`)
+    if (existsSync(join(root, 'examples', name, 'README.md')))
+      copyPage(`examples/${name}/README.md`, `examples/${name}.md`)
   }
 }
 
