@@ -14,9 +14,11 @@ export default defineConfig({
   base: process.env.MACTOK_DOCS_BASE ?? '/',
   outDir: '../.build/site',
   cacheDir: '../.build/site-cache',
-  lastUpdated: false,
-  // GitHub keeps punctuation out of anchors otherwise than VitePress does.
+  head: [['link', { rel: 'icon', href: 'data:,' }]],
+  // The anchors of GitHub, where the same pages are read.
   markdown: { anchor: { slugify: slug }, headers: { slugify: slug }, config: resolveLinks },
+  // The style knows drawings by their files' names.
+  vite: { build: { assetsInlineLimit: 0, chunkSizeWarningLimit: 4000 } },
   themeConfig: {
     search: { provider: 'local' },
     outline: [2, 3],

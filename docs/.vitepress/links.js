@@ -25,7 +25,8 @@ function resolveLink(page, href) {
   if (target === 'README.md') return `/index.md${suffix}`
   if (target === 'CHANGELOG.md') return `/reference/changelog.md${suffix}`
   const example = /^examples\/(\w+)(\/README\.md)?$/.exec(target)?.[1]
-  if (example && existsSync(join(docs, 'reference', 'examples', `${example}.md`))) return `/reference/examples/${example}.md`
+  if (example && existsSync(join(docs, 'reference', 'examples', `${example}.md`)))
+    return `/reference/examples/${example}.md`
   return repositoryUrl ? `${repositoryUrl}/blob/main/${target}${suffix}` : null
 }
 

@@ -9,7 +9,7 @@ const docs = fileURLToPath(new URL('..', import.meta.url))
 /** A page of docs/ under its heading. @param {string} name @returns {Item} */
 const page = (name) => ({
   text: /^# (.+)$/m.exec(readFileSync(join(docs, `${name}.md`), 'utf8'))?.[1]?.replaceAll('`', '') ?? name,
-  link: `/${name === 'index' ? '' : name}`
+  link: `/${name}`
 })
 
 /** The pages of a generated folder. @param {string} folder @returns {Item[]} */
@@ -24,7 +24,7 @@ const pagesIn = (folder) =>
 
 /** @returns {(Item & { items: Item[] })[]} */
 export const sidebar = () => [
-  { text: 'Start', items: [page('index'), page('start'), page('install'), page('concepts')] },
+  { text: 'Start', items: [{ text: 'Overview', link: '/' }, page('start'), page('install'), page('concepts')] },
   { text: 'Use', items: [page('training'), page('guide'), page('recipes'), page('gallery'), page('troubleshooting')] },
   {
     text: 'Reference',

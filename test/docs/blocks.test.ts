@@ -10,21 +10,28 @@ import { parse } from 'yaml'
 import { kebabFlags } from '../../lib/cli/options.js'
 import { createCompleteProgram } from '../../lib/cli/program.js'
 import { resolveConfig } from '../../lib/training/tokenizer/presets.js'
+import { describeCommands } from '../../scripts/cli-reference.mjs'
 import { withoutWeights } from '../support/cli.js'
 import { tar } from '../support/tars.js'
-import { type Block, listBlocks, root } from './blocks.js'
+import { type Block, findBlocks, listBlocks, root } from './blocks.js'
 import { readCommands } from './shell.js'
 import { shrinkCommand, shrinkProgram } from './tiny.js'
 
 const blocks = listBlocks()
-const shell = blocks.filter(({ language }) => language === 'sh')
+/** The examples of `--help`, too, from the pages that the site shows. */
+const reference = describeCommands(await createCompleteProgram()).flatMap(({ name, markdown }) =>
+  findBlocks(`reference/cli/${name}.md`, markdown)
+)
+const shell = [...blocks, ...reference].filter(({ language }) => language === 'sh')
 const programs = blocks.filter(({ language }) => language === 'ts')
 const isRun = ({ language, reason }: Block) => reason === undefined && (language === 'sh' || language === 'ts')
 
 const folder = mkdtempSync(join(tmpdir(), 'mactok-blocks-'))
 /** Inside the package, which programs then import by its name. */
 const modules = join(root, '.build', 'docs-blocks')
-beforeAll(() => mkdirSync(modules, { recursive: true }))
+beforeAll(() => {
+  mkdirSync(modules, { recursive: true })
+})
 afterAll(() => {
   rmSync(folder, { recursive: true })
   rmSync(modules, { recursive: true })

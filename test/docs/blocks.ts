@@ -14,8 +14,9 @@ export interface Block {
   reason: string | undefined
 }
 
-function readBlocks(page: string): Block[] {
-  const text = readFileSync(join(root, page), 'utf8')
+const readBlocks = (page: string) => findBlocks(page, readFileSync(join(root, page), 'utf8'))
+
+export function findBlocks(page: string, text: string): Block[] {
   const found = text.matchAll(/^(?:<!-- not run: (.+) -->\n)?```(\w+)\n([\s\S]*?)^```$/gm)
   return Array.from(found, ({ index, 1: reason, 2: language = '', 3: code = '' }) => {
     const line = text.slice(0, index).split('\n').length + (reason === undefined ? 0 : 1)
