@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Failure, run, say } from '../lib/setup/report.mjs'
 import { describeCommands } from './cli-reference.mjs'
+import { findDeadLinks } from './dead-links.mjs'
 import { installDependencies } from './npm.mjs'
 import { compileTypeScript } from './typescript.mjs'
 
@@ -23,7 +24,10 @@ run(async () => {
   copyPages()
   say('writing the API reference')
   start('typedoc', ['--options', 'typedoc.json'])
-  start('vitepress', process.argv.includes('--dev') ? ['dev'] : ['build'])
+  if (process.argv.includes('--dev')) return start('vitepress', ['dev'])
+  start('vitepress', ['build'])
+  const dead = findDeadLinks(join(root, '.build', 'site'), process.env.MACTOK_DOCS_BASE ?? '/')
+  if (dead.length > 0) throw new Failure('The site has dead links:', dead)
 })
 
 /** Runs one of the site's tools in docs/. @param {string} tool @param {string[]} args */

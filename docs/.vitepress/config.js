@@ -1,3 +1,5 @@
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
 import { defineConfig } from 'vitepress'
 import { resolveLinks } from './links.js'
 import { writeLlms } from './llms.js'
@@ -30,5 +32,9 @@ export default defineConfig({
       { text: 'API', link: '/api' }
     ]
   },
-  buildEnd: (site) => writeLlms(pages, site)
+  buildEnd(site) {
+    writeLlms(pages, site)
+    // Figures that pages link to instead of showing them, and those of the pages' Markdown.
+    cpSync(join(site.srcDir, 'figures'), join(site.outDir, 'figures'), { recursive: true })
+  }
 })
