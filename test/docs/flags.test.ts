@@ -1,23 +1,18 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from '@jest/globals'
-import { Command } from 'commander'
+import type { Command } from 'commander'
+import { createCompleteProgram } from '../../lib/cli/program.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const cli = join(root, 'lib', 'cli')
+
+const listCommands = (command: Command): Command[] => [command, ...command.commands.flatMap(listCommands)]
 
 /** Every flag of every command. */
 async function listFlags(): Promise<Set<string>> {
-  const flags = new Set(['--help', '--version'])
-  for (const file of readdirSync(cli).filter((name) => name.endsWith('.ts') && name !== 'main.ts')) {
-    const { define } = await import(join(cli, file))
-    if (typeof define !== 'function') continue
-    const command = new Command()
-    define(command)
-    for (const { long } of command.options) if (long) flags.add(long)
-  }
-  return flags
+  const options = listCommands(await createCompleteProgram()).flatMap((command) => [...command.options])
+  return new Set(['--help', ...options.flatMap(({ long }) => long ?? [])])
 }
 
 /** Flags in lines of code that call mactok, and those that prose names. */

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
+import { slug } from '../../docs/.vitepress/slug.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const inDocs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
@@ -21,12 +22,7 @@ const readProse = (page: string) => readFileSync(join(root, page), 'utf8').repla
 
 /** The anchors that GitHub gives a page's headings. */
 const listAnchors = (page: string) =>
-  [...readProse(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-')
-  )
+  [...readProse(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => slug(heading))
 
 /** Relative targets of links and images. */
 const listLinks = (page: string) =>

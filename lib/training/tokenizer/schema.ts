@@ -174,7 +174,7 @@ export const gridSchema = z.strictObject({
     .nullable()
     .default(5_000)
     .describe('steps between grids of images, their masks and their reconstructions; null: none'),
-  images: gridCount.default(8).describe('rows of a grid: held-out images, or or training images where there are none'),
+  images: gridCount.default(8).describe('rows of a grid: held-out images, or training images where there are none'),
   ratio: fraction.default(0.5).describe('fraction of the patches that its masks hide')
 })
 
