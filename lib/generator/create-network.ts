@@ -1,18 +1,19 @@
 import type { NativeGenerator } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { requireMemory } from '../native/memory.js'
+import { requireHostMemory } from '../native/memory.js'
 import { nativeGeneratorConfig } from './native-config.js'
 import { type GeneratorConfig, leastGeneratorParameters } from './schema.js'
 
 /**
  * A generator's network with initial weights.
- * @throws {MactokError} ERR_OUT_OF_MEMORY when the device cannot hold them
+ * @throws {MactokError} ERR_OUT_OF_MEMORY when this machine cannot hold them
  */
 export async function createNetwork(
   config: GeneratorConfig,
   { device, seed = 0, checkpointing = false }: { device: string; seed?: number; checkpointing?: boolean }
 ): Promise<NativeGenerator> {
-  await requireMemory('The weights of this generator', 4 * leastGeneratorParameters(config), device, 'lower its sizes')
+  // They are drawn on the CPU, whatever the device.
+  requireHostMemory('The weights of this generator', 4 * leastGeneratorParameters(config), 'lower its sizes')
   return native(addon().createGenerator(nativeGeneratorConfig(config, checkpointing), device, seed))
 }

@@ -7,7 +7,7 @@ import type { NativeGenerator, NativeSampler, NativeTensor, Precision } from '..
 import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { requireMemory } from '../native/memory.js'
+import { requireHostMemory } from '../native/memory.js'
 import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
@@ -185,7 +185,9 @@ export class Generator implements Disposable {
       addon().uniform(seed, 'sample/class', 0, first, rows, 1)
     )
     const least = labels.length * leastActivations(this.config, sequenceLength(this.config))
-    await requireMemory(`${labels.length} samples at once`, least, this.device, 'draw fewer at a time (--batch)')
+    if (this.device === 'cpu') {
+      requireHostMemory(`${labels.length} samples at once`, least, 'draw fewer at a time (--batch)')
+    }
     const classes = addon().tensor(BigInt64Array.from(labels, BigInt), 'int64', [labels.length], 'cpu')
     const sampler = await native(
       addon().createSampler(

@@ -10,27 +10,28 @@ export const gigabytes = (bytes: number): string => `${(bytes / 1e9).toPrecision
 /** `this machine`, `cuda:0` */
 export const placeOf = (device: string): string => (device === 'cpu' ? 'this machine' : device)
 
-/** Bytes of a device's memory; of the CPU what this process may use of it. Undefined where nobody says. */
-export async function memoryOf(device: string): Promise<number | undefined> {
-  if (device !== 'cpu') return (await addon().deviceMemory(device))?.total
+/** Bytes of memory that this process may use. */
+function hostMemory(): number {
   // Zero or more than there is where nothing constrains the process.
   const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY
   return Math.min(totalmem(), limit)
 }
 
+/** Bytes of a device's memory; undefined where nobody says. */
+export const memoryOf = async (device: string): Promise<number | undefined> =>
+  device === 'cpu' ? hostMemory() : (await addon().deviceMemory(device))?.total
+
 /**
- * Refuses what cannot fit, before the system ends a process for want of memory.
+ * Refuses what this machine cannot hold, before its system ends the process. A GPU that is full says so by itself.
  * @param what - such as `The weights of this tokenizer`
  * @param bytes - the least that it takes
  * @throws {MactokError} ERR_OUT_OF_MEMORY, with both figures
  */
-export async function requireMemory(what: string, bytes: number, device: string, remedy: string): Promise<void> {
-  // Every device has so much, and to ask a GPU takes a turn of its engine.
-  if (bytes < 2e9) return
-  const available = await memoryOf(device)
-  if (available === undefined || bytes <= available) return
+export function requireHostMemory(what: string, bytes: number, remedy: string): void {
+  const available = hostMemory()
+  if (bytes <= available) return
   throw new MactokError(
     'ERR_OUT_OF_MEMORY',
-    `${what} take ${gigabytes(bytes)}, more than the ${gigabytes(available)} of ${placeOf(device)}: ${remedy}`
+    `${what} take ${gigabytes(bytes)}, more than the ${gigabytes(available)} of this machine: ${remedy}`
   )
 }

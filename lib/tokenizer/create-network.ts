@@ -1,18 +1,19 @@
 import type { NativeTokenizer } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
-import { requireMemory } from '../native/memory.js'
+import { requireHostMemory } from '../native/memory.js'
 import { nativeTokenizerConfig } from './native-config.js'
 import { leastTokenizerParameters, type TokenizerConfig } from './schema.js'
 
 /**
  * A tokenizer's network with initial weights.
- * @throws {MactokError} ERR_OUT_OF_MEMORY when the device cannot hold them
+ * @throws {MactokError} ERR_OUT_OF_MEMORY when this machine cannot hold them
  */
 export async function createNetwork(
   config: TokenizerConfig,
   { device, seed = 0, checkpointing = false }: { device: string; seed?: number; checkpointing?: boolean }
 ): Promise<NativeTokenizer> {
-  await requireMemory('The weights of this tokenizer', 4 * leastTokenizerParameters(config), device, 'lower its sizes')
+  // They are drawn on the CPU, whatever the device.
+  requireHostMemory('The weights of this tokenizer', 4 * leastTokenizerParameters(config), 'lower its sizes')
   return native(addon().createTokenizer(nativeTokenizerConfig(config, checkpointing), device, seed))
 }

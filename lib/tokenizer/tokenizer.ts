@@ -7,7 +7,7 @@ import { makeFolder } from '../files/make-folder.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
-import { requireMemory } from '../native/memory.js'
+import { requireHostMemory } from '../native/memory.js'
 import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
@@ -170,7 +170,7 @@ export class Tokenizer implements Disposable {
     const expected = `[${batch}, ${this.patches}]`
     if (mask !== undefined && !(mask instanceof Tensor)) throw invalidParameter('mask', `a tensor ${expected}`, mask)
     if (mask && `[${mask.shape.join(', ')}]` !== expected) throw outOfRange('mask', expected, `[${mask.shape}]`)
-    await this.#requireRoom(batch)
+    this.#requireRoom(batch)
     const settings = { precision, sample, seed, indices }
     const latents = await native(this.native.encode(images.native, mask?.native ?? null, settings))
     return requireFinite('latents', Tensor.wrap<'float32'>(latents))
@@ -182,7 +182,7 @@ export class Tokenizer implements Disposable {
     checkOptions(options, { precision: true })
     const { precision = this.precision } = options
     checkPrecision(precision)
-    await this.#requireRoom(images.shape[0] as number)
+    this.#requireRoom(images.shape[0] as number)
     const { mean, logvar } = await native(this.native.posterior(images.native, precision))
     const posterior: Posterior = { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
     await requireFinite('means', posterior.mean)
@@ -203,16 +203,17 @@ export class Tokenizer implements Disposable {
       throw outOfRange('latents', `shape [B, ${latentTokens}, ${latentChannels}]`, `[${latents.shape}]`)
     }
     checkPrecision(precision)
-    await this.#requireRoom(batch)
+    this.#requireRoom(batch)
     return requireFinite('images', Tensor.wrap<'float32'>(await native(this.native.decode(latents.native, precision))))
   }
 
   /** @throws {MactokError} ERR_OUT_OF_MEMORY when so many images cannot be computed at once */
-  async #requireRoom(images: number): Promise<void> {
+  #requireRoom(images: number): void {
+    if (this.device !== 'cpu') return
     const { encoder, decoder, latentTokens } = this.config
     const tokens = this.patches + latentTokens
     const least = images * Math.min(leastActivations(encoder, tokens), leastActivations(decoder, tokens))
-    await requireMemory(`${images} images at once`, least, this.device, 'use smaller batches (--batch)')
+    requireHostMemory(`${images} images at once`, least, 'use smaller batches (--batch)')
   }
 
   /** Saves a model folder: `config.json` and `model.safetensors`, readable without MacTok. */
