@@ -37,7 +37,7 @@ async function run(form, fields = {}) {
 await run('trainTokenizer', { steps: tokenizerSteps })
 await run('encode')
 await run('trainGenerator', { steps: generatorSteps })
-await run('sample', { count: '16' })
+await run('sample', { count: '14' })
 
 for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
   await page.emulateMedia({ colorScheme })

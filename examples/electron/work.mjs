@@ -72,8 +72,9 @@ export async function trainTokenizer(place, { preset, steps }, report, signal) {
   // Latents and generators of another tokenizer are of no use.
   if (!resume) await removeAll(place.tokenizer, place.latents, place.generator)
   await mactok
-    .trainTokenizer(preset)
-    .set({ ...keeping(steps), batch: 16, data: { minScale: 1 }, optimizer: { warmup: Math.min(50, steps) } })
+    // A name, whatever the page sends: settings could name files.
+    .trainTokenizer(String(preset))
+    .set({ ...keeping(steps), batch: 8, data: { minScale: 1 }, optimizer: { lr: 1e-3, warmup: Math.min(20, steps) } })
     .data(place.folder)
     .on('step', ({ step, steps, loss, psnr, imagesPerSecond, secondsLeft }) =>
       report({ kind: 'step', step, steps, metrics: { loss: loss.total, psnr }, rate: imagesPerSecond, secondsLeft })

@@ -34,6 +34,16 @@ const handlers = {
   sample: (...args) => work.sample(opened(), ...args)
 }
 
+/** Requests that change what others read, and run one at a time. @type {Partial<Record<RequestName, string>>} */
+const exclusive = {
+  open: 'opening a folder',
+  trainTokenizer: "the tokenizer's training",
+  encode: 'encoding',
+  trainGenerator: "the generator's training"
+}
+/** @type {RequestName | null} */
+let changing = null
+
 /** The requests that run. @type {Map<number, AbortController>} */
 const running = new Map()
 
@@ -42,6 +52,10 @@ const send = (reply) => process.parentPort.postMessage(reply)
 
 /** @param {Exclude<Call, { cancel: true }>} call */
 async function answer({ id, request, parameters }) {
+  if (request in exclusive) {
+    if (changing) return send({ id, error: `Wait for the end of ${exclusive[changing]}, or cancel it` })
+    changing = request
+  }
   const controller = new AbortController()
   running.set(id, controller)
   try {
@@ -52,6 +66,7 @@ async function answer({ id, request, parameters }) {
     send({ id, error: error instanceof Error ? error.message : String(error) })
   } finally {
     running.delete(id)
+    if (changing === request) changing = null
   }
 }
 

@@ -96,6 +96,8 @@ describe('the worker', () => {
       events.push(progress)
       if (progress.kind === 'step' && progress.step >= 3) training.cancel()
     })
+    const other = bridge.request('encode', {}).result
+    await expect(other).rejects.toThrow("Wait for the end of the tokenizer's training, or cancel it")
     const stopped = (await training.result) as Project
     expect(stopped.tokenizer?.step).toBeGreaterThanOrEqual(3)
     expect(stopped.tokenizer?.step).toBeLessThan(8)
@@ -244,6 +246,7 @@ describeInBrowser('the page', () => {
     await page.keyboard.press('Enter')
     await status('trainTokenizer', 'Step')
     expect(await hasFocus('#trainTokenizer [name=cancel]')).toBe(true)
+    expect(await page.isDisabled('#trainTokenizer [type=submit]')).toBe(true)
     await page.keyboard.press('Enter')
     await status('trainTokenizer', 'it can be resumed.')
     expect(await page.textContent('#trainTokenizer button')).toBe('Resume')

@@ -54,6 +54,8 @@ export function bindTask(name, { parameters, onStart, onProgress, onResult }) {
   function show(isRunning) {
     const hadFocus = form.contains(document.activeElement)
     start.hidden = isRunning
+    // Enter in a field would press it, hidden or not.
+    start.disabled = isRunning
     cancel.hidden = !isRunning
     bar.hidden = !isRunning
     bar.value = 0
