@@ -195,7 +195,7 @@ function listJobs(): Job[] {
   })
 }
 
-test('every block that no comment excludes runs, on a few photographs for a few steps', async () => {
+test('every block that no comment excludes runs, on a few photographs for two steps', async () => {
   await makePlace()
   const jobs = join(folder, 'jobs.json')
   writeFileSync(jobs, JSON.stringify(listJobs()))

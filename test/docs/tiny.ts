@@ -1,4 +1,4 @@
-/** Turns what documentation shows into work of seconds: the same commands and calls on eight photographs, for two steps. */
+/** Turns what documentation shows into work of seconds: the same commands and calls on a few photographs, for two steps, by networks of one block. */
 
 const presets: Record<string, string> = {
   'mactok-b-256-128': 'tiny-64',
@@ -17,12 +17,14 @@ const values: Record<string, string> = {
   '--every': '2'
 }
 
+const training = '--steps 2 --batch 4 --micro-batch 2'
+
 /** Flags that commands get besides. */
-const additions: Record<string, readonly string[]> = {
-  'train tokenizer': ['--steps', '2', '--batch', '4', '--micro-batch', '2', '--grid.images', '2'],
-  'train generator': ['--steps', '2', '--batch', '4', '--micro-batch', '2', '--grid.steps', '2'],
-  sample: ['--steps', '2'],
-  compare: ['--count', '2']
+const additions: Record<string, string> = {
+  'train tokenizer': `${training} --grid.images 2 --tokenizer.encoder.depth 1 --tokenizer.decoder.depth 1`,
+  'train generator': `${training} --grid.steps 2 --generator.depth 1`,
+  sample: '--steps 2',
+  compare: '--count 2'
 }
 
 /** A command of mactok, without its name, at a size for tests: by one process, and in the folder of the test. */
@@ -33,15 +35,21 @@ export function shrinkCommand(words: readonly string[]): string[] {
     const value = values[words[i - 1] ?? ''] ?? word.replace(/^\/(data|shared)\//, '')
     return isEstimate ? word : (presets[value] ?? value)
   })
-  const extra = Object.entries(additions).find(([name]) => words.join(' ').startsWith(name))?.[1] ?? []
+  const extra =
+    Object.entries(additions)
+      .find(([name]) => words.join(' ').startsWith(name))?.[1]
+      .split(' ') ?? []
   return [...smaller, ...(words.includes('--resume') ? [] : extra)]
 }
+
+const tokenizer = { preset: 'tiny-64', batch: 4, tokenizer: { encoder: { depth: 1 }, decoder: { depth: 1 } } }
+const generator = { preset: 'sit-tiny', batch: 4, generator: { depth: 1 }, grid: { steps: 2 } }
 
 /** TypeScript at a size for tests. */
 export const shrinkProgram = (code: string): string =>
   code
-    .replace(/trainTokenizer\('[\w-]+'\)/g, "trainTokenizer({ preset: 'tiny-64', batch: 4 })")
-    .replace(/trainGenerator\('[\w-]+'\)/g, "trainGenerator({ preset: 'sit-tiny', batch: 4, grid: { steps: 2 } })")
+    .replace(/trainTokenizer\('[\w-]+'\)/g, `trainTokenizer(${JSON.stringify(tokenizer)})`)
+    .replace(/trainGenerator\('[\w-]+'\)/g, `trainGenerator(${JSON.stringify(generator)})`)
     .replace(/\bsteps: [\d_]+/g, 'steps: 2')
     .replace(/\.sample\(\{|sampleImages\([^{]*\{/g, '$& steps: 2,')
     .replace(/\bcount: \d+/g, 'count: 4')
