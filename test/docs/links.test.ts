@@ -11,6 +11,7 @@ const others = [
   'bench/README.md',
   'examples/browser/README.md',
   'examples/cifar10/README.md',
+  'examples/interchange/README.md',
   'examples/photos.md'
 ]
 const pages = [...others, 'test/golden/README.md', ...inDocs.map((name) => `docs/${name}`)]
