@@ -13,6 +13,7 @@ const others = [
   'examples/browser/README.md',
   'examples/cifar10/README.md',
   'examples/electron/README.md',
+  'examples/interchange/README.md',
   'examples/photos.md'
 ]
 const pages = [...others, 'test/golden/README.md', ...inDocs.map((name) => `docs/${name}`)]
