@@ -70,7 +70,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
   async to<T extends DType = D>(target: { device?: string; dtype?: T }): Promise<Tensor<T>> {
     const { device = this.device, dtype = this.dtype } = target
     if (!dtypes.includes(dtype)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, dtype)
-    text('device', 'cpu, cuda or cuda:<index>', device)
+    text('device', 'cpu, cuda, cuda:<index> or mps', device)
     return Tensor.wrap<T>(await native(translateErrors(() => this.native.to(device, dtype))))
   }
 
@@ -119,7 +119,7 @@ function translateErrors<T>(action: () => T): T {
 export interface TensorOptions<D extends DType> {
   /** Default: that of the array's class. Required for a Uint16Array and for bool. */
   dtype?: D
-  /** `cpu` (default), `cuda` or `cuda:<index>`. */
+  /** `cpu` (default), `cuda`, `cuda:<index>` or `mps`. */
   device?: string
 }
 
@@ -159,7 +159,7 @@ export function tensor(
 ): Tensor {
   const type = dtypeOf(data, dtype)
   checkShape(shape, data.length)
-  text('device', 'cpu, cuda or cuda:<index>', device)
+  text('device', 'cpu, cuda, cuda:<index> or mps', device)
   return translateErrors(() => Tensor.wrap(addon().tensor(data, type, [...shape], device)))
 }
 
@@ -179,7 +179,7 @@ export const memory = (): { tensors: number; bytes: number; modelBytes: number }
 
 /**
  * Memory of a CUDA device; null for the CPU.
- * @param device - `auto` (default), `cpu`, `cuda` or `cuda:<index>`
+ * @param device - `auto` (default), `cpu`, `cuda`, `cuda:<index>` or `mps`
  */
 export async function deviceMemory(device?: string): Promise<DeviceMemory | null> {
   const name = resolveDevice(device)

@@ -14,7 +14,7 @@ export interface RunOptions {
   resume?: boolean | undefined
   /** Resume with other data than the run's; refused by default. The same samples elsewhere are no other data. */
   allowOtherData?: boolean | undefined
-  /** `auto` (default), `cpu`, `cuda`, `cuda:1`. */
+  /** `auto` (default), `cpu`, `cuda`, `cuda:1` or `mps`. */
   device?: string | undefined
   /** Stops between two steps, after a checkpoint. */
   signal?: AbortSignal | undefined
