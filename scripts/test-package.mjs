@@ -1,7 +1,16 @@
 // npm run test:package [-- names]: installs the tarballs of `npm run package` into empty projects of each kind, without a compiler on the
 // path and without install scripts, and uses them as users do. Needs npm's registry, and LibTorch in the cache.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +20,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const packages = join(root, '.build', 'packages')
 const photos = join(root, 'examples', 'photos')
 const tarballs = readdirSync(packages).flatMap((name) => (name.endsWith('.tgz') ? [join(packages, name)] : []))
+const manifest = JSON.parse(readFileSync(join(packages, 'mactok', 'package.json'), 'utf8'))
+const mainTarball = join(packages, `mactok-${manifest.version}.tgz`)
 
 const TOKENIZER = `{ imageSize: 32, patchSize: 8, latentTokens: 4, latentChannels: 8, encoder: { width: 32, depth: 1, heads: 2 }, decoder: { width: 32, depth: 1, heads: 2 } }`
 /** Creates a tokenizer and encodes an image; prints the latents' shape. */
@@ -28,8 +39,28 @@ export async function encode(): Promise<Tensor<'float32'>> {
 }
 encode().then((latents) => console.log(latents.shape.join(' ')))
 `
+const NEXT_PAGE = `export default function Layout({ children }) { return <html><body>{children}</body></html> }`
+const NEXT_ROUTE = `import { Tokenizer, tensor } from 'mactok'
+export const dynamic = 'force-dynamic'
+export async function GET() {
+  const tokenizer = await Tokenizer.create(${TOKENIZER})
+  const latents = await tokenizer.encode(tensor(new Float32Array(3 * 32 * 32), [1, 3, 32, 32]))
+  return new Response(latents.shape.join(' '))
+}
+`
+/** Serves what `next build` made, and prints the answer of its route. */
+const NEXT_SERVER = `import { createServer } from 'node:http'
+import next from 'next'
+const app = next({ dev: false })
+await app.prepare()
+const server = createServer(app.getRequestHandler()).listen(0, async () => {
+  const response = await fetch('http://localhost:' + server.address().port + '/api')
+  console.log(await response.text())
+  process.exit(response.ok ? 0 : 1)
+})
+`
 
-/** @typedef {{ npm: (args: string[], manager?: string) => void, write: (name: string, text: string) => void, node: (...args: string[]) => string, bin: (...args: string[]) => string }} Project */
+/** @typedef {{ npm: (args: string[], manager?: string) => void, write: (name: string, text: string) => void, node: (...args: string[]) => string, bin: (...args: string[]) => string, npx: (...args: string[]) => string }} Project */
 
 /** @type {Record<string, (project: Project) => void>} */
 const kinds = {
@@ -108,10 +139,47 @@ const kinds = {
     bin('vite', 'build', '--ssr', 'main.mjs', '--outDir', 'out', '--logLevel', 'warn')
     expectShape(node('out/main.mjs'))
   },
+  'Next.js'({ npm, write, node, bin }) {
+    npm(['next', 'react', 'react-dom'])
+    write('app/layout.jsx', NEXT_PAGE)
+    write('app/api/route.js', NEXT_ROUTE)
+    write('main.mjs', NEXT_SERVER)
+    const build = (/** @type {object} */ config, /** @type {string} */ bundler) => {
+      write('next.config.mjs', `export default ${JSON.stringify(config)}`)
+      bin('next', 'build', bundler)
+    }
+    const external = { serverExternalPackages: ['mactok'] }
+    for (const bundler of ['--turbopack', '--webpack']) {
+      build(external, bundler)
+      expectShape(node('main.mjs'))
+    }
+    const files = { '/*': ['./node_modules/mactok/**', './node_modules/@mactok/**'] }
+    build({ ...external, output: 'standalone', outputFileTracingIncludes: files }, '--turbopack')
+    write('.next/standalone/main.mjs', ESM)
+    expectShape(node('.next/standalone/main.mjs'))
+    build({}, '--turbopack')
+    expectFailure(() => node('main.mjs'), /mactok was bundled into .*; mark it as external/)
+  },
   pnpm({ npm, write, node }) {
     npm([], 'pnpm@10')
     write('main.mjs', ESM)
     expectShape(node('main.mjs'))
+  },
+  "Yarn's Plug'n'Play"({ write, npx }) {
+    const yarn = (/** @type {string[]} */ ...args) => npx('--package', '@yarnpkg/cli-dist@4', 'yarn', ...args)
+    write('package.json', JSON.stringify({ name: 'project', private: true, resolutions: platformPackages(write) }))
+    write('.yarnrc.yml', 'enableScripts: false\nenableTelemetry: false\nenableGlobalCache: false\n')
+    yarn('add', `mactok@file:${mainTarball}`)
+    write('main.mjs', ESM)
+    expectShape(yarn('node', 'main.mjs'))
+    write('main.cjs', CJS)
+    if (Number.parseInt(process.versions.node, 10) >= 22) expectShape(yarn('node', 'main.cjs'))
+    else expectFailure(() => yarn('node', 'main.cjs'), /cannot `require` mactok under Yarn's Plug'n'Play/)
+    yarn('mactok', 'train', 'tokenizer', 'tiny-32', '--data', photos, '--out', 'run', '--steps', '2', '--batch', '2')
+    yarn('mactok', 'encode', 'run', '--data', photos, '--out', 'latents')
+  },
+  'the types, as attw sees them'({ npx }) {
+    npx('--package', '@arethetypeswrong/cli@0.18', 'attw', mainTarball)
   }
 }
 
@@ -138,6 +206,22 @@ run(() => {
   rmSync(path, { recursive: true })
   if (failed.length > 0) throw new Failure(`failed: ${failed.join(', ')}`)
 })
+
+/**
+ * Where Yarn finds the platforms' packages. It also looks those of other platforms up, where npm skips what is not published yet.
+ * @param {Project['write']} write
+ */
+function platformPackages(write) {
+  const names = Object.keys(manifest.optionalDependencies).map((name) => {
+    const platform = name.replace('@mactok/', '')
+    const tarball = join(packages, `mactok-${platform}-${manifest.version}.tgz`)
+    if (existsSync(tarball)) return [name, `file:${tarball}`]
+    const [os, cpu] = platform.split('-')
+    write(`absent/${platform}/package.json`, JSON.stringify({ name, version: manifest.version, os: [os], cpu: [cpu] }))
+    return [name, `link:./absent/${platform}`]
+  })
+  return Object.fromEntries(names)
+}
 
 /** A folder with links to what users have, and no compiler, CMake or make. */
 function pathWithoutCompiler() {
@@ -167,7 +251,7 @@ function readdirSafely(folder) {
 function project(folder, path) {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'project', private: true }))
   const execute = (/** @type {string} */ program, /** @type {string[]} */ args) => {
-    const env = { ...process.env, PATH: path, NODE_OPTIONS: '' }
+    const env = { ...process.env, PATH: path, NODE_OPTIONS: '', NEXT_TELEMETRY_DISABLED: '1' }
     const done = spawnSync(program, args, { cwd: folder, env, encoding: 'utf8' })
     if (done.status === 0) return done.stdout
     throw new Failure(
@@ -188,7 +272,8 @@ function project(folder, path) {
       writeFileSync(join(folder, name), text)
     },
     node: (...args) => execute(process.execPath, args),
-    bin: (name, ...args) => execute(join(folder, 'node_modules', '.bin', name), args)
+    bin: (name, ...args) => execute(join(folder, 'node_modules', '.bin', name), args),
+    npx: (...args) => execute('npx', ['--yes', ...args])
   }
 }
 
@@ -197,9 +282,10 @@ function flags(options) {
   return Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
 }
 
-/** @param {string} output */
+/** @param {string} output its last line is ours; Next.js writes some before */
 function expectShape(output) {
-  if (output.trim() !== SHAPE) throw new Failure(`expected latents of shape ${SHAPE}; the output is: ${output}`)
+  if (output.trim().split('\n').at(-1) !== SHAPE)
+    throw new Failure(`expected latents of shape ${SHAPE}; the output is: ${output}`)
 }
 
 /**

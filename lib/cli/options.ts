@@ -30,7 +30,7 @@ export interface ComputeOptions {
 
 export function addComputeOptions(command: Command): Command {
   return command
-    .option('--device <name>', 'cpu, cuda, cuda:1, or auto: CUDA where LibTorch finds it', 'auto')
+    .option('--device <name>', 'cpu, cuda, cuda:1, mps, or auto: CUDA where LibTorch finds it', 'auto')
     .option('--threads <count>', 'CPU threads (default: one per core)', positiveInteger)
     .option('--json', 'write JSON to standard output, one line per event')
 }

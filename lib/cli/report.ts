@@ -15,7 +15,7 @@ export function define(command: Command): void {
     .argument('<run>', "a tokenizer's, decoder's or generator's run folder")
     .option('--out <file>', 'the report (default: report.html in the run folder)')
     .option('--data <path>', "images to show the training masks on (default: the run's own); none: no masks")
-    .option('--device <name>', 'device of the teacher, for semantic masks: cpu, cuda, cuda:1, or auto', 'auto')
+    .option('--device <name>', 'device of the teacher, for semantic masks: cpu, cuda, cuda:1, mps, or auto', 'auto')
     .option('--json', 'write JSON to standard output')
   addExamples(command, {
     'mactok report runs/tiny': 'write runs/tiny/report.html, which needs no network and no other file',

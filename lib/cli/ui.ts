@@ -80,7 +80,7 @@ export function define(command: Command): void {
       '--tokenizer <folder>',
       "the tokenizer that decodes a generator's samples (default: the one recorded in the run)"
     )
-    .option('--device <name>', 'device of the playground: cpu, cuda, cuda:1, or auto', 'auto')
+    .option('--device <name>', 'device of the playground: cpu, cuda, cuda:1, mps, or auto', 'auto')
     .option('--json', 'write the address as JSON')
   addAddressOptions(command)
   addExamples(command, {

@@ -1,17 +1,24 @@
 /** Writes files that are either complete or absent. */
 
 import { randomBytes } from 'node:crypto'
+import { fsync } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { MactokError } from '../errors.js'
 import { makeFolder, notWritable } from './make-folder.js'
+
+const sync = promisify(fsync)
+
+/** Writes what the system still holds of an open file to its disk. Yarn's Plug'n'Play has no `FileHandle.sync`. */
+export const syncFile = (handle: FileHandle): Promise<void> => sync(handle.fd)
 
 /** Makes renames in a folder survive a power failure. Windows cannot open folders, and does not need it. */
 export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(folder)
   try {
-    await handle.sync()
+    await syncFile(handle)
   } finally {
     await handle.close()
   }
@@ -61,7 +68,7 @@ export class AtomicFile {
    */
   async commit({ durable = true }: { durable?: boolean } = {}): Promise<void> {
     try {
-      if (durable && this.temporary) await this.handle.sync()
+      if (durable && this.temporary) await syncFile(this.handle)
       await this.handle.close()
       if (this.temporary) await rename(this.temporary, this.target)
     } catch (error) {

@@ -28,11 +28,13 @@ export async function sha256(file: string): Promise<string> {
     const hash = createHash('sha256')
     // One is read by libuv while the other is hashed.
     let [bytes, next] = [Buffer.allocUnsafeSlow(1 << 20), Buffer.allocUnsafeSlow(1 << 20)]
-    let reading = handle.read(bytes)
+    // Without a length, Yarn's Plug'n'Play reads nothing.
+    const read = (buffer: Buffer) => handle.read(buffer, 0, buffer.length)
+    let reading = read(bytes)
     for (;;) {
       const { bytesRead } = await reading
       if (bytesRead === 0) return hash.digest('hex')
-      reading = handle.read(next)
+      reading = read(next)
       hash.update(bytes.subarray(0, bytesRead))
       ;[bytes, next] = [next, bytes]
     }

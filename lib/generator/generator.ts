@@ -60,7 +60,7 @@ export interface SampleOptions extends Omit<SamplingConfigInput, 'guidance'> {
 }
 
 export interface GeneratorLoadOptions {
-  /** `auto` (default), `cpu`, `cuda` or `cuda:<index>`. */
+  /** `auto` (default), `cpu`, `cuda`, `cuda:<index>` or `mps`. */
   device?: string
   /** Load the weights in training instead of their moving average. Default false. */
   raw?: boolean

@@ -2,19 +2,23 @@ import { flag, text } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { addon } from './load.js'
 
+const NAMES = 'auto, cpu, cuda, cuda:<index> or mps'
+
 /**
- * Resolves `auto` to a CUDA device, where LibTorch finds one, else to the CPU, and checks any other name.
+ * Resolves `auto` to a CUDA device, where LibTorch finds one, else to the CPU, and checks any other name. `mps` is Apple's GPU.
  * @param local - the device that `auto` and `cuda` mean; a process that sees one device takes that
  * @throws {TypeError} for something other than a device's name
  * @throws {RangeError} for a device that is not available, with the reason
  */
 export function resolveDevice(device: string = 'auto', local = 0): string {
-  text('device', 'auto, cpu, cuda or cuda:<index>', device)
-  if (!/^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) {
-    throw invalidParameter('device', 'auto, cpu, cuda or cuda:<index>', device)
-  }
+  text('device', NAMES, device)
+  if (!/^(auto|cpu|cuda(:\d{1,3})?|mps)$/.test(device)) throw invalidParameter('device', NAMES, device)
   if (device === 'cpu') return device
-  const { cuda } = addon().info()
+  const { cuda, mps } = addon().info()
+  if (device === 'mps') {
+    if (!mps.available) throw new RangeError(`Device mps is not available: ${mps.reason}`)
+    return device
+  }
   if (device === 'auto' && cuda.devices === 0) return 'cpu'
   const index = Number(device.split(':')[1] ?? (cuda.devices === 1 ? 0 : local))
   if (index >= cuda.devices) {
@@ -23,14 +27,18 @@ export function resolveDevice(device: string = 'auto', local = 0): string {
   return `cuda:${index}`
 }
 
+const isCuda = (device: string) => device.startsWith('cuda')
+
 /** @throws {RangeError} for CUDA graphs on a device that has none */
 export function checkGraphs(graphs: boolean, device: string): void {
   flag('graphs', graphs)
-  if (graphs && device === 'cpu') throw outOfRange('graphs', 'false on a CPU, as only CUDA devices have graphs', graphs)
+  if (!graphs || isCuda(device)) return
+  const place = device === 'cpu' ? 'a CPU' : device
+  throw outOfRange('graphs', `false on ${place}, as only CUDA devices have graphs`, graphs)
 }
 
 /** Whether work on the device can be recorded as graphs: on CUDA with libmactok_cuda. */
-export const hasGraphs = (device: string): boolean => device !== 'cpu' && !addon().info().cuda.libraryProblem
+export const hasGraphs = (device: string): boolean => isCuda(device) && !addon().info().cuda.libraryProblem
 
 /** What `bestPrecision` must know of this machine. */
 interface Bf16Support {
@@ -41,6 +49,8 @@ interface Bf16Support {
 /** bf16 where the hardware multiplies it (CUDA devices from sm_80 on, CPUs with AVX512-BF16), otherwise fp32. */
 export function bestPrecision(device: string, info: Bf16Support = addon().info()): 'fp32' | 'bf16' {
   if (device === 'cpu') return info.cpuBf16 ? 'bf16' : 'fp32'
+  // What MPS gains by bf16 was never measured.
+  if (!isCuda(device)) return 'fp32'
   const capability = info.cuda.capabilities[Number(device.split(':')[1] ?? 0)]
   // An unknown device is taken for a recent one.
   return !capability || capability >= 80 ? 'bf16' : 'fp32'

@@ -27,7 +27,7 @@ export async function fromImages(
 ): Promise<Tensor<'float32'>> {
   checkOptions(options, { device: true })
   const { device = 'cpu' } = options
-  text('device', 'cpu, cuda or cuda:<index>', device)
+  text('device', 'cpu, cuda, cuda:<index> or mps', device)
   if (!Array.isArray(images) || images.length === 0) throw invalidParameter('images', 'one or more images', images)
   const decoded = await Promise.all(images.map((image, i) => toPixels(`images[${i}]`, image)))
   const { width, height } = decoded[0] as Image

@@ -91,7 +91,7 @@ export abstract class Operations<D extends DType = DType> {
   to<T extends DType = D>(target: { device?: string; dtype?: T }): Expression<T> {
     const { device = this.device, dtype = this.dtype } = target
     if (!dtypes.includes(dtype)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, dtype)
-    text('device', 'cpu, cuda or cuda:<index>', device)
+    text('device', 'cpu, cuda, cuda:<index> or mps', device)
     return new Expression(apply('to', [this.value], [{ device }, { dtype }], { dtype, device: fullName(device) }))
   }
 
@@ -543,7 +543,7 @@ function tensorOperand(value: Operations): Value {
 export interface TensorOptions<D extends DType> {
   /** Default: that of the array's class. Required for a Uint16Array and for bool. */
   dtype?: D
-  /** `cpu` (default), `cuda` or `cuda:<index>`. */
+  /** `cpu` (default), `cuda`, `cuda:<index>` or `mps`. */
   device?: string
 }
 
@@ -583,7 +583,7 @@ export function tensor(
 ): Tensor {
   const type = dtypeOf(data, dtype)
   checkShape(shape, data.length)
-  text('device', 'cpu, cuda or cuda:<index>', device)
+  text('device', 'cpu, cuda, cuda:<index> or mps', device)
   return translateErrors(() => Tensor.wrap(addon().tensor(data, type, [...shape], device)))
 }
 
@@ -612,7 +612,7 @@ export const memory = (): { tensors: number; bytes: number; modelBytes: number }
 
 /**
  * Memory of a CUDA device; null for the CPU.
- * @param device - `auto` (default), `cpu`, `cuda` or `cuda:<index>`
+ * @param device - `auto` (default), `cpu`, `cuda`, `cuda:<index>` or `mps`
  */
 export async function deviceMemory(device?: string): Promise<DeviceMemory | null> {
   const name = resolveDevice(device)

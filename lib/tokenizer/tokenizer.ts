@@ -24,7 +24,7 @@ import { type TokenizerPreset, tokenizerPresets } from './presets.js'
 import { type TokenizerConfig, type TokenizerConfigInput, tokenizerSchema } from './schema.js'
 
 export interface CreateOptions {
-  /** `auto` (default), `cpu`, `cuda` or `cuda:<index>`. */
+  /** `auto` (default), `cpu`, `cuda`, `cuda:<index>` or `mps`. */
   device?: string
   /** Seed of the initial weights. Default 0. */
   seed?: number
@@ -35,7 +35,7 @@ export interface CreateOptions {
 }
 
 export interface LoadOptions {
-  /** `auto` (default), `cpu`, `cuda` or `cuda:<index>`. */
+  /** `auto` (default), `cpu`, `cuda`, `cuda:<index>` or `mps`. */
   device?: string
   /** Load the weights in training instead of their moving average. Default false. */
   raw?: boolean

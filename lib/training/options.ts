@@ -16,7 +16,7 @@ export interface RunOptions {
   allowOtherData?: boolean | undefined
   /** Train even where the memory is expected not to suffice; refused by default. */
   force?: boolean | undefined
-  /** `auto` (default), `cpu`, `cuda`, `cuda:1`. */
+  /** `auto` (default), `cpu`, `cuda`, `cuda:1` or `mps`. */
   device?: string | undefined
   /** Stops between two steps, after a checkpoint. */
   signal?: AbortSignal | undefined

@@ -40,6 +40,7 @@ export async function runTraining<R extends TrainingRecord, Batch>(
   if (config.graphs !== null) checkGraphs(config.graphs, device)
   if (distributed === false || ranks.worldSize === 1) return runHere(recipe, request, options, { device, group: null })
   if (config.graphs) throw outOfRange('graphs', 'false for several ranks', config.graphs)
+  if (device === 'mps') throw outOfRange('device', 'cpu or cuda for several ranks', device)
   shareOf(config, ranks)
   const group = await RankGroup.join(ranks, distributed, device)
   return group.run(() => runHere(recipe, request, options, { device, group }))

@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { MactokError } from '../errors.js'
-import { syncFolder, writeFully } from '../files/atomic.js'
+import { syncFile, syncFolder, writeFully } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
 import { type RetryOptions, retry } from './retry.js'
 
@@ -168,7 +168,7 @@ async function fetchRest(
     if (remote.size !== undefined && received < remote.size) {
       throw new Error(`the connection was cut at byte ${received}`)
     }
-    await handle.sync()
+    await syncFile(handle)
   } finally {
     await handle.close()
   }

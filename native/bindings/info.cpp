@@ -51,12 +51,17 @@ Napi::Value get_info(const Napi::CallbackInfo& info) {
   cuda.Set("devices", static_cast<double>(status.devices));
   cuda.Set("reason", status.reason);
   describe_cuda(env, status, cuda);
+  const auto mps_missing = mps_problem();
+  auto mps = Napi::Object::New(env);
+  mps.Set("available", mps_missing.empty());
+  mps.Set("reason", mps_missing);
   auto result = Napi::Object::New(env);
   result.Set("builtAgainst", TORCH_VERSION);
   result.Set("cpuCapability", at::get_cpu_capability());
   result.Set("threads", Environment::of(env).threads.load());
   result.Set("cpuBf16", has_bf16_instructions());
   result.Set("cuda", cuda);
+  result.Set("mps", mps);
   return result;
 }
 

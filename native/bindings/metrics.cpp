@@ -9,6 +9,7 @@
 #include "metrics/principal.h"
 #include "metrics/structure.h"
 #include "runtime/device.h"
+#include "runtime/float64.h"
 
 namespace mactok {
 namespace {
@@ -35,7 +36,7 @@ Napi::Value create(const Napi::CallbackInfo& info) {
         info.Env(), device,
         [=] {
           auto moments = std::make_shared<Moments>(width);
-          moments->to(device);
+          if (has_float64(device)) moments->to(device);
           return moments;
         },
         [](Napi::Env env, const std::shared_ptr<Moments>& moments) {

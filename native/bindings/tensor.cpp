@@ -7,6 +7,7 @@
 #include "bindings/promise.h"
 #include "runtime/cuda_library.h"
 #include "runtime/device.h"
+#include "runtime/float64.h"
 
 namespace mactok {
 namespace {
@@ -161,9 +162,10 @@ Napi::Value TensorHandle::affine(const Napi::CallbackInfo& info) {
     return run(
         info.Env(), tensor.device(),
         [=] {
-          const auto factors = scale.to(tensor.device(), at::kDouble);
-          const auto offsets = shift.to(tensor.device(), at::kDouble);
-          return (tensor.to(at::kDouble) * factors + offsets).to(tensor.scalar_type());
+          const auto type = widest_float(tensor.device());
+          const auto factors = scale.to(tensor.device(), type);
+          const auto offsets = shift.to(tensor.device(), type);
+          return (tensor.to(type) * factors + offsets).to(tensor.scalar_type());
         },
         [](Napi::Env env, const at::Tensor& result) { return wrap(env, result); });
   });

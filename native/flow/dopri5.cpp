@@ -5,6 +5,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "runtime/float64.h"
+
 namespace mactok {
 namespace {
 
@@ -87,9 +89,9 @@ double Dopri5::time() const {
 }
 
 std::vector<double> Dopri5::norms(const at::Tensor& value, const at::Tensor& scale) const {
-  const auto squares = (value / scale).to(at::kDouble).square();
+  const auto squares = to_widest_float(value / scale).square();
   const auto means = per_sample_ ? squares.flatten(1).mean(1) : squares.mean().reshape({1});
-  const auto roots = means.sqrt().cpu();
+  const auto roots = means.sqrt().cpu().to(at::kDouble);
   return {roots.data_ptr<double>(), roots.data_ptr<double>() + roots.numel()};
 }
 

@@ -1,11 +1,13 @@
 #include "flow/field.h"
 
 #include "runtime/cuda_library.h"
+#include "runtime/float64.h"
 
 namespace mactok {
 
 at::Tensor vector_like(const std::vector<double>& values, const at::Tensor& x) {
-  if (values.size() == 1) return at::full({1}, values[0], x.options().dtype(at::kDouble));
+  if (values.size() == 1)
+    return at::full({1}, values[0], x.options().dtype(widest_float(x.device())));
   return upload(at::tensor(values, at::kDouble), x.device());
 }
 

@@ -3,6 +3,8 @@
 #include <numbers>
 #include <vector>
 
+#include "runtime/float64.h"
+
 namespace mactok {
 namespace {
 
@@ -40,7 +42,7 @@ Coefficients vp(const at::Tensor& t) {
 }  // namespace
 
 Coefficients coefficients(PathKind path, const at::Tensor& t) {
-  const auto precise = t.to(at::kDouble);
+  const auto precise = to_widest_float(t);
   switch (path) {
     case PathKind::linear:
       return linear(precise);

@@ -59,6 +59,15 @@ at::Tensor bias_gradient(const at::Tensor& dy) {
   return sum_chunks(sums);
 }
 
+/**
+ * Whether oneDNN multiplies bfloat16 on this processor; LibTorch's own products do so on every one.
+ */
+bool multiplies_bf16() {
+  const auto asked =
+      c10::Dispatcher::singleton().findSchema({"mkldnn::_is_mkldnn_bf16_supported", ""});
+  return asked && asked->typed<bool()>().call();
+}
+
 /** x·weightᵀ + bias by oneDNN, which adds the bias in the same pass; `at::linear` needs another. */
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   using Signature = at::Tensor(
@@ -66,7 +75,8 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tens
       c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
   static const auto found =
       c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
-  if (!found) return at::linear(x, weight, bias.to(x.scalar_type()));
+  static const bool usable = found && multiplies_bf16();
+  if (!usable) return at::linear(x, weight, bias.to(x.scalar_type()));
   static const auto operation = found->typed<Signature>();
   return operation.call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
 }

@@ -1,5 +1,7 @@
 #include "masking/mask.h"
 
+#include "runtime/float64.h"
+
 namespace mactok {
 
 MaskDraws draw_mask(const MaskOptions& options, const random::Samples& samples, int64_t tokens,
@@ -22,12 +24,12 @@ at::Tensor rank_mask(const at::Tensor& scores, const at::Tensor& counts) {
 at::Tensor image_mask(const MaskOptions& options, const at::Tensor& semantic_scores,
                       const MaskDraws& draws) {
   auto scores = draws.random;  // [B, N]
-  const auto unit = draws.ratio.to(at::kDouble);
+  const auto unit = to_widest_float(draws.ratio);
   const auto ratios = (unit * (options.max_ratio - options.min_ratio) + options.min_ratio)
                           .clamp(0, options.max_ratio);
   const auto counts = (ratios * static_cast<double>(scores.size(1))).ceil().to(at::kLong);
   if (semantic_scores.defined()) {
-    const auto semantic = draws.semantic.to(at::kDouble) < options.semantic;
+    const auto semantic = to_widest_float(draws.semantic) < options.semantic;
     scores = at::where(semantic, semantic_scores.to(scores.options()), scores);
   }
   return rank_mask(scores, counts);

@@ -1,11 +1,13 @@
 #include "metrics/kernel_distance.h"
 
+#include "runtime/float64.h"
+
 namespace mactok {
 namespace {
 
 /** [M, N] */
 at::Tensor kernel(const at::Tensor& a, const at::Tensor& b) {
-  const auto products = at::mm(a, b.t()).to(at::kDouble);
+  const auto products = to_float64(at::mm(a, b.t()));
   return products.div_(static_cast<double>(a.size(1))).add_(1).pow_(3);
 }
 

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <vector>
 
+#include "runtime/float64.h"
+
 namespace mactok {
 namespace {
 
@@ -38,7 +40,7 @@ at::Tensor blur(const at::Tensor& x) {
 
 /** uint8 [B, H, W, 3] -> float64 [3B, H, W] */
 at::Tensor planes(const at::Tensor& images) {
-  return images.permute({0, 3, 1, 2}).flatten(0, 1).to(at::kDouble).contiguous();
+  return to_float64(images.permute({0, 3, 1, 2}).flatten(0, 1)).contiguous();
 }
 
 }  // namespace

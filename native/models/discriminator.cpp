@@ -5,6 +5,7 @@
 
 #include "nn/initialize.h"
 #include "nn/synced_batch_norm.h"
+#include "runtime/float64.h"
 
 namespace mactok {
 namespace {
@@ -64,7 +65,7 @@ at::Tensor Discriminator::prepare(const at::Tensor& images, const at::Tensor& cr
                            ? at::adaptive_avg_pool2d(x, {side, side})
                            : at::upsample_bicubic2d(x, {side, side}, /*align_corners=*/false);
   if (height <= side || width <= side) return resized;
-  const auto draw = crop.to(at::kDouble);
+  const auto draw = to_widest_float(crop);
   const auto window = [&](int64_t dim, int64_t i) {
     const auto first =
         (draw.select(1, i) * static_cast<double>(x.size(dim) - side + 1)).to(at::kLong);

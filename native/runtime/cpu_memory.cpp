@@ -173,7 +173,6 @@ class Cache final : public c10::Allocator {
     add(static_cast<char*>(segment), size);
   }
 
-#ifdef __linux__
   /** Advises on the whole pages of a range: of others the neighbours own a part. */
   void advise(char* begin, size_t size, int advice) const {
     const auto address = reinterpret_cast<uintptr_t>(begin);
@@ -181,7 +180,6 @@ class Cache final : public c10::Allocator {
                end = (address + size) / pages_.size * pages_.size;
     if (first < end) pages_.advise(reinterpret_cast<void*>(first), end - first, advice);
   }
-#endif
 
   Pages pages_;
   std::mutex mutex_;

@@ -9,6 +9,7 @@
 
 #include "runtime/cpu_memory.h"
 #include "runtime/errors.h"
+#include "runtime/float64.h"
 
 #ifdef __linux__
 #include <dlfcn.h>
@@ -77,6 +78,10 @@ std::optional<CudaMemory> device_memory(at::Device device) {
 
 at::Tensor upload(const at::Tensor& tensor, at::Device device) {
   const auto* cuda = device.is_cuda() && tensor.is_cpu() ? cuda_library() : nullptr;
+  // The learning rate, for example.
+  if (tensor.scalar_type() == at::kDouble && !has_float64(device)) {
+    return tensor.to(at::kFloat).to(device);
+  }
   if (!cuda) return tensor.to(device);
   try {
     return cuda->upload(tensor, device);

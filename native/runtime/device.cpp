@@ -12,14 +12,29 @@ CudaStatus cuda_status() {
   return {devices, devices > 0 ? "" : "the CUDA runtime finds no device"};
 }
 
+std::string mps_problem() {
+#ifdef __APPLE__
+  return at::hasMPS() ? "" : "LibTorch finds no GPU of Apple that it supports";
+#else
+  return "only macOS has it";
+#endif
+}
+
 at::Device parse_device(const std::string& name) {
   if (name == "cpu") return at::Device(at::kCPU);
+  if (name == "mps") {
+    const auto problem = mps_problem();
+    if (!problem.empty()) {
+      throw std::invalid_argument("Device mps is not available: " + problem);
+    }
+    return at::Device(at::kMPS);
+  }
   const bool plain = name == "cuda";
   const bool indexed = name.rfind("cuda:", 0) == 0 && name.size() > 5 &&
                        name.find_first_not_of("0123456789", 5) == std::string::npos &&
                        name.size() < 9;
   if (!plain && !indexed) {
-    throw std::invalid_argument("Expected cpu, cuda or cuda:<index> for device but received " +
+    throw std::invalid_argument("Expected cpu, cuda, cuda:<index> or mps for device but received " +
                                 name);
   }
   const int64_t index = plain ? 0 : std::stoll(name.substr(5));

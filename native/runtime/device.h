@@ -7,7 +7,7 @@
 namespace mactok {
 
 /**
- * Parses `cpu`, `cuda` or `cuda:1`; throws std::invalid_argument if this machine has no such
+ * Parses `cpu`, `cuda`, `cuda:1` or `mps`; throws std::invalid_argument if this machine has no such
  * device.
  */
 at::Device parse_device(const std::string& name);
@@ -18,5 +18,8 @@ struct CudaStatus {
   std::string reason;
 };
 CudaStatus cuda_status();
+
+/** Why LibTorch has no Apple GPU here; empty where it has one. */
+std::string mps_problem();
 
 }  // namespace mactok

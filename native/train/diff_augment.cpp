@@ -1,5 +1,7 @@
 #include "train/diff_augment.h"
 
+#include "runtime/float64.h"
+
 namespace mactok {
 namespace {
 
@@ -62,7 +64,7 @@ at::Tensor diff_augment(const at::Tensor& images, const DiffAugmentOptions& opti
   // Chosen on the device: the host does the same work in every step, which can then be replayed.
   const auto by_coin = [&](int64_t i, const at::Tensor& augmented, const at::Tensor& plain) {
     if (options.probability >= 1) return augmented;
-    return at::where(draws.coins.select(1, i).to(at::kDouble) < options.probability, augmented,
+    return at::where(to_widest_float(draws.coins.select(1, i)) < options.probability, augmented,
                      plain);
   };
   auto x = images;

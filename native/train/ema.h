@@ -24,7 +24,7 @@ class Ema {
    */
   void update(const at::Tensor& skipped);
 
-  /** The number of updates so far, a float64 scalar tensor, which checkpoints contain. */
+  /** The number of updates so far, a scalar tensor of `widest_float`, which checkpoints contain. */
   const at::Tensor& updates() const { return updates_; }
 
  private:

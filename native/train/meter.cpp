@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "runtime/float64.h"
+
 namespace mactok {
 namespace {
 
@@ -53,10 +55,10 @@ void Meter::count(const std::string& name, const at::Tensor& value) { add("#" + 
 Outputs Meter::outputs() const {
   at::Tensor sums;
   for (const auto& batch : batches_) {
-    const auto values = at::cat(batch.values).to(at::kDouble);  // [metrics, 1]
+    const auto values = to_widest_float(at::cat(batch.values));  // [metrics, 1]
     const auto weights = weight_column(batch.weights, values.options());
     const auto finite = values.isfinite();
-    const auto known = finite.to(at::kDouble);
+    const auto known = finite.to(values.scalar_type());
     const auto rows = at::cat(
         {(values * weights).masked_fill_(finite.logical_not(), 0.0), known * weights, 1 - known},
         1);
@@ -105,7 +107,7 @@ std::map<std::string, double> MetricTotals::read(ProcessGroup* group) {
       sums_[row][2].copy_(counts[row][2]);
     }
   }
-  const auto sums = sums_.defined() ? sums_.cpu() : at::empty({0, 3}, at::kDouble);
+  const auto sums = sums_.defined() ? sums_.cpu().to(at::kDouble) : at::empty({0, 3}, at::kDouble);
   const auto rows = sums.accessor<double, 2>();
   for (size_t i = 0; i < names_.size(); ++i) {
     const auto& name = names_[i];

@@ -46,6 +46,7 @@ import {
 } from '../../lib/index.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
+import { testWhere } from '../support/paths.js'
 
 /** What somebody without types would pass. */
 const wrong = (value: unknown) => value as never
@@ -198,6 +199,14 @@ describe('tensors', () => {
     ['a device to ask about', () => deviceMemory('gpu'), TypeError, "for device but received 'gpu'"],
     ['a device to resolve', () => resolveDevice(wrong(0)), TypeError, 'for device but received 0']
   ])
+  testWhere(process.platform !== 'darwin', "the error of machines without Apple's GPU")(
+    "Apple's GPU is a device that only macOS has",
+    async () => {
+      const message = 'Device mps is not available: only macOS has it'
+      expect(() => resolveDevice('mps')).toThrow(new RangeError(message))
+      expect(() => tensor(new Float32Array(2), [2], { device: 'mps' })).toThrow(message)
+    }
+  )
   test('the CPU has no device memory', async () => expect(await deviceMemory('cpu')).toBeNull())
 })
 

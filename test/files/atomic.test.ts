@@ -20,6 +20,15 @@ test('a file whose writing fails stays as it was, and nothing is left beside it'
   expect(readdirSync(dirname(file))).toEqual(['a.txt'])
 })
 
+test("a file is synced with Yarn's Plug'n'Play, whose handles have no sync", async () => {
+  const file = work.path('plug.txt')
+  await writeAtomically(file, async (handle) => {
+    handle.sync = () => Promise.reject(new Error('Method not implemented.'))
+    await writeFully(handle, Buffer.from('whole'))
+  })
+  expect(readFileSync(file, 'utf8')).toBe('whole')
+})
+
 test('an error of the system names the file', async () => {
   const file = work.path('full.txt')
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' })

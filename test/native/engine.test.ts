@@ -181,7 +181,7 @@ describe('failures', () => {
   })
 
   test('of an unknown device list the known names', () => {
-    expect(() => native().tensor(new Float32Array(1), 'float32', [1], 'gpu')).toThrow(/cpu, cuda or cuda:<index>/)
+    expect(() => native().tensor(new Float32Array(1), 'float32', [1], 'gpu')).toThrow(/cpu, cuda, cuda:<index> or mps/)
     expect(() => native().tensor(new Float32Array(1), 'float32', [1], 'cuda:999999')).toThrow(/device/i)
   })
 

@@ -18,6 +18,10 @@ test('auto is fp32 on GPUs without bf16 units, which sm_80 introduced, and bf16 
   expect(bestPrecision('cuda:2', mixed)).toBe('bf16')
 })
 
+test("auto is fp32 on Apple's GPU", () => {
+  expect(bestPrecision('mps', info(true, [90]))).toBe('fp32')
+})
+
 test("engines that multiply by different precisions do not change each other's", () => {
   expect(native().mixedPrecisions()).toBe(0)
 })

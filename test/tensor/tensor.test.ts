@@ -102,7 +102,7 @@ describe('a tensor', () => {
       'an unknown device',
       () => tensor(new Float32Array(2), [2], { device: 'npu' }),
       TypeError,
-      /cpu, cuda or cuda:<index> for device but received/
+      /cpu, cuda, cuda:<index> or mps for device but received/
     ],
     ['a slice from before the start', () => numbers(1, 2).slice(-1, 1), RangeError, /0 to 2 for start but received -1/],
     [

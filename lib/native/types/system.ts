@@ -40,6 +40,8 @@ export interface SystemFunctions {
       /** Why libmactok_cuda is not loaded; empty when it is, and without devices. */
       libraryProblem: string
     }
+    /** Apple's GPU, and why there is none. */
+    mps: { available: boolean; reason: string }
   }
   setThreads(count: number): void
   /** Live tensor handles of this environment, the bytes that they share (each storage once), and the networks' bytes. */
