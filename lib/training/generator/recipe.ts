@@ -77,7 +77,8 @@ async function openSession(
             tokenizer,
             reference,
             file: join(dir, 'reference.npz'),
-            device
+            device,
+            group
           })
         )
       : null

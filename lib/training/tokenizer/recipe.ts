@@ -78,6 +78,7 @@ async function openSession(
     teacher,
     trainer,
     share,
+    group,
     resources,
     onBroken,
     events
