@@ -9,12 +9,13 @@ import {
 } from '../evaluation/metric-names.js'
 import { probe } from '../evaluation/probe.js'
 import type { MetricsRecord } from '../runs/metrics.js'
+import type { Evaluation } from '../training/tokenizer/data.js'
 import { measureGeneration } from './generation.js'
 import type { Measurement } from './measurement.js'
 
 export const measurements: readonly Measurement[] = [
   async ({ tokenizer, data }) => {
-    const result = await data.evaluate(tokenizer.native, 'fp32')
+    const result = (await data.evaluate(tokenizer.native, 'fp32', null)) as Evaluation
     // The latter where `settings.evaluation.metrics` requests them.
     const names = ['psnr', 'kl', 'activeUnits', 'activeTokens', 'mutualInformation', ...reconstructionMetrics] as const
     const values = names.map((name) => [name, result[name]] as const)

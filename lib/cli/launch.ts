@@ -24,7 +24,10 @@ export function define(command: Command): void {
     .requiredOption('--nproc <count>', 'ranks on this machine, one per GPU', positiveInteger)
     .option('--nnodes <count>', 'machines', positiveInteger, 1)
     .option('--node-rank <number>', 'the number of this machine, from 0 on', naturalNumber, 0)
-    .option('--rdzv <host:port>', 'the address of machine 0, the same on all machines')
+    .option(
+      '--rdzv <place>',
+      'the same on all machines: host:port of machine 0, or file:///path of a new file that all machines see'
+    )
     .option(
       '--restarts <count>',
       'start again from the newest checkpoint after a failure, so many times',

@@ -26,6 +26,8 @@ export interface EvaluationBatchOptions extends BatchOptions, DecodeOptions {
   start?: number
   /** The end of the range, exclusive. Default: the set's size. */
   end?: number
+  /** The batches `rank`, `rank + ranks`, … alone, none of them skipped, so that the ranks' batches stay in step. Default: all. */
+  deal?: { rank: number; ranks: number } | undefined
 }
 
 export interface EvaluationBatch {
@@ -46,7 +48,10 @@ interface HashedImage extends Image {
   hash: string | null
 }
 
-/** Centre crops in listing order, each image once. Unreadable images are skipped and reported to `onBroken`. */
+/**
+ * Centre crops in listing order, each image once. Unreadable images are skipped and reported to `onBroken`; so are batches without
+ * others, unless they are dealt.
+ */
 export function evaluationBatches(
   set: ImageSet,
   options: EvaluationBatchOptions
@@ -60,6 +65,7 @@ export function evaluationBatches(
     hash = false,
     start = 0,
     end = set.size,
+    deal,
     maxPixels = defaultMaxPixels,
     orientation = 'apply',
     ...rest
@@ -82,8 +88,10 @@ export function evaluationBatches(
   const reader = new ImageReader(set, decodeAndHash, rest)
   const pixels = size * size * 3
 
-  const batches = prefetch<EvaluationBatch>(0, Math.ceil((end - start) / batch), rest, async (number, workers) => {
-    const first = start + number * batch
+  const { rank, ranks } = deal ?? { rank: 0, ranks: 1 }
+  const total = Math.ceil((end - start) / batch)
+  const batches = prefetch<EvaluationBatch>(0, Math.ceil((total - rank) / ranks), rest, async (number, workers) => {
+    const first = start + (rank + number * ranks) * batch
     const count = Math.min(batch, end - first)
     const images = new Uint8Array(count * pixels)
     const rows = Array.from({ length: count }, (_, row) =>
@@ -103,7 +111,7 @@ export function evaluationBatches(
       hash
     })
   })
-  return skipEmpty(batches)
+  return deal ? batches : skipEmpty(batches)
 }
 
 /** Closes the gaps that unreadable images left, and adds names, labels and mirrored images. */

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { callbacks, integerWithin, natural, positive } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
+import { rendezvousFile } from './rendezvous.js'
 
 export interface LaunchOptions {
   /** The program of every rank, and its arguments. */
@@ -19,7 +20,7 @@ export interface LaunchOptions {
   /** Machines, and the number of this one. */
   nnodes?: number
   nodeRank?: number
-  /** `host:port` of rank 0, the same on all machines; null: this machine alone. */
+  /** `host:port` of rank 0, or the URL of a new file that all machines see; the same on all of them. Null: this machine alone. */
   rdzv?: string | null
   /** How often the job starts again after a failure. */
   restarts?: number
@@ -74,12 +75,12 @@ export function launch(options: LaunchOptions): Launch {
   natural('restarts', restarts)
   callbacks(options)
   if (nnodes > 1 && rdzv === null) throw outOfRange('rdzv', 'host:port of rank 0 for several machines', rdzv)
-  const place = rdzv === null ? null : parseAddress(rdzv)
+  const place = rdzv === null ? null : parsePlace(rdzv)
   let current: Attempt | null = null
   let isStopped = false
   const run = async (): Promise<LaunchResult> => {
     for (let attempt = 0; ; attempt++) {
-      current = new Attempt(options, attempt, place ?? { host: '127.0.0.1', port: await freePort() })
+      current = new Attempt(options, attempt, place ?? placeAt('127.0.0.1', await freePort()))
       const result = await current.ended
       if (result.code === 0 || result.failed === null || isStopped || attempt >= restarts) return result
       const { rank, lines } = result.failed
@@ -97,10 +98,20 @@ export function launch(options: LaunchOptions): Launch {
   }
 }
 
-function parseAddress(text: string): { host: string; port: number } {
+/** Where the ranks meet, in torchrun's variables. */
+interface Place {
+  MASTER_ADDR: string
+  MASTER_PORT: string
+}
+
+const placeAt = (host: string, port: number): Place => ({ MASTER_ADDR: host, MASTER_PORT: String(port) })
+
+function parsePlace(text: string): Place {
+  if (rendezvousFile('rdzv', text) !== null) return { MASTER_ADDR: text, MASTER_PORT: '' }
   const [, host = '', port = ''] = /^\[?(.+?)\]?:(\d+)$/.exec(text) ?? []
-  if (host === '' || Number(port) < 1 || Number(port) > 65_535) throw outOfRange('rdzv', 'host:port', text)
-  return { host, port: Number(port) }
+  if (host === '' || Number(port) < 1 || Number(port) > 65_535)
+    throw outOfRange('rdzv', 'host:port or file:///path', text)
+  return placeAt(host, Number(port))
 }
 
 /** A port that is free now. */
@@ -129,7 +140,7 @@ class Attempt {
   readonly #ranks: Rank[]
   readonly #patience: number
 
-  constructor(options: LaunchOptions, attempt: number, { host, port }: { host: string; port: number }) {
+  constructor(options: LaunchOptions, attempt: number, place: Place) {
     const { command, resume = [], nproc, nnodes = 1, nodeRank = 0, patience = 10_000, onLine } = options
     this.#patience = patience
     const [program = '', ...args] = command
@@ -142,8 +153,7 @@ class Attempt {
         LOCAL_RANK: String(local),
         WORLD_SIZE: String(nproc * nnodes),
         LOCAL_WORLD_SIZE: String(nproc),
-        MASTER_ADDR: host,
-        MASTER_PORT: String(port),
+        ...place,
         TORCHELASTIC_RESTART_COUNT: String(attempt),
         MACTOK_LAUNCHED: '1'
       }

@@ -15,6 +15,7 @@ export class RankGroup {
   readonly native: NativeProcessGroup
   /** Whether the ranks divide the trainer's state. */
   readonly sharded: boolean
+  #isBusy = false
 
   private constructor(ranks: Ranks, group: NativeProcessGroup, sharded: boolean) {
     this.ranks = ranks
@@ -45,7 +46,26 @@ export class RankGroup {
    * @throws {MactokError} ERR_DISTRIBUTED when a rank is lost, stuck or has failed
    */
   agree(values: number[]): Promise<number[]> {
-    return native(this.native.agree(values))
+    return this.#wait(() => this.native.agree(values))
+  }
+
+  /**
+   * Gives rank 0 the bytes of each rank, by rank, and the others none; null where no rank has any. Waits for all ranks.
+   * @throws {MactokError} as `agree`
+   */
+  gather(bytes: Uint8Array): Promise<Uint8Array[] | null> {
+    return this.#wait(() => this.native.gather(bytes))
+  }
+
+  /** Whoever waits is not busy: another rank may be stuck. */
+  async #wait<T>(exchange: () => Promise<T>): Promise<T> {
+    if (!this.#isBusy) return native(exchange())
+    this.native.setBusy(false)
+    try {
+      return await native(exchange())
+    } finally {
+      this.native.setBusy(true)
+    }
   }
 
   /** Waits for all ranks. */
@@ -64,10 +84,12 @@ export class RankGroup {
 
   /** Does something that takes longer than the timeout, perhaps, and that the others wait for. */
   async busy<T>(work: () => Promise<T>): Promise<T> {
+    this.#isBusy = true
     this.native.setBusy(true)
     try {
       return await work()
     } finally {
+      this.#isBusy = false
       this.native.setBusy(false)
     }
   }

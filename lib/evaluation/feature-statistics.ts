@@ -19,11 +19,17 @@ export class FeatureStatistics implements Disposable {
     return new FeatureStatistics(await Moments.create(width, device), device, keep)
   }
 
-  /** Takes ownership of features [B, D]. */
-  async add(features: Tensor<'float32'>): Promise<void> {
+  /** values: [B, D] */
+  async add(values: Float32Array): Promise<void> {
+    const features = this.#upload(values)
     await this.#moments.add(features)
     if (this.#kept) this.#kept.push(features)
     else features.dispose()
+  }
+
+  #upload(values: Float32Array): Tensor<'float32'> {
+    const { width } = this.#moments
+    return tensor(values, [values.length / width, width], { dtype: 'float32', device: this.#device })
   }
 
   gaussian(): Promise<Gaussian> {
@@ -60,8 +66,8 @@ export class FeatureStatistics implements Disposable {
       scatter: await numbers('scatter')
     })
     if (!this.#kept || !file.has(`${prefix}features`)) return
-    const { shape, data } = await file.floats(`${prefix}features`)
-    this.#kept.push(tensor(data, shape, { dtype: 'float32', device: this.#device }))
+    const { data } = await file.floats(`${prefix}features`)
+    this.#kept.push(this.#upload(data))
   }
 
   dispose(): void {

@@ -2,10 +2,13 @@ import { rm } from 'node:fs/promises'
 import type { z } from 'zod'
 import { positive } from '../checks.js'
 import { parseConfig } from '../config.js'
+import { computeByRanks } from '../distributed/deal.js'
+import type { RankGroup } from '../distributed/rank-group.js'
 import { MactokError } from '../errors.js'
 import { tensor } from '../tensor/tensor.js'
+import { extractFeatures } from './image-features.js'
 import { ImageStatistics } from './image-statistics.js'
-import type { ImageStream } from './image-stream.js'
+import type { ImageBatch, ImageStream } from './image-stream.js'
 import type { Networks } from './networks.js'
 import { gatherSchema } from './schema.js'
 
@@ -18,6 +21,8 @@ export interface GatherOptions extends z.input<typeof gatherSchema> {
   onProgress?: ((done: number, total: number) => void) | undefined
   /** Stops between two batches with ERR_ABORTED, after writing `partial`. */
   signal?: AbortSignal | undefined
+  /** Ranks whose streams are their own batches of the images, without `partial`; rank 0 has the statistics, the others' are empty. */
+  group?: RankGroup | null
 }
 
 /** Gathers the statistics of a stream of images. */
@@ -26,7 +31,7 @@ export async function gather(
   stream: ImageStream,
   options: GatherOptions = {}
 ): Promise<ImageStatistics> {
-  const { partial, onProgress, signal, ...settings } = options
+  const { partial, onProgress, signal, group = null, ...settings } = options
   const { batch, ...wanted } = parseConfig(gatherSchema, settings)
   const every = partial?.every ?? 5_000
   positive('every', every)
@@ -41,9 +46,12 @@ export async function gather(
     if (partial) done = saved = await statistics.resume(partial.file, partial.key)
     onProgress?.(done, stream.total)
     if (done < stream.total) {
-      for await (const { images, count, next } of stream.batches(done, batch)) {
+      const compute = async ({ images, count, next }: ImageBatch) => {
         using input = tensor(images, [count, stream.height, stream.width, 3], { dtype: 'uint8' })
-        await statistics.add(input)
+        return { features: await extractFeatures(networks, input, wanted), next }
+      }
+      for await (const { features, next } of computeByRanks(group, stream.batches(done, batch), compute)) {
+        await statistics.add(features)
         done = next
         onProgress?.(done, stream.total)
         if (done - saved >= every) await save()

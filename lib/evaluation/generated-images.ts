@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { instance, positive } from '../checks.js'
 import { stampOf } from '../data/image-file.js'
 import { toLevels } from '../data/levels.js'
+import { ownBatches, wholeDeal } from '../distributed/deal.js'
 import { sha256 } from '../files/read.js'
 import { findGenerator } from '../generator/folder.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
@@ -12,12 +13,16 @@ import type { ImageStream } from './image-stream.js'
 
 export type DrawOptions = Omit<SampleOptions, 'tokenizer' | 'count' | 'firstIndex' | 'onStep'>
 
-/** A generator's samples as a stream of images on 256 levels; image i depends only on the seed and i. */
+/**
+ * A generator's samples as a stream of images on 256 levels; image i depends only on the seed and i.
+ * @param deal - which batches: those of one rank, or all
+ */
 export function generatedImages(
   generator: Generator,
   tokenizer: Tokenizer,
   total: number,
-  options: DrawOptions = {}
+  options: DrawOptions = {},
+  deal = wholeDeal
 ): ImageStream {
   instance('generator', 'a Generator', Generator, generator)
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
@@ -29,13 +34,13 @@ export function generatedImages(
     height: size,
     width: size,
     async *batches(first, batch) {
-      for (let done = first; done < total; ) {
-        const count = Math.min(batch, total - done)
-        const { latents, images } = await generator.sample({ ...options, tokenizer, count, firstIndex: done })
+      for (const number of ownBatches(deal, Math.ceil((total - first) / batch))) {
+        const firstIndex = first + number * batch
+        const count = Math.min(batch, total - firstIndex)
+        const { latents, images } = await generator.sample({ ...options, tokenizer, count, firstIndex })
         using _ = latents
         using decoded = images as NonNullable<typeof images>
-        done += count
-        yield { images: toLevels(await decoded.toFloat32(), count), count, next: done }
+        yield { images: toLevels(await decoded.toFloat32(), count), count, next: firstIndex + count }
       }
     },
     [Symbol.asyncDispose]: async () => {}

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { callbacks, instance, object, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
+import type { RankGroup } from '../distributed/rank-group.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { NpzFile } from '../files/npz-reader.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -232,6 +233,22 @@ export async function evaluateGeneration(
     partial: partial && { ...partial, key: await gatherKey(networks, generated, partial.key) }
   })
   return await compare(networks, statistics, against, metrics, signal)
+}
+
+/**
+ * Evaluates images that several ranks make, each its own batches of them; null on all ranks but the first, which alone needs the reference.
+ * @param group - null: this process alone
+ */
+export async function evaluateGenerationByRanks(
+  group: RankGroup | null,
+  networks: Networks,
+  generated: ImageStream,
+  against: Reference | null,
+  options: z.input<typeof generationSchema>
+): Promise<GenerationEvaluation | null> {
+  const { metrics, batch } = parseConfig(generationSchema, options)
+  using statistics = await gather(networks, generated, { ...statisticsFor(metrics), batch, group })
+  return against && (await compare(networks, statistics, against, metrics, undefined))
 }
 
 /** The metrics that could be computed, named as in logs and tables: `gfid` for `fid`. */

@@ -3,6 +3,7 @@ import { writeNpz } from '../files/npz-writer.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { FeatureStatistics } from './feature-statistics.js'
 import type { Arrays, Gaussian } from './gaussian.js'
+import type { ImageFeatures } from './image-features.js'
 import { POOL, SPATIAL } from './inception.js'
 import { InceptionScore } from './inception-score.js'
 import type { FeatureNetwork } from './metric-names.js'
@@ -33,14 +34,12 @@ type Part = 'pool' | 'spatial' | 'dinov2'
  * and resumed from it.
  */
 export class ImageStatistics implements Disposable {
-  readonly #networks: Networks
   readonly #parts: Partial<Record<Part, FeatureStatistics>>
   readonly #score: InceptionScore | null
   #images = 0
 
   private constructor(networks: Networks, parts: Partial<Record<Part, FeatureStatistics>>) {
     const { inception } = networks
-    this.#networks = networks
     this.#parts = parts
     this.#score = inception && inception.classes > 0 ? new InceptionScore(inception.classes) : null
   }
@@ -69,19 +68,13 @@ export class ImageStatistics implements Disposable {
     return this.#score?.result() ?? null
   }
 
-  /** Images uint8 [B, H, W, 3]. */
-  async add(images: Tensor<'uint8'>): Promise<void> {
-    const { inception, dinov2 } = this.#networks
-    if (inception) {
-      const { pool, spatial, probabilities } = await inception.features(images)
-      await this.#parts.pool?.add(pool)
-      if (this.#parts.spatial) await this.#parts.spatial.add(spatial)
-      else spatial.dispose()
-      if (probabilities) this.#score?.add(await probabilities.toFloat32())
-      probabilities?.dispose()
+  /** Adds a batch's features, as `extractFeatures` makes them. */
+  async add({ images, probabilities, ...features }: ImageFeatures): Promise<void> {
+    for (const [name, part] of Object.entries(this.#parts) as [Part, FeatureStatistics][]) {
+      await part.add(features[name] as Float32Array)
     }
-    if (dinov2) await this.#parts.dinov2?.add(await dinov2.features(images))
-    this.#images += images.shape[0] as number
+    if (probabilities) this.#score?.add(probabilities)
+    this.#images += images
   }
 
   async gaussians(): Promise<Gaussians> {

@@ -4,44 +4,26 @@ import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
-import { toLevels } from '../data/levels.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
+import { computeByRanks } from '../distributed/deal.js'
+import type { RankGroup } from '../distributed/rank-group.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { NativePerceptual, Precision } from '../native/addon.js'
-import { native } from '../native/errors.js'
-import { Tensor, tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { inceptionName } from '../weights/inception.js'
 import { locateWeights } from '../weights/index.js'
 import { loadPerceptual } from '../weights/perceptual.js'
 import { Dinov2 } from './dinov2.js'
-import { frechetDistance, type Gaussian } from './gaussian.js'
-import { disposeGaussians, ImageStatistics } from './image-statistics.js'
 import { Inception } from './inception.js'
-import { kernelDistance } from './kernel-distance.js'
-import { type FeatureNetwork, type ReconstructionMetric, requireNumbers } from './metric-names.js'
+import { type ReconstructionMetric, requireNumbers } from './metric-names.js'
 import type { Networks } from './networks.js'
-import { PosteriorStatistics, type PosteriorSummary } from './posterior.js'
-import { levelsPsnr } from './psnr.js'
+import { measureReconstructions } from './reconstruction-batch.js'
+import { needsNetwork, type ReconstructionEvaluation, ReconstructionTotals } from './reconstruction-totals.js'
 import { reconstructionSchema } from './schema.js'
-import { SSIM_WINDOW, ssim } from './ssim.js'
+import { SSIM_WINDOW } from './ssim.js'
 
-export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
-  images: number
-  /** dB, mean over the images, on 256 levels. */
-  psnr: number
-  ssim?: number
-  /** The learned distance, mean over the images. */
-  lpips?: number
-  /** The Fréchet Inception distance between images and reconstructions. */
-  rfid?: number
-  /** The kernel distance on Inception's features; unbiased, so it may be below zero. */
-  rkid?: number
-  /** The same two on DINOv2's features. */
-  rfdDinov2?: number
-  rkdDinov2?: number
-}
+export type { ReconstructionEvaluation } from './reconstruction-totals.js'
 
 export interface EvaluatorOptions {
   metrics: readonly ReconstructionMetric[]
@@ -56,6 +38,8 @@ export interface EvaluatorOptions {
 
 export interface EvaluationPassOptions {
   precision: Precision
+  /** Ranks that have dealt the batches among them, each with these networks; null: this process alone. */
+  group?: RankGroup | null
   /** Called after each batch with the number of images done; may throw to stop. */
   onBatch?: (done: number) => void
   /** Called with the posterior means [B, L, Z] of each batch and the images' labels. */
@@ -65,15 +49,7 @@ export interface EvaluationPassOptions {
 /** The default weights of the metrics during training. */
 export const reconstructionWeights = { lpips: 'lpips-vgg', inception: inceptionName }
 
-/** Metrics that compare distributions, by network. */
-const distances = {
-  inception: { frechet: 'rfid', kernel: 'rkid' },
-  dinov2: { frechet: 'rfdDinov2', kernel: 'rkdDinov2' }
-} as const
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
-
-/** The networks and sums behind the metrics of reconstructions, fed batch by batch. */
+/** The networks behind the metrics of reconstructions. */
 export class ReconstructionEvaluator implements Disposable {
   readonly #perceptual: NativePerceptual | null
   readonly #networks: Networks
@@ -92,13 +68,11 @@ export class ReconstructionEvaluator implements Disposable {
   /** @throws {MactokError} ERR_FORMAT when weights that a metric needs are missing, with how to get them */
   static async load(options: EvaluatorOptions): Promise<ReconstructionEvaluator> {
     const { metrics, lpips, inception, dinov2, device } = options
-    const needs = (network: FeatureNetwork) =>
-      Object.values(distances[network]).some((metric) => metrics.includes(metric))
     const perceptual = metrics.includes('lpips') ? await loadPerceptual(lpips, device) : null
     const networks: Networks = {}
     try {
-      if (needs('inception')) networks.inception = await Inception.load({ weights: inception, device })
-      if (needs('dinov2')) networks.dinov2 = await Dinov2.load({ weights: dinov2, device })
+      if (needsNetwork('inception', metrics)) networks.inception = await Inception.load({ weights: inception, device })
+      if (needsNetwork('dinov2', metrics)) networks.dinov2 = await Dinov2.load({ weights: dinov2, device })
       return new ReconstructionEvaluator(perceptual, networks, metrics)
     } catch (error) {
       perceptual?.dispose()
@@ -107,84 +81,25 @@ export class ReconstructionEvaluator implements Disposable {
     }
   }
 
-  /** Evaluates the reconstructions of centre crops, nothing masked, from posterior means. */
+  /**
+   * Evaluates the reconstructions of centre crops, nothing masked, from posterior means.
+   * @returns null on ranks other than the first
+   */
   async evaluate(
     tokenizer: Tokenizer,
     batches: AsyncIterable<EvaluationBatch>,
-    { precision, onBatch, onLatents }: EvaluationPassOptions
-  ): Promise<ReconstructionEvaluation> {
-    const { imageSize: size, latentTokens, latentChannels } = tokenizer.config
-    const posterior = new PosteriorStatistics(latentTokens, latentChannels)
-    const values = { psnr: [] as number[], ssim: [] as number[], lpips: [] as number[] }
-    const kept = (['inception', 'dinov2'] as const).filter((network) =>
-      this.#metrics.includes(distances[network].kernel)
-    )
-    const hasNetworks = !!this.#networks.inception || !!this.#networks.dinov2
-    const statistics = hasNetworks && {
-      original: await ImageStatistics.create(this.#networks, { features: kept }),
-      decoded: await ImageStatistics.create(this.#networks, { features: kept })
+    { precision, group = null, onBatch, onLatents }: EvaluationPassOptions
+  ): Promise<ReconstructionEvaluation | null> {
+    const networks = { ...this.#networks, perceptual: this.#perceptual, tokenizer }
+    const options = { metrics: this.#metrics, precision, latents: !!onLatents }
+    const measure = (batch: EvaluationBatch) => measureReconstructions(networks, batch, options)
+    using totals = await ReconstructionTotals.create(this.#metrics, this.#networks, tokenizer.config)
+    for await (const measures of computeByRanks(group, batches, measure)) {
+      await totals.add(measures)
+      if (measures.means) onLatents?.(measures.means, measures.labels)
+      onBatch?.(totals.images)
     }
-    try {
-      for await (const { images, indices, labels } of batches) {
-        const count = indices.length
-        const shape = [count, size, size, 3]
-        using original = tensor(images, shape, { dtype: 'uint8' })
-        const { mean: latents, logvar } = await tokenizer.posterior(original, { precision })
-        using _ = latents
-        using __ = logvar
-        using output = await tokenizer.decode(latents, { precision })
-        const levels = toLevels(await output.toFloat32(), count)
-        using decoded = tensor(levels, shape, { dtype: 'uint8' })
-        values.psnr.push(...levelsPsnr(images, levels, count))
-        const means = logvar || onLatents ? await latents.toFloat32() : null
-        if (logvar && means) posterior.add(means, await logvar.toFloat32())
-        if (means) onLatents?.(means, labels)
-        if (this.#metrics.includes('ssim') && size >= SSIM_WINDOW) values.ssim.push(...(await ssim(original, decoded)))
-        if (this.#perceptual) {
-          using distance = Tensor.wrap<'float32'>(
-            await native(this.#perceptual.distance(decoded.native, original.native, 'fp32'))
-          )
-          values.lpips.push(...(await distance.toFloat32()))
-        }
-        if (statistics) {
-          await statistics.original.add(original)
-          await statistics.decoded.add(decoded)
-        }
-        onBatch?.(values.psnr.length)
-      }
-      if (values.psnr.length === 0) throw new MactokError('ERR_FORMAT', 'There are no images to evaluate')
-      const result: ReconstructionEvaluation = { images: values.psnr.length, psnr: mean(values.psnr) }
-      if (values.ssim.length > 0) result.ssim = mean(values.ssim)
-      if (values.lpips.length > 0) result.lpips = mean(values.lpips)
-      if (statistics) Object.assign(result, await this.#distancesOf(statistics.original, statistics.decoded))
-      return { ...result, ...(await posterior.result()) }
-    } finally {
-      if (statistics) {
-        statistics.original.dispose()
-        statistics.decoded.dispose()
-      }
-    }
-  }
-
-  async #distancesOf(original: ImageStatistics, decoded: ImageStatistics): Promise<Partial<ReconstructionEvaluation>> {
-    const result: Partial<ReconstructionEvaluation> = {}
-    const [own, others] = [await original.gaussians(), await decoded.gaussians()]
-    try {
-      for (const network of ['inception', 'dinov2'] as const) {
-        const { frechet, kernel } = distances[network]
-        const part = network === 'inception' ? 'pool' : network
-        if (this.#metrics.includes(frechet)) {
-          result[frechet] = await frechetDistance(own[part] as Gaussian, others[part] as Gaussian)
-        }
-        using real = await original.features(network)
-        using reconstructed = await decoded.features(network)
-        if (real && reconstructed) result[kernel] = (await kernelDistance(real, reconstructed)).distance
-      }
-      return result
-    } finally {
-      disposeGaussians(own)
-      disposeGaussians(others)
-    }
+    return !group || group.isFirst ? await totals.result() : null
   }
 
   dispose(): void {
@@ -244,10 +159,7 @@ export async function evaluateReconstruction(
       if (signal?.aborted) throw new MactokError('ERR_ABORTED', `Stopped after ${done} of ${images.size} images`)
     }
     const crops = evaluationBatches(images, { size: tokenizer.config.imageSize, orientation, batch, onBroken })
-    const result = await evaluator.evaluate(tokenizer, crops, {
-      precision,
-      onBatch
-    })
+    const result = (await evaluator.evaluate(tokenizer, crops, { precision, onBatch })) as ReconstructionEvaluation
     const usesDinov2 = chosen.includes('rfdDinov2') || chosen.includes('rkdDinov2')
     return {
       ...requireNumbers(result),

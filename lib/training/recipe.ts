@@ -49,6 +49,8 @@ export interface Trainer extends TrainerState {
   metrics(): Promise<Metrics>
   /** Gives rank 0 the values of a state that the ranks divide, until `release`; all ranks call both. */
   gather(): Promise<void>
+  /** Gives all ranks the averaged weights of such a state, until `release`. */
+  shareAverage(): Promise<void>
   release(): Promise<void>
 }
 
@@ -74,7 +76,7 @@ export interface Session<R extends TrainingRecord, Batch> {
   step(batch: Batch, step: number): Promise<void>
   /** Names and groups the means over the steps up to `done` as a line of the metrics log does. */
   describe(metrics: Metrics, done: number): Omit<MetricsRecord, 'step'>
-  /** Evaluates the averaged weights on held-out data. */
+  /** Evaluates the averaged weights on held-out data; all ranks share the work, and the first one writes. */
   evaluate?(done: number, write: (line: MetricsRecord) => void): Promise<void>
   /** Draws a grid of images with the averaged weights. */
   grid(): Promise<Image>

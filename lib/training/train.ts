@@ -43,6 +43,13 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
   const guard = new DivergenceGuard(config.maxSkipped)
   const isFirst = group?.isFirst ?? true
   const log = isFirst ? new MetricsLog(dir, start) : null
+  /** What all ranks do with the averaged weights. */
+  const onAll = async (work: () => Promise<void>) => {
+    if (!group) return work()
+    if (group.sharded) await native(trainer.shareAverage())
+    await group.busy(work)
+    if (group.sharded) await native(trainer.release())
+  }
   /** What only rank 0 does, while the others wait for its next step. */
   const onFirst = async (work: () => Promise<void>) => {
     if (!group) return work()
@@ -70,7 +77,7 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
         events.emit('step', { ...line, steps: config.steps, secondsLeft } as SharedEvents['step'])
         guard.check(done, steps, metrics)
       },
-      evaluate: (done) => onFirst(async () => session.evaluate?.(done, (line) => log?.write(line))),
+      evaluate: (done) => onAll(async () => session.evaluate?.(done, (line) => log?.write(line))),
       grid: (done) =>
         onFirst(async () => {
           const file = join(dir, 'grids', `${checkpointName(done)}.png`)

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,7 @@ ProcessGroupOptions group_options(const Napi::Value& value) {
   const auto text = [&](const char* key) { return convert::string(options.Get(key), key); };
   return {.rank = static_cast<int>(number("rank", 0)),
           .size = static_cast<int>(number("size", 1)),
+          .file = text("file"),
           .host = text("host"),
           .port = static_cast<uint16_t>(number("port", 0)),
           .holds_store = convert::boolean(options.Get("holdsStore"), "holdsStore"),
@@ -61,6 +63,7 @@ void ProcessGroupHandle::define(Napi::Env env, Napi::Object exports) {
   Environment::of(env).define(
       kClass, DefineClass(env, kClass,
                           {InstanceMethod<&ProcessGroupHandle::agree>("agree"),
+                           InstanceMethod<&ProcessGroupHandle::gather>("gather"),
                            InstanceMethod<&ProcessGroupHandle::fail>("fail"),
                            InstanceMethod<&ProcessGroupHandle::leave>("leave"),
                            InstanceMethod<&ProcessGroupHandle::set_busy>("setBusy")}));
@@ -101,6 +104,28 @@ Napi::Value ProcessGroupHandle::agree(const Napi::CallbackInfo& info) {
         [](Napi::Env env, const std::vector<double>& agreed) -> Napi::Value {
           auto result = Napi::Array::New(env, agreed.size());
           for (uint32_t i = 0; i < agreed.size(); ++i) result.Set(i, agreed[i]);
+          return result;
+        });
+  });
+}
+
+Napi::Value ProcessGroupHandle::gather(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    if (!info[0].IsTypedArray()) convert::invalid(info.Env(), "bytes", "a typed array");
+    const auto view = info[0].As<Napi::TypedArray>();
+    const auto own = at::empty({static_cast<int64_t>(view.ByteLength())}, at::kByte);
+    const auto* bytes = static_cast<const uint8_t*>(view.ArrayBuffer().Data()) + view.ByteOffset();
+    if (own.nbytes() > 0) std::memcpy(own.data_ptr(), bytes, own.nbytes());
+    return run_waiting(
+        info.Env(), opened_.waiting, [group = opened_.group, own] { return group->gather(own); },
+        [](Napi::Env env, const std::optional<std::vector<at::Tensor>>& gathered) -> Napi::Value {
+          if (!gathered) return env.Null();
+          auto result = Napi::Array::New(env);
+          for (const auto& bytes : *gathered) {
+            auto message = Napi::Uint8Array::New(env, bytes.nbytes());
+            if (bytes.nbytes() > 0) std::memcpy(message.Data(), bytes.data_ptr(), bytes.nbytes());
+            result.Set(result.Length(), message);
+          }
           return result;
         });
   });

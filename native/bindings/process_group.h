@@ -30,6 +30,7 @@ class ProcessGroupHandle : public Napi::ObjectWrap<ProcessGroupHandle> {
 
  private:
   Napi::Value agree(const Napi::CallbackInfo& info);
+  Napi::Value gather(const Napi::CallbackInfo& info);
   Napi::Value fail(const Napi::CallbackInfo& info);
   Napi::Value leave(const Napi::CallbackInfo& info);
   void set_busy(const Napi::CallbackInfo& info);

@@ -94,6 +94,9 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
   Napi::Value gather(const Napi::CallbackInfo& info) {
     return run_step(info.Env(), [](Step& step) { step.gather_state(); });
   }
+  Napi::Value share_average(const Napi::CallbackInfo& info) {
+    return run_step(info.Env(), [](Step& step) { step.share_average(); });
+  }
   Napi::Value release_gathered(const Napi::CallbackInfo& info) {
     return run_step(info.Env(), [](Step& step) { step.release_state(); });
   }
@@ -115,6 +118,7 @@ class TrainerHandle : public Napi::ObjectWrap<Self> {
         Self::InstanceMethod("state", &Self::state),
         Self::InstanceMethod("load", &Self::load),
         Self::InstanceMethod("gather", &Self::gather),
+        Self::InstanceMethod("shareAverage", &Self::share_average),
         Self::InstanceMethod("release", &Self::release_gathered),
         Self::InstanceMethod("dispose", &Self::dispose),
     };

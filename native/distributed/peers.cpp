@@ -143,6 +143,7 @@ void Peers::exchange() {
     text >> member.beats;
     for (auto& started : member.started) text >> started;
     text >> member.busy;
+    if (member.busy) busy_seen_ = now;
     if (member.beats != beats) member.changed = now;
   }
   if (failure && !failure_) failure_ = failure;
@@ -176,18 +177,15 @@ void Peers::check() {
 
 void Peers::check(Channel channel, uint64_t number, Clock::time_point since) {
   check();
-  if (Clock::now() - since < options_.timeout) return;
   {
     const std::lock_guard lock(mutex_);
+    if (Clock::now() - std::max(since, busy_seen_) < options_.timeout) return;
     const auto started = [&](const Member& member) {
       return member.started[static_cast<size_t>(channel)];
     };
     const auto last = std::min_element(
         members_.begin(), members_.end(),
         [&](const Member& one, const Member& other) { return started(one) < started(other); });
-    if (std::any_of(members_.begin(), members_.end(), [](const Member& m) { return m.busy; })) {
-      return;
-    }
     const auto waited = in_seconds(options_.timeout);
     const auto rank = name(static_cast<int>(last - members_.begin()));
     const auto silent = std::chrono::duration_cast<milliseconds>(Clock::now() - last->changed);

@@ -102,6 +102,8 @@ class Peers {
   /** Of this rank, to be told to the others. */
   std::optional<std::string> own_failure_;
   bool told_ = false;
+  /** When a rank was last busy: whoever waits for it gives it time from then on. */
+  Clock::time_point busy_seen_;
   /** When the store last answered, and how often it did. */
   Clock::time_point answered_;
   uint64_t rounds_ = 0;

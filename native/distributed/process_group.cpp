@@ -6,9 +6,11 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <stdexcept>
+#include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
@@ -37,6 +39,7 @@ constexpr int kErrorsOnly = 2;
 constexpr size_t kChunk = size_t{25} << 20;
 
 std::string describe_store(const ProcessGroupOptions& options) {
+  if (!options.file.empty()) return "the file " + options.file;
   const auto address = options.host + ":" + std::to_string(options.port);
   return (options.outlives ? "the store of the launcher at " : "the store of rank 0 at ") + address;
 }
@@ -47,9 +50,37 @@ std::string first_line(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
+/** The store in a file, which the last rank to leave removes. */
+c10::intrusive_ptr<c10d::Store> open_file(const ProcessGroupOptions& options) {
+  const auto fail = [&](const std::string& reason) {
+    return DistributedError("The ranks cannot meet at the file " + options.file + ": " + reason +
+                            ". Name a new file in a folder that all machines see (--rdzv, "
+                            "MASTER_ADDR)");
+  };
+  // FileStore would wait for it.
+  const auto folder = std::filesystem::path(options.file).parent_path();
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) throw fail("there is no such folder");
+  try {
+    auto store = c10::make_intrusive<c10d::FileStore>(options.file, options.size);
+    store->setTimeout(options.timeout);
+    return c10::make_intrusive<c10d::PrefixStore>(options.prefix, store);
+  } catch (const std::exception& caught) {
+    throw fail(first_line(caught));
+  }
+}
+
+/** Refuses a file that another job has left. */
+void require_new(const ProcessGroupOptions& options, c10d::Store& store) {
+  if (options.file.empty() || store.add("opened/" + std::to_string(options.rank), 1) == 1) return;
+  throw DistributedError("The ranks cannot meet at the file " + options.file +
+                         ", which an earlier job has left: remove it, or name another file");
+}
+
 /** A connection to the store; with `holds` also the store. Tries until the timeout. */
 c10::intrusive_ptr<c10d::Store> connect(const ProcessGroupOptions& options, bool holds,
                                         const std::atomic<bool>& interrupted) {
+  if (!options.file.empty()) return open_file(options);
   const auto deadline = Peers::Clock::now() + options.timeout;
   c10d::TCPStoreOptions settings;
   settings.port = options.port;
@@ -121,6 +152,7 @@ ProcessGroup::ProcessGroup(ProcessGroupOptions options) : options_(std::move(opt
   // LibTorch logs each lost connection with its stack. What it means, errors say.
   if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = kErrorsOnly;
   store_ = connect(options_, options_.holds_store, *options_.interrupted);
+  require_new(options_, *store_);
   const auto connect_again = [&] { return connect(options_, false, *options_.interrupted); };
   peers_ = std::make_unique<Peers>(connect_again,
                                    PeersOptions{.rank = options_.rank,
@@ -183,31 +215,67 @@ Reduction ProcessGroup::watch(c10::intrusive_ptr<c10d::Work> work, Channel chann
   return reduction;
 }
 
-Reduction ProcessGroup::start(const at::Tensor& tensor, Reduce operation, Channel channel) {
-  TORCH_CHECK(tensor.is_contiguous(), "a reduction needs a contiguous tensor");
+template <typename Operation>
+Reduction ProcessGroup::start(Channel channel, Operation operation) {
   peers_->check();
   const auto number = peers_->count(channel);
-  c10d::AllreduceOptions settings;
-  settings.reduceOp = operation;
-  settings.timeout = kNoLimit;
-  std::vector<at::Tensor> tensors{tensor.detach()};
   try {
-    return watch(backend(channel).allreduce(tensors, settings), channel, number);
+    return watch(operation(backend(channel)), channel, number);
   } catch (const std::exception& error) {
     peers_->explain(first_line(error));
   }
 }
 
+Reduction ProcessGroup::start_reduce(const at::Tensor& tensor, Reduce operation, Channel channel) {
+  TORCH_CHECK(tensor.is_contiguous(), "a reduction needs a contiguous tensor");
+  c10d::AllreduceOptions settings;
+  settings.reduceOp = operation;
+  settings.timeout = kNoLimit;
+  std::vector<at::Tensor> tensors{tensor.detach()};
+  return start(channel, [&](auto& backend) { return backend.allreduce(tensors, settings); });
+}
+
 Reduction ProcessGroup::start_sum(const at::Tensor& tensor, Channel channel) {
-  return start(tensor, Reduce::SUM, channel);
+  return start_reduce(tensor, Reduce::SUM, channel);
 }
 
 void ProcessGroup::sum(const at::Tensor& tensor, Channel channel) {
-  start(tensor, Reduce::SUM, channel).wait();
+  start_reduce(tensor, Reduce::SUM, channel).wait();
 }
 
 void ProcessGroup::max(const at::Tensor& tensor, Channel channel) {
-  start(tensor, Reduce::MAX, channel).wait();
+  start_reduce(tensor, Reduce::MAX, channel).wait();
+}
+
+std::optional<std::vector<at::Tensor>> ProcessGroup::gather(const at::Tensor& bytes) {
+  constexpr auto channel = Channel::control;
+  const auto count = bytes.numel();
+  const auto most = at::full({1}, count, at::kLong);
+  max(most, channel);
+  const auto longest = most.item<int64_t>();
+  if (longest == 0) return std::nullopt;
+  // Gloo gathers tensors of one size: the bytes, with their number before them.
+  constexpr int64_t kHead = sizeof(int64_t);
+  const auto own = at::zeros({kHead + longest}, at::kByte);
+  own.narrow(0, 0, kHead).view(at::kLong).fill_(count);
+  own.narrow(0, kHead, count).copy_(bytes);
+  std::vector<at::Tensor> inputs{own};
+  std::vector<std::vector<at::Tensor>> outputs;
+  if (rank() == 0) {
+    outputs.emplace_back();
+    for (int i = 0; i < size(); ++i) outputs[0].push_back(at::empty_like(own));
+  }
+  c10d::GatherOptions settings;
+  settings.timeout = kNoLimit;
+  const auto operation = [&](auto& backend) { return backend.gather(outputs, inputs, settings); };
+  start(channel, operation).wait();
+  std::vector<at::Tensor> gathered;
+  if (rank() != 0) return gathered;
+  for (const auto& message : outputs[0]) {
+    const auto length = message.narrow(0, 0, kHead).view(at::kLong).item<int64_t>();
+    gathered.push_back(message.narrow(0, kHead, length));
+  }
+  return gathered;
 }
 
 void ProcessGroup::broadcast(const std::vector<at::Tensor>& tensors, int root) {
@@ -230,19 +298,11 @@ void ProcessGroup::broadcast(const std::vector<at::Tensor>& tensors, int root) {
 
 void ProcessGroup::broadcast_flat(const std::vector<at::Tensor>& tensors, int root) {
   constexpr auto channel = Channel::gradients;
-  peers_->check();
-  const auto number = peers_->count(channel);
   c10d::BroadcastOptions settings;
   settings.rootRank = root;
   settings.timeout = kNoLimit;
   std::vector<at::Tensor> flat{at::cat(tensors)};
-  try {
-    watch(backend(channel).broadcast(flat, settings), channel, number).wait();
-  } catch (const DistributedError&) {
-    throw;
-  } catch (const std::exception& error) {
-    peers_->explain(first_line(error));
-  }
+  start(channel, [&](auto& backend) { return backend.broadcast(flat, settings); }).wait();
   if (rank() == root) return;
   int64_t begin = 0;
   for (auto tensor : tensors) {

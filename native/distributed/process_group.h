@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/Work.hpp>
@@ -18,7 +19,9 @@ namespace mactok {
 
 struct ProcessGroupOptions {
   int rank, size;
-  /** Where the ranks meet: LibTorch's TCPStore. */
+  /** Where the ranks meet: a new file that all see (LibTorch's FileStore); empty: an address. */
+  std::string file;
+  /** The address of LibTorch's TCPStore. */
   std::string host;
   uint16_t port;
   /** Whether this process holds the store; else whether rank 0 does, or what outlives the job. */
@@ -75,6 +78,9 @@ class ProcessGroup {
   /** Copies a rank's tensors to all ranks, many small ones at once. */
   void broadcast(const std::vector<at::Tensor>& tensors, int root = 0);
 
+  /** Gives rank 0 the bytes of each rank, by rank, and the others none; null where no rank has any. */
+  std::optional<std::vector<at::Tensor>> gather(const at::Tensor& bytes);
+
   /** See Peers. */
   void set_busy(bool busy) { peers_->set_busy(busy); }
   void fail(const std::string& reason) { peers_->fail(reason); }
@@ -93,7 +99,10 @@ class ProcessGroup {
   bool is_on_device(Channel channel) const {
     return options_.device.is_cuda() && channel != Channel::control;
   }
-  Reduction start(const at::Tensor& tensor, Reduce operation, Channel channel);
+  /** Starts what `operation` starts on the channel's backend. */
+  template <typename Operation>
+  Reduction start(Channel channel, Operation operation);
+  Reduction start_reduce(const at::Tensor& tensor, Reduce operation, Channel channel);
   void broadcast_flat(const std::vector<at::Tensor>& tensors, int root);
   Reduction watch(c10::intrusive_ptr<c10d::Work> work, Channel channel, uint64_t number);
 

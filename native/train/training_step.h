@@ -114,6 +114,8 @@ class TrainingStep {
   void share_state();
   /** Gives rank 0 the whole state, until `release_state`. */
   void gather_state();
+  /** Gives each rank the average, until `release_state`. */
+  void share_average();
   void release_state();
 
  protected:
@@ -345,6 +347,14 @@ void TrainingStep<Shared, Part>::allocate_state() {
 template <typename Shared, typename Part>
 void TrainingStep<Shared, Part>::gather_state() {
   for (const auto& tensors : sharded_state()) shards_->gather(tensors);
+}
+
+template <typename Shared, typename Part>
+void TrainingStep<Shared, Part>::share_average() {
+  if (!shards_) return;
+  const auto average = detach_all(networks_.select_trained(*networks_.ema));
+  shards_->allocate(average);
+  shards_->share(average);
 }
 
 template <typename Shared, typename Part>

@@ -313,7 +313,7 @@ describe('launch', () => {
       'an address without a port',
       start({ rdzv: 'gpu0' }),
       RangeError,
-      "Expected host:port for rdzv but received 'gpu0'"
+      "Expected host:port or file:///path for rdzv but received 'gpu0'"
     ],
     ['an unknown option', start({ nprocs: 2 }), TypeError, 'Unknown setting nprocs; did you mean nproc?']
   ])

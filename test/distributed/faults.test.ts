@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
+import { Workplace } from '../support/images.js'
 import { runJob } from './support.js'
 
+const place = new Workplace()
 const worker = fileURLToPath(new URL('faulty-worker.mjs', import.meta.url))
 
 /** Runs ranks of which one has a fault. */
@@ -70,4 +73,37 @@ test('a job whose rank failed says so on all ranks, and starts again', async () 
 test('a rank that comes late or is busy only delays the job', async () => {
   const { code, lines } = await runFaulty('delay', 1)
   expect({ code, lines }).toEqual({ code: 0, lines: [['rank 0 met the others'], ['rank 1 met the others']] })
+})
+
+describe('ranks that meet at a file', () => {
+  const at = (name: string) => `file://${place.path(name)}`
+
+  test('need no port, and remove it at the end', async () => {
+    const { code, lines } = await runFaulty('none', 0, 3, { rdzv: at('shared') })
+    expect({ code, lines }).toEqual({ code: 0, lines: [0, 1, 2].map((rank) => [`rank ${rank} met the others`]) })
+    expect(existsSync(place.path('shared.0.0'))).toBe(false)
+  })
+
+  test('name a rank that is killed, and one that fails, and start again', async () => {
+    const killed = await runFaulty('kill', 1, 2, { rdzv: at('killed') })
+    expect(killed.failed?.rank).toBe(1)
+    expect(killed.lines[0]?.at(-1)).toMatch(/rank 1 \(.+, process \d+\) is lost/)
+    const { code, lines } = await runFaulty('throw', 1, 2, { rdzv: at('failed'), restarts: 1 })
+    expect({ code, last: lines.map((rank) => rank.at(-1)) }).toEqual({
+      code: 0,
+      last: ['rank 0 met the others', 'rank 1 met the others']
+    })
+    expect(lines[0]?.[0]).toMatch(/^error: The job has failed: rank 1 \(.+\) failed: no space left on device$/)
+  })
+
+  test('refuse one that an earlier job has left, and a folder that is not there', async () => {
+    await runFaulty('kill', 1, 2, { rdzv: at('left') })
+    expect(existsSync(place.path('left.0.0'))).toBe(true)
+    const again = await runFaulty('none', 0, 2, { rdzv: at('left') })
+    expect(again.failed?.lines.at(-1)).toMatch(
+      /left\.0\.0, which an earlier job has left: remove it, or name another file$/
+    )
+    const nowhere = await runFaulty('none', 0, 2, { rdzv: at('no/where') })
+    expect(nowhere.failed?.lines.at(-1)).toMatch(/cannot meet at the file .+where\.0\.0: there is no such folder/)
+  })
 })

@@ -19,10 +19,11 @@ const faults = {
   },
   // It is alive, but does not come.
   hang: () => sleep(60_000),
-  // It comes late, and the others wait for something that takes longer than the timeout.
+  // It comes late, and the others wait for something that takes longer than the timeout, and a little longer.
   delay: async (group) => {
     await sleep(500)
     await group.busy(() => sleep(1500 * timeout))
+    await sleep(500)
   },
   // The test cuts the network when it reads this.
   cut: async () => {

@@ -15,6 +15,14 @@ test("reads torchrun's address, and leaves the store to an agent that holds it",
   expect(place.prefix).toMatch(/^mactok\/2\//)
 })
 
+test("reads a file's URL: each attempt, and each time that a process meets others, has a file of its own", () => {
+  const env = { MASTER_ADDR: 'file:///shared/a%20b', TORCHELASTIC_RESTART_COUNT: '2' }
+  const [one, two] = [rendezvousFromEnvironment(aloneRanks, env), rendezvousFromEnvironment(aloneRanks, env)]
+  expect(one).toMatchObject({ holdsStore: false, outlives: true })
+  expect(one.file).toMatch(/^\/shared\/a b\.2\.\d+$/)
+  expect(two.file).not.toBe(one.file)
+})
+
 test.each([
   ['gpu[07-09,12],login1', 'gpu07'],
   ['node3', 'node3'],
@@ -29,6 +37,10 @@ test.each([
 test.each([
   [{ MASTER_PORT: '29500' }, 'the address of rank 0 for the environment variable MASTER_ADDR but received undefined'],
   [{ MASTER_ADDR: 'a' }, 'a port from 1 to 65535 for the environment variable MASTER_PORT but received undefined'],
+  [
+    { MASTER_ADDR: 'file://b/c' },
+    "an absolute path after file:// for the environment variable MASTER_ADDR but received 'file://b/c'"
+  ],
   [{ MASTER_ADDR: 'a', MASTER_PORT: '99999' }, "MASTER_PORT but received '99999'"]
 ])('refuses %j', (env, message) => {
   expect(() => rendezvousFromEnvironment(aloneRanks, env)).toThrow(message)

@@ -65,6 +65,7 @@ const trainer: Record<keyof NativeTokenizerTrainer, true> = {
   load: true,
   metrics: true,
   release: true,
+  shareAverage: true,
   state: true,
   step: true,
   tokenizer: true

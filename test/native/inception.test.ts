@@ -4,6 +4,7 @@ import { evaluationBatches } from '../../lib/data/evaluation-batches.js'
 import { subset } from '../../lib/data/image-set.js'
 import { imageSource } from '../../lib/data/image-source.js'
 import { frechetDistance, type Gaussian } from '../../lib/evaluation/gaussian.js'
+import { extractFeatures } from '../../lib/evaluation/image-features.js'
 import { ImageStatistics } from '../../lib/evaluation/image-statistics.js'
 import { Inception } from '../../lib/evaluation/inception.js'
 import type { NativeInception } from '../../lib/native/addon.js'
@@ -72,7 +73,7 @@ describeWith(join(DATA, 'cifar10'), "FID of real images agrees with pytorch-fid'
       ...{ size: 32, batch: 50 }
     })) {
       using input = facade(images, [indices.length, 32, 32, 3], { dtype: 'uint8' })
-      await gathered.add(input)
+      await gathered.add(await extractFeatures({ inception }, input))
     }
     await set.close()
     return gathered

@@ -3,7 +3,9 @@
 export interface NativeProcessGroupOptions {
   rank: number
   size: number
-  /** Where the ranks meet: the address of a TCPStore of LibTorch. */
+  /** Where the ranks meet: a new file that all see (LibTorch's FileStore); empty: an address. */
+  file: string
+  /** The address of LibTorch's TCPStore. */
   host: string
   port: number
   /** Whether this process holds the store, and whether it outlives the job, as a launcher's does. */
@@ -17,10 +19,12 @@ export interface NativeProcessGroupOptions {
   device: string
 }
 
-/** Every rank calls `agree` and `leave` in the same order. */
+/** Every rank calls `agree`, `gather` and `leave` in the same order. */
 export interface NativeProcessGroup {
   /** The largest of the ranks' values, each. Waits for all ranks; a rank that is lost or stuck rejects it. */
   agree(values: number[]): Promise<number[]>
+  /** Gives rank 0 the bytes of each rank, by rank, and the others none; null where no rank has any. Waits likewise. */
+  gather(bytes: Uint8Array): Promise<Uint8Array[] | null>
   /** Whether this rank does something long that the others wait for, which is no failure. */
   setBusy(isBusy: boolean): void
   /** Tells the other ranks that this one has failed: what they wait for rejects. */

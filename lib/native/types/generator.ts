@@ -131,6 +131,7 @@ export interface NativeFlowTrainer {
   load(state: Record<string, NativeState>): Promise<void>
   /** See NativeTokenizerTrainer. */
   gather(): Promise<void>
+  shareAverage(): Promise<void>
   release(): Promise<void>
   dispose(): void
 }

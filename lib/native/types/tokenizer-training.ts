@@ -104,6 +104,8 @@ export interface NativeTokenizerTrainer {
   load(state: Record<string, NativeState>): Promise<void>
   /** Gives rank 0 the values of a sharded state, until `release`; all ranks call both. Nothing otherwise. */
   gather(): Promise<void>
+  /** Gives all ranks the average of a sharded state, until `release`. */
+  shareAverage(): Promise<void>
   release(): Promise<void>
   dispose(): void
 }

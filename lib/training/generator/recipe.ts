@@ -83,7 +83,8 @@ async function openSession(
             tokenizer,
             reference,
             file: join(dir, 'reference.npz'),
-            device
+            device,
+            group
           })
         )
       : null

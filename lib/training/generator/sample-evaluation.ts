@@ -1,7 +1,14 @@
 /** Measures a generator's samples while it trains. */
 
+import { dealOf } from '../../distributed/deal.js'
+import type { RankGroup } from '../../distributed/rank-group.js'
 import { generatedImages } from '../../evaluation/generated-images.js'
-import { evaluateGeneration, generationNumbers, openReference, type Reference } from '../../evaluation/generation.js'
+import {
+  evaluateGenerationByRanks,
+  generationNumbers,
+  openReference,
+  type Reference
+} from '../../evaluation/generation.js'
 import { loadNetworks, type Networks } from '../../evaluation/networks.js'
 import type { Generator } from '../../generator/generator.js'
 import type { Tokenizer } from '../../tokenizer/tokenizer.js'
@@ -16,22 +23,25 @@ interface Parts {
   /** Keeps the reference's statistics here, so that a resumed run does not gather them again. */
   file: string
   device: string
+  /** Ranks that share the samples, which the first one compares with the reference; null: this process alone. */
+  group: RankGroup | null
 }
 
 /** Networks and reference are loaded at the first evaluation. */
 export class SampleEvaluation implements Disposable {
   readonly #parts: Parts
-  #loaded: { networks: Networks & Disposable; reference: Reference } | null = null
+  #loaded: { networks: Networks & Disposable; reference: Reference | null } | null = null
 
   constructor(parts: Parts) {
     this.#parts = parts
   }
 
   async #load() {
-    const { settings, tokenizer, reference, file, device } = this.#parts
+    const { settings, tokenizer, reference, file, device, group } = this.#parts
     const { metrics, inception, dinov2, references: count } = settings
     const networks = await loadNetworks(metrics, { inception, dinov2, device })
     try {
+      if (group && !group.isFirst) return { networks, reference: null }
       const { imageSize: size } = tokenizer.config
       const options = { metrics, size, count, partial: file, keep: true }
       return { networks, reference: await openReference(networks, reference, options) }
@@ -41,24 +51,20 @@ export class SampleEvaluation implements Disposable {
     }
   }
 
-  /** Metrics of samples by name, `gfid` for `fid`; from the same noise every time. */
-  async evaluate(generator: Generator): Promise<Record<string, number>> {
+  /** Metrics of samples by name, `gfid` for `fid`; from the same noise every time. Null on ranks other than the first. */
+  async evaluate(generator: Generator): Promise<Record<string, number> | null> {
     this.#loaded ??= await this.#load()
     const { networks, reference } = this.#loaded
-    const { settings, seed, tokenizer } = this.#parts
+    const { settings, seed, tokenizer, group } = this.#parts
     const { metrics, samples, steps, guidance } = settings
-    const images = generatedImages(generator, tokenizer, samples, {
-      sampler: 'heun',
-      steps,
-      guidance,
-      seed,
-      force: true
-    })
-    return generationNumbers(await evaluateGeneration(networks, images, reference, { metrics }))
+    const drawing = { sampler: 'heun', steps, guidance, seed, force: true } as const
+    const images = generatedImages(generator, tokenizer, samples, drawing, dealOf(group))
+    const evaluation = await evaluateGenerationByRanks(group, networks, images, reference, { metrics })
+    return evaluation && generationNumbers(evaluation)
   }
 
   [Symbol.dispose](): void {
-    this.#loaded?.reference[Symbol.dispose]()
+    this.#loaded?.reference?.[Symbol.dispose]()
     this.#loaded?.networks[Symbol.dispose]()
   }
 }

@@ -117,6 +117,7 @@ export class GeneratorSession implements Session<GeneratorRunRecord, LatentBatch
     const { evaluation, identity, events } = this.#parts
     if (!evaluation) return
     const metrics = await evaluation.evaluate(Generator.wrap(this.trainer.ema, identity, this.settled.precision))
+    if (!metrics) return
     write({ step: done, evaluation: metrics })
     events.emit('evaluation', { step: done, ...metrics })
   }

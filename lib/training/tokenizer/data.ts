@@ -4,6 +4,8 @@ import type { Broken } from '../../data/reader.js'
 import { split } from '../../data/split.js'
 import { spread } from '../../data/spread.js'
 import { type TrainBatch, trainBatches } from '../../data/train-batches.js'
+import { dealOf } from '../../distributed/deal.js'
+import type { RankGroup } from '../../distributed/rank-group.js'
 import { ProbeFeatures } from '../../evaluation/probe.js'
 import {
   type ReconstructionEvaluation,
@@ -118,20 +120,29 @@ export class TrainingData implements AsyncDisposable {
   /**
    * Evaluates the reconstructions of the held-out images' centre crops from posterior means, nothing masked: mean PSNR, the
    * `evaluation.metrics`, and where there is a posterior its active units, KL and mutual information.
+   * @param group - ranks that share the batches; null: this process alone
+   * @returns null on ranks other than the first
    */
-  async evaluate(tokenizer: NativeTokenizer, precision: Precision): Promise<Evaluation> {
+  async evaluate(
+    tokenizer: NativeTokenizer,
+    precision: Precision,
+    group: RankGroup | null
+  ): Promise<Evaluation | null> {
     const { config, onBroken } = this.#request
     const { probe: pooling, batch, metrics, dinov2 } = config.evaluation
     const probe = pooling === 'none' ? null : new ProbeFeatures(pooling, config.tokenizer)
     const { device } = tokenizer
     this.#evaluator ??= ReconstructionEvaluator.load({ ...reconstructionWeights, metrics, dinov2, device })
     const evaluator = await this.#evaluator
-    const batches = evaluationBatches(this.evaluated, { size: config.tokenizer.imageSize, batch, onBroken })
+    const { imageSize: size } = config.tokenizer
+    const deal = group ? dealOf(group) : undefined
+    const batches = evaluationBatches(this.evaluated, { size, batch, deal, onBroken })
     const result = await evaluator.evaluate(Tokenizer.wrap(tokenizer, config.tokenizer), batches, {
       precision,
+      group,
       ...(probe && { onLatents: (means, labels) => probe.add(means, labels) })
     })
-    return { ...result, ...(await probe?.probeAlternating()) }
+    return result && { ...result, ...(await probe?.probeAlternating()) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

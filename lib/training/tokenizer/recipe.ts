@@ -82,6 +82,7 @@ async function openSession(
     teacher,
     trainer,
     share,
+    group,
     resources,
     onBroken,
     events

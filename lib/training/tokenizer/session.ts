@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Image } from '../../data/decode.js'
 import type { Broken } from '../../data/reader.js'
 import type { TrainBatch } from '../../data/train-batches.js'
+import type { RankGroup } from '../../distributed/rank-group.js'
 import type { Checksums } from '../../files/checksums.js'
 import type { NativeStepOptions, NativeTokenizerTrainer } from '../../native/addon.js'
 import { native } from '../../native/errors.js'
@@ -37,6 +38,8 @@ interface Parts {
   trainer: NativeTokenizerTrainer
   /** The part of every batch that this rank computes. */
   share: BatchShare
+  /** The ranks that train together; null: this process alone. */
+  group: RankGroup | null
   resources: Resources
   onBroken: (broken: Broken) => void
   events: Emitter<TrainingEvents>
@@ -126,8 +129,9 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
   }
 
   async evaluate(done: number, write: (line: MetricsRecord) => void): Promise<void> {
-    const { images, events } = this.#parts
-    const result = await images.evaluate(this.trainer.ema, this.settled.precision)
+    const { images, group, events } = this.#parts
+    const result = await images.evaluate(this.trainer.ema, this.settled.precision, group)
+    if (!result) return
     const {
       images: _,
       klPerChannel,
