@@ -75,8 +75,8 @@ export abstract class Operations<D extends DType = DType> {
 
   /** Copies the elements as float32 numbers, whatever the dtype. */
   async toFloat32(): Promise<Float32Array> {
-    using converted = await this.to({ dtype: 'float32', device: 'cpu' })
-    return converted.data()
+    // Not awaited as a tensor, so that it begins at once: the operands may be disposed by then.
+    return this.to({ dtype: 'float32', device: 'cpu' }).data()
   }
 
   /** The only element; a bigint of int64, a boolean of bool. */

@@ -74,7 +74,7 @@ describe('an evaluation during training, shared by the ranks', () => {
   })
 
   const weights = ['inception-fid', 'dinov2-small', 'lpips-vgg'].map((name) => join(WEIGHTS, name))
-  const isLong = process.env.MACTOK_TEST_LONG === '1' && weights.every((path) => existsSync(path))
+  const isLong = Boolean(process.env.MACTOK_TEST_LONG) && weights.every((path) => existsSync(path))
   describeWhere(isLong, 'two minutes; MACTOK_TEST_LONG=1 runs it where the weights are', 'with weights', () => {
     test('has the distances of one process', async () => {
       const metrics = ['lpips', 'rfid', 'rkid', 'rfdDinov2', 'rkdDinov2']

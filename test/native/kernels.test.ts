@@ -1,7 +1,12 @@
-import { describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { NativeTensor } from '../../lib/native/addon.js'
 import { relativeError } from '../support/golden.js'
 import { native } from '../support/native.js'
+
+// The kernels divide their work among threads.
+const { threads } = native().info()
+beforeAll(() => native().setThreads(2))
+afterAll(() => native().setThreads(threads))
 
 /** Smooth values with 8 significant bits or fewer, so that bfloat16 holds them exactly. */
 const values = (seed: number, shape: number[], range = 4): NativeTensor => {

@@ -78,7 +78,7 @@ export interface DeviceCounts {
   allocations: number
   /** The most operations that were queued while the host did not know them to be done. */
   runAhead: number
-  /** The most bytes that tensors held beyond what they held before; blocks that are handed on may be up to twice as large as needed. */
+  /** The most bytes that tensors held beyond what they held before. */
   peakBytes: number
 }
 

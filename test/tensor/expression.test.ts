@@ -111,6 +111,13 @@ describe('an expression', () => {
     expect([...(await result.data())]).toEqual([0, 2, 4])
   })
 
+  test('copies elements as float32 of a tensor that is disposed after the call', async () => {
+    const t = await tensor(new Float32Array([1, 2.5]), [2]).to({ dtype: 'float16' })
+    const copied = t.toFloat32()
+    t.dispose()
+    expect(await copied).toEqual(new Float32Array([1, 2.5]))
+  })
+
   test('outlives its operands once it runs, and fails with those that are disposed before', async () => {
     const a = range([3])
     const running = a.add(1).then((t) => t.data())

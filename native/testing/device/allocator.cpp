@@ -98,7 +98,7 @@ void release(void* pointer) {
   const StateLock lock(state_mutex());
   auto& block = memory().blocks.at(static_cast<char*>(pointer));
   memory().devices[block.device].allocated -= static_cast<int64_t>(block.size);
-  count_bytes(-static_cast<int64_t>(block.size));
+  count_bytes(-block.used);
   block.alive = false;
   for (const size_t user : std::exchange(block.users, {})) block.history.forget(user);
   poison(block);
@@ -124,7 +124,8 @@ class DeviceAllocator final : public c10::Allocator {
     block->history.hand_on();
     auto& state = memory().devices[device];
     state.allocated += static_cast<int64_t>(block->size);
-    count_bytes(static_cast<int64_t>(block->size));
+    block->used = static_cast<int64_t>(bytes);
+    count_bytes(block->used);
     state.peak_allocated = std::max(state.peak_allocated, state.allocated);
     return {block->begin, block->begin, &release, where};
   }

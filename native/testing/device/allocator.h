@@ -18,6 +18,8 @@ struct Block {
   /** Of graphs; 0 is everyone's. */
   int pool;
   bool alive = true;
+  /** Bytes of the tensor in it. */
+  int64_t used = 0;
   /** How often it was handed out. */
   int64_t generation = 0;
   /** Streams that must be done with it before it is handed out again (record_stream). */
