@@ -1,6 +1,6 @@
 // Tests load the addon with what only they call (native/testing); the command line, which they start, loads what ships.
 process.env.MACTOK_ADDON = 'mactok_testing'
-// Two workers share two cores; test/native/kernels computes with two threads.
+// Workers share the cores; test/native/kernels computes with two threads.
 process.env.OMP_NUM_THREADS ??= '1'
 
 /** @type {import('jest').Config} */
@@ -20,7 +20,7 @@ export default {
       }
     ]
   },
-  // More would each load LibTorch and share the same cores.
-  maxWorkers: 2,
+  // One more than the cores of a small machine, because many tests wait for programs that they start.
+  maxWorkers: 3,
   testTimeout: 120_000
 }
