@@ -61,6 +61,7 @@ describe('every dtype keeps its elements', () => {
   })
 })
 
+// Numbers of living tensors are bounds: the garbage collector may free those of earlier tests meanwhile.
 describe('an expression', () => {
   test('knows dtype, shape and device before it runs, in its type, too', async () => {
     using a = range([2, 3])
@@ -77,10 +78,10 @@ describe('an expression', () => {
       const a = range([4])
       const before = memory().tensors
       const expression = a.sub(a.mean()).div(a.std())
-      expect(memory().tensors).toBe(before)
+      expect(memory().tensors).toBeLessThanOrEqual(before)
       const [first, second] = await Promise.all([expression, expression])
       expect(first).toBe(second)
-      expect(memory().tensors).toBe(before + 1)
+      expect(memory().tensors).toBeLessThanOrEqual(before + 1)
       expect((await first.mul(first).sum().item()).toFixed(4)).toBe('3.0000')
     })
   })
@@ -95,7 +96,7 @@ describe('an expression', () => {
       expect(await a.argmax().item()).toBe(3n)
       expect(await a.lt(9).all().item()).toBe(true)
       expect(await a.to({ dtype: 'float16' }).mean().item()).toBe(1.5)
-      expect(memory().tensors).toBe(before)
+      expect(memory().tensors).toBeLessThanOrEqual(before)
     })
   })
 
