@@ -105,7 +105,7 @@ export type {
   StdOptions
 } from './tensor/operations.js'
 export { scope } from './tensor/scope.js'
-export type { Index, Range } from './tensor/shapes.js'
+export type { Range, TensorIndex } from './tensor/shapes.js'
 export {
   concatenate,
   deviceMemory,

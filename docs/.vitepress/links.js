@@ -30,6 +30,14 @@ function resolveLink(page, href) {
   return repositoryUrl ? `${repositoryUrl}/blob/main/${target}${suffix}` : null
 }
 
+/** The place of a page's image relative to the page, which may be a copy. @param {string} page @param {string} src */
+function resolveImage(page, src) {
+  if (/^(\w+:|\/)/.test(src)) return src
+  const target = posix.join('/', dirname(originOf(page)), src)
+  const place = posix.relative(posix.join('/docs', dirname(page)), target)
+  return place.startsWith('.') ? place : `./${place}`
+}
+
 /** The file that a page was copied from, relative to the root. @param {string} page */
 function originOf(page) {
   if (page === 'reference/changelog.md') return 'CHANGELOG.md'
@@ -49,6 +57,7 @@ export function resolveLinks(md) {
           Object.assign(token, { type: 'em_close', tag: 'span' })
           isText = false
         }
+        if (token.type === 'image') token.attrSet('src', resolveImage(page, token.attrGet('src') ?? ''))
         if (token.type !== 'link_open') continue
         const target = resolveLink(page, token.attrGet('href') ?? '')
         if (target !== null) token.attrSet('href', target)

@@ -10,7 +10,6 @@ import {
   checkShape,
   concatenateShapes,
   countElements,
-  type Index,
   multiplyShapes,
   permuteShape,
   type Range,
@@ -20,7 +19,8 @@ import {
   resolveDims,
   resolveRange,
   type Shape,
-  show
+  show,
+  type TensorIndex
 } from './shapes.js'
 import {
   apply,
@@ -65,7 +65,7 @@ export interface CloseOptions {
 }
 
 /** Elements, ranges, or all of the dimensions from the first one on. */
-export function index(value: Value, indices: readonly Index[]): Value {
+export function index(value: Value, indices: readonly TensorIndex[]): Value {
   if (indices.length > value.shape.length) {
     throw outOfRange('indices', `at most ${value.shape.length} for ${show(value.shape)}`, indices)
   }

@@ -97,7 +97,7 @@ export function concatenateShapes(shapes: readonly Shape[], dim: number): Shape 
 export type Range = readonly [start: number | null, end?: number | null, step?: number]
 
 /** One dimension's part of an index: an element, a range, or null for all of it. */
-export type Index = number | Range | null
+export type TensorIndex = number | Range | null
 
 export interface ResolvedRange {
   start: number

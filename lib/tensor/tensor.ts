@@ -37,7 +37,7 @@ import {
 import { EDGE, header, printTensor } from './print.js'
 import { type Fractional, fractional, type Promoted, type Summed, summed, type WithNumber } from './promotion.js'
 import { track } from './scope.js'
-import { checkShape, countElements, type Index, resolveDims } from './shapes.js'
+import { checkShape, countElements, resolveDims, type TensorIndex } from './shapes.js'
 import { apply, compile, describe, numberValue, pair, refuseBool, requireFloating, type Value } from './values.js'
 
 /** What operations take beside a tensor. Whole numbers keep integer dtypes. */
@@ -99,7 +99,7 @@ export abstract class Operations<D extends DType = DType> {
    * Elements and ranges of the first dimensions: `at(0)`, `at(-1, [0, 4])`, `at(null, [0, null, 2])`. An integer
    * removes its dimension, [start, end, step] keeps it, null stands for all of it. Negative ones count from the end.
    */
-  at(...indices: readonly Index[]): Expression<D> {
+  at(...indices: readonly TensorIndex[]): Expression<D> {
     return new Expression(index(this.value, indices))
   }
 
