@@ -19,6 +19,8 @@ export interface ReaderOptions {
 
 /** The process ran out of something: that says nothing about the image. */
 const resourceErrors = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EBADF'])
+/** Storage fails: skipping what it holds would lose images that are there the next time. */
+const storageErrors = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'ENODEV', 'EREMOTEIO', 'EHOSTDOWN'])
 
 /**
  * Reads and decodes the images of a set, each file once. Decoded images are cached until the cache is full and never
@@ -72,7 +74,7 @@ export class ImageReader<T extends Image = Image> {
     if (!isUnreadable) throw error
     const { name } = this.#set.sample(index)
     const reason = error instanceof MactokError ? message : `cannot be read (${code})`
-    if (this.#options.strict) {
+    if (this.#options.strict || storageErrors.has(code as string)) {
       throw new MactokError('ERR_FORMAT', `${name} in ${this.#set.name}: ${reason}`, { cause: error })
     }
     this.#options.onBroken({ name, reason })
