@@ -1,4 +1,5 @@
 import { MactokError } from '../errors.js'
+import { explainSystemError } from '../files/system-error.js'
 import type { Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
 
@@ -66,6 +67,7 @@ export class ImageReader<T extends Image = Image> {
 
   /** Reports an unreadable image; throws whatever is not the image's fault. */
   #report(index: number, error: unknown): null {
+    explainSystemError(error)
     const { code, message } = error as NodeJS.ErrnoException
     const isUnreadable =
       error instanceof MactokError

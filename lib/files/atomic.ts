@@ -6,7 +6,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { MactokError } from '../errors.js'
 import { makeFolder, notWritable } from './make-folder.js'
-import { naming } from './name-file.js'
+import { nameFile, naming } from './system-error.js'
 import { removeAbandoned, temporaryName } from './temporary.js'
 
 const sync = promisify(fsync)
@@ -68,11 +68,12 @@ export class AtomicFile {
    */
   async commit({ durable = true }: { durable?: boolean } = {}): Promise<void> {
     try {
-      if (durable && this.temporary) await naming(this.target, syncFile(this.handle))
+      if (durable && this.temporary) await syncFile(this.handle)
       await this.handle.close()
       if (this.temporary) await rename(this.temporary, this.target)
     } catch (error) {
       await this.discard()
+      nameFile(error, this.target)
       throw error
     }
     if (durable && this.temporary) await syncFolder(path.dirname(this.target))

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
-import { naming } from './name-file.js'
 import { ifPresent } from './stat.js'
+import { naming } from './system-error.js'
 
 /**
  * Fills a buffer from a position of a file, however many system calls that takes.

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { naming } from '../files/name-file.js'
+import { naming } from '../files/system-error.js'
 import type { ChannelSums } from './statistics.js'
 
 export const manifestFile = 'manifest.json'

@@ -2,7 +2,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
-import { naming } from '../files/name-file.js'
+import { naming } from '../files/system-error.js'
 
 /** Enough for the magic numbers below. */
 const headBytes = 64

@@ -54,6 +54,22 @@ describeWhere(canBuild, 'faults of the system need Linux and a C compiler', 'wit
     expect(readMetrics(work.path('log'))).toEqual([{ step: 1 }])
   })
 
+  test.each([
+    ['write * 1 EDQUOT', 'EDQUOT: the disk quota is exceeded, write'],
+    ['rename * 1 ESTALE', 'ESTALE: the file or folder is gone from its server, rename'],
+    ['sync .a.txt.* 1 EIO', 'EIO: i/o error, fsync'],
+    ['create * 1 EDQUOT', 'Cannot write the folder']
+  ])('an error of the system has a name and names the file (%s)', (fault, message) => {
+    const file = work.path('named/a.txt')
+    const script = `${load('files/atomic.js', 'writeText')}
+      await writeText(${JSON.stringify(file)}, 'text').catch((error) => console.log(error.code, error.message))`
+    const printed = run('named', fault, script)
+    expect(printed).toContain(message)
+    expect(printed).toContain(work.path('named'))
+    expect(printed).not.toMatch(/Unknown/)
+    expect(readdirSync(work.path('named'))).toEqual([])
+  })
+
   test('a checkpoint is written where the folder of an older one cannot be removed', () => {
     const script = `${load('runs/checkpoint.js', 'writeCheckpoint')}
       const run = ${JSON.stringify(work.path('held'))}
