@@ -49,7 +49,7 @@ export function readPoints(log, operations) {
   for (const line of readFileSync(log, 'utf8').trimEnd().split('\n')) {
     const [rank, operation = '', name = ''] = line.split('\t')
     if (!operations.includes(operation)) continue
-    const point = [rank, operation, name.replace(/[0-9a-f]{12}|\d+|\s/g, '*')].join('\t')
+    const point = [rank, operation, name.replace(/[0-9a-f]{8}-\d+-[0-9a-f]{12}|[0-9a-f]{12}|\d+|\s/g, '*')].join('\t')
     counts.set(point, (counts.get(point) ?? 0) + 1)
   }
   return [...counts].map(([point, count]) => {
