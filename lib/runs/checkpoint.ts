@@ -127,9 +127,14 @@ export async function findCheckpoints(
 /** Finds the complete checkpoint with the highest step of a run folder; null when it has none. */
 export const newestCheckpoint = async (run: string): Promise<Checkpoint | null> => (await findCheckpoints(run)).newest
 
+/** Which checkpoints stay: the `keep` newest, and every one whose step is a multiple of `keepEvery`. */
+export interface Retention {
+  keep: number
+  keepEvery: number | null
+}
+
 /**
- * Writes a checkpoint under a temporary name, syncs it to disk and renames it; then deletes older ones, but keeps the `keep` newest
- * and every one whose step is a multiple of `keepEvery`.
+ * Writes a checkpoint under a temporary name, syncs it to disk and renames it; then deletes older ones.
  * @param write - fills the folder; returns the checksums of its files that it knows
  * @returns its folder
  */
@@ -137,7 +142,7 @@ export async function writeCheckpoint(
   run: string,
   state: Omit<CheckpointState, 'formatVersion' | 'files' | 'sha256'>,
   write: (folder: string) => Promise<Checksums>,
-  { keep, keepEvery }: { keep: number; keepEvery: number | null }
+  retention: Retention
 ): Promise<string> {
   const parent = folderOf(run)
   const folder = join(parent, checkpointName(state.step))
@@ -154,10 +159,19 @@ export async function writeCheckpoint(
   await rename(unfinished, folder)
   await syncFolder(parent)
 
-  const old = (await listSteps(run)).slice(keep).filter((step) => keepEvery === null || step % keepEvery !== 0)
-  await Promise.all(old.map((step) => discard(join(parent, checkpointName(step)))))
-  await removeRemains(run)
+  await removeOlder(run, state.step, retention)
   return folder
+}
+
+/**
+ * Deletes the checkpoints up to a step that are not to stay; later ones are damaged, and no reason to delete any. Only who has locked the
+ * run may call it.
+ */
+export async function removeOlder(run: string, step: number, { keep, keepEvery }: Retention): Promise<void> {
+  const steps = (await listSteps(run)).filter((one) => one <= step)
+  const old = steps.slice(keep).filter((one) => keepEvery === null || one % keepEvery !== 0)
+  await Promise.all(old.map((one) => discard(checkpointFolder(run, one))))
+  await removeRemains(run)
 }
 
 /** Deletes what a crash left of checkpoints that were being written or deleted. Only who has locked the run may call it. */
