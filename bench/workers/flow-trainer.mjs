@@ -2,7 +2,7 @@
 
 import { addon } from '../../dist/native/load.js'
 
-/** @param {any} generator @param {any} ema @param {{ precision: string, graphs: boolean, group?: any }} options */
+/** @param {any} generator @param {any} ema @param {{ precision: any, graphs: boolean, group?: any }} options */
 export const createFlowTrainer = (generator, ema, { precision, graphs, group = null }) =>
   addon().createFlowTrainer(generator.native, ema.native, {
     seed: 0,
