@@ -3,8 +3,15 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from '@jest/globals'
 
+interface Answer {
+  seconds: number[]
+  cpu: number[]
+  losses: number[]
+  memory: number
+}
+
 /** Runs one of the benches' workers, and reads the JSON of its last line. */
-async function answer(worker: string, spec: object): Promise<any> {
+async function answer(worker: string, spec: object): Promise<Answer> {
   const file = fileURLToPath(new URL(`../../bench/workers/${worker}.mjs`, import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, [file, JSON.stringify({ precision: 'fp32', ...spec })])
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
@@ -19,7 +26,7 @@ test('the worker of tokenizers measures steps, and says what their losses were',
   expect(seconds).toHaveLength(2)
   // Reconstruction and KL of three steps.
   expect(losses).toHaveLength(6)
-  expect(losses.every((loss: number) => Number.isFinite(loss) && loss > 0)).toBe(true)
+  expect(losses.every((loss) => Number.isFinite(loss) && loss > 0)).toBe(true)
   expect(memory).toBeGreaterThan(1e6)
 })
 
