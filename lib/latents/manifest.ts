@@ -1,11 +1,10 @@
 /** The manifest of a latent folder, and the plan that determines its shards. */
 
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { naming } from '../files/system-error.js'
+import { readText } from '../files/read.js'
 import type { ChannelSums } from './statistics.js'
 
 export const manifestFile = 'manifest.json'
@@ -179,13 +178,8 @@ function differences(earlier: PlanSummary, now: PlanSummary): string[] {
 /** Reads a folder's manifest; undefined when there is none. */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const file = path.join(folder, manifestFile)
-  let text: string
-  try {
-    text = await naming(file, readFile(file, 'utf8'))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  const text = await readText(file)
+  if (text === null) return undefined
   try {
     const manifest = JSON.parse(text) as Manifest
     if (manifest.format_version === 1 && Array.isArray(manifest.shards)) return manifest

@@ -127,7 +127,7 @@ async function breakOnce(place, kind, { name, fault, rank, folder, isFinished },
   rmSync(`${out}.away`, { recursive: true, force: true })
   result.cases = (result.cases ?? 0) + 1
   if (done.code === 0) count('unaffected', '')
-  else if (reasons.test(done.output)) count('named', '')
+  else if (reasons.test(done.output) && !(kind in harmless)) count('named', '')
   else count('unnamed', `${done.code}: ${done.output.slice(-500)}`)
   for (const file of await findBroken(out)) count('broken', file)
   if (isFinished && stamps(out) !== before) count('rewritten', done.output.slice(-300))
