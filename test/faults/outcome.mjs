@@ -77,7 +77,7 @@ export async function awaitProcesses(folder) {
 }
 
 /** Blocks of shared memory with names. */
-export const sharedMemory = () => readdirSync('/dev/shm').filter((name) => /torch|gloo|mactok/i.test(name))
+export const sharedMemory = () => readdirSync('/dev/shm').filter((name) => /^(torch|gloo|mactok)/.test(name))
 
 /** When files of weights were written. @param {string} folder */
 export const stamps = (folder) =>
