@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { naming } from '../files/system-error.js'
 import type { ChannelSums } from './statistics.js'
 
 export const manifestFile = 'manifest.json'
@@ -180,7 +181,7 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   const file = path.join(folder, manifestFile)
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await naming(file, readFile(file, 'utf8'))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

@@ -5,6 +5,7 @@ import { extname, join } from 'node:path'
 import type { Sharp } from 'sharp'
 import type { Image } from '../data/decode.js'
 import { loadSharp } from '../data/sharp.js'
+import { ifPresent } from '../files/stat.js'
 import { listGrids } from './run-folder.js'
 
 export interface ReportImage {
@@ -56,7 +57,7 @@ export async function readGrids(run: string, most: number): Promise<ReportImage[
 
 /** Reads the plots that other commands wrote to a folder of the run, by name. */
 export async function readPlots(run: string, folder: string): Promise<ReportImage[]> {
-  const names = await readdir(join(run, folder)).catch(() => [])
+  const names = (await ifPresent(readdir(join(run, folder)))) ?? []
   const plots = names.filter((name) => ['.png', '.svg'].includes(extname(name))).sort()
   return Promise.all(
     plots.map(async (name) => ({

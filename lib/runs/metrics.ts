@@ -1,6 +1,7 @@
-import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
+import { isAbsence } from '../files/stat.js'
 import { EventFile } from './tensorboard.js'
 
 /** One line of `metrics.jsonl`: numbers by name, in groups such as `loss` or `evaluation`. */
@@ -20,12 +21,18 @@ export function parseLine(line: string): MetricsRecord | null {
 
 /** Reads the lines of a run folder's metrics log; what is no record is skipped. */
 export function readMetrics(folder: string): MetricsRecord[] {
-  const path = join(folder, fileName)
-  if (!existsSync(path)) return []
-  return readFileSync(path, 'utf8')
-    .split('\n')
+  return readLines(join(folder, fileName))
     .map(parseLine)
     .filter((line) => line !== null)
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n')
+  } catch (error) {
+    if (isAbsence(error)) return []
+    throw error
+  }
 }
 
 /** `{ loss: { kl: 1 } }` as `{ 'loss/kl': 1 }` */

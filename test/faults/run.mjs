@@ -11,6 +11,7 @@ import { flipBits } from './flips.mjs'
 import { fuzz } from './fuzz.mjs'
 import { killAnywhere } from './kill.mjs'
 import { prepare } from './place.mjs'
+import { buildShim } from './shim.mjs'
 import { breakStorage } from './storage.mjs'
 
 const { values } = parseArgs({
@@ -36,8 +37,8 @@ const parts = [
     (name) =>
       /** @type {[string, () => Promise<object>]} */ ([`fuzz ${name}`, () => fuzz(place, name, { inputs, seed })])
   ),
-  ['storage', () => breakStorage(place)],
-  ['kills', () => killAnywhere(place, { kills: quick ? 10 : 100, seed })]
+  ['storage', () => breakStorage(place, { rounds: quick ? null : 2, seed, library: buildShim(place) })],
+  ['kills', () => killAnywhere(place, { kills: quick ? 4 : 28, seed, library: buildShim(place) })]
 ]
 
 const file = join(place, 'faults.json')
