@@ -7,7 +7,7 @@ import { MactokError } from '../errors.js'
 import { syncFolder, writeJson } from '../files/atomic.js'
 import { type Checksums, checkFile, checkSeal, seal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
-import { sha256 } from '../files/read.js'
+import { parseJson, sha256 } from '../files/read.js'
 
 const stateFile = 'state.json'
 const folderOf = (run: string) => join(run, 'checkpoints')
@@ -48,7 +48,7 @@ async function readSizes(folder: string): Promise<Record<string, number>> {
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   let state: CheckpointState
   try {
-    state = JSON.parse(await readFile(join(folder, stateFile), 'utf8'))
+    state = parseJson(await readFile(join(folder, stateFile), 'utf8'), stateFile) as CheckpointState
     if (!isRecord(state) || !Number.isInteger(state.step) || !isRecord(state.files))
       throw new TypeError('it is no state')
   } catch (cause) {
