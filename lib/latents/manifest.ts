@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { parseJson } from '../files/read.js'
 import { naming } from '../files/system-error.js'
 import type { ChannelSums } from './statistics.js'
 
@@ -187,12 +188,25 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     throw error
   }
   try {
-    const manifest = JSON.parse(text) as Manifest
-    if (manifest.format_version === 1 && Array.isArray(manifest.shards)) return manifest
+    const manifest = parseJson(text, file) as Manifest
+    if (manifest.format_version === 1 && Array.isArray(manifest.shards) && isRecord(manifest.plan)) return manifest
   } catch {
     // Reported below.
   }
   throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
+}
+
+/**
+ * Checks what reading latents needs of a manifest; writing encodes what is damaged again.
+ * @throws {MactokError} `ERR_FORMAT`
+ */
+export function requireReadable(folder: string, { shards, classes }: Manifest): void {
+  const isText = (value: unknown) => typeof value === 'string'
+  const areRecords = shards.every((each) => isRecord(each) && isText(each.file) && Array.isArray(each.names))
+  const areClasses = classes === null || classes === undefined || (Array.isArray(classes) && classes.every(isText))
+  if (areRecords && areClasses) return
+  const what = areRecords ? 'classes' : 'records of shards'
+  throw new MactokError('ERR_FORMAT', `${path.join(folder, manifestFile)} has damaged ${what}: encode again`)
 }
 
 /** The file name of a shard, as LightningDiT names it. */

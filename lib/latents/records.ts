@@ -8,6 +8,7 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { isRecord } from '../checks.js'
 import { writeJson } from '../files/atomic.js'
+import { parseJson } from '../files/read.js'
 import { type PlanSummary, type ShardRecord, shardName } from './manifest.js'
 
 const suffix = '.json'
@@ -48,7 +49,7 @@ export async function readRecords(folder: string, plan: string): Promise<Map<num
 
 function parseRecord(text: string, plan: string): ShardRecord | null {
   try {
-    const content: unknown = JSON.parse(text)
+    const content = parseJson(text, 'a record')
     return isRecord(content) && content.plan === plan && isRecord(content.record)
       ? (content.record as unknown as ShardRecord)
       : null

@@ -101,7 +101,7 @@ export async function retryIfDeleted<T>(folder: string, load: () => Promise<T>):
 
 async function readConfig(file: string, kinds: readonly string[]): Promise<Record<string, unknown>> {
   const content = parseJson((await readText(file)) ?? '', file)
-  if (!isRecord(content) || content.formatVersion !== 1 || !kinds.includes(String(content.model))) {
+  if (!isRecord(content) || content.formatVersion !== 1 || !kinds.some((kind) => kind === content.model)) {
     throw new MactokError('ERR_FORMAT', `${file} is not the configuration of a mactok ${kinds.join(' or ')}`)
   }
   return content

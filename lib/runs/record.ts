@@ -53,7 +53,9 @@ export async function readRecord<R extends RunRecord>(
   })
   if (text === null) return null
   const record = parseJson(text, path) as R
-  if (!isRecord(record)) throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
+  if (!isRecord(record) || typeof record.kind !== 'string') {
+    throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
+  }
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `a ${record.kind}'s run`)
   try {
     const config = parseConfig(schema, record.config)
