@@ -5,6 +5,8 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { writeJson } from '../files/atomic.js'
+import { checkSeal, seal } from '../files/checksums.js'
 import type { ChannelSums } from './statistics.js'
 
 export const manifestFile = 'manifest.json'
@@ -175,7 +177,10 @@ function differences(earlier: PlanSummary, now: PlanSummary): string[] {
     .map((key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`)
 }
 
-/** Reads a folder's manifest; undefined when there is none. */
+/**
+ * Reads a folder's manifest; undefined when there is none.
+ * @throws {MactokError} `ERR_FORMAT` for other files, and for a manifest that is not what was written
+ */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const file = path.join(folder, manifestFile)
   let text: string
@@ -185,14 +190,25 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  try {
-    const manifest = JSON.parse(text) as Manifest
-    if (manifest.format_version === 1 && Array.isArray(manifest.shards)) return manifest
-  } catch {
-    // Reported below.
-  }
-  throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
+  const content = parseManifest(text)
+  if (!content) throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
+  checkSeal(file, content)
+  const { sha256: _, ...manifest } = content
+  return manifest
 }
+
+function parseManifest(text: string): (Manifest & Record<string, unknown>) | null {
+  try {
+    const manifest = JSON.parse(text)
+    return manifest.format_version === 1 && Array.isArray(manifest.shards) ? manifest : null
+  } catch {
+    return null
+  }
+}
+
+/** Writes a folder's manifest, with a checksum of its own. */
+export const writeManifest = (folder: string, manifest: Manifest): Promise<void> =>
+  writeJson(path.join(folder, manifestFile), seal(manifestFile, manifest, {}))
 
 /** The file name of a shard, as LightningDiT names it. */
 export const shardName = (index: number): string => `latents_rank00_shard${String(index).padStart(3, '0')}.safetensors`

@@ -20,7 +20,8 @@ import {
   statisticsFile,
   summarise,
   torchStatisticsFile,
-  validatePlan
+  validatePlan,
+  writeManifest
 } from './manifest.js'
 import { digestPlan, type ReadRecord, readRecords, recordNames, removeRecords, writeRecord } from './records.js'
 import { type ShardRange, ShardWriter } from './shard-writer.js'
@@ -219,7 +220,7 @@ export class LatentWriter {
     await writeJson(path.join(folder, statisticsFile), seal(statisticsFile, statistics, {}))
     await writeAtomically(path.join(folder, torchStatisticsFile), (handle) => writeFully(handle, torch))
     const manifest = createManifest(plan, written)
-    await writeJson(path.join(folder, manifestFile), manifest)
+    await writeManifest(folder, manifest)
     await removeRecords(known.values())
     return { statistics, manifest }
   }
@@ -259,8 +260,7 @@ async function prepareManifest(
   append: boolean
 ): Promise<void> {
   const manifest = await readManifest(folder)
-  const start = (shards: ShardRecord[]) =>
-    writeJson(path.join(folder, manifestFile), createManifest(plan, shards, false))
+  const start = (shards: ShardRecord[]) => writeManifest(folder, createManifest(plan, shards, false))
   if (!manifest) {
     const foreign = files.find((file) => file.endsWith('.safetensors'))
     if (foreign) {
