@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -78,6 +78,22 @@ describe('a report', () => {
     expect(page).not.toContain('<dt>Loss</dt>')
     expect(page).not.toContain('Held-out PSNR')
     expect(await inspect(at('null'))).toMatchObject({ lastMetrics: { step: 4, loss: { total: null } } })
+  })
+
+  test("shows no file that another's run folder leads to, and draws no SVG under another name", async () => {
+    const strange = at('strange')
+    cpSync(at('run'), strange, { recursive: true })
+    writeFileSync(at('secret.txt'), 'a key')
+    symlinkSync(at('secret.txt'), join(strange, 'latents', 'key.svg'))
+    symlinkSync(at('my photos', 'a.png'), join(strange, 'grids', 'step-0000003.png'))
+    const grids = (await listGrids(strange)).length
+    expect(grids).toBe((await listGrids(at('run'))).length)
+    const page = readFileSync((await writeReport(strange, { device })).file, 'utf8')
+    expect(page).not.toContain(Buffer.from('a key').toString('base64'))
+    expect(page.match(/data-grid="/g)).toHaveLength(grids)
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    writeFileSync(join(strange, 'grids', 'step-0000002.png'), svg)
+    await expect(writeReport(strange, { device })).rejects.toMatchObject({ code: 'ERR_FORMAT' })
   })
 
   test('skips images that are no longer there', async () => {
