@@ -5,6 +5,7 @@ import { aloneRanks, type Ranks } from '../distributed/ranks.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
 import { seal } from '../files/checksums.js'
+import { refuseLinks } from '../files/contained.js'
 import { makeFolder } from '../files/make-folder.js'
 import {
   isOfPlan,
@@ -91,6 +92,7 @@ export class LatentWriter {
     const { ranks = aloneRanks, append = false } = options
     validatePlan(plan)
     await makeFolder(folder)
+    await refuseLinks(folder)
     const files = await readdir(folder)
     await removeLeftovers(folder, files, ranks)
     const summary = summarise(plan)

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { EventFile } from './tensorboard.js'
@@ -47,7 +47,9 @@ export class MetricsLog {
   constructor(folder: string, step: number) {
     const path = join(folder, fileName)
     const kept = readMetrics(folder).filter((record) => record.step <= step)
-    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    rmSync(`${path}.tmp`, { force: true })
+    // Created here, so that a prepared link is never followed.
+    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''), { flag: 'wx' })
     renameSync(`${path}.tmp`, path)
     this.#file = openSync(path, 'a')
     this.#events = new EventFile(folder, step)

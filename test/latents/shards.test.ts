@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -268,6 +268,23 @@ describe('an interrupted encode', () => {
     await writer.finish()
     expect(await checksums()).toEqual(before)
   })
+
+  test.each(['manifest.json', 'latents_stats.json', 'latents_rank00_shard001.safetensors'])(
+    'overwrites nothing that %s leads to',
+    async (name) => {
+      await all()
+      const elsewhere = `${folder}.secret`
+      await writeFile(elsewhere, 'not ours')
+      await rm(path.join(folder, name))
+      await symlink(elsewhere, path.join(folder, name))
+      try {
+        await expect(encode()).rejects.toThrow(`${path.join(folder, name)} is a link to a file`)
+        expect(await readFile(elsewhere, 'utf8')).toBe('not ours')
+      } finally {
+        await rm(elsewhere)
+      }
+    }
+  )
 
   test('leaves no half-written files behind', async () => {
     await encode({}, { shards: 1 })
