@@ -8,7 +8,7 @@ import { isRecord } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
-import { type Checksums, checkSeal, seal } from '../files/checksums.js'
+import { checkSeal, seal } from '../files/checksums.js'
 import { parseJson } from '../files/read.js'
 import { libtorchOrigin } from '../native/load.js'
 import { type Checkpoint, findCheckpoints, verifyCheckpoint } from './checkpoint.js'
@@ -56,7 +56,8 @@ export async function readRecord<R extends RunRecord>(
   const content = parseJson(text, path)
   if (!isRecord(content)) throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
   checkSeal(path, content)
-  const { sha256: _, ...record } = content as unknown as R & { sha256?: Checksums }
+  const { sha256: _, ...rest } = content
+  const record = rest as unknown as R
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `a ${record.kind}'s run`)
   try {
     const config = parseConfig(schema, record.config)

@@ -1,5 +1,5 @@
 /**
- * npm run test:faults [-- --quick] [-- --seed 1] [-- --again]: kills, flipped bits, fuzzed parsers, and broken storage. Results are kept in
+ * npm run test:faults [-- --quick] [-- --seed 1] [-- --again]: kills, flipped bits, fuzzed parsers, broken storage, and a soak. Results are kept in
  * `faults.json` of the folder `--place` (by default `mactok-faults` in the system's temporary folder); a later call does what is missing.
  */
 
@@ -7,10 +7,12 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { compareRuns } from './determinism.mjs'
 import { flipBits } from './flips.mjs'
 import { fuzz } from './fuzz.mjs'
 import { killAnywhere } from './kill.mjs'
 import { prepare } from './place.mjs'
+import { soak, trainLong } from './soak.mjs'
 import { breakStorage } from './storage.mjs'
 
 const { values } = parseArgs({
@@ -37,6 +39,9 @@ const parts = [
       /** @type {[string, () => Promise<object>]} */ ([`fuzz ${name}`, () => fuzz(place, name, { inputs, seed })])
   ),
   ['storage', () => breakStorage(place)],
+  ['determinism', () => compareRuns(place, { steps: 20 })],
+  ['soak', () => soak(place, quick ? { minutes: 1, percent: 10 } : { minutes: 60, percent: 2 })],
+  ['long runs', () => trainLong(place, { steps: quick ? 100 : 5_000 })],
   ['kills', () => killAnywhere(place, { kills: quick ? 10 : 100, seed })]
 ]
 

@@ -33,7 +33,9 @@ describe('a record', () => {
     await writeRecord(folder, { ...record, config, settled: config })
     const file = place.path('changed/run.json')
     await write('changed', readFileSync(file, 'utf8').replace('"seed": 1', '"seed": 3'))
-    await expect(readRecord<Sample>(folder, 'sample', schema)).rejects.toThrow(`${file} is damaged: its checksum is not`)
+    await expect(readRecord<Sample>(folder, 'sample', schema)).rejects.toThrow(
+      `${file} is damaged: its checksum is not`
+    )
     await removeChecksums(file)
     expect((await readRecord<Sample>(folder, 'sample', schema))?.config.seed).toBe(3)
   })
