@@ -50,9 +50,9 @@ const mostLoss = { fp32: 1e-3, bf16: 5e-2 }
 
 /**
  * @param {string} place
- * @param {{ steps: number }} options
+ * @param {{ steps: number, precisions: (keyof typeof mostLoss)[] }} options
  */
-export async function compareRuns(place, { steps }) {
+export async function compareRuns(place, { steps, precisions }) {
   const config = join(place, 'everything.json')
   const networks = await writeNetworks(join(place, 'networks'))
   writeFileSync(config, JSON.stringify({ ...everything(networks), log: { every: 1 } }))
@@ -72,7 +72,7 @@ export async function compareRuns(place, { steps }) {
   const results = {}
   let passed = true
   const [best = '', ...others] = capabilities()
-  for (const precision of /** @type {const} */ (['fp32', 'bf16'])) {
+  for (const precision of precisions) {
     const reference = await train(precision, 1, best)
     const add = async (/** @type {string} */ name, /** @type {Run} */ run, /** @type {boolean} */ isEqual) => {
       const result = compare(run, reference)

@@ -39,7 +39,7 @@ const parts = [
       /** @type {[string, () => Promise<object>]} */ ([`fuzz ${name}`, () => fuzz(place, name, { inputs, seed })])
   ),
   ['storage', () => breakStorage(place)],
-  ['determinism', () => compareRuns(place, { steps: 20 })],
+  ['determinism', () => compareRuns(place, { steps: 20, precisions: quick ? ['fp32'] : ['fp32', 'bf16'] })],
   ['soak', () => soak(place, quick ? { minutes: 1, percent: 10 } : { minutes: 60, percent: 2 })],
   ['long runs', () => trainLong(place, { steps: quick ? 100 : 5_000 })],
   ['kills', () => killAnywhere(place, { kills: quick ? 10 : 100, seed })]
