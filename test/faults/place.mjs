@@ -27,14 +27,11 @@ export const pick = (random, below) => Math.floor(random() * below)
  * Runs a command; kills it with SIGKILL after some milliseconds.
  * @param {string[]} args
  * @param {number} [killAfter]
- * @param {NodeJS.ProcessEnv} [environment]
  * @returns {Promise<{ code: number | null, signal: string | null, output: string, milliseconds: number }>}
  */
-export function mactok(args, killAfter, environment = {}) {
+export function mactok(args, killAfter) {
   const started = Date.now()
-  const child = spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, OMP_NUM_THREADS: '1', ...environment }
-  })
+  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, OMP_NUM_THREADS: '1' } })
   const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
@@ -47,9 +44,9 @@ export function mactok(args, killAfter, environment = {}) {
   })
 }
 
-/** Runs a command that must succeed. @param {string[]} args @param {NodeJS.ProcessEnv} [environment] */
-export async function must(args, environment) {
-  const done = await mactok(args, undefined, environment)
+/** Runs a command that must succeed. @param {string[]} args */
+export async function must(args) {
+  const done = await mactok(args)
   if (done.code !== 0) throw new Error(`mactok ${args.join(' ')} ended with ${done.code}: ${done.output}`)
   return done
 }
