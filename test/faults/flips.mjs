@@ -80,6 +80,7 @@ export async function flipBits(place, { flips, seed }) {
   ]
   /** @type {Record<string, object>} */
   const results = {}
+  let isSafe = true
   for (const [name, part, chosen, read, which] of targets) {
     rmSync(work, { recursive: true, force: true })
     copy(place, part, work)
@@ -112,10 +113,11 @@ export async function flipBits(place, { flips, seed }) {
       }
       writeFileSync(path, bytes)
     }
+    isSafe &&= result.silent === 0
     results[name] = { ...result, ...(result.silent > 0 && { in: silent }) }
   }
   process.emitWarning = warn
-  return results
+  return { ...results, passed: isSafe }
 }
 
 /**

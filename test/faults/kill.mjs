@@ -46,7 +46,7 @@ export async function killAnywhere(place, { kills, seed }) {
       rmSync(out, { recursive: true, force: true })
       for (;;) {
         const left = result.kills < kills
-        const done = await mactok(command(out), left ? 100 + pick(random, milliseconds) : undefined)
+        const done = await mactok(command(out), { killAfter: left ? 100 + pick(random, milliseconds) : undefined })
         if (done.signal === 'SIGKILL') result.kills += 1
         else {
           result.runs += 1

@@ -26,12 +26,12 @@ export const pick = (random, below) => Math.floor(random() * below)
 /**
  * Runs a command; kills it with SIGKILL after some milliseconds.
  * @param {string[]} args
- * @param {number} [killAfter]
+ * @param {{ killAfter?: number | undefined, env?: NodeJS.ProcessEnv }} [options]
  * @returns {Promise<{ code: number | null, signal: string | null, output: string, milliseconds: number }>}
  */
-export function mactok(args, killAfter) {
+export function mactok(args, { killAfter, env = {} } = {}) {
   const started = Date.now()
-  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, OMP_NUM_THREADS: '1' } })
+  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, OMP_NUM_THREADS: '1', ...env } })
   const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
@@ -44,9 +44,9 @@ export function mactok(args, killAfter) {
   })
 }
 
-/** Runs a command that must succeed. @param {string[]} args */
-export async function must(args) {
-  const done = await mactok(args)
+/** Runs a command that must succeed. @param {string[]} args @param {NodeJS.ProcessEnv} [env] */
+export async function must(args, env) {
+  const done = await mactok(args, { env })
   if (done.code !== 0) throw new Error(`mactok ${args.join(' ')} ended with ${done.code}: ${done.output}`)
   return done
 }

@@ -52,7 +52,7 @@ const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem(
 process.stdout.write(`${machine}\n`)
 await prepare(place)
 for (const [name, run] of parts) {
-  if (!results[name]) {
+  if (!results[name] || results[name].passed === false) {
     const started = Date.now()
     const result = await run()
     results[name] = { seconds: Math.round((Date.now() - started) / 1000), seed, ...result }
@@ -60,4 +60,4 @@ for (const [name, run] of parts) {
   }
   process.stdout.write(`${name}: ${JSON.stringify(results[name])}\n`)
 }
-process.exit(0)
+process.exit(Object.values(results).some(({ passed }) => passed === false) ? 1 : 0)
