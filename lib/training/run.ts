@@ -5,7 +5,7 @@ import { chosenRanks, RankGroup } from '../distributed/rank-group.js'
 import type { DistributedConfig } from '../distributed/schema.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { refuseLinks } from '../files/contained.js'
-import { checkGraphs, resolveDevice } from '../native/device.js'
+import { checkGraphs, resolveDevice, slownessOf } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
 import { removeRemains } from '../runs/checkpoint.js'
@@ -87,6 +87,8 @@ async function runHere<R extends TrainingRecord, Batch>(
     resources,
     requireFit: async (work, settled) => {
       const ranks = group?.ranks.worldSize ?? 1
+      const slowness = slownessOf(settled.precision, device)
+      if (slowness) notice(slowness)
       memory = await requireFit(work, {
         config: settled,
         device,
