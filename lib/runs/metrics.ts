@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
@@ -69,7 +69,9 @@ export class MetricsLog {
   constructor(folder: string, step: number) {
     const path = join(folder, fileName)
     const kept = readMetrics(folder).filter((record) => record.step <= step)
-    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    rmSync(`${path}.tmp`, { force: true })
+    // Created here, so that a prepared link is never followed.
+    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''), { flag: 'wx' })
     renameSync(`${path}.tmp`, path)
     this.#file = openSync(path, 'a')
     this.#events = new EventFile(folder, step)

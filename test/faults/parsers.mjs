@@ -80,7 +80,7 @@ export const parsers = {
   manifest: {
     name: 'manifest.json',
     inside: 'shards',
-    seeds: (place) => [readFileSync(join(place, 'shards', 'manifest.json'))],
+    seeds: (place) => [unsealed(join(place, 'shards', 'manifest.json'))],
     read: async (_, folder) => closing(await openLatents(folder), (shards) => shards.rows([0]))
   },
   statistics: {

@@ -1,5 +1,5 @@
 /**
- * npm run test:faults [-- --quick] [-- --seed 1] [-- --again]: kills, flipped bits, fuzzed parsers, and broken storage. Results are kept in
+ * npm run test:faults [-- --quick] [-- --seed 1] [-- --again]: kills, flipped bits, fuzzed parsers, broken storage, and a soak. Results are kept in
  * `faults.json` of the folder `--place` (by default `mactok-faults` in the system's temporary folder); a later call does what is missing.
  */
 
@@ -7,11 +7,13 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { compareRuns } from './determinism.mjs'
 import { flipBits } from './flips.mjs'
 import { fuzz } from './fuzz.mjs'
 import { killAnywhere } from './kill.mjs'
 import { prepare } from './place.mjs'
 import { buildShim } from './shim.mjs'
+import { soak, trainLong } from './soak.mjs'
 import { breakStorage } from './storage.mjs'
 
 const { values } = parseArgs({
@@ -38,6 +40,9 @@ const parts = [
       /** @type {[string, () => Promise<object>]} */ ([`fuzz ${name}`, () => fuzz(place, name, { inputs, seed })])
   ),
   ['storage', () => breakStorage(place, { rounds: quick ? null : 2, seed, library: buildShim(place) })],
+  ['determinism', () => compareRuns(place, { steps: 20, precisions: quick ? ['fp32'] : ['fp32', 'bf16'] })],
+  ['soak', () => soak(place, quick ? { minutes: 1, percent: 10 } : { minutes: 60, percent: 2 })],
+  ['long runs', () => trainLong(place, { steps: quick ? 100 : 5_000 })],
   ['kills', () => killAnywhere(place, { kills: quick ? 4 : 28, seed, library: buildShim(place) })]
 ]
 
@@ -48,7 +53,7 @@ const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem(
 process.stdout.write(`${machine}\n`)
 await prepare(place)
 for (const [name, run] of parts) {
-  if (!results[name]) {
+  if (!results[name] || results[name].passed === false) {
     const started = Date.now()
     const result = await run()
     results[name] = { seconds: Math.round((Date.now() - started) / 1000), seed, ...result }
@@ -56,4 +61,4 @@ for (const [name, run] of parts) {
   }
   process.stdout.write(`${name}: ${JSON.stringify(results[name])}\n`)
 }
-process.exit(0)
+process.exit(Object.values(results).some(({ passed }) => passed === false) ? 1 : 0)
