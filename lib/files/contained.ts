@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { MactokError } from '../errors.js'
-import { fileSize } from './stat.js'
+import { fileSize, ifPresent } from './stat.js'
 
 /** Whether a name, with `/` between its parts, leads to a place below the folder that it is joined to. */
 export const isContained = (name: string): boolean =>
@@ -27,7 +27,7 @@ export function containedPath(folder: string, name: string): string {
  * @throws {MactokError} `ERR_FORMAT` naming the first link
  */
 export async function refuseLinks(folder: string): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const entries = (await ifPresent(readdir(folder, { withFileTypes: true }))) ?? []
   for (const { name } of entries.filter((entry) => entry.isSymbolicLink())) {
     const file = path.join(folder, name)
     if ((await fileSize(file)) === undefined) continue

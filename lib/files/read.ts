@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
+import { ifPresent } from './stat.js'
+import { naming } from './system-error.js'
 
 /**
  * Fills a buffer from a position of a file, however many system calls that takes.
@@ -29,7 +31,7 @@ export async function sha256(file: string): Promise<string> {
     // One is read by libuv while the other is hashed.
     let [bytes, next] = [Buffer.allocUnsafeSlow(1 << 20), Buffer.allocUnsafeSlow(1 << 20)]
     // Without a length, Yarn's Plug'n'Play reads nothing.
-    const read = (buffer: Buffer) => handle.read(buffer, 0, buffer.length)
+    const read = (buffer: Buffer) => naming(file, handle.read(buffer, 0, buffer.length))
     let reading = read(bytes)
     for (;;) {
       const { bytesRead } = await reading
@@ -43,16 +45,23 @@ export async function sha256(file: string): Promise<string> {
   }
 }
 
+/** Reads a text; null where there is no file. */
+export const readText = (file: string): Promise<string | null> => naming(file, ifPresent(readFile(file, 'utf8')))
+
 /**
  * Reads a JSON file; an empty object when there is none.
  * @throws {MactokError} `ERR_FORMAT` when it is not a JSON object; the system's error when it cannot be read
  */
-export async function readJson(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '{}'
-    throw error
-  })
-  return parseJsonObject(text, file)
+export const readJson = async (file: string): Promise<Record<string, unknown>> =>
+  parseJsonObject((await readText(file)) ?? '{}', file)
+
+/** Far deeper than any file of ours. What visits deeper values, `JSON.stringify` for one, may exhaust the stack. */
+const maxDepth = 64
+
+/** Whether a value parsed from JSON has more than `maxDepth` levels. */
+export function isTooDeep(value: unknown, left = maxDepth): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return left === 0 || Object.values(value).some((each) => isTooDeep(each, left - 1))
 }
 
 /**
@@ -60,11 +69,14 @@ export async function readJson(file: string): Promise<Record<string, unknown>> {
  * @throws {MactokError} `ERR_FORMAT` naming the file
  */
 export function parseJson(text: string, file: string): unknown {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (cause) {
     throw new MactokError('ERR_FORMAT', `${file} is not JSON: ${(cause as Error).message}`, { cause })
   }
+  if (isTooDeep(value)) throw new MactokError('ERR_FORMAT', `${file} is nested deeper than ${maxDepth} levels`)
+  return value
 }
 
 /**

@@ -7,6 +7,8 @@ import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { checkSeal, seal } from '../files/checksums.js'
+import { parseJson } from '../files/read.js'
+import { naming } from '../files/system-error.js'
 import type { ChannelSums } from './statistics.js'
 
 export const manifestFile = 'manifest.json'
@@ -185,25 +187,39 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   const file = path.join(folder, manifestFile)
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await naming(file, readFile(file, 'utf8'))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  const content = parseManifest(text)
+  const content = parseManifest(text, file)
   if (!content) throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
   checkSeal(file, content)
   const { sha256: _, ...manifest } = content
   return manifest
 }
 
-function parseManifest(text: string): (Manifest & Record<string, unknown>) | null {
+function parseManifest(text: string, file: string): (Manifest & Record<string, unknown>) | null {
   try {
-    const manifest = JSON.parse(text)
-    return manifest.format_version === 1 && Array.isArray(manifest.shards) ? manifest : null
+    const manifest = parseJson(text, file) as Manifest & Record<string, unknown>
+    const isManifest = manifest.format_version === 1 && Array.isArray(manifest.shards) && isRecord(manifest.plan)
+    return isManifest ? manifest : null
   } catch {
     return null
   }
+}
+
+/**
+ * Checks what reading latents needs of a manifest; writing encodes what is damaged again.
+ * @throws {MactokError} `ERR_FORMAT`
+ */
+export function requireReadable(folder: string, { shards, classes }: Manifest): void {
+  const isText = (value: unknown) => typeof value === 'string'
+  const areRecords = shards.every((each) => isRecord(each) && isText(each.file) && Array.isArray(each.names))
+  const areClasses = classes === null || classes === undefined || (Array.isArray(classes) && classes.every(isText))
+  if (areRecords && areClasses) return
+  const what = areRecords ? 'classes' : 'records of shards'
+  throw new MactokError('ERR_FORMAT', `${path.join(folder, manifestFile)} has damaged ${what}: encode again`)
 }
 
 /** Writes a folder's manifest, with a checksum of its own. */

@@ -7,7 +7,7 @@ import type { Addon, NativeMappedFile } from '../native/addon.js'
 import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { maxClasses } from './limits.js'
-import { type Manifest, readManifest } from './manifest.js'
+import { type Manifest, readManifest, requireReadable } from './manifest.js'
 import { recordNames } from './records.js'
 import {
   ChannelAccumulator,
@@ -112,6 +112,7 @@ export class LatentShards {
    */
   static async open(folder: string, addon?: Pick<Addon, 'mapFile'>): Promise<LatentShards> {
     const manifest = await readManifest(folder)
+    if (manifest) requireReadable(folder, manifest)
     const unmerged = await recordNames(folder)
     if (manifest && (!manifest.complete || unmerged.length > 0)) {
       const done = new Set([...manifest.shards.map(({ file }) => file), ...unmerged]).size

@@ -9,6 +9,7 @@ import path from 'node:path'
 import { isRecord } from '../checks.js'
 import { writeJson } from '../files/atomic.js'
 import { checkSeal, seal } from '../files/checksums.js'
+import { parseJson } from '../files/read.js'
 import { type PlanSummary, type ShardRecord, shardName } from './manifest.js'
 
 const suffix = '.json'
@@ -51,7 +52,7 @@ export async function readRecords(folder: string, plan: string): Promise<Map<num
 
 function parseRecord(text: string, file: string, plan: string): ShardRecord | null {
   try {
-    const content: unknown = JSON.parse(text)
+    const content = parseJson(text, file)
     if (!isRecord(content) || content.plan !== plan || !isRecord(content.record)) return null
     checkSeal(file, content)
     return content.record as unknown as ShardRecord

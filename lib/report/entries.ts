@@ -1,12 +1,11 @@
 /** Opens what is compared: runs, and the arms of ablations with a run per seed. */
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
-import { parseJson } from '../files/read.js'
-import { exists } from '../files/stat.js'
-import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
+import { exists, ifPresent } from '../files/stat.js'
+import { type MetricsRecord, readMetrics, readMetricsList } from '../runs/metrics.js'
 import { type EvaluationTable, readEvaluations } from './evaluations.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
 
@@ -26,7 +25,7 @@ export interface Entry {
 }
 
 const listFolders = async (path: string): Promise<string[]> =>
-  (await readdir(path).catch(() => []))
+  ((await ifPresent(readdir(path))) ?? [])
     .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
     .map((name) => join(path, name))
 
@@ -53,9 +52,7 @@ async function listRuns(path: string): Promise<{ dir: string; runs: string[] }[]
 
 /** The curve of the generator that an ablation trains on a run's latents, in a group of its own. */
 async function readGeneration(dir: string): Promise<MetricsRecord[]> {
-  const file = join(dir, 'generation.json')
-  const text = await readFile(file, 'utf8').catch(() => null)
-  const lines = text === null ? [] : (parseJson(text, file) as MetricsRecord[])
+  const lines = await readMetricsList(join(dir, 'generation.json'))
   return lines.flatMap(({ step, evaluation }) => (isRecord(evaluation) ? [{ step, generation: evaluation }] : []))
 }
 

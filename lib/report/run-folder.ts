@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { parseJson } from '../files/read.js'
+import { ifPresent } from '../files/stat.js'
 import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator/record.js'
 import { readTokenizerRun, type TokenizerRunRecord } from '../training/tokenizer/record.js'
 
@@ -34,7 +35,7 @@ export interface GridFile {
 
 /** The files of a folder; not links, which may lead to files that nobody means to show. */
 export async function listFiles(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const entries = (await ifPresent(readdir(folder, { withFileTypes: true }))) ?? []
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
 }
 

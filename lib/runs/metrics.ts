@@ -1,6 +1,9 @@
-import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
+import { MactokError } from '../errors.js'
+import { parseJson, readText } from '../files/read.js'
+import { isAbsence } from '../files/stat.js'
 import { EventFile } from './tensorboard.js'
 
 /** One line of `metrics.jsonl`: numbers by name, in groups such as `loss` or `evaluation`. */
@@ -8,24 +11,43 @@ export type MetricsRecord = { step: number } & { [name: string]: number | Record
 
 const fileName = 'metrics.jsonl'
 
+const isMetricsRecord = (value: unknown): value is MetricsRecord => isRecord(value) && Number.isInteger(value.step)
+
 /** Parses a line of the log; null for one that a crash cut short, or that is no record. */
 export function parseLine(line: string): MetricsRecord | null {
   try {
-    const record: unknown = JSON.parse(line)
-    return isRecord(record) && Number.isInteger(record.step) ? (record as MetricsRecord) : null
+    const record = parseJson(line, fileName)
+    return isMetricsRecord(record) ? record : null
   } catch {
     return null
   }
 }
 
+/**
+ * Reads a JSON file with a list of such lines; empty where there is none.
+ * @throws {MactokError} `ERR_FORMAT` when it holds anything else
+ */
+export async function readMetricsList(file: string): Promise<MetricsRecord[]> {
+  const text = await readText(file)
+  const lines = text === null ? [] : parseJson(text, file)
+  if (Array.isArray(lines) && lines.every(isMetricsRecord)) return lines
+  throw new MactokError('ERR_FORMAT', `${file} is no list of metrics`)
+}
+
 /** Reads the lines of a run folder's metrics log; what is no record is skipped. */
 export function readMetrics(folder: string): MetricsRecord[] {
-  const path = join(folder, fileName)
-  if (!existsSync(path)) return []
-  return readFileSync(path, 'utf8')
-    .split('\n')
+  return readLines(join(folder, fileName))
     .map(parseLine)
     .filter((line) => line !== null)
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n')
+  } catch (error) {
+    if (isAbsence(error)) return []
+    throw error
+  }
 }
 
 /** `{ loss: { kl: 1 } }` as `{ 'loss/kl': 1 }` */

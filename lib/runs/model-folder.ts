@@ -1,12 +1,11 @@
 /** Finds a network's configuration and weights in model, checkpoint and run folders. */
 
-import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { type Checksums, checkFile, checkSeal, seal } from '../files/checksums.js'
-import { parseJson, readJson } from '../files/read.js'
+import { parseJson, readJson, readText } from '../files/read.js'
 import { exists } from '../files/stat.js'
 import { findCheckpoints, newestCheckpoint } from './checkpoint.js'
 
@@ -125,8 +124,8 @@ export async function retryIfDeleted<T>(folder: string, load: () => Promise<T>):
 }
 
 async function readConfig(file: string, kinds: readonly string[]): Promise<Record<string, unknown>> {
-  const content = parseJson(await readFile(file, 'utf8'), file)
-  if (!isRecord(content) || content.formatVersion !== 1 || !kinds.includes(String(content.model))) {
+  const content = parseJson((await readText(file)) ?? '', file)
+  if (!isRecord(content) || content.formatVersion !== 1 || !kinds.some((kind) => kind === content.model)) {
     throw new MactokError('ERR_FORMAT', `${file} is not the configuration of a mactok ${kinds.join(' or ')}`)
   }
   return content

@@ -54,7 +54,9 @@ export async function readRecord<R extends RunRecord>(
   })
   if (text === null) return null
   const content = parseJson(text, path)
-  if (!isRecord(content)) throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
+  if (!isRecord(content) || typeof content.kind !== 'string') {
+    throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
+  }
   checkSeal(path, content)
   const { sha256: _, ...rest } = content
   const record = rest as unknown as R

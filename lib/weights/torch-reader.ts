@@ -4,6 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { openPromise } from 'yauzl'
 import { MactokError } from '../errors.js'
 import { readFully } from '../files/read.js'
+import { naming } from '../files/system-error.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { detectContent } from './content.js'
@@ -21,11 +22,13 @@ type Read = (position: number, length: number) => Promise<Uint8Array>
 const reader =
   (handle: FileHandle, file: string): Read =>
   (position, length) =>
-    readFully(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was truncated while open'))
+    naming(
+      file,
+      readFully(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was truncated while open'))
+    )
 
 const zipMagic = 0x04034b50
-/** 0x1950a86a20f9469cfc6c */
-const legacyMagic = '119547037146038801333356'
+const legacyMagic = 0x1950a86a20f9469cfc6cn
 
 /** An open file of `torch.save`: its structure is in memory, its tensors are read on request. */
 export class TorchFile {
@@ -186,8 +189,7 @@ async function readLegacy(file: string, size: number, read: Read): Promise<unkno
     position = end
     return value
   }
-  if (bytes[0] !== 0x80 || String(next()) !== legacyMagic)
-    throw invalidPickle(file, 'it has neither format of torch.save')
+  if (bytes[0] !== 0x80 || next() !== legacyMagic) throw invalidPickle(file, 'it has neither format of torch.save')
   // The protocol version, always 1001.
   next()
   const system = next()

@@ -12,6 +12,7 @@ import { flipBits } from './flips.mjs'
 import { fuzz } from './fuzz.mjs'
 import { killAnywhere } from './kill.mjs'
 import { prepare } from './place.mjs'
+import { buildShim } from './shim.mjs'
 import { soak, trainLong } from './soak.mjs'
 import { breakStorage } from './storage.mjs'
 
@@ -38,11 +39,11 @@ const parts = [
     (name) =>
       /** @type {[string, () => Promise<object>]} */ ([`fuzz ${name}`, () => fuzz(place, name, { inputs, seed })])
   ),
-  ['storage', () => breakStorage(place)],
+  ['storage', () => breakStorage(place, { rounds: quick ? null : 2, seed, library: buildShim(place) })],
   ['determinism', () => compareRuns(place, { steps: 20, precisions: quick ? ['fp32'] : ['fp32', 'bf16'] })],
   ['soak', () => soak(place, quick ? { minutes: 1, percent: 10 } : { minutes: 60, percent: 2 })],
   ['long runs', () => trainLong(place, { steps: quick ? 100 : 5_000 })],
-  ['kills', () => killAnywhere(place, { kills: quick ? 10 : 100, seed })]
+  ['kills', () => killAnywhere(place, { kills: quick ? 4 : 28, seed, library: buildShim(place) })]
 ]
 
 const file = join(place, 'faults.json')
