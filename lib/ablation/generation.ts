@@ -7,11 +7,10 @@ import { evaluateGeneration, generationNumbers, openReference } from '../evaluat
 import { networkOf } from '../evaluation/metric-names.js'
 import { loadNetworks } from '../evaluation/networks.js'
 import { writeJson } from '../files/atomic.js'
-import { parseJson, readText } from '../files/read.js'
 import { Generator } from '../generator/generator.js'
 import { encodeImages } from '../pipeline/encode.js'
 import { checkpointFolder } from '../runs/checkpoint.js'
-import type { MetricsRecord } from '../runs/metrics.js'
+import { type MetricsRecord, readMetricsList } from '../runs/metrics.js'
 import type { GeneratorTrainingInput } from '../training/generator/schema.js'
 import { type GeneratorTraining, trainGenerator } from '../training/generator/training.js'
 import { openInception } from '../weights/inception.js'
@@ -24,10 +23,7 @@ type Generation = NonNullable<AblationConfig['generation']>
 const curveFile = (dir: string) => join(dir, 'generation.json')
 
 /** Reads a row's metrics by the generator's steps, as lines of metrics; empty before it was measured. */
-export async function readGenerationCurve(dir: string): Promise<MetricsRecord[]> {
-  const text = await readText(curveFile(dir))
-  return text === null ? [] : (parseJson(text, curveFile(dir)) as MetricsRecord[])
-}
+export const readGenerationCurve = (dir: string): Promise<MetricsRecord[]> => readMetricsList(curveFile(dir))
 
 /** The steps whose checkpoints are measured. */
 function measuredSteps({ steps, points }: Generation): number[] {

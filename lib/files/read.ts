@@ -72,16 +72,28 @@ export async function readText(file: string): Promise<string | null> {
 export const readJson = async (file: string): Promise<Record<string, unknown>> =>
   parseJsonObject((await readText(file)) ?? '{}', file)
 
+/** Far deeper than any file of ours. What visits deeper values, `JSON.stringify` for one, may exhaust the stack. */
+const maxDepth = 64
+
+/** Whether a value parsed from JSON has more than `maxDepth` levels. */
+export function isTooDeep(value: unknown, left = maxDepth): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return left === 0 || Object.values(value).some((each) => isTooDeep(each, left - 1))
+}
+
 /**
  * Parses the text of a JSON file.
  * @throws {MactokError} `ERR_FORMAT` naming the file
  */
 export function parseJson(text: string, file: string): unknown {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (cause) {
     throw new MactokError('ERR_FORMAT', `${file} is not JSON: ${(cause as Error).message}`, { cause })
   }
+  if (isTooDeep(value)) throw new MactokError('ERR_FORMAT', `${file} is nested deeper than ${maxDepth} levels`)
+  return value
 }
 
 /**

@@ -8,7 +8,7 @@ import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { requireHostMemory } from '../native/memory.js'
-import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
+import { findAndCreate, modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
@@ -88,13 +88,23 @@ const sampleOptions = {
 
 /** A class-conditional flow model that turns noise into a tokenizer's latents. */
 export class Generator implements Disposable {
+  readonly #native: NativeGenerator
+  #disposed = false
+
   private constructor(
-    /** @internal */
-    readonly native: NativeGenerator,
+    network: NativeGenerator,
     /** @internal */
     readonly identity: GeneratorIdentity,
     readonly precision: Precision = defaultPrecision
-  ) {}
+  ) {
+    this.#native = network
+  }
+
+  /** @internal The native handle. Throws ERR_DISPOSED after `dispose()`. */
+  get native(): NativeGenerator {
+    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This generator is disposed')
+    return this.#native
+  }
 
   /** Creates a generator with initial weights, whose latents are not normalised. */
   static async create(
@@ -120,9 +130,12 @@ export class Generator implements Disposable {
     const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
-      const { weights, ...identity } = await findGenerator(folder, raw, { verify: true })
       const device = resolveDevice(options.device)
-      const network = await createNetwork(identity.config, { device })
+      const { found, network } = await findAndCreate(
+        (finding) => findGenerator(folder, raw, finding),
+        ({ config }) => createNetwork(config, { device })
+      )
+      const { weights, ...identity } = found
       await using file = await readSafetensors(weights)
       await loadInto(network, fileWeights(file))
       return new Generator(network, identity, precision)
@@ -271,7 +284,8 @@ export class Generator implements Disposable {
   }
 
   dispose(): void {
-    this.native.dispose()
+    this.#disposed = true
+    this.#native.dispose()
   }
 
   [Symbol.dispose](): void {

@@ -4,7 +4,9 @@ import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { readText } from '../files/read.js'
+import { writeJson } from '../files/atomic.js'
+import { checkSeal, seal } from '../files/checksums.js'
+import { parseJson, readText } from '../files/read.js'
 import type { ChannelSums } from './statistics.js'
 
 export const manifestFile = 'manifest.json'
@@ -175,19 +177,47 @@ function differences(earlier: PlanSummary, now: PlanSummary): string[] {
     .map((key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`)
 }
 
-/** Reads a folder's manifest; undefined when there is none. */
+/**
+ * Reads a folder's manifest; undefined when there is none.
+ * @throws {MactokError} `ERR_FORMAT` for other files, and for a manifest that is not what was written
+ */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const file = path.join(folder, manifestFile)
   const text = await readText(file)
   if (text === null) return undefined
-  try {
-    const manifest = JSON.parse(text) as Manifest
-    if (manifest.format_version === 1 && Array.isArray(manifest.shards)) return manifest
-  } catch {
-    // Reported below.
-  }
-  throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
+  const content = parseManifest(text, file)
+  if (!content) throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
+  checkSeal(file, content)
+  const { sha256: _, ...manifest } = content
+  return manifest
 }
+
+function parseManifest(text: string, file: string): (Manifest & Record<string, unknown>) | null {
+  try {
+    const manifest = parseJson(text, file) as Manifest & Record<string, unknown>
+    const isManifest = manifest.format_version === 1 && Array.isArray(manifest.shards) && isRecord(manifest.plan)
+    return isManifest ? manifest : null
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Checks what reading latents needs of a manifest; writing encodes what is damaged again.
+ * @throws {MactokError} `ERR_FORMAT`
+ */
+export function requireReadable(folder: string, { shards, classes }: Manifest): void {
+  const isText = (value: unknown) => typeof value === 'string'
+  const areRecords = shards.every((each) => isRecord(each) && isText(each.file) && Array.isArray(each.names))
+  const areClasses = classes === null || classes === undefined || (Array.isArray(classes) && classes.every(isText))
+  if (areRecords && areClasses) return
+  const what = areRecords ? 'classes' : 'records of shards'
+  throw new MactokError('ERR_FORMAT', `${path.join(folder, manifestFile)} has damaged ${what}: encode again`)
+}
+
+/** Writes a folder's manifest, with a checksum of its own. */
+export const writeManifest = (folder: string, manifest: Manifest): Promise<void> =>
+  writeJson(path.join(folder, manifestFile), seal(manifestFile, manifest, {}))
 
 /** The file name of a shard, as LightningDiT names it. */
 export const shardName = (index: number): string => `latents_rank00_shard${String(index).padStart(3, '0')}.safetensors`

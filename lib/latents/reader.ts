@@ -1,13 +1,13 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { pathTo } from '../checks.js'
+import { callback, pathTo } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { Addon, NativeMappedFile } from '../native/addon.js'
 import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
 import { maxClasses } from './limits.js'
-import { type Manifest, readManifest } from './manifest.js'
+import { type Manifest, readManifest, requireReadable } from './manifest.js'
 import { recordNames } from './records.js'
 import {
   ChannelAccumulator,
@@ -111,7 +111,10 @@ export class LatentShards {
    * @param addon - reads the rows of a batch in one go, instead of one by one
    */
   static async open(folder: string, addon?: Pick<Addon, 'mapFile'>): Promise<LatentShards> {
+    pathTo('folder', folder)
+    if (addon !== undefined) callback('addon.mapFile', addon?.mapFile)
     const manifest = await readManifest(folder)
+    if (manifest) requireReadable(folder, manifest)
     const unmerged = await recordNames(folder)
     if (manifest && (!manifest.complete || unmerged.length > 0)) {
       const done = new Set([...manifest.shards.map(({ file }) => file), ...unmerged]).size
@@ -305,7 +308,4 @@ export class LatentShards {
  * Opens a folder of latent shards in LightningDiT's layout, MacTok's or others', of tokens or two-dimensional latents.
  * @throws {MactokError} `ERR_FORMAT` naming the file that is not a shard or does not match the others
  */
-export async function openLatents(folder: string): Promise<LatentShards> {
-  pathTo('folder', folder)
-  return LatentShards.open(folder)
-}
+export const openLatents = (folder: string): Promise<LatentShards> => LatentShards.open(folder)

@@ -43,6 +43,7 @@ async function readStatisticsJson(file: string, shape: SampleShape): Promise<Lat
   const content = await readJson(file)
   checkSeal(file, content)
   const stored = content as unknown as LatentStatisticsFile
+  if (!isValues(stored.sample_shape)) throw new MactokError('ERR_FORMAT', `${file} has no sample_shape`)
   if (`${stored.sample_shape}` !== `${shape}`) {
     const shapes = `describes samples [${stored.sample_shape}], but the shards hold [${shape}]`
     throw new MactokError('ERR_FORMAT', `${file} ${shapes}`)

@@ -4,9 +4,8 @@ import { readdir } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
-import { parseJson, readText } from '../files/read.js'
 import { exists, ifPresent } from '../files/stat.js'
-import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
+import { type MetricsRecord, readMetrics, readMetricsList } from '../runs/metrics.js'
 import { type EvaluationTable, readEvaluations } from './evaluations.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
 
@@ -53,9 +52,7 @@ async function listRuns(path: string): Promise<{ dir: string; runs: string[] }[]
 
 /** The curve of the generator that an ablation trains on a run's latents, in a group of its own. */
 async function readGeneration(dir: string): Promise<MetricsRecord[]> {
-  const file = join(dir, 'generation.json')
-  const text = await readText(file)
-  const lines = text === null ? [] : (parseJson(text, file) as MetricsRecord[])
+  const lines = await readMetricsList(join(dir, 'generation.json'))
   return lines.flatMap(({ step, evaluation }) => (isRecord(evaluation) ? [{ step, generation: evaluation }] : []))
 }
 

@@ -8,7 +8,7 @@ import { MactokError } from '../errors.js'
 import { syncFolder, writeJson } from '../files/atomic.js'
 import { type Checksums, checkFile, checkSeal, seal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
-import { readText, sha256 } from '../files/read.js'
+import { parseJson, readText, sha256 } from '../files/read.js'
 import { ifPresent } from '../files/stat.js'
 
 const stateFile = 'state.json'
@@ -53,7 +53,7 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   let state: CheckpointState
   try {
     if (text === null) throw new TypeError('there is none')
-    state = JSON.parse(text)
+    state = parseJson(text, stateFile) as CheckpointState
     if (!isRecord(state) || !Number.isInteger(state.step) || !isRecord(state.files))
       throw new TypeError('it is no state')
   } catch (cause) {

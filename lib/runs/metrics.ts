@@ -1,6 +1,8 @@
-import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
+import { MactokError } from '../errors.js'
+import { parseJson, readText } from '../files/read.js'
 import { isAbsence } from '../files/stat.js'
 import { EventFile } from './tensorboard.js'
 
@@ -9,14 +11,27 @@ export type MetricsRecord = { step: number } & { [name: string]: number | Record
 
 const fileName = 'metrics.jsonl'
 
+const isMetricsRecord = (value: unknown): value is MetricsRecord => isRecord(value) && Number.isInteger(value.step)
+
 /** Parses a line of the log; null for one that a crash cut short, or that is no record. */
 export function parseLine(line: string): MetricsRecord | null {
   try {
-    const record: unknown = JSON.parse(line)
-    return isRecord(record) && Number.isInteger(record.step) ? (record as MetricsRecord) : null
+    const record = parseJson(line, fileName)
+    return isMetricsRecord(record) ? record : null
   } catch {
     return null
   }
+}
+
+/**
+ * Reads a JSON file with a list of such lines; empty where there is none.
+ * @throws {MactokError} `ERR_FORMAT` when it holds anything else
+ */
+export async function readMetricsList(file: string): Promise<MetricsRecord[]> {
+  const text = await readText(file)
+  const lines = text === null ? [] : parseJson(text, file)
+  if (Array.isArray(lines) && lines.every(isMetricsRecord)) return lines
+  throw new MactokError('ERR_FORMAT', `${file} is no list of metrics`)
 }
 
 /** Reads the lines of a run folder's metrics log; what is no record is skipped. */
@@ -54,7 +69,9 @@ export class MetricsLog {
   constructor(folder: string, step: number) {
     const path = join(folder, fileName)
     const kept = readMetrics(folder).filter((record) => record.step <= step)
-    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    rmSync(`${path}.tmp`, { force: true })
+    // Created here, so that a prepared link is never followed.
+    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''), { flag: 'wx' })
     renameSync(`${path}.tmp`, path)
     this.#file = openSync(path, 'a')
     this.#events = new EventFile(folder, step)

@@ -7,6 +7,7 @@ import { isRecord } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
+import { checkSeal, seal } from '../files/checksums.js'
 import { parseJson, readText } from '../files/read.js'
 import { libtorchOrigin } from '../native/load.js'
 import { type Checkpoint, findCheckpoints, verifyCheckpoint } from './checkpoint.js'
@@ -38,7 +39,7 @@ export function readVersions(): Record<string, string> {
  * @param kind - what the run trains
  * @param schema - of its configuration: settings that the run's version did not know yet get their defaults, which change nothing
  * @throws {RangeError} a run that trains something else
- * @throws {MactokError} `ERR_FORMAT` for a broken `run.json`
+ * @throws {MactokError} `ERR_FORMAT` for a broken `run.json`, and one that is not what was written
  */
 export async function readRecord<R extends RunRecord>(
   folder: string,
@@ -50,8 +51,13 @@ export async function readRecord<R extends RunRecord>(
     throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
   })
   if (text === null) return null
-  const record = parseJson(text, path) as R
-  if (!isRecord(record)) throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
+  const content = parseJson(text, path)
+  if (!isRecord(content) || typeof content.kind !== 'string') {
+    throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
+  }
+  checkSeal(path, content)
+  const { sha256: _, ...rest } = content
+  const record = rest as unknown as R
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `a ${record.kind}'s run`)
   try {
     const config = parseConfig(schema, record.config)
@@ -62,7 +68,7 @@ export async function readRecord<R extends RunRecord>(
 }
 
 export const writeRecord = (folder: string, record: RunRecord): Promise<void> =>
-  writeJson(join(folder, fileName), record)
+  writeJson(join(folder, fileName), seal(fileName, record, {}))
 
 /** Whether a run has logged steps past its first checkpoint, which must have been there. */
 function hasLostCheckpoints(dir: string, record: RunRecord | null): boolean {

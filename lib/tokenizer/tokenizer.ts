@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { isRecord, natural, pathTo } from '../checks.js'
+import { isSettings, natural, pathTo } from '../checks.js'
 import { checkOptions, mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { makeFolder } from '../files/make-folder.js'
@@ -8,7 +8,7 @@ import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { requireHostMemory } from '../native/memory.js'
-import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
+import { findAndCreate, modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
@@ -122,12 +122,14 @@ export class Tokenizer implements Disposable {
     const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
-      const { config, weights } = await findTokenizer(folder, raw, { verify: true })
       const device = resolveDevice(options.device)
-      const network = await createNetwork(config, { device })
-      await using file = await readSafetensors(weights)
+      const { found, network } = await findAndCreate(
+        (finding) => findTokenizer(folder, raw, finding),
+        ({ config }) => createNetwork(config, { device })
+      )
+      await using file = await readSafetensors(found.weights)
       await loadInto(network, fileWeights(file))
-      return new Tokenizer(network, config, precision)
+      return new Tokenizer(network, found.config, precision)
     })
   }
 
@@ -250,7 +252,8 @@ export class Tokenizer implements Disposable {
 
 /** Completes a configuration, given as a preset's name or in part. */
 export function resolveTokenizerConfig(config: TokenizerPreset | TokenizerConfigInput): TokenizerConfig {
-  if (typeof config !== 'string' && !isRecord(config)) throw invalidParameter('config', 'a preset or settings', config)
+  if (typeof config !== 'string' && !isSettings(config))
+    throw invalidParameter('config', 'a preset or settings', config)
   if (typeof config !== 'string') return parseConfig(tokenizerSchema, mergeConfig({}, config), 'tokenizer')
   const names = Object.keys(tokenizerPresets)
   if (!names.includes(config)) {

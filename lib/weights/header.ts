@@ -2,6 +2,7 @@
 
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { isTooDeep } from '../files/read.js'
 import {
   dtypeSize,
   type FormatDtype,
@@ -103,6 +104,7 @@ export function parseHeader(json: Uint8Array, fileSize: number, file: string): S
     throw invalidSafetensors(file, `its header is not JSON (${(error as Error).message})`)
   }
   if (!isRecord(parsed) || !text.startsWith('{')) throw invalidSafetensors(file, 'its header is not a JSON object')
+  if (isTooDeep(parsed)) throw invalidSafetensors(file, 'its header is nested too deeply')
   const duplicate = findDuplicateKey(text)
   if (duplicate !== undefined) throw invalidSafetensors(file, `its header has "${duplicate}" twice`)
 

@@ -28,8 +28,7 @@ const reader =
     )
 
 const zipMagic = 0x04034b50
-/** 0x1950a86a20f9469cfc6c */
-const legacyMagic = '119547037146038801333356'
+const legacyMagic = 0x1950a86a20f9469cfc6cn
 
 /** An open file of `torch.save`: its structure is in memory, its tensors are read on request. */
 export class TorchFile {
@@ -190,8 +189,7 @@ async function readLegacy(file: string, size: number, read: Read): Promise<unkno
     position = end
     return value
   }
-  if (bytes[0] !== 0x80 || String(next()) !== legacyMagic)
-    throw invalidPickle(file, 'it has neither format of torch.save')
+  if (bytes[0] !== 0x80 || next() !== legacyMagic) throw invalidPickle(file, 'it has neither format of torch.save')
   // The protocol version, always 1001.
   next()
   const system = next()

@@ -59,8 +59,6 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
   };
   const auto width = side(info[1], "width");
   const auto height = side(info[2], "height");
-  const auto source = bytes(info[0], "source", width * height * 3);
-
   const auto options = convert::object(info[3], "target");
   const image::Resample target{
       .filter =
@@ -78,6 +76,8 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
       target.top + target.window_height > target.height) {
     convert::invalid(env, "target", "a window inside the scaled image");
   }
+  // After everything else, because an option's getter may detach them.
+  const auto source = bytes(info[0], "source", width * height * 3);
   const auto destination =
       bytes(info[4], "destination", target.window_width * target.window_height * 3);
 

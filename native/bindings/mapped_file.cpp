@@ -74,10 +74,11 @@ Napi::Value MappedFileHandle::size(const Napi::CallbackInfo& info) {
 
 Napi::Value MappedFileHandle::tensor(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return TensorHandle::wrap(info.Env(), alive(info.Env())
-                                              .tensor(convert::integer(info[0], "offset"),
-                                                      convert::dtype(info[1], "dtype"),
-                                                      convert::shape(info[2], "shape")));
+    const auto offset = convert::integer(info[0], "offset");
+    const auto dtype = convert::dtype(info[1], "dtype");
+    // Before the file: an element's getter may close that.
+    const auto shape = convert::shape(info[2], "shape");
+    return TensorHandle::wrap(info.Env(), alive(info.Env()).tensor(offset, dtype, shape));
   });
 }
 

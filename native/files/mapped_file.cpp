@@ -1,5 +1,7 @@
 #include "files/mapped_file.h"
 
+#include <ATen/EmptyTensor.h>
+
 #include <cstring>
 #include <stdexcept>
 
@@ -11,7 +13,8 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
 
 at::Tensor MappedFile::tensor(int64_t offset, at::ScalarType dtype, at::IntArrayRef shape) {
   const auto item = static_cast<int64_t>(c10::elementSize(dtype));
-  const int64_t bytes = c10::multiply_integers(shape) * item;
+  // Throws where the product overflows.
+  const auto bytes = static_cast<int64_t>(at::detail::computeStorageNbytesContiguous(shape, item));
   if (offset < 0 || bytes < 0 || offset > size() || bytes > size() - offset) {
     throw std::invalid_argument("Expected a range inside the file's " + std::to_string(size()) +
                                 " bytes but received offset " + std::to_string(offset) + " and " +

@@ -1,23 +1,29 @@
-/** Fuzzes one parser in a process of its own: node fuzz-parser.mjs <place> <parser> <inputs> <seed>. Writes a line per input's start. */
+/**
+ * Fuzzes one parser in a process of its own: node fuzz-parser.mjs <settings as JSON>. Inputs that run new code are edited further. The input
+ * that is being read is the file itself.
+ */
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { mutate } from './mutate.mjs'
-import { parsers } from './parsers.mjs'
-import { copy, dist, pick, randomNumbers } from './place.mjs'
+import { Coverage } from './coverage.mjs'
+import { Choices, damage, edit } from './mutate.mjs'
+import { copy, dist, randomNumbers } from './place.mjs'
 
+const { place, name, inputs, seed, folder, found } = JSON.parse(String(process.argv[2]))
+const { parsers } = await import('./parsers.mjs')
 const { MactokError } = await import(new URL('errors.js', dist).href)
-const [place = '', name = '', inputs = '', seed = ''] = process.argv.slice(2)
 const parser = /** @type {import('./parsers.mjs').Parser} */ (parsers[name])
 process.emitWarning = () => {}
 
-const work = join(place, `fuzz ${name}`)
-rmSync(work, { recursive: true, force: true })
-if (parser.inside) copy(place, parser.inside, work)
-else mkdirSync(work)
-const file = join(work, parser.name)
-const random = randomNumbers(Number(seed))
-const seeds = parser.seeds(place)
+if (parser.inside) copy(place, parser.inside, folder)
+else mkdirSync(folder, { recursive: true })
+const file = join(folder, parser.name)
+const choices = new Choices(randomNumbers(seed))
+const seeds = await parser.seeds(place)
+/** Edited files that ran new code. @type {any[]} */
+const corpus = []
+/** So many are kept, and none that grew beyond this many bytes. */
+const [most, largest] = [2_000, 100_000]
 
 /** An error that names what was wrong: ours, or the system's about a file. @param {any} error */
 const isNamed = (error) =>
@@ -26,26 +32,54 @@ const isNamed = (error) =>
   typeof error.syscall === 'string' ||
   error.constructor.name === 'UsageError'
 
-const result = { inputs: 0, read: 0, refused: 0, raw: 0, slowest: 0, megabytes: 0 }
-/** @type {Record<string, number>} */
+const result = {
+  inputs: 0,
+  read: 0,
+  refused: 0,
+  refusedFirst: 0,
+  raw: 0,
+  slowest: 0,
+  megabytes: 0,
+  kept: 0,
+  covered: 0
+}
+/** The file that shows an error which is not ours, by its message. @type {Record<string, string>} */
 const raw = {}
-for (let i = 0; i < Number(inputs); i++) {
-  writeFileSync(file, mutate(/** @type {Buffer} */ (seeds[pick(random, seeds.length)]), random))
-  process.stdout.write(`${i}\n`)
+const coverage = new Coverage()
+coverage.takeNew()
+for (; result.inputs < inputs; result.inputs++) {
+  // The first inputs are valid.
+  const origin = corpus.length > 0 && choices.below(3) > 0 ? choices.of(corpus) : choices.of(seeds)
+  const tree = result.inputs < seeds.length ? seeds[result.inputs] : edit(origin, choices)
+  const written = parser.write(tree)
+  const isDamaged = result.inputs >= seeds.length && choices.below(8) === 0 && written.length > 0
+  writeFileSync(file, isDamaged ? damage(written, choices) : written)
   const started = performance.now()
+  let passed = true
   try {
-    await parser.read(file, work)
-    result.read += 1
-  } catch (error) {
-    const isOurs = isNamed(error)
-    result[isOurs ? 'refused' : 'raw'] += 1
-    const message = `${/** @type {Error} */ (error).message}`.slice(0, 120)
-    if (!isOurs && Object.keys(raw).length < 10) raw[message] ??= i
+    await parser.read(file, folder)
+    result.read++
+  } catch (/** @type {any} */ error) {
+    if (isNamed(error)) {
+      result.refused++
+      passed = !parser.first?.test(error.message)
+      if (!passed) result.refusedFirst++
+    } else {
+      result.raw++
+      const message = `${error?.stack ?? error}`.split('\n').slice(0, 3).join('\n').slice(0, 400)
+      if (!(message in raw) && Object.keys(raw).length < 20) {
+        raw[message] = join(found, `${name} ${result.inputs}`)
+        copyFileSync(file, raw[message])
+      }
+    }
   }
   result.slowest = Math.max(result.slowest, Math.round(performance.now() - started))
-  result.inputs += 1
+  if (coverage.takeNew() && passed && !isDamaged && written.length < largest) {
+    if (corpus.length < most) corpus.push(tree)
+    else corpus[choices.below(most)] = tree
+  }
 }
+result.kept = corpus.length
+result.covered = coverage.size
 result.megabytes = Math.round(process.resourceUsage().maxRSS / 1024)
-process.stdout.write(`${JSON.stringify({ ...result, ...(result.raw > 0 && { firstOf: raw }) })}\n`, () =>
-  process.exit(0)
-)
+process.stdout.write(JSON.stringify({ ...result, ...(result.raw > 0 && { firstOf: raw }) }), () => process.exit(0))

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { Addon } from '../../lib/native/addon.js'
+import { GOLDEN } from '../support/golden.js'
 import { device, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
 import { goldenTeacher } from '../support/training.js'
 
@@ -114,6 +115,52 @@ describe('wrong arguments of the native layer throw and never crash', () => {
     expect(() => (matrix as Anything).read.call({})).toThrow()
     expect(() => new (matrix.constructor as Anything)()).toThrow(TypeError)
     expect(() => new (matrix.constructor as Anything)({})).toThrow(TypeError)
+  })
+
+  test('mapped files', async () => {
+    const path = `${GOLDEN}philox.safetensors`
+    const file = addon.mapFile(path) as Anything
+    await attack('tensor', (...values) => file.tensor(...values), [0, 'float32', [2, 2]])
+    await attack('gather', (...values) => file.gather(...values), [[0], [0], 4, new Uint8Array(4)])
+    await attack('readTorchArchive', (...values) => addon.readTorchArchive(...(values as [never, never])), [path, 1000])
+    // Their product wraps around to sizes that fit.
+    for (const shape of [
+      [2 ** 53 - 1, 2 ** 53 - 1, 0],
+      [2 ** 32, 2 ** 32],
+      [2 ** 31, 2 ** 31, 2 ** 31]
+    ]) {
+      expect(() => file.tensor(0, 'float32', shape)).toThrow(/overflow/)
+    }
+    // An element that closes the file while the shape is read.
+    const closing = [1]
+    Object.defineProperty(closing, 0, { get: () => file.close() ?? 1 })
+    expect(() => file.tensor(0, 'float32', closing)).toThrow('This file is closed')
+  })
+
+  test('images', async () => {
+    const target = {
+      filter: 'box',
+      width: 2,
+      height: 2,
+      left: 0,
+      top: 0,
+      windowWidth: 2,
+      windowHeight: 2,
+      mirror: false
+    }
+    const resample = (...values: Anything[]) => addon.resample(...(values as Parameters<Addon['resample']>))
+    const valid = () => [new Uint8Array(48), 4, 4, target, new Uint8Array(12)]
+    await attack('resample', resample, valid())
+    await attackFields('target', target, (changed) => resample(...valid().with(3, changed)))
+    const detached = new Uint8Array(48)
+    const detaching = { ...target }
+    Object.defineProperty(detaching, 'filter', {
+      get: () => {
+        structuredClone(detached, { transfer: [detached.buffer] })
+        return 'box'
+      }
+    })
+    await expect((async () => resample(detached, 4, 4, detaching, new Uint8Array(12)))()).rejects.toThrow('source')
   })
 
   test('methods called on objects of another kind', async () => {
