@@ -111,7 +111,7 @@ const isNamed = (error) =>
 
 /** An error of what was passed in. @param {any} error */
 const isOwn = (error) =>
-  error instanceof OwnError || /a proxy that has been revoked|^Class constructor/.test(error?.message)
+  error instanceof OwnError || /a proxy that has been revoked|^Class constructor|on proxy: trap/.test(error?.message)
 
 let current = ''
 
