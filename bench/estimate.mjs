@@ -1,20 +1,22 @@
 /**
- * Compares the model of `mactok estimate` with measured steps on this CPU, one thread each. The rate of other operations is that of
- * copying memory, the rate of products comes from one of the cases, and the others are predicted.
+ * Compares the model of `mactok estimate` with measured steps on this CPU, of one thread: by a rank of its own, beside another such
+ * process, as both share the machine's memory; and by two ranks. The rate of other operations is that of copying memory, those of
+ * products and of the exchange of gradients come from one case each, and the rest is predicted.
  *
  *   npm run build:ts && node bench/estimate.mjs [--steps 5] [fp32] [bf16]
  *
- * Times are of the processor (user and system), which other work on the machine disturbs less than the clock's.
+ * Times are by the clock, on a machine that does nothing else; those of the processor stand beside them.
  */
 
-import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { launch } from '../dist/distributed/launch.js'
 import { resolveGeneratorTraining } from '../dist/training/generator/schema.js'
 import { generatorWork } from '../dist/training/generator/work.js'
 import { resolveConfig } from '../dist/training/tokenizer/presets.js'
 import { tokenizerWork } from '../dist/training/tokenizer/work.js'
+import { median } from './statistics.mjs'
+
+const worker = fileURLToPath(new URL('workers/ranks.mjs', import.meta.url))
 
 const vit = (/** @type {number} */ width, /** @type {number} */ depth, /** @type {number} */ heads) => ({
   width,
@@ -30,13 +32,13 @@ const tokenizer = (/** @type {object} */ both, imageSize = 128, latentTokens = 6
   decoder: both
 })
 
-/** @typedef {{ name: string, fitted?: boolean, kind: 'tokenizer' | 'sit', batch: number, tokenizer?: any, preset?: string, tokens?: number }} Case */
+/** @typedef {{ name: string, fitted?: 'products' | 'exchange', kind: 'tokenizer' | 'sit', batch: number, tokenizer?: any, preset?: string, tokens?: number }} Case */
 
-/** @type {Case[]} */
+/** `batch` is that of a rank. @type {Case[]} */
 const cases = [
   { name: 'tokenizer, 192 wide', kind: 'tokenizer', batch: 16, tokenizer: tokenizer(vit(192, 4, 3)) },
-  { name: 'tokenizer, ViT-B', kind: 'tokenizer', batch: 2, tokenizer: tokenizer(vit(768, 12, 12)) },
-  { name: 'tokenizer, ViT-S', fitted: true, kind: 'tokenizer', batch: 8, tokenizer: tokenizer(vit(384, 12, 6)) },
+  { name: 'tokenizer, ViT-B', fitted: 'exchange', kind: 'tokenizer', batch: 2, tokenizer: tokenizer(vit(768, 12, 12)) },
+  { name: 'tokenizer, ViT-S', fitted: 'products', kind: 'tokenizer', batch: 8, tokenizer: tokenizer(vit(384, 12, 6)) },
   { name: 'tokenizer, ViT-S, 256 px', kind: 'tokenizer', batch: 2, tokenizer: tokenizer(vit(384, 12, 6), 256, 128) },
   { name: 'SiT-S, 64 tokens', kind: 'sit', batch: 8, preset: 'sit-s', tokens: 64 },
   { name: 'SiT-S, 128 tokens', kind: 'sit', batch: 8, preset: 'sit-s', tokens: 128 },
@@ -60,74 +62,27 @@ function workOf(each, precision) {
   return tokenizerWork(config, { precision, attention, adversarial: false })
 }
 
-/** Bytes of a line of /proc/self/status. @param {string} name */
-const memory = (name) =>
-  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024
-
-/** Measures one case in a process of its own. @param {Case & { precision: 'fp32' | 'bf16', steps: number }} spec */
-async function measure(spec) {
-  const { addon } = await import('../dist/native/load.js')
-  addon().setThreads(1)
-  const step = spec.kind === 'sit' ? await sitStep(spec) : await tokenizerStep(spec)
-  const times = []
-  for (let i = 0; i < spec.steps + 2; i++) {
-    const before = process.cpuUsage()
-    await step.run(i)
-    const { user, system } = process.cpuUsage(before)
-    // The first steps allocate.
-    if (i >= 2) times.push((user + system) / 1e6)
-  }
-  times.sort((a, b) => a - b)
-  const median = times[times.length >> 1]
-  process.stdout.write(
-    JSON.stringify({ median, low: times[0], high: times.at(-1), memory: memory('VmHWM') - step.before })
-  )
-  process.exit(0)
+/**
+ * Measures one case by two processes.
+ * @param {Case} each @param {{ precision: 'fp32' | 'bf16', steps: number, exchange: boolean }} how
+ * @returns {Promise<{ seconds: number[], cpu: number[], memory: number }>}
+ */
+async function measure(each, how) {
+  let line = ''
+  const job = launch({
+    command: [process.execPath, worker, JSON.stringify({ ...each, ...how })],
+    nproc: 2,
+    onLine: ({ stream, text }) => {
+      if (stream === 'stdout') line = text
+      else console.error(text)
+    }
+  })
+  const { code } = await job.result
+  if (code !== 0) throw new Error(`${each.name} ended with exit code ${code}`)
+  return JSON.parse(line)
 }
 
-/** @param {any} spec */
-async function tokenizerStep({ tokenizer, batch, precision }) {
-  const { addon } = await import('../dist/native/load.js')
-  const { createTrainer, randomImages, stepOptions } = await import('./workers/tokenizer-trainer.mjs')
-  const before = memory('VmRSS')
-  const { trainer } = await createTrainer({ tokenizer, batch, precision, recipe: 'plain' })
-  const images = randomImages(0, batch, tokenizer.imageSize)
-  const shape = [batch, tokenizer.imageSize, tokenizer.imageSize, 3]
-  const run = async (/** @type {number} */ i) => {
-    const tensor = addon().tensor(images, 'uint8', shape, 'cpu')
-    await trainer.step([tensor], stepOptions(i, 'plain'))
-    await trainer.metrics()
-    tensor.dispose()
-  }
-  return { before, run }
-}
-
-/** @param {any} spec */
-async function sitStep({ preset, tokens, batch, precision }) {
-  const { addon } = await import('../dist/native/load.js')
-  const { Generator } = await import('../dist/generator/generator.js')
-  const { generatorPresets } = await import('../dist/generator/presets.js')
-  const { createFlowTrainer } = await import('./workers/flow-trainer.mjs')
-  const before = memory('VmRSS')
-  const config = { ...generatorPresets[/** @type {'sit-s'} */ (preset)], latentShape: [tokens, 32], classes: 1000 }
-  const create = () => Generator.create(config, { device: 'cpu' })
-  const trainer = await createFlowTrainer(await create(), await create(), { precision, graphs: false })
-  const run = async (/** @type {number} */ i) => {
-    const latents = addon().tensor(
-      addon().normal(0, 'latents', i, 0, batch, tokens * 32),
-      'float32',
-      [batch, tokens, 32],
-      'cpu'
-    )
-    const labels = addon().tensor(new BigInt64Array(batch), 'int64', [batch], 'cpu')
-    await trainer.step([{ latents, labels }], { step: i, lr: 1e-4 })
-    await trainer.metrics()
-    for (const tensor of [latents, labels]) tensor.dispose()
-  }
-  return { before, run }
-}
-
-const bytesPerParameter = { optimizer: 44, fp32: 20, bf16: 22 }
+const bytesPerParameter = { optimizer: 44, gradient: 4, fp32: 20, bf16: 22 }
 
 /** What the model says that a step moves besides products. @param {Case} each @param {any} work */
 const moved = (each, work) => each.batch * work.traffic + bytesPerParameter.optimizer * work.trained
@@ -141,50 +96,63 @@ function copyRate() {
     const { user, system } = process.cpuUsage(before)
     return (2 * from.length) / ((user + system) / 1e6)
   })
-  return /** @type {number} */ (rates.sort((a, b) => a - b)[4])
+  return median(rates)
 }
 
 const apart = (/** @type {number} */ predicted, /** @type {number} */ measured) =>
   `${predicted >= measured ? '+' : '−'}${Math.abs(100 * (predicted / measured - 1)).toFixed(0)} %`
 
-async function main() {
-  const steps = Number(process.argv[process.argv.indexOf('--steps') + 1] || 5)
-  const asked = process.argv.filter((word) => word === 'fp32' || word === 'bf16')
-  for (const precision of /** @type {('fp32' | 'bf16')[]} */ (asked.length > 0 ? asked : ['fp32', 'bf16'])) {
-    const rows = []
+/** @param {'fp32' | 'bf16'} precision @param {number} steps */
+async function compare(precision, steps) {
+  const rows = []
+  for (const ranks of [1, 2]) {
     for (const each of cases) {
-      const spec = JSON.stringify({ ...each, precision, steps: Number.isNaN(steps) ? 5 : steps })
-      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), '--case', spec])
-      process.stderr.write(`${each.name} ${precision} ${stdout}\n`)
+      const measured = await measure(each, { precision, steps, exchange: ranks > 1 })
+      console.error(`${each.name}, ${precision}, ${ranks} rank(s): ${JSON.stringify(measured)}`)
       const work = workOf(each, precision)
-      rows.push({ each, work, ...JSON.parse(stdout), flops: each.batch * work.flops, bytes: moved(each, work) })
+      const flops = each.batch * work.flops
+      rows.push({ ...{ each, ranks, work, flops }, bytes: moved(each, work), ...measured })
     }
-    const bandwidth = copyRate()
-    const [known] = rows.filter(({ each }) => each.fitted)
-    const rate = known.flops / (known.median - known.bytes / bandwidth)
-    process.stdout.write(
-      `\n${precision}: products ${(rate / 1e9).toFixed(0)} GFLOP/s, other operations ${(bandwidth / 1e9).toFixed(1)} GB/s\n\n` +
-        '| case | batch | step, predicted | measured (lowest to highest) | apart | memory, predicted | measured | apart |\n' +
-        '| --- | --- | --- | --- | --- | --- | --- | --- |\n'
-    )
-    for (const { each, work, flops, bytes, median, low, high, memory: peak } of rows) {
-      const seconds = flops / rate + bytes / bandwidth
-      const size = bytesPerParameter[precision] * work.trained + each.batch * work.activations
-      const cells = [
-        each.name,
-        each.batch,
-        each.fitted ? 'fitted' : `${seconds.toFixed(2)} s`,
-        `${median.toFixed(2)} s (${low.toFixed(2)} to ${high.toFixed(2)})`,
-        each.fitted ? '' : apart(seconds, median),
-        `${(size / 1e6).toFixed(0)} MB`,
-        `${(peak / 1e6).toFixed(0)} MB`,
-        apart(size, peak)
-      ]
-      process.stdout.write(`| ${cells.join(' | ')} |\n`)
-    }
+  }
+  const bandwidth = copyRate()
+  const [products] = rows.filter(({ each }) => each.fitted === 'products')
+  const [one, two] = rows.filter(({ each }) => each.fitted === 'exchange')
+  const rate = products.flops / (median(products.seconds) - products.bytes / bandwidth)
+  const exchange = (bytesPerParameter.gradient * two.work.trained) / (median(two.seconds) - median(one.seconds))
+  const rates = [
+    `products ${(rate / 1e9).toFixed(0)} GFLOP/s`,
+    `other operations ${(bandwidth / 1e9).toFixed(1)} GB/s`,
+    `gradients of two ranks ${(exchange / 1e9).toFixed(2)} GB/s`
+  ]
+  console.log(
+    `\n${precision}: ${rates.join(', ')}\n\n` +
+      '| case | ranks | batch of each | step, predicted | measured (lowest to highest) | apart | of the processor | memory, predicted | measured | apart |\n' +
+      `|${' --- |'.repeat(10)}`
+  )
+  for (const { each, ranks, work, flops, bytes, seconds, cpu, memory } of rows) {
+    const exchanged = ranks > 1 ? (bytesPerParameter.gradient * work.trained) / exchange : 0
+    const predicted = flops / rate + bytes / bandwidth + exchanged
+    const size = bytesPerParameter[precision] * work.trained + each.batch * work.activations
+    const isFitted = each.fitted === (ranks > 1 ? 'exchange' : 'products')
+    const cells = [
+      each.name,
+      ranks,
+      each.batch,
+      isFitted ? 'fitted' : `${predicted.toFixed(2)} s`,
+      `${median(seconds).toFixed(2)} s (${Math.min(...seconds).toFixed(2)} to ${Math.max(...seconds).toFixed(2)})`,
+      isFitted ? '' : apart(predicted, median(seconds)),
+      `${median(cpu).toFixed(2)} s`,
+      `${(size / 1e6).toFixed(0)} MB`,
+      `${(memory / 1e6).toFixed(0)} MB`,
+      apart(size, memory)
+    ]
+    console.log(`| ${cells.join(' | ')} |`)
   }
 }
 
-const at = process.argv.indexOf('--case')
-if (at > 0) await measure(JSON.parse(process.argv[at + 1] ?? ''))
-else await main()
+const at = process.argv.indexOf('--steps')
+const steps = at > 0 ? Number(process.argv[at + 1]) : 5
+const asked = process.argv.filter((word) => word === 'fp32' || word === 'bf16')
+for (const precision of /** @type {('fp32' | 'bf16')[]} */ (asked.length > 0 ? asked : ['fp32', 'bf16'])) {
+  await compare(precision, steps)
+}

@@ -118,6 +118,7 @@ await run(async () => {
   const encoding = (name, value) => [
     { name, points: found.encoding.map((point) => ({ x: point.images, y: value(point) })) }
   ]
+  /** @type {[string, any][]} */
   const charts = [
     [
       'rate',

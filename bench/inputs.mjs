@@ -42,7 +42,7 @@ const DINOV2 = {
   num_channels: 3
 }
 
-/** Makes a folder complete or not at all. @param {string} folder @param {(partial: string) => Promise<void>} make */
+/** Makes a folder complete or not at all. @param {string} folder @param {(partial: string) => Promise<unknown>} make */
 async function once(folder, make) {
   if (existsSync(folder)) return
   const partial = `${folder}.partial`

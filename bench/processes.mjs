@@ -14,7 +14,7 @@ export const beside = (name) => join(here, '..', '..', 'shared', name)
 /** A program was ended because the time for all of them is over. */
 export class TimeOver extends Error {}
 
-/** @param {{ weights: string, threads: number, deadline?: () => number }} options `deadline`: of `performance.now()`, for all programs together */
+/** @param {Record<string, any> & { deadline?: () => number }} options `deadline`: of `performance.now()`, for all programs together */
 export function processes({ weights, threads, deadline = () => Number.POSITIVE_INFINITY }) {
   // So that what was started ends with us.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))

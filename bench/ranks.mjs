@@ -1,22 +1,27 @@
 /**
- * The scaling efficiency of two ranks with a thread each, against one rank with one thread, and how much of the gradients' reduction
- * overlaps the backward pass, and the memory that sharded state saves: node bench/ranks.mjs
+ * The scaling efficiency of training a ViT-S tokenizer (reconstruction and KL, at the other benches' size) by two ranks with a thread
+ * each, against one rank, and against two processes that exchange nothing but share the machine, three times in turn; how much of the
+ * gradients' reduction overlaps the backward pass; and the memory that sharded state saves: node bench/ranks.mjs
  */
 import { fileURLToPath } from 'node:url'
 import { launch } from '../dist/distributed/launch.js'
+import { bestPrecision } from '../dist/native/device.js'
+import { cases } from './cases.mjs'
 import { median } from './statistics.mjs'
 
 const worker = fileURLToPath(new URL('workers/ranks.mjs', import.meta.url))
 
+const { tokenizer, batch } = cases.tokenizer.sizes['vit-s']
+
 /**
  * @param {number} nproc
- * @param {boolean} [sharded]
+ * @param {{ exchange?: boolean, sharded?: boolean }} [how]
  */
-async function measure(nproc, sharded = false) {
+async function measure(nproc, { exchange = nproc > 1, sharded = false } = {}) {
   let line = ''
-  process.env.BENCH_SHARDED = sharded ? '1' : '0'
+  const spec = { kind: 'tokenizer', tokenizer, batch, precision: bestPrecision('cpu'), steps: 5, exchange, sharded }
   const job = launch({
-    command: [process.execPath, worker],
+    command: [process.execPath, worker, JSON.stringify(spec)],
     nproc,
     onLine: ({ stream, text }) => {
       if (stream === 'stdout') line = text
@@ -28,14 +33,27 @@ async function measure(nproc, sharded = false) {
   return JSON.parse(line)
 }
 
-const [one, two, sharded] = [await measure(1), await measure(2), await measure(2, true)]
+/** Alternating, as a machine's speed drifts. @type {{ one: any[], apart: any[], two: any[] }} */
+const runs = { one: [], apart: [], two: [] }
+for (let round = 0; round < 3; round++) {
+  runs.one.push(await measure(1))
+  runs.apart.push(await measure(2, { exchange: false }))
+  runs.two.push(await measure(2))
+}
+const sharded = await measure(2, { sharded: true })
+const [one, apart, two] = [runs.one, runs.apart, runs.two].map((each) => ({
+  ...each.at(-1),
+  seconds: each.flatMap(({ seconds }) => seconds),
+  cpu: each.flatMap(({ cpu }) => cpu)
+}))
 const percent = (/** @type {number} */ ratio) => `${(100 * ratio).toFixed(0)} %`
-for (const [name, { seconds, cpu }] of Object.entries({ 'one rank': one, 'two ranks': two })) {
+for (const [name, { seconds, cpu }] of Object.entries({ 'one rank': one, 'two apart': apart, 'two ranks': two })) {
   console.log(`${name}: ${median(seconds).toFixed(3)} s per step, ${median(cpu).toFixed(3)} s of CPU time per rank`)
 }
-console.log(
-  `efficiency: ${percent(median(one.seconds) / median(two.seconds))} by wall clock, ${percent(median(one.cpu) / median(two.cpu))} by CPU time`
-)
+for (const [name, base] of Object.entries({ 'one rank': one, 'two apart': apart })) {
+  const [clock, cpu] = [median(base.seconds) / median(two.seconds), median(base.cpu) / median(two.cpu)]
+  console.log(`efficiency against ${name}: ${percent(clock)} by wall clock, ${percent(cpu)} by CPU time`)
+}
 console.log(
   `reduction: ${two.reductions} buckets, ${two.reduced.toFixed(3)} s, of which ${percent(two.overlapped / two.reduced)} in the backward pass; ${two.waited.toFixed(3)} s waited for after it`
 )

@@ -57,6 +57,7 @@ function plan() {
   const known = new Set(Object.values(cases).flatMap((one) => Object.keys(one.sizes)))
   const unknown = options.size?.find((size) => !known.has(size))
   if (unknown) throw new Failure(`Expected --size to be among ${[...known].join(', ')} but received ${unknown}`)
+  /** @type {[string, import('./cases.mjs').Case][]} */
   const ordered = options.quick ? quick.order.map((name) => [name, cases[name]]) : Object.entries(cases)
   const cuda = options.device === 'cuda'
   return ordered
@@ -159,6 +160,7 @@ async function measure(row, python, scratch) {
       samples,
       seconds
     }))
+  /** @type {any[]} */
   const [ours, ...others] = measured
   for (const other of others) {
     if (ours.losses) other.apart = difference(ours.losses, other.losses)

@@ -26,7 +26,7 @@ export function summarize(seconds, settled = true) {
     seconds.length < 2 && 'measured once',
     !settled && 'still warming up',
     share > SPREAD && `spread ${Math.round(share * 100)} %`
-  ].filter((mark) => mark !== false)
+  ].filter(Boolean)
   return { median: middle, spread, fastest, count: seconds.length, mark: marks.join(', ') }
 }
 

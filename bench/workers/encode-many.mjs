@@ -10,7 +10,7 @@ const { data, scratch } = readSpec()
 const tokenizer = await Tokenizer.create('tiny-32', { device: 'cpu' })
 let images
 const { seconds } = await rounds({ warmup: 0, rounds: 1, steps: 1 }, async () => {
-  const options = { precision: 'bf16', batch: 128 }
+  const options = { precision: /** @type {const} */ ('bf16'), batch: 128 }
   ;({ images } = await encodeImages(tokenizer, webDataset(data), join(scratch, 'latents'), options))
 })
 await answer({ seconds, images })

@@ -2,12 +2,14 @@
 
 import { addon } from '../../dist/native/load.js'
 
-/** @param {any} generator @param {any} ema @param {{ precision: string, graphs: boolean }} options */
-export const createFlowTrainer = (generator, ema, { precision, graphs }) =>
+/** @param {any} generator @param {any} ema @param {{ precision: any, graphs: boolean, group?: any }} options */
+export const createFlowTrainer = (generator, ema, { precision, graphs, group = null }) =>
   addon().createFlowTrainer(generator.native, ema.native, {
     seed: 0,
     precision,
     graphs,
+    group: group?.native ?? null,
+    sharded: group?.sharded ?? false,
     flow: generator.config.flow,
     labelDropout: 0.1,
     loss: { weighting: 'none', direction: 0 },

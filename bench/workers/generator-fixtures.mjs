@@ -55,7 +55,10 @@ export async function writeGeneratorFixtures(folder, { preset, latentShape, clas
   const statistics = await opened.statistics('channel')
   const source = latentBatches(opened, { batch, seed: 0, flip: true, statistics, startStep: 0 })
   for (let step = 0; step < STEPS; step++) {
-    const { value } = await source.next()
+    const { value } =
+      /** @type {IteratorYieldResult<import('../../dist/training/generator/latent-batches.js').LatentBatch>} */ (
+        await source.next()
+      )
     const dropped = uniform(0, 'label', step, 0, batch, 1)
     known.latents.push(value.latents)
     known.labels.push(value.labels.map((label, i) => (dropped[i] < 0.1 ? BigInt(classes) : label)))

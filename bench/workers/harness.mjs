@@ -17,7 +17,7 @@ const WARM_UP = { rounds: 10, seconds: 30 }
  * Seconds per step of each round of `steps` steps, measured after `warmup` steps and further rounds until two agree.
  * `settled` is whether they did.
  * @param {{ warmup?: number, rounds: number, steps: number }} spec
- * @param {() => Promise<void>} step
+ * @param {() => Promise<unknown>} step
  * @param {() => Promise<unknown>} [finish] waits for what the device still computes
  */
 export async function rounds({ warmup = 3, rounds: count, steps }, step, finish = async () => {}) {

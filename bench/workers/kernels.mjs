@@ -6,6 +6,8 @@ import { answer, readSpec, rounds } from './harness.mjs'
 // The addon with native/testing, which is read when it is first called.
 process.env.MACTOK_ADDON = 'mactok_testing'
 
+const testing = () => /** @type {any} */ (addon())
+
 const { kernel, inputs, upstream, steps, ...spec } = readSpec()
 const products = spec.precision === 'bf16' ? 'bfloat16' : 'float32'
 
@@ -22,9 +24,9 @@ const given = await Promise.all(inputs.map(values))
 const gradient = await values(upstream, 9)
 const seconds = []
 const { settled } = await rounds({ ...spec, warmup: 1, steps: 1 }, async () => {
-  seconds.push(await addon().timeKernel(kernel, given, gradient, spec.precision, steps))
+  seconds.push(await testing().timeKernel(kernel, given, gradient, spec.precision, steps))
 })
-const results = await addon().runKernel(kernel, given, gradient, spec.precision)
+const results = await testing().runKernel(kernel, given, gradient, spec.precision)
 const norms = await Promise.all(
   results.map(async (result) => Math.hypot(...new Float64Array(await result.read()).slice(0, 4096)))
 )

@@ -1,83 +1,84 @@
 /**
- * One rank of a job that trains a ViT-S tokenizer of 64-pixel images (reconstruction and KL) on one thread, with 4 images per rank.
- * Rank 0 prints { seconds, cpu, memory } of each step (wall clock and this process's CPU time) and after them (bytes), and, with several ranks, { reduced, overlapped }:
- * the seconds of one step in which gradients are reduced, and the part of them in the backward pass.
+ * Training steps on one thread, by one of some ranks or of some processes that only share the machine (`exchange`: false). The first
+ * prints the seconds by the clock and of its CPU time of each step, and by how many bytes it has grown; of ranks also the seconds of
+ * one step in which gradients are reduced, those of them that lie in the backward pass, and those waited for after it.
  */
+import { readFileSync } from 'node:fs'
 import { RankGroup } from '../../dist/distributed/rank-group.js'
 import { ranksFromEnvironment } from '../../dist/distributed/ranks.js'
+import { Generator } from '../../dist/generator/generator.js'
+import { generatorPresets } from '../../dist/generator/presets.js'
 import { native } from '../../dist/native/errors.js'
 import { addon } from '../../dist/native/load.js'
+import { createFlowTrainer } from './flow-trainer.mjs'
+import { createTrainer, randomImages, stepOptions } from './tokenizer-trainer.mjs'
 
-const batch = Number(process.env.BENCH_BATCH ?? 4)
-const steps = Number(process.env.BENCH_STEPS ?? 6)
-const sharded = process.env.BENCH_SHARDED === '1'
-const size = 64
-const vit = {
-  width: 384,
-  depth: 12,
-  heads: 6,
-  mlpRatio: 4,
-  mlp: /** @type {const} */ ('gelu'),
-  layerScale: 1,
-  registers: 0,
-  positions: /** @type {const} */ ('learned'),
-  ropeTheta: 10,
-  normEps: 1e-6
-}
+const spec = JSON.parse(process.argv[2])
 addon().setThreads(1)
 const ranks = ranksFromEnvironment()
-const group = ranks.worldSize > 1 ? await RankGroup.join(ranks, { timeout: 120, sharded }, 'cpu') : null
+const group = spec.exchange
+  ? await RankGroup.join(ranks, { timeout: 300, sharded: spec.sharded ?? false }, 'cpu')
+  : null
 
-/** @returns {Promise<object>} */
+/** Bytes of a line of /proc/self/status. @param {string} name */
+const memory = (name) =>
+  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
+
+async function tokenizerStep({ tokenizer, batch, precision }, group) {
+  const { trainer } = await createTrainer({ tokenizer, batch, precision, recipe: 'plain', group })
+  const images = randomImages(0, batch, tokenizer.imageSize)
+  const shape = [batch, tokenizer.imageSize, tokenizer.imageSize, 3]
+  return async (i) => {
+    const tensor = addon().tensor(images, 'uint8', shape, 'cpu')
+    await native(trainer.step([tensor], stepOptions(i, 'plain')))
+    await trainer.metrics()
+    tensor.dispose()
+  }
+}
+
+async function sitStep({ preset, tokens, batch, precision }, group) {
+  const config = { ...generatorPresets[preset], latentShape: [tokens, 32], classes: 1000 }
+  const create = () => Generator.create(config, { device: 'cpu' })
+  const trainer = await createFlowTrainer(await create(), await create(), { precision, graphs: false, group })
+  const shape = [batch, tokens, 32]
+  return async (i) => {
+    const values = addon().normal(0, 'latents', i, 0, batch, tokens * 32)
+    const latents = addon().tensor(values, 'float32', shape, 'cpu')
+    const labels = addon().tensor(new BigInt64Array(batch), 'int64', [batch], 'cpu')
+    await native(trainer.step([{ latents, labels }], { step: i, lr: 1e-4 }))
+    await trainer.metrics()
+    for (const tensor of [latents, labels]) tensor.dispose()
+  }
+}
+
+/** What any first step needs is no memory of the case: code, and the libraries' own buffers. */
+async function warmUp() {
+  const vit = { width: 64, depth: 1, heads: 1 }
+  const tokenizer = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 2, encoder: vit, decoder: vit }
+  const step = await tokenizerStep({ tokenizer, batch: 1, precision: spec.precision }, null)
+  await step(0)
+}
+
 async function main() {
-  const tokenizer = await addon().createTokenizer(
-    {
-      imageSize: size,
-      patchSize: 8,
-      latentTokens: 32,
-      latentChannels: 16,
-      bottleneck: 'kl',
-      logvarRange: [-30, 20],
-      encoder: { ...vit, cls: true },
-      decoder: { ...vit, cls: false },
-      prune: true,
-      checkpointing: false
-    },
-    'cpu',
-    1
-  )
-  const trainer = await addon().createTokenizerTrainer(tokenizer, null, {
-    seed: 1,
-    precision: 'fp32',
-    graphs: false,
-    group: group?.native ?? null,
-    sharded,
-    masking: { target: 'image', minRatio: 0, maxRatio: 0.7, semantic: 0, per: 'image' },
-    alignment: { local: false, global: false, shared: false, hidden: 1, on: 'sample' },
-    reconstruction: 'mse',
-    optimizer: { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, clipNorm: 1 },
-    ema: { decay: 0.999, warmup: true }
-  })
-  const pixels = new Uint8Array(batch * size * size * 3).map((_, i) => (i * 37) % 256)
-  const images = addon().tensor(pixels, 'uint8', [batch, size, size, 3], 'cpu')
-  const step = (/** @type {number} */ index) =>
-    native(trainer.step([images], { step: index, lr: 1e-4, weights: { reconstruction: 1, kl: 1e-6, alignment: 0 } }))
-  /** @type {number[]} */
-  const seconds = []
-  /** @type {number[]} */
-  const cpu = []
-  for (let i = 0; i < steps; i++) {
+  await warmUp()
+  const before = memory('VmRSS')
+  const step = await (spec.kind === 'sit' ? sitStep : tokenizerStep)(spec, group)
+  const [seconds, cpu] = [[], []]
+  for (let i = 0; i < spec.steps + 2; i++) {
     const [start, used] = [performance.now(), process.cpuUsage()]
     await step(i)
     const { user, system } = process.cpuUsage(used)
-    seconds.push((performance.now() - start) / 1000)
+    // The first steps allocate.
+    if (i < 2) continue
+    seconds.push((performance.now() - start) / 1e3)
     cpu.push((user + system) / 1e6)
   }
-  const memory = process.memoryUsage.rss()
+  const grown = memory('VmHWM') - before
+  if (!group) return { seconds, cpu, memory: grown }
   await addon().startProfile('cpu')
-  await step(steps)
+  await step(spec.steps + 2)
   const { names, spans } = await addon().stopProfile('cpu')
-  return { seconds: seconds.slice(1), cpu: cpu.slice(1), memory, ...(group && measureOverlap(names, spans)) }
+  return { seconds, cpu, memory: grown, ...measureOverlap(names, spans) }
 }
 
 /**
@@ -89,11 +90,11 @@ function measureOverlap(names, spans) {
   const find = (wanted) => {
     const found = []
     for (let i = 0; i < spans.length; i += 5) {
-      if (names[/** @type {number} */ (spans[i])] === wanted) found.push([spans[i + 3], spans[i + 4]])
+      if (names[spans[i]] === wanted) found.push([spans[i + 3], spans[i + 4]])
     }
-    return /** @type {[number, number][]} */ (found).sort(([a], [b]) => a - b)
+    return found.sort(([a], [b]) => a - b)
   }
-  const [backward] = /** @type {[[number, number]]} */ (find('phase:backward'))
+  const [backward] = find('phase:backward')
   const [during, after] = [find('gloo:all_reduce'), find('phase:reduction')]
   let [reduced, overlapped, end] = [0, 0, 0]
   // Those of several buckets overlap each other, too.
@@ -110,3 +111,4 @@ function measureOverlap(names, spans) {
 
 const result = await (group ? group.run(main) : main())
 if (ranks.rank === 0) console.log(JSON.stringify(result))
+process.exit(0)

@@ -18,7 +18,10 @@ const source = latentBatches(shards, { batch, seed: 0, flip: true, statistics, s
 
 let number = 0
 async function queue() {
-  const { value } = await source.next()
+  const { value } =
+    /** @type {IteratorYieldResult<import('../../dist/training/generator/latent-batches.js').LatentBatch>} */ (
+      await source.next()
+    )
   const latents = addon().tensor(value.latents, 'float32', [batch, ...generator.config.latentShape], 'cpu')
   const labels = addon().tensor(value.labels, 'int64', [batch], 'cpu')
   const done = trainer.step([{ latents, labels }], { step: number++, lr })

@@ -26,7 +26,7 @@ export async function writeTokenizerFixtures(folder, spec) {
       .filter(([name]) => group !== 'backbone' || name.startsWith('backbone.'))
       .map(([name, tensor]) => ({
         name: group === 'backbone' ? name : `${group}.${name}`,
-        dtype: 'float32',
+        dtype: /** @type {const} */ ('float32'),
         shape: tensor.shape,
         data: async () => new Float32Array(await tensor.read())
       }))
@@ -37,13 +37,16 @@ export async function writeTokenizerFixtures(folder, spec) {
   const { batch } = spec
   const patches = (imageSize / patchSize) ** 2
   const { uniform, normal } = addon()
+  /** @type {[string, any, number[], (step: number) => any][]} */
   const draws = [
     ['images', 'uint8', [imageSize, imageSize, 3], (step) => randomImages(step, batch, imageSize)],
     ['ratio', 'float32', [], (step) => uniform(1, 'mask/ratio', step, 0, batch, 1)],
     ['coin', 'float32', [], (step) => uniform(1, 'mask/semantic', step, 0, batch, 1)],
     ['random', 'float32', [patches], (step) => uniform(1, 'mask/random', step, 0, batch, patches)],
     [
-      ...['noise', 'float32', [latentTokens, latentChannels]],
+      'noise',
+      'float32',
+      [latentTokens, latentChannels],
       (step) => normal(1, 'posterior', step, 0, batch, latentTokens * latentChannels)
     ]
   ]

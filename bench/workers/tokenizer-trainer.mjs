@@ -15,7 +15,8 @@ export async function createTrainer({
   device = 'cpu',
   graphs,
   recipe,
-  discriminatorSize
+  discriminatorSize,
+  group = null
 }) {
   const plain = recipe === 'plain'
   const config = resolveConfig({
@@ -41,7 +42,8 @@ export async function createTrainer({
   const networks = await loadNetworks(settled, device)
   const network = await Tokenizer.create(config.tokenizer, { device, seed: config.seed })
   const native = teacher?.native ?? null
-  const trainer = await addon().createTokenizerTrainer(network.native, native, trainerConfig(settled), networks)
+  const settings = trainerConfig(settled, { device, group })
+  const trainer = await addon().createTokenizerTrainer(network.native, native, settings, networks)
   return { config, trainer, teacher, networks }
 }
 

@@ -13,7 +13,8 @@ const radii = [1, 2]
 
 /**
  * Reads the images of tar files in batches of 100: uint8 [B, 32, 32, 3], valid until the next batch, and their labels.
- * @param change - maps the bytes of each batch, given its number
+ * @param {string} pattern
+ * @param {(images: any, number?: number) => any} [change] maps the bytes of each batch, given its number
  */
 export async function* readImages(pattern, change = (images) => images) {
   const set = await webDataset(pattern).open()

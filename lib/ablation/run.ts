@@ -1,6 +1,5 @@
 /** Trains the rows of an ablation, one after another, and measures them. */
 
-import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { callbacks, pathTo } from '../checks.js'
 import { checkOptions, mergeConfig, nestSetting, parseConfig } from '../config.js'
@@ -13,7 +12,7 @@ import { imageKey } from '../evaluation/image-stream.js'
 import { meanImagePsnr } from '../evaluation/mean-image.js'
 import { writeJson } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
-import { parseJson, readJson } from '../files/read.js'
+import { parseJson, readJson, readText } from '../files/read.js'
 import { readMetrics } from '../runs/metrics.js'
 import { findConflict } from '../runs/record.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -226,7 +225,7 @@ async function claimFolder(out: string, table: string, config: AblationConfig): 
   const { seeds: _, sweep, ...fixed } = config
   // Seeds and values may be added later.
   const given = { formatVersion: 1, table, ...fixed, ...(sweep && { sweep: sweep.setting }) }
-  const text = await readFile(file, 'utf8').catch(() => null)
+  const text = await readText(file)
   if (text === null) {
     await makeFolder(out)
     return writeJson(file, given)
@@ -239,7 +238,7 @@ async function claimFolder(out: string, table: string, config: AblationConfig): 
 const valuesFile = (dir: string) => join(dir, 'measured.json')
 
 async function readValues(dir: string): Promise<Record<string, number> | null> {
-  const text = await readFile(valuesFile(dir), 'utf8').catch(() => null)
+  const text = await readText(valuesFile(dir))
   return text === null ? null : (parseJson(text, valuesFile(dir)) as Record<string, number>)
 }
 

@@ -1,5 +1,6 @@
 /** What a command writes: JSON lines, tables, errors. */
 
+import { explainSystemError } from '../files/system-error.js'
 import { locateError } from './config-file.js'
 import { Interrupted } from './exit.js'
 import { printable } from './printable.js'
@@ -43,6 +44,7 @@ export function writeTable(rows: readonly (readonly [string, unknown])[]): void 
 
 /** Writes an error to standard error, and with `--json` to standard output too. `MACTOK_DEBUG` shows its stack. */
 export function reportError(error: unknown): void {
+  explainSystemError(error)
   const { code, stack } = error as Error & { code?: string }
   const message = locateError(error as Error)
   if (process.argv.includes('--json')) writeJson({ error: { message, code: code ?? null } })

@@ -1,6 +1,7 @@
 import type { Metadata, Sharp } from 'sharp'
 import { MactokError } from '../errors.js'
 import { Budget } from './budget.js'
+import { isImage } from './formats.js'
 import { hiddenColour } from './gif.js'
 import { type Header, readHeader } from './header.js'
 import { type LoadedSharp, loadSharp } from './sharp.js'
@@ -74,9 +75,12 @@ const fail = (reason: string) => (cause: unknown) => {
   throw cause instanceof MactokError ? cause : new MactokError('ERR_FORMAT', reason, { cause })
 }
 
+const notImage = 'damaged, or not an image'
+
 async function describe(sharp: LoadedSharp, bytes: Buffer): Promise<Metadata> {
   if (bytes.length === 0) throw new MactokError('ERR_FORMAT', 'empty file')
-  return sharp(bytes, { limitInputPixels: false }).metadata().catch(fail('damaged, or not an image'))
+  if (!isImage(bytes)) throw new MactokError('ERR_FORMAT', notImage)
+  return sharp(bytes, { limitInputPixels: false }).metadata().catch(fail(notImage))
 }
 
 /**

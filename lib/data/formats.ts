@@ -5,6 +5,19 @@ export const imageFormats = 'JPEG, PNG, WebP, AVIF, TIFF, GIF'
 
 export const isImageExtension = (extension: string): boolean => extensions.has(extension.toLowerCase())
 
+const ascii = (bytes: Buffer, from: number, to: number) => bytes.toString('latin1', from, to)
+
+/** Whether the first bytes are those of a supported format; others that the decoder knows (SVG, PDF, …) must never reach it. */
+export const isImage = (bytes: Buffer): boolean =>
+  bytes.length >= 12 &&
+  (bytes.readUIntBE(0, 3) === 0xffd8ff ||
+    ascii(bytes, 1, 4) === 'PNG' ||
+    ascii(bytes, 0, 4) === 'GIF8' ||
+    (ascii(bytes, 0, 4) === 'RIFF' && ascii(bytes, 8, 12) === 'WEBP') ||
+    // BigTIFF has a plus.
+    ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(ascii(bytes, 0, 4)) ||
+    (ascii(bytes, 4, 8) === 'ftyp' && ['avif', 'avis', 'mif1'].includes(ascii(bytes, 8, 12))))
+
 /** Why a file of this name cannot be an image, or null if it may be one. */
 export function notAnImage(name: string): string | null {
   const extension = /[^/.]\.([^/.]+)$/.exec(name)?.[1] ?? ''

@@ -3,6 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { oneOf, text } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { ifPresent } from '../files/stat.js'
 import { type Entry, FileList, type Path } from './file-list.js'
 import { byCodePoint, imageFormats, isHidden, notAnImage, printBytes } from './formats.js'
 import { readImageFile, stampOf } from './image-file.js'
@@ -124,7 +125,7 @@ async function listFolder(place: Path, path: string): Promise<Folder & { folders
   for (const entry of await readEntries(place)) {
     if (isHidden(entry.name)) continue
     const found = { name: path ? `${path}/${entry.name}` : entry.name, place: entry.place }
-    const kind = entry.kind.isSymbolicLink() ? await stat(found.place).catch(() => null) : entry.kind
+    const kind = entry.kind.isSymbolicLink() ? await ifPresent(stat(found.place)) : entry.kind
     if (kind?.isDirectory()) {
       listing.folders.push(found)
       continue

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { text } from '../checks.js'
 import { invalidParameter, MactokError } from '../errors.js'
+import { ifPresent } from '../files/stat.js'
 import { isHidden, notAnImage } from './formats.js'
 import { imageFolder } from './image-folder.js'
 import type { Ignored, ImageSource } from './image-set.js'
@@ -39,7 +40,7 @@ export function reportIgnored(source: ImageSource, onIgnored: (ignored: Ignored)
 }
 
 async function detectSource(path: string): Promise<(path: string) => ImageSource> {
-  const found = await stat(path).catch(() => null)
+  const found = await ifPresent(stat(path))
   if (found?.isDirectory()) {
     const files = await listOthers(path)
     return files.some(isTar) ? webDataset : files.some(isParquet) ? parquetImages : imageFolder

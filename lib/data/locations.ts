@@ -3,6 +3,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
 import { MactokError } from '../errors.js'
+import { ifPresent } from '../files/stat.js'
 import { expandBraces } from './braces.js'
 import { byCodePoint, isHidden } from './formats.js'
 
@@ -33,7 +34,7 @@ export async function listLocations(
   kind: string
 ): Promise<string[]> {
   if (isUrl(path)) return expandBraces(path)
-  const found = await stat(path).catch(() => null)
+  const found = await ifPresent(stat(path))
   if (found && !found.isDirectory()) return [path]
   if (found) {
     const names = (await readdir(path)).filter((name) => isWanted(name) && !isHidden(name))
@@ -59,7 +60,7 @@ async function expandWildcards(pattern: string): Promise<string[]> {
       .replaceAll('?', '.')
     const matches: string[] = []
     for (const folder of found) {
-      const names = await readdir(index === 0 ? '.' : folder || '/').catch(() => [])
+      const names = (await ifPresent(readdir(index === 0 ? '.' : folder || '/'))) ?? []
       const matching = names.filter((name) => new RegExp(`^${expression}$`, 's').test(name) && !isHidden(name))
       matches.push(...matching.sort(byCodePoint).map((name) => (index === 0 ? name : `${folder}/${name}`)))
     }

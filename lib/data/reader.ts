@@ -1,4 +1,5 @@
 import { MactokError } from '../errors.js'
+import { explainSystemError } from '../files/system-error.js'
 import type { Image } from './decode.js'
 import type { ImageSet } from './image-set.js'
 
@@ -19,6 +20,8 @@ export interface ReaderOptions {
 
 /** The process ran out of something: that says nothing about the image. */
 const resourceErrors = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EBADF'])
+/** Storage fails: skipping what it holds would lose images that are there the next time. */
+const storageErrors = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'ENODEV', 'EREMOTEIO', 'EHOSTDOWN'])
 
 /**
  * Reads and decodes the images of a set, each file once. Decoded images are cached until the cache is full and never
@@ -64,6 +67,7 @@ export class ImageReader<T extends Image = Image> {
 
   /** Reports an unreadable image; throws whatever is not the image's fault. */
   #report(index: number, error: unknown): null {
+    explainSystemError(error)
     const { code, message } = error as NodeJS.ErrnoException
     const isUnreadable =
       error instanceof MactokError
@@ -72,7 +76,7 @@ export class ImageReader<T extends Image = Image> {
     if (!isUnreadable) throw error
     const { name } = this.#set.sample(index)
     const reason = error instanceof MactokError ? message : `cannot be read (${code})`
-    if (this.#options.strict) {
+    if (this.#options.strict || storageErrors.has(code as string)) {
       throw new MactokError('ERR_FORMAT', `${name} in ${this.#set.name}: ${reason}`, { cause: error })
     }
     this.#options.onBroken({ name, reason })

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { text } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { readText } from '../files/read.js'
 import { type Bytes, readImage } from './bytes.js'
 import { imageFormats, isHidden, isImageExtension } from './formats.js'
 import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
@@ -164,7 +164,7 @@ async function readBeside(
 ): Promise<{ file: string; text: string } | null> {
   if (!isUrl(tar)) {
     const file = join(dirname(tar), name)
-    const text = await readFile(file, 'utf8').catch(() => null)
+    const text = await readText(file)
     return text === null ? null : { file, text }
   }
   const bytes = await opener.openUrl(new URL(name, tar).href).catch((error) => {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { callback, callbacks, object } from '../checks.js'
@@ -6,7 +5,7 @@ import { parseConfig } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
-import { parseJsonObject } from '../files/read.js'
+import { parseJsonObject, readText } from '../files/read.js'
 import type { GenerationEvaluation } from './generation.js'
 import type { GenerationMetric } from './metric-names.js'
 import { sweepSchema } from './schema.js'
@@ -96,7 +95,7 @@ function bestOf(points: readonly SweepPoint[], by: GenerationMetric): SweepPoint
 }
 
 async function readPoints(file: string, key: string): Promise<SweepPoint[]> {
-  const text = await readFile(file, 'utf8').catch(() => null)
+  const text = await readText(file)
   if (text === null) return []
   const saved = parseJsonObject(text, file) as unknown as { key: string; points: SweepPoint[] }
   return saved.key === key ? saved.points : []

@@ -1,12 +1,13 @@
 /** Writes files that are either complete or absent. */
 
-import { randomBytes } from 'node:crypto'
 import { fsync } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { MactokError } from '../errors.js'
 import { makeFolder, notWritable } from './make-folder.js'
+import { nameFile, naming } from './system-error.js'
+import { removeAbandoned, temporaryName } from './temporary.js'
 
 const sync = promisify(fsync)
 
@@ -18,7 +19,7 @@ export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(folder)
   try {
-    await syncFile(handle)
+    await naming(folder, syncFile(handle))
   } finally {
     await handle.close()
   }
@@ -47,10 +48,9 @@ export class AtomicFile {
     if (found && !found.isFile()) return new AtomicFile(await open(file, 'w'), null, file)
     // A link stays, and the file that it leads to is replaced.
     const target = found ? await realpath(file) : file
-    // Names have at most 255 bytes.
-    const name = `.${path.basename(target).slice(0, 60)}.${randomBytes(6).toString('hex')}.tmp`
     const folder = path.dirname(target)
-    const temporary = path.join(folder, name)
+    await removeAbandoned(folder)
+    const temporary = path.join(folder, temporaryName(path.basename(target)))
     const handle = await open(temporary, 'wx').catch(async (cause) => {
       throw await notWritable(folder, cause)
     })
@@ -73,6 +73,7 @@ export class AtomicFile {
       if (this.temporary) await rename(this.temporary, this.target)
     } catch (error) {
       await this.discard()
+      nameFile(error, this.target)
       throw error
     }
     if (durable && this.temporary) await syncFolder(path.dirname(this.target))
@@ -93,22 +94,12 @@ export async function writeAtomically(
 ): Promise<void> {
   const written = await AtomicFile.create(file)
   try {
-    await write(written.handle)
+    await naming(file, write(written.handle))
   } catch (error) {
     await written.discard()
-    nameFile(error, file)
     throw error
   }
   await written.commit(options)
-}
-
-/** Adds the file to an error of the system about an open one, such as a full disk, as Node does for paths. */
-function nameFile(error: unknown, file: string): void {
-  if (!(error instanceof Error)) return
-  const failure: NodeJS.ErrnoException = error
-  if (failure.syscall === undefined || failure.path !== undefined) return
-  failure.path = file
-  failure.message = `${failure.message} '${file}'`
 }
 
 /** Writes a text atomically. */

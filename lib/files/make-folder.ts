@@ -3,6 +3,7 @@ import { access, mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { MactokError } from '../errors.js'
 import { exists } from './stat.js'
+import { explainSystemError } from './system-error.js'
 
 const reasons: Record<string, string> = {
   EROFS: 'the file system is read-only',
@@ -25,6 +26,7 @@ async function nearestFolder(path: string): Promise<string> {
 
 /** An error that says why a folder cannot be written, given what writing it failed with. */
 export async function notWritable(folder: string, cause: unknown): Promise<MactokError> {
+  explainSystemError(cause)
   let reason = explain(cause as NodeJS.ErrnoException)
   if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
     // Node's recursive mkdir says ENOENT on a read-only file system.

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
+import { ifPresent } from './stat.js'
+import { naming } from './system-error.js'
 
 /**
  * Fills a buffer from a position of a file, however many system calls that takes.
@@ -29,7 +31,7 @@ export async function sha256(file: string): Promise<string> {
     // One is read by libuv while the other is hashed.
     let [bytes, next] = [Buffer.allocUnsafeSlow(1 << 20), Buffer.allocUnsafeSlow(1 << 20)]
     // Without a length, Yarn's Plug'n'Play reads nothing.
-    const read = (buffer: Buffer) => handle.read(buffer, 0, buffer.length)
+    const read = (buffer: Buffer) => naming(file, handle.read(buffer, 0, buffer.length))
     let reading = read(bytes)
     for (;;) {
       const { bytesRead } = await reading
@@ -43,17 +45,32 @@ export async function sha256(file: string): Promise<string> {
   }
 }
 
+/** Reads a whole file, however many system calls that takes: Node's `readFile` takes a short read for the end of a small file. */
+async function readWhole(file: string): Promise<Buffer> {
+  const handle = await open(file)
+  try {
+    const chunks: Buffer[] = []
+    for (;;) {
+      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(1 << 16), 0, 1 << 16)
+      if (bytesRead === 0) return Buffer.concat(chunks)
+      chunks.push(buffer.subarray(0, bytesRead))
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Reads a text; null where there is no file. */
+export async function readText(file: string): Promise<string | null> {
+  return (await naming(file, ifPresent(readWhole(file))))?.toString('utf8') ?? null
+}
+
 /**
  * Reads a JSON file; an empty object when there is none.
  * @throws {MactokError} `ERR_FORMAT` when it is not a JSON object; the system's error when it cannot be read
  */
-export async function readJson(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '{}'
-    throw error
-  })
-  return parseJsonObject(text, file)
-}
+export const readJson = async (file: string): Promise<Record<string, unknown>> =>
+  parseJsonObject((await readText(file)) ?? '{}', file)
 
 /** Far deeper than any file of ours. What visits deeper values, `JSON.stringify` for one, may exhaust the stack. */
 const maxDepth = 64

@@ -8,7 +8,7 @@ import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { requireHostMemory } from '../native/memory.js'
-import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
+import { findAndCreate, modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
@@ -130,9 +130,12 @@ export class Generator implements Disposable {
     const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
-      const { weights, ...identity } = await findGenerator(folder, raw, { verify: true })
       const device = resolveDevice(options.device)
-      const network = await createNetwork(identity.config, { device })
+      const { found, network } = await findAndCreate(
+        (finding) => findGenerator(folder, raw, finding),
+        ({ config }) => createNetwork(config, { device })
+      )
+      const { weights, ...identity } = found
       await using file = await readSafetensors(weights)
       await loadInto(network, fileWeights(file))
       return new Generator(network, identity, precision)

@@ -7,7 +7,8 @@ import { isRecord } from '../checks.js'
 import type { Ranks } from '../distributed/ranks.js'
 import { MactokError } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
-import { parseJson } from '../files/read.js'
+import { parseJson, readText } from '../files/read.js'
+import { ifPresent } from '../files/stat.js'
 
 const planFile = 'plan.json'
 const hashBytes = 32
@@ -41,7 +42,7 @@ export class SampleParts {
   /** @throws {MactokError} `ERR_FORMAT` when the folder has parts of other samples */
   static async open(folder: string, plan: SamplePlan, ranks: Ranks): Promise<SampleParts> {
     const file = path.join(folder, planFile)
-    const text = await readFile(file, 'utf8').catch(() => null)
+    const text = await readText(file)
     const earlier = text === null ? null : parseJson(text, file)
     if (isRecord(earlier) && JSON.stringify(earlier) !== JSON.stringify(plan)) {
       throw new MactokError(
@@ -61,7 +62,7 @@ export class SampleParts {
   }
 
   private async missing(): Promise<number[]> {
-    const files = new Set(await readdir(this.folder).catch(() => []))
+    const files = new Set((await ifPresent(readdir(this.folder))) ?? [])
     return Array.from({ length: this.count }, (_, part) => part).filter((part) => !files.has(SampleParts.nameOf(part)))
   }
 

@@ -1,11 +1,12 @@
 /** The manifest of a latent folder, and the plan that determines its shards. */
 
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { parseJson } from '../files/read.js'
+import { writeJson } from '../files/atomic.js'
+import { checkSeal, seal } from '../files/checksums.js'
+import { parseJson, readText } from '../files/read.js'
 import type { ChannelSums } from './statistics.js'
 
 export const manifestFile = 'manifest.json'
@@ -176,23 +177,29 @@ function differences(earlier: PlanSummary, now: PlanSummary): string[] {
     .map((key) => `${key} ${JSON.stringify(before[key])} instead of ${JSON.stringify(after[key])}`)
 }
 
-/** Reads a folder's manifest; undefined when there is none. */
+/**
+ * Reads a folder's manifest; undefined when there is none.
+ * @throws {MactokError} `ERR_FORMAT` for other files, and for a manifest that is not what was written
+ */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const file = path.join(folder, manifestFile)
-  let text: string
+  const text = await readText(file)
+  if (text === null) return undefined
+  const content = parseManifest(text, file)
+  if (!content) throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
+  checkSeal(file, content)
+  const { sha256: _, ...manifest } = content
+  return manifest
+}
+
+function parseManifest(text: string, file: string): (Manifest & Record<string, unknown>) | null {
   try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-  try {
-    const manifest = parseJson(text, file) as Manifest
-    if (manifest.format_version === 1 && Array.isArray(manifest.shards) && isRecord(manifest.plan)) return manifest
+    const manifest = parseJson(text, file) as Manifest & Record<string, unknown>
+    const isManifest = manifest.format_version === 1 && Array.isArray(manifest.shards) && isRecord(manifest.plan)
+    return isManifest ? manifest : null
   } catch {
-    // Reported below.
+    return null
   }
-  throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
 }
 
 /**
@@ -207,6 +214,10 @@ export function requireReadable(folder: string, { shards, classes }: Manifest): 
   const what = areRecords ? 'classes' : 'records of shards'
   throw new MactokError('ERR_FORMAT', `${path.join(folder, manifestFile)} has damaged ${what}: encode again`)
 }
+
+/** Writes a folder's manifest, with a checksum of its own. */
+export const writeManifest = (folder: string, manifest: Manifest): Promise<void> =>
+  writeJson(path.join(folder, manifestFile), seal(manifestFile, manifest, {}))
 
 /** The file name of a shard, as LightningDiT names it. */
 export const shardName = (index: number): string => `latents_rank00_shard${String(index).padStart(3, '0')}.safetensors`

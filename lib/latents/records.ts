@@ -8,6 +8,7 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { isRecord } from '../checks.js'
 import { writeJson } from '../files/atomic.js'
+import { checkSeal, seal } from '../files/checksums.js'
 import { parseJson } from '../files/read.js'
 import { type PlanSummary, type ShardRecord, shardName } from './manifest.js'
 
@@ -25,8 +26,10 @@ export interface ReadRecord {
 }
 
 /** Writes a shard's record; null marks a shard of the manifest as missing. */
-export const writeRecord = (folder: string, plan: string, index: number, record: ShardRecord | null): Promise<void> =>
-  writeJson(path.join(folder, shardName(index) + suffix), { plan, record })
+export function writeRecord(folder: string, plan: string, index: number, record: ShardRecord | null): Promise<void> {
+  const name = shardName(index) + suffix
+  return writeJson(path.join(folder, name), seal(name, { plan, record }, {}))
+}
 
 /** The shards that have records. */
 export const recordNames = async (folder: string): Promise<string[]> =>
@@ -42,17 +45,17 @@ export async function readRecords(folder: string, plan: string): Promise<Map<num
     // Another process may have merged and removed it meanwhile.
     const text = await readFile(file, 'utf8').catch(() => null)
     const index = Number(/\d+(?=\.safetensors$)/.exec(name)?.[0])
-    if (text !== null) records.set(index, { record: parseRecord(text, plan), file, text })
+    if (text !== null) records.set(index, { record: parseRecord(text, file, plan), file, text })
   }
   return records
 }
 
-function parseRecord(text: string, plan: string): ShardRecord | null {
+function parseRecord(text: string, file: string, plan: string): ShardRecord | null {
   try {
-    const content = parseJson(text, 'a record')
-    return isRecord(content) && content.plan === plan && isRecord(content.record)
-      ? (content.record as unknown as ShardRecord)
-      : null
+    const content = parseJson(text, file)
+    if (!isRecord(content) || content.plan !== plan || !isRecord(content.record)) return null
+    checkSeal(file, content)
+    return content.record as unknown as ShardRecord
   } catch {
     return null
   }

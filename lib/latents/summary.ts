@@ -3,6 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { seal } from '../files/checksums.js'
+import { ifPresent } from '../files/stat.js'
 import {
   type LatentPlan,
   type Manifest,
@@ -40,7 +41,7 @@ export async function checkSummary(folder: string, plan: LatentPlan, manifest: M
   const sealed = `${JSON.stringify(seal(statisticsFile, statistics, {}), null, 2)}\n`
   const expected = { [statisticsFile]: sealed, [torchStatisticsFile]: torch }
   for (const [file, content] of Object.entries(expected)) {
-    const stored = await readFile(path.join(folder, file)).catch(() => null)
+    const stored = await ifPresent(readFile(path.join(folder, file)))
     if (!stored?.equals(Buffer.from(content))) {
       problems.push({ file, reason: stored ? "it does not have the shards' statistics" : 'it is missing' })
     }

@@ -5,6 +5,7 @@ import { aloneRanks, type Ranks } from '../distributed/ranks.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
 import { seal } from '../files/checksums.js'
+import { refuseLinks } from '../files/contained.js'
 import { makeFolder } from '../files/make-folder.js'
 import {
   isOfPlan,
@@ -20,7 +21,8 @@ import {
   statisticsFile,
   summarise,
   torchStatisticsFile,
-  validatePlan
+  validatePlan,
+  writeManifest
 } from './manifest.js'
 import { digestPlan, type ReadRecord, readRecords, recordNames, removeRecords, writeRecord } from './records.js'
 import { type ShardRange, ShardWriter } from './shard-writer.js'
@@ -90,6 +92,7 @@ export class LatentWriter {
     const { ranks = aloneRanks, append = false } = options
     validatePlan(plan)
     await makeFolder(folder)
+    await refuseLinks(folder)
     const files = await readdir(folder)
     await removeLeftovers(folder, files, ranks)
     const summary = summarise(plan)
@@ -219,7 +222,7 @@ export class LatentWriter {
     await writeJson(path.join(folder, statisticsFile), seal(statisticsFile, statistics, {}))
     await writeAtomically(path.join(folder, torchStatisticsFile), (handle) => writeFully(handle, torch))
     const manifest = createManifest(plan, written)
-    await writeJson(path.join(folder, manifestFile), manifest)
+    await writeManifest(folder, manifest)
     await removeRecords(known.values())
     return { statistics, manifest }
   }
@@ -259,8 +262,7 @@ async function prepareManifest(
   append: boolean
 ): Promise<void> {
   const manifest = await readManifest(folder)
-  const start = (shards: ShardRecord[]) =>
-    writeJson(path.join(folder, manifestFile), createManifest(plan, shards, false))
+  const start = (shards: ShardRecord[]) => writeManifest(folder, createManifest(plan, shards, false))
   if (!manifest) {
     const foreign = files.find((file) => file.endsWith('.safetensors'))
     if (foreign) {

@@ -1,5 +1,6 @@
 import { flag, text } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
+import type { Precision } from './addon.js'
 import { addon } from './load.js'
 
 const NAMES = 'auto, cpu, cuda, cuda:<index> or mps'
@@ -54,4 +55,11 @@ export function bestPrecision(device: string, info: Bf16Support = addon().info()
   const capability = info.cuda.capabilities[Number(device.split(':')[1] ?? 0)]
   // An unknown device is taken for a recent one.
   return !capability || capability >= 80 ? 'bf16' : 'fp32'
+}
+
+/** What to say of a precision that the device computes slowly; null for others. */
+export function slownessOf(precision: Precision, device: string, info: Bf16Support = addon().info()): string | null {
+  if (precision !== 'bf16' || bestPrecision(device, info) === 'bf16' || device.startsWith('mps')) return null
+  const place = device === 'cpu' ? 'This CPU' : device
+  return `${place} has no units for bfloat16: bf16 may be many times slower than fp32 (--precision fp32)`
 }

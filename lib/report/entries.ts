@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
-import { exists } from '../files/stat.js'
+import { exists, ifPresent } from '../files/stat.js'
 import { type MetricsRecord, readMetrics, readMetricsList } from '../runs/metrics.js'
 import { type EvaluationTable, readEvaluations } from './evaluations.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
@@ -25,7 +25,7 @@ export interface Entry {
 }
 
 const listFolders = async (path: string): Promise<string[]> =>
-  (await readdir(path).catch(() => []))
+  ((await ifPresent(readdir(path))) ?? [])
     .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
     .map((name) => join(path, name))
 

@@ -1,11 +1,10 @@
 /** Images of a report, all embedded as data URLs. */
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
-import type { Sharp } from 'sharp'
-import type { Image } from '../data/decode.js'
+import { decode, type Image } from '../data/decode.js'
 import { loadSharp } from '../data/sharp.js'
-import { listGrids } from './run-folder.js'
+import { listFiles, listGrids } from './run-folder.js'
 
 export interface ReportImage {
   /** A data URL. */
@@ -17,18 +16,14 @@ export interface ReportImage {
 const dataUrl = (type: string, bytes: Buffer) => `data:${type};base64,${bytes.toString('base64')}`
 
 /** Encodes an image as WebP, a tenth of a PNG's size for photographs. */
-async function encodeWebp(image: Sharp): Promise<string> {
-  return dataUrl('image/webp', await image.webp({ quality: 88 }).toBuffer())
-}
-
-/** The same of raw pixels. */
 export async function encodePixels({ data, width, height }: Image): Promise<string> {
-  return encodeWebp((await loadSharp())(data, { raw: { width, height, channels: 3 } }))
+  const image = (await loadSharp())(data, { raw: { width, height, channels: 3 } })
+  return dataUrl('image/webp', await image.webp({ quality: 88 }).toBuffer())
 }
 
 async function readAsDataUrl(path: string): Promise<string> {
   if (extname(path) === '.svg') return dataUrl('image/svg+xml', await readFile(path))
-  return encodeWebp((await loadSharp())(path))
+  return encodePixels(await decode(await readFile(path)))
 }
 
 /** Reads up to `most` grids, oldest first: the first, the newest, and others spread between. */
@@ -56,8 +51,7 @@ export async function readGrids(run: string, most: number): Promise<ReportImage[
 
 /** Reads the plots that other commands wrote to a folder of the run, by name. */
 export async function readPlots(run: string, folder: string): Promise<ReportImage[]> {
-  const names = await readdir(join(run, folder)).catch(() => [])
-  const plots = names.filter((name) => ['.png', '.svg'].includes(extname(name))).sort()
+  const plots = (await listFiles(join(run, folder))).filter((name) => ['.png', '.svg'].includes(extname(name))).sort()
   return Promise.all(
     plots.map(async (name) => ({
       url: await readAsDataUrl(join(run, folder, name)),

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathTo } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { ifPresent } from '../files/stat.js'
 import { isContinuousTokenizer } from '../interchange/continuous-tokenizer.js'
 import { detectGenerator } from '../interchange/generator-layouts.js'
 import { openLatents } from '../latents/index.js'
@@ -60,7 +61,7 @@ export type Inspected = InspectedRun | InspectedShards | InspectedWeights
  */
 export async function inspect(path: string): Promise<Inspected> {
   pathTo('path', path)
-  const stats = await stat(path).catch(() => null)
+  const stats = await ifPresent(stat(path))
   if (!stats) throw new MactokError('ERR_FORMAT', `There is nothing at ${path}`)
   if (stats.isFile()) return inspectWeights(path)
   const record = await readAnyRun(path)

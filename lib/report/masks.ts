@@ -5,6 +5,7 @@ import { grid } from '../data/image.js'
 import { imageSource } from '../data/image-source.js'
 import { sliceImages } from '../data/levels.js'
 import { spread } from '../data/spread.js'
+import { ifPresent } from '../files/stat.js'
 import { maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
 import { Teacher } from '../teacher/teacher.js'
@@ -34,7 +35,7 @@ export async function drawMaskSheet(
   const { weights } = record.settled.teacher
   if (masking.target !== 'image' || masking.max === 0) return null
   const from = data ?? record.data.heldOutFrom ?? record.data.from
-  if (data === undefined && !(await stat(from).catch(() => null))) return null
+  if (data === undefined && !(await ifPresent(stat(from)))) return null
   const { imageSize: size, patchSize } = tokenizer
   const isFound = weights !== null && masking.semantic > 0 && (await locateWeights(weights)) !== undefined
   using teacher = isFound ? await Teacher.load(weights, { device, grid: size / patchSize }) : null

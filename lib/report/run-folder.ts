@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { parseJson } from '../files/read.js'
+import { ifPresent } from '../files/stat.js'
 import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator/record.js'
 import { readTokenizerRun, type TokenizerRunRecord } from '../training/tokenizer/record.js'
 
@@ -32,9 +33,15 @@ export interface GridFile {
   step: number
 }
 
+/** The files of a folder; not links, which may lead to files that nobody means to show. */
+export async function listFiles(folder: string): Promise<string[]> {
+  const entries = (await ifPresent(readdir(folder, { withFileTypes: true }))) ?? []
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
+}
+
 /** Lists the grids that training wrote, reconstructions of held-out images or samples, oldest first. */
 export async function listGrids(folder: string): Promise<GridFile[]> {
-  const files = await readdir(join(folder, 'grids')).catch(() => [])
+  const files = await listFiles(join(folder, 'grids'))
   return files
     .flatMap((name): GridFile[] => {
       const digits = /^step-(\d+)\.png$/.exec(name)?.[1]

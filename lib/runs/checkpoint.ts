@@ -1,13 +1,15 @@
 /** Checkpoint folders `checkpoints/step-0010000/`, each complete or absent. */
 
-import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { syncFolder, writeJson } from '../files/atomic.js'
 import { type Checksums, checkFile, checkSeal, seal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
-import { parseJson, sha256 } from '../files/read.js'
+import { parseJson, readText, sha256 } from '../files/read.js'
+import { ifPresent } from '../files/stat.js'
 
 const stateFile = 'state.json'
 const folderOf = (run: string) => join(run, 'checkpoints')
@@ -44,11 +46,14 @@ async function readSizes(folder: string): Promise<Record<string, number>> {
 /**
  * Reads a checkpoint's state and checks that its files are complete; `verifyCheckpoint` reads them, too.
  * @throws {MactokError} `ERR_FORMAT` naming the missing, truncated or changed file
+ * @throws {Error} the system's error when storage fails, which says nothing about the checkpoint
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
+  const text = await readText(join(folder, stateFile))
   let state: CheckpointState
   try {
-    state = parseJson(await readFile(join(folder, stateFile), 'utf8'), stateFile) as CheckpointState
+    if (text === null) throw new TypeError('there is none')
+    state = parseJson(text, stateFile) as CheckpointState
     if (!isRecord(state) || !Number.isInteger(state.step) || !isRecord(state.files))
       throw new TypeError('it is no state')
   } catch (cause) {
@@ -56,9 +61,7 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
     throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${reason}`, { cause })
   }
   checkSeal(join(folder, stateFile), state as unknown as Record<string, unknown>)
-  const sizes = await readSizes(folder).catch((cause): never => {
-    throw new MactokError('ERR_FORMAT', `${folder} cannot be read: ${cause.message}`, { cause })
-  })
+  const sizes = (await ifPresent(readSizes(folder))) ?? {}
   for (const [name, size] of Object.entries(state.files)) {
     if (sizes[name] !== size) {
       const fault = sizes[name] === undefined ? 'is missing' : `has ${sizes[name]} bytes instead of ${size}`
@@ -82,7 +85,7 @@ export const checkpointFolder = (run: string, step: number): string => join(fold
 
 /** The steps of a run's checkpoint folders, newest first, complete or not. */
 async function listSteps(run: string): Promise<number[]> {
-  const names = await readdir(folderOf(run)).catch(() => [])
+  const names = (await ifPresent(readdir(folderOf(run)))) ?? []
   return names
     .flatMap((name) => {
       const digits = /^step-(\d+)$/.exec(name)?.[1]
@@ -124,9 +127,14 @@ export async function findCheckpoints(
 /** Finds the complete checkpoint with the highest step of a run folder; null when it has none. */
 export const newestCheckpoint = async (run: string): Promise<Checkpoint | null> => (await findCheckpoints(run)).newest
 
+/** Which checkpoints stay: the `keep` newest, and every one whose step is a multiple of `keepEvery`. */
+export interface Retention {
+  keep: number
+  keepEvery: number | null
+}
+
 /**
- * Writes a checkpoint under a temporary name, syncs it to disk and renames it; then deletes older ones, but keeps the `keep` newest
- * and every one whose step is a multiple of `keepEvery`.
+ * Writes a checkpoint under a temporary name, syncs it to disk and renames it; then deletes older ones.
  * @param write - fills the folder; returns the checksums of its files that it knows
  * @returns its folder
  */
@@ -134,7 +142,7 @@ export async function writeCheckpoint(
   run: string,
   state: Omit<CheckpointState, 'formatVersion' | 'files' | 'sha256'>,
   write: (folder: string) => Promise<Checksums>,
-  { keep, keepEvery }: { keep: number; keepEvery: number | null }
+  retention: Retention
 ): Promise<string> {
   const parent = folderOf(run)
   const folder = join(parent, checkpointName(state.step))
@@ -151,24 +159,37 @@ export async function writeCheckpoint(
   await rename(unfinished, folder)
   await syncFolder(parent)
 
-  const old = (await listSteps(run)).slice(keep).filter((step) => keepEvery === null || step % keepEvery !== 0)
-  await Promise.all(old.map((step) => discard(join(parent, checkpointName(step)))))
+  await removeOlder(run, state.step, retention)
   return folder
+}
+
+/**
+ * Deletes the checkpoints up to a step that are not to stay; later ones are damaged, and no reason to delete any. Only who has locked the
+ * run may call it.
+ */
+export async function removeOlder(run: string, step: number, { keep, keepEvery }: Retention): Promise<void> {
+  const steps = (await listSteps(run)).filter((one) => one <= step)
+  const old = steps.slice(keep).filter((one) => keepEvery === null || one % keepEvery !== 0)
+  await Promise.all(old.map((one) => discard(checkpointFolder(run, one))))
+  await removeRemains(run)
 }
 
 /** Deletes what a crash left of checkpoints that were being written or deleted. Only who has locked the run may call it. */
 export async function removeRemains(run: string): Promise<void> {
-  const names = await readdir(folderOf(run)).catch(() => [])
-  const remains = names.filter((name) => /^\.step-\d+\.(tmp|old)$/.test(name))
-  await Promise.all(remains.map((name) => rm(join(folderOf(run), name), { recursive: true, force: true })))
+  const names = (await ifPresent(readdir(folderOf(run)))) ?? []
+  const remains = names.filter((name) => /^\.step-\d+\.(tmp|([0-9a-f]{12}\.)?old)$/.test(name))
+  await Promise.all(remains.map((name) => removeFolder(join(folderOf(run), name))))
 }
 
-/** Renames a folder before it is deleted, so that the remains of a crash are never taken for a checkpoint. */
-async function discard(folder: string): Promise<void> {
-  const away = join(folder, '..', `.${basename(folder)}.old`)
-  await rm(away, { recursive: true, force: true })
-  await rename(folder, away).catch((error) => {
-    if (error.code !== 'ENOENT') throw error
+/** Deletes a folder; on NFS and Windows one stays while another process reads its files, until a later call. */
+async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true }).catch((error) => {
+    if (!['ENOTEMPTY', 'EBUSY', 'EPERM'].includes(error.code)) throw error
   })
-  await rm(away, { recursive: true, force: true })
+}
+
+/** Renames a folder for `removeRemains` to delete, so that what a crash leaves of it is never taken for a checkpoint. */
+async function discard(folder: string): Promise<void> {
+  const away = `.${basename(folder)}.${randomBytes(6).toString('hex')}.old`
+  await ifPresent(rename(folder, join(folder, '..', away)))
 }

@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { makeFolder, notWritable } from '../files/make-folder.js'
+import { readText } from '../files/read.js'
+import { isAlive } from '../files/temporary.js'
 
 const fileName = 'train.lock'
 
@@ -41,15 +43,6 @@ async function readStart(pid: number): Promise<string | null> {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
 /** Whether a lock's process is gone; one on another host never is, as far as can be seen from here. */
 async function isStale({ pid, host, started }: Owner): Promise<boolean> {
   if (host !== hostname()) return false
@@ -78,12 +71,12 @@ const describe = ({ pid, host, since }: Owner) => `process ${pid} on ${host} (si
 async function replaceStale(file: string, stale: string, text: string): Promise<boolean> {
   const claim = `${file}.${createHash('sha256').update(stale).digest('hex').slice(0, 16)}`
   if (!(await create(claim, text))) {
-    const other = parseOwner(await readFile(claim, 'utf8').catch(() => ''))
+    const other = parseOwner((await readText(claim)) ?? '')
     if (other && (await isStale(other))) await rm(claim, { force: true })
     await sleep(20)
     return false
   }
-  if ((await readFile(file, 'utf8').catch(() => null)) === stale) {
+  if ((await readText(file)) === stale) {
     await rename(claim, file)
     return true
   }
@@ -118,11 +111,11 @@ export async function lockRun(dir: string): Promise<RunLock> {
   const isNew = (await makeFolder(dir)) !== undefined
   let takenOver: string | null = null
   while (!(await create(file, text))) {
-    let found = await readFile(file, 'utf8').catch(() => null)
+    let found = await readText(file)
     if (found !== null && !parseOwner(found)) {
       // It may be half written.
       await sleep(100)
-      found = await readFile(file, 'utf8').catch(() => null)
+      found = await readText(file)
     }
     // Released meanwhile.
     if (found === null) continue
@@ -148,7 +141,7 @@ export async function lockRun(dir: string): Promise<RunLock> {
   process.on('exit', removeAtExit)
   return {
     takenOver,
-    isHeld: async () => (await readFile(file, 'utf8').catch(() => null)) === text,
+    isHeld: async () => (await readText(file)) === text,
     [Symbol.asyncDispose]: async () => {
       process.off('exit', removeAtExit)
       removeAtExit()

@@ -1,9 +1,9 @@
-import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { parseJson } from '../files/read.js'
+import { parseJson, readText } from '../files/read.js'
+import { isAbsence } from '../files/stat.js'
 import { EventFile } from './tensorboard.js'
 
 /** One line of `metrics.jsonl`: numbers by name, in groups such as `loss` or `evaluation`. */
@@ -28,7 +28,7 @@ export function parseLine(line: string): MetricsRecord | null {
  * @throws {MactokError} `ERR_FORMAT` when it holds anything else
  */
 export async function readMetricsList(file: string): Promise<MetricsRecord[]> {
-  const text = await readFile(file, 'utf8').catch(() => null)
+  const text = await readText(file)
   const lines = text === null ? [] : parseJson(text, file)
   if (Array.isArray(lines) && lines.every(isMetricsRecord)) return lines
   throw new MactokError('ERR_FORMAT', `${file} is no list of metrics`)
@@ -36,12 +36,18 @@ export async function readMetricsList(file: string): Promise<MetricsRecord[]> {
 
 /** Reads the lines of a run folder's metrics log; what is no record is skipped. */
 export function readMetrics(folder: string): MetricsRecord[] {
-  const path = join(folder, fileName)
-  if (!existsSync(path)) return []
-  return readFileSync(path, 'utf8')
-    .split('\n')
+  return readLines(join(folder, fileName))
     .map(parseLine)
     .filter((line) => line !== null)
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n')
+  } catch (error) {
+    if (isAbsence(error)) return []
+    throw error
+  }
 }
 
 /** `{ loss: { kl: 1 } }` as `{ 'loss/kl': 1 }` */
@@ -63,7 +69,9 @@ export class MetricsLog {
   constructor(folder: string, step: number) {
     const path = join(folder, fileName)
     const kept = readMetrics(folder).filter((record) => record.step <= step)
-    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    rmSync(`${path}.tmp`, { force: true })
+    // Created here, so that a prepared link is never followed.
+    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''), { flag: 'wx' })
     renameSync(`${path}.tmp`, path)
     this.#file = openSync(path, 'a')
     this.#events = new EventFile(folder, step)

@@ -1,12 +1,11 @@
 /** Finds a network's configuration and weights in model, checkpoint and run folders. */
 
-import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { type Checksums, checkFile, checkSeal, seal } from '../files/checksums.js'
-import { parseJson, readJson } from '../files/read.js'
+import { parseJson, readJson, readText } from '../files/read.js'
 import { exists } from '../files/stat.js'
 import { findCheckpoints, newestCheckpoint } from './checkpoint.js'
 
@@ -27,6 +26,7 @@ export interface ModelFiles {
 
 export interface FindOptions {
   verify?: boolean
+  warn?: boolean
 }
 
 /**
@@ -35,13 +35,14 @@ export interface FindOptions {
  * @param raw - prefer the weights in training to their moving average
  * @param options.verify - compare configuration and weights with their checksums, which reads the weights; of a run's checkpoints the
  *   newest that passes is used. Default false.
+ * @param options.warn - warn of a run's damaged checkpoints. Default true.
  * @throws {MactokError} ERR_FORMAT when the folder has no such model, or a damaged one
  */
 export async function findModel(
   folder: string,
   kind: string | readonly string[],
   raw: boolean,
-  { verify = false }: FindOptions = {}
+  { verify = false, warn = true }: FindOptions = {}
 ): Promise<ModelFiles> {
   const kinds = [kind].flat()
   const isModel = await exists(join(folder, configFile))
@@ -51,7 +52,7 @@ export async function findModel(
     ? null
     : await findCheckpoints(folder, verify ? (checkpoint) => check(checkpoint.folder) : undefined)
   const place = found?.newest?.folder ?? folder
-  for (const reason of found?.damaged ?? []) {
+  for (const reason of warn ? (found?.damaged ?? []) : []) {
     process.emitWarning(`${reason}; ${found?.newest ? `using ${place}` : 'there is no other'}`, 'DamagedCheckpoint')
   }
   const weights = await chooseWeights(place, raw)
@@ -85,6 +86,28 @@ export async function checkModelFiles(place: string, names: readonly string[]): 
 }
 
 /**
+ * Finds a model whose files match their checksums, and makes its network meanwhile, which takes longer.
+ * @param find - finds the model as `findModel` does
+ */
+export async function findAndCreate<Found, Network extends { dispose(): void }>(
+  find: (options: FindOptions) => Promise<Found>,
+  create: (found: Found) => Promise<Network>
+): Promise<{ found: Found; network: Network }> {
+  const likely = await find({ warn: false }).catch(() => null)
+  const creating = likely && create(likely)
+  const discard = async () => (await creating?.catch(() => null))?.dispose()
+  try {
+    const found = await find({ verify: true })
+    if (creating && JSON.stringify(found) === JSON.stringify(likely)) return { found, network: await creating }
+    await discard()
+    return { found, network: await create(found) }
+  } catch (error) {
+    await discard()
+    throw error
+  }
+}
+
+/**
  * Loads from a folder as `findModel` finds it; again from the newest checkpoint where a running training deleted the one that was being
  * loaded.
  * @param load - finds and loads the model
@@ -101,7 +124,7 @@ export async function retryIfDeleted<T>(folder: string, load: () => Promise<T>):
 }
 
 async function readConfig(file: string, kinds: readonly string[]): Promise<Record<string, unknown>> {
-  const content = parseJson(await readFile(file, 'utf8'), file)
+  const content = parseJson((await readText(file)) ?? '', file)
   if (!isRecord(content) || content.formatVersion !== 1 || !kinds.some((kind) => kind === content.model)) {
     throw new MactokError('ERR_FORMAT', `${file} is not the configuration of a mactok ${kinds.join(' or ')}`)
   }

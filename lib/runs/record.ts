@@ -1,6 +1,5 @@
 /** `run.json`: what a run folder says about its run. */
 
-import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { z } from 'zod'
@@ -8,7 +7,8 @@ import { isRecord } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
-import { parseJson } from '../files/read.js'
+import { checkSeal, seal } from '../files/checksums.js'
+import { parseJson, readText } from '../files/read.js'
 import { libtorchOrigin } from '../native/load.js'
 import { type Checkpoint, findCheckpoints, verifyCheckpoint } from './checkpoint.js'
 import { readMetrics } from './metrics.js'
@@ -39,7 +39,7 @@ export function readVersions(): Record<string, string> {
  * @param kind - what the run trains
  * @param schema - of its configuration: settings that the run's version did not know yet get their defaults, which change nothing
  * @throws {RangeError} a run that trains something else
- * @throws {MactokError} `ERR_FORMAT` for a broken `run.json`
+ * @throws {MactokError} `ERR_FORMAT` for a broken `run.json`, and one that is not what was written
  */
 export async function readRecord<R extends RunRecord>(
   folder: string,
@@ -47,15 +47,17 @@ export async function readRecord<R extends RunRecord>(
   schema: z.core.$ZodType
 ): Promise<R | null> {
   const path = join(folder, fileName)
-  const text = await readFile(path, 'utf8').catch((error): null => {
-    if (error.code === 'ENOENT') return null
+  const text = await readText(path).catch((error) => {
     throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
   })
   if (text === null) return null
-  const record = parseJson(text, path) as R
-  if (!isRecord(record) || typeof record.kind !== 'string') {
+  const content = parseJson(text, path)
+  if (!isRecord(content) || typeof content.kind !== 'string') {
     throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
   }
+  checkSeal(path, content)
+  const { sha256: _, ...rest } = content
+  const record = rest as unknown as R
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `a ${record.kind}'s run`)
   try {
     const config = parseConfig(schema, record.config)
@@ -66,7 +68,7 @@ export async function readRecord<R extends RunRecord>(
 }
 
 export const writeRecord = (folder: string, record: RunRecord): Promise<void> =>
-  writeJson(join(folder, fileName), record)
+  writeJson(join(folder, fileName), seal(fileName, record, {}))
 
 /** Whether a run has logged steps past its first checkpoint, which must have been there. */
 function hasLostCheckpoints(dir: string, record: RunRecord | null): boolean {

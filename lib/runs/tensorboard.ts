@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
@@ -54,6 +54,12 @@ function float(field: number, value: number): Buffer {
 const event = (step: number, content: Uint8Array) =>
   Buffer.concat([double(1, Date.now() / 1000), integer(2, step), content])
 
+/** The time in seconds; later than those of a folder's event files, even where the clock went back: TensorBoard reads them in order of names. */
+function laterThan(folder: string): number {
+  const times = readdirSync(folder).map((name) => Number(/^events\.out\.tfevents\.(\d+)\./.exec(name)?.[1] ?? 0))
+  return Math.max(Math.floor(Date.now() / 1000), ...times.map((time) => time + 1))
+}
+
 /** An event file of TensorBoard, in which scalars are written. */
 export class EventFile {
   readonly path: string
@@ -61,7 +67,7 @@ export class EventFile {
 
   /** @param step - the step that the run starts or resumes from: TensorBoard then ignores later steps of earlier files */
   constructor(folder: string, step: number) {
-    const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0')
+    const seconds = String(laterThan(folder)).padStart(10, '0')
     this.path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${step}`)
     this.#file = openSync(this.path, 'a')
     writeSync(this.#file, record(event(0, text(3, 'brain.Event:2'))))

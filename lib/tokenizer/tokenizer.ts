@@ -8,7 +8,7 @@ import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { requireHostMemory } from '../native/memory.js'
-import { modelFile, retryIfDeleted } from '../runs/model-folder.js'
+import { findAndCreate, modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
@@ -122,12 +122,14 @@ export class Tokenizer implements Disposable {
     const { raw = false, precision = defaultPrecision } = options
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
-      const { config, weights } = await findTokenizer(folder, raw, { verify: true })
       const device = resolveDevice(options.device)
-      const network = await createNetwork(config, { device })
-      await using file = await readSafetensors(weights)
+      const { found, network } = await findAndCreate(
+        (finding) => findTokenizer(folder, raw, finding),
+        ({ config }) => createNetwork(config, { device })
+      )
+      await using file = await readSafetensors(found.weights)
       await loadInto(network, fileWeights(file))
-      return new Tokenizer(network, config, precision)
+      return new Tokenizer(network, found.config, precision)
     })
   }
 

@@ -1,9 +1,11 @@
 /** A run from its configuration to its result, whatever it trains. */
 
+import { join } from 'node:path'
 import { chosenRanks, RankGroup } from '../distributed/rank-group.js'
 import type { DistributedConfig } from '../distributed/schema.js'
 import { MactokError, outOfRange } from '../errors.js'
-import { checkGraphs, resolveDevice } from '../native/device.js'
+import { refuseLinks } from '../files/contained.js'
+import { checkGraphs, resolveDevice, slownessOf } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
 import { removeRemains } from '../runs/checkpoint.js'
@@ -66,7 +68,10 @@ async function runHere<R extends TrainingRecord, Batch>(
   if (lock?.takenOver) {
     notice(`${lock.takenOver} left ${dir} locked without ending its training; it is taken over`)
   }
-  if (isFirst) await removeRemains(dir)
+  if (isFirst) {
+    for (const folder of [dir, join(dir, 'grids')]) await refuseLinks(folder)
+    await removeRemains(dir)
+  }
   const record = await recipe.readRecord(dir)
   const { record: earlier, checkpoint } = await openRun(dir, record, config, { resume, onNotice: notice })
   await group?.requireSame(`the newest checkpoint of ${dir}`, checkpoint?.state.step ?? 0)
@@ -82,6 +87,8 @@ async function runHere<R extends TrainingRecord, Batch>(
     resources,
     requireFit: async (work, settled) => {
       const ranks = group?.ranks.worldSize ?? 1
+      const slowness = slownessOf(settled.precision, device)
+      if (slowness) notice(slowness)
       memory = await requireFit(work, {
         config: settled,
         device,

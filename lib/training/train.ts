@@ -6,7 +6,7 @@ import type { RankGroup } from '../distributed/rank-group.js'
 import { makeFolder } from '../files/make-folder.js'
 import { native } from '../native/errors.js'
 import type { Recording } from '../profile/recording.js'
-import { checkpointFolder, checkpointName, writeCheckpoint } from '../runs/checkpoint.js'
+import { checkpointFolder, checkpointName, removeOlder, writeCheckpoint } from '../runs/checkpoint.js'
 import { MetricsLog } from '../runs/metrics.js'
 import type { TrainingControl } from './control.js'
 import { DivergenceGuard } from './divergence.js'
@@ -42,6 +42,8 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
   const { settled: config, trainer, samples, unit } = session
   const guard = new DivergenceGuard(config.maxSkipped)
   const isFirst = group?.isFirst ?? true
+  // A crash may have prevented it.
+  if (isFirst) await removeOlder(dir, start, config.checkpoint)
   const log = isFirst ? new MetricsLog(dir, start) : null
   /** What all ranks do with the averaged weights. */
   const onAll = async (work: () => Promise<void>) => {

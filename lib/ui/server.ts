@@ -45,6 +45,10 @@ export interface LivePage {
   close(): Promise<void>
 }
 
+/** What strangers can take of a process that trains: a browser opens six connections, and sends a request's headers at once. */
+const mostConnections = 256
+const timeouts = { headersTimeout: 10_000, requestTimeout: 120_000, connectionsCheckingInterval: 2_000 }
+
 /** Milliseconds between polls of the run folder, while a page is open. */
 const interval = 500
 
@@ -80,7 +84,8 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
     .post(`/${token}/control/:action`, (context) => applyControl(context, control))
     .route(`/${token}/playground`, playground.routes)
 
-  const server = serve({ fetch: app.fetch, hostname: host, port })
+  const server = serve({ fetch: app.fetch, hostname: host, port, serverOptions: timeouts })
+  server.maxConnections = mostConnections
   const { port: chosen } = await new Promise<AddressInfo>((listening, failed) => {
     server.once('listening', () => listening(server.address() as AddressInfo))
     // Later errors of the server concern its clients, not the run.

@@ -2,6 +2,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
+import { naming } from '../files/system-error.js'
 
 /** Enough for the magic numbers below. */
 const headBytes = 64
@@ -11,7 +12,7 @@ const headBytes = 64
  * @throws {MactokError} `ERR_FORMAT` for what stands in a file's place: a Git LFS pointer, a web page
  */
 export async function detectContent(handle: FileHandle, path: string): Promise<'safetensors' | 'torch' | undefined> {
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(headBytes), 0, headBytes, 0)
+  const { buffer, bytesRead } = await naming(path, handle.read(Buffer.alloc(headBytes), 0, headBytes, 0))
   const head = buffer.subarray(0, bytesRead)
   const text = head.toString('latin1')
   if (text.startsWith('version https://git-lfs')) {

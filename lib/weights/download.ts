@@ -70,6 +70,12 @@ function checkStatus(response: Response, url: string): void {
   throw new PermanentFailure(status, answer)
 }
 
+/** Refuses to leave TLS where a server redirects. */
+function requireTls(from: string, to: string): void {
+  if (!from.startsWith('https:') || to.startsWith('https:')) return
+  throw new PermanentFailure(310, `${from} redirects to ${to}, which has no TLS`)
+}
+
 /** Requests size, checksum and commit; like huggingface_hub, it does not query the storage server of large files. */
 export function describeRemote(url: string, options: DownloadOptions): Promise<RemoteFile> {
   return retry(fetching(url), options, async () => {
@@ -99,7 +105,9 @@ export function describeRemote(url: string, options: DownloadOptions): Promise<R
           commit: linked.get('x-repo-commit')
         }
       }
-      target = new URL(location, target).href
+      const next = new URL(location, target).href
+      requireTls(target, next)
+      target = next
     }
     throw new PermanentFailure(310, `${url} redirects more than 10 times`)
   })
@@ -145,6 +153,7 @@ async function fetchRest(
     const headers = headersFor(options.token)
     if (received > 0) headers.range = `bytes=${received}-`
     const response = await fetch(url, { headers, signal: options.signal ?? null })
+    requireTls(url, response.url)
     if (response.status === 416) {
       await handle.truncate(0)
       throw new Error('the server has nothing beyond the part fetched before')

@@ -1,11 +1,11 @@
 /** The cache of Python's `huggingface_hub`: `models--<owner>--<name>` with `blobs`, `refs` and `snapshots`. */
 
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { copyFile, link, readFile, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../files/make-folder.js'
 import { fileSize } from '../files/stat.js'
+import { removeAbandoned, temporaryName } from '../files/temporary.js'
 import { findMismatch, type RemoteFile } from './download.js'
 import { hubCacheFolder } from './hub-settings.js'
 
@@ -33,7 +33,8 @@ export async function takeCachedFile(repo: string, remote: RemoteFile, file: str
   if (found === undefined || (size !== undefined && found !== size)) return false
   const folder = path.dirname(file)
   await makeFolder(folder)
-  const temporary = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`)
+  await removeAbandoned(folder)
+  const temporary = path.join(folder, temporaryName(path.basename(file)))
   try {
     await link(blob, temporary).catch(() => copyFile(blob, temporary, constants.COPYFILE_FICLONE))
     if (await findMismatch(temporary, remote)) return false

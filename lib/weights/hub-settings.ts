@@ -22,11 +22,14 @@ export const isRepositoryPath = (file: string): boolean => file.split('/').every
 
 /**
  * The server: the given one, else `HF_ENDPOINT`, else Hugging Face's.
- * @throws {RangeError} when it is no URL
+ * @throws {RangeError} when it is no URL, or one without TLS on another machine, which could read the token
  */
 export function hubEndpoint(given: string | undefined): string {
   const endpoint = (given ?? process.env.HF_ENDPOINT ?? 'https://huggingface.co').replace(/\/+$/, '')
   if (!URL.canParse(endpoint)) throw outOfRange('endpoint', 'a URL', endpoint)
+  const { protocol, hostname } = new URL(endpoint)
+  const isHere = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+  if (protocol !== 'https:' && !isHere) throw outOfRange('endpoint', 'an https address', endpoint)
   return endpoint
 }
 

@@ -2,13 +2,17 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { instance, natural, pathTo } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { readFully } from '../files/read.js'
+import { naming } from '../files/system-error.js'
 import { detectContent } from './content.js'
 import { fromFormat, toFloat32, type WeightDtype } from './dtype.js'
 import { headerLength, invalidSafetensors, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js'
 
 const fill = (handle: FileHandle, bytes: Uint8Array, position: number, file: string): Promise<Uint8Array> =>
-  readFully(handle, bytes, position, (end) =>
-    invalidSafetensors(file, `it ends at byte ${end}: it was truncated while open`)
+  naming(
+    file,
+    readFully(handle, bytes, position, (end) =>
+      invalidSafetensors(file, `it ends at byte ${end}: it was truncated while open`)
+    )
   )
 
 /** Reads into a new buffer, which is therefore aligned. */

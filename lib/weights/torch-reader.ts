@@ -4,6 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { openPromise } from 'yauzl'
 import { MactokError } from '../errors.js'
 import { readFully } from '../files/read.js'
+import { naming } from '../files/system-error.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { detectContent } from './content.js'
@@ -21,7 +22,10 @@ type Read = (position: number, length: number) => Promise<Uint8Array>
 const reader =
   (handle: FileHandle, file: string): Read =>
   (position, length) =>
-    readFully(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was truncated while open'))
+    naming(
+      file,
+      readFully(handle, new Uint8Array(length), position, () => invalidPickle(file, 'it was truncated while open'))
+    )
 
 const zipMagic = 0x04034b50
 const legacyMagic = 0x1950a86a20f9469cfc6cn

@@ -84,6 +84,21 @@ describe('a file that is not a complete image is an error', () => {
     await expect(decodeFast(Buffer.from('not an image'), 8)).rejects.toMatchObject(reason)
   })
 
+  test.each([
+    ['an SVG', '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'],
+    [
+      'an SVG after a declaration',
+      '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    ],
+    ['a PDF', '%PDF-1.4 and so on'],
+    ['a picture of text', 'P3 2 1 255 1 2 3 4 5 6 '],
+    ['a matrix', '2 2\n1 2\n3 4\n      ']
+  ])('%s, which libvips would read', async (_, text) => {
+    const reason = { code: 'ERR_FORMAT', message: 'damaged, or not an image' }
+    await expect(decode(Buffer.from(text))).rejects.toMatchObject(reason)
+    await expect(decodeFast(Buffer.from(text), 8)).rejects.toMatchObject(reason)
+  })
+
   test.each(['jpeg', 'png', 'webp', 'avif', 'tiff', 'gif'] as const)('a truncated %s', async (format) => {
     const bytes = await whole(format)
     await expect(decode(bytes.subarray(0, bytes.length * 0.6))).rejects.toMatchObject({ code: 'ERR_FORMAT' })

@@ -148,7 +148,7 @@ describe('an unreadable image', () => {
     await expect(failing).rejects.toMatchObject({ code: 'ERR_FORMAT', message: /[37]\.png in memory: (damaged|empty)/ })
   })
 
-  test('is one that cannot be opened, but not because the process ran out of file handles', async () => {
+  test('is one that cannot be opened, but not because storage fails or the process ran out of file handles', async () => {
     const failing = (code: string): ImageSet => ({
       ...memorySet(files),
       read: async (index) => {
@@ -160,6 +160,8 @@ describe('an unreadable image', () => {
     await take(failing('ENOENT'), 5, { onBroken })
     expect(onBroken).toHaveBeenCalledWith({ name: '2.png', reason: 'cannot be read (ENOENT)' })
     await expect(take(failing('EMFILE'), 5)).rejects.toThrow('EMFILE')
+    // What storage cannot read now is there the next time.
+    await expect(take(failing('ESTALE'), 5)).rejects.toThrow('2.png in memory: cannot be read (ESTALE)')
   })
 
   test('is an error when there are no others', async () => {

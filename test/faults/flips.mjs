@@ -1,4 +1,4 @@
-/** Flips single bits of checkpoints and shards: each must be an error, or change nothing that is read. */
+/** Flips single bits of runs' records, checkpoints and shards: each must be an error, or change nothing that is read. */
 
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { copy, dist, pick, randomNumbers } from './place.mjs'
 const { findCheckpoints, verifyCheckpoint } = await import(new URL('runs/checkpoint.js', dist).href)
 const { findTokenizer } = await import(new URL('tokenizer/folder.js', dist).href)
 const { openLatents } = await import(new URL('latents/index.js', dist).href)
+const { readAnyRun } = await import(new URL('report/run-folder.js', dist).href)
 
 /** @param {string} file */
 const hash = (file) => createHash('sha256').update(readFileSync(file)).digest('hex')
@@ -26,6 +27,12 @@ async function readState(run) {
   return JSON.stringify([state, files])
 }
 
+/** What a resumed run takes from its record. @param {string} run */
+async function readRun(run) {
+  const { sha256: _, ...record } = await readAnyRun(run)
+  return JSON.stringify(record)
+}
+
 /** What a training reads of shards. @param {string} folder */
 async function readShards(folder) {
   const shards = await openLatents(folder)
@@ -40,7 +47,8 @@ async function readShards(folder) {
       hashOf(flipped),
       statistics.mean,
       statistics.std,
-      shards.classes
+      shards.classes,
+      shards.names()
     ])
   } finally {
     await shards.close()
@@ -62,22 +70,25 @@ export async function flipBits(place, { flips, seed }) {
   const warn = process.emitWarning
   process.emitWarning = () => {}
   const work = join(place, 'flipped')
-  /** @type {[string, string, (folder: string) => string, (folder: string) => Promise<string>][]} */
+  /** @type {[string, string, (folder: string) => string, (folder: string) => Promise<string>, RegExp][]} */
   const targets = [
-    ['load', 'run', newest, readModel],
-    ['resume', 'run', newest, readState],
-    ['shards', 'shards', (folder) => folder, readShards]
+    ['load', 'run', newest, readModel, /./],
+    ['resume', 'run', newest, readState, /./],
+    ['record', 'run', (folder) => folder, readRun, /^run\.json$/],
+    ['shards', 'shards', (folder) => folder, readShards, /./],
+    ['manifest', 'shards', (folder) => folder, readShards, /\.json$/]
   ]
   /** @type {Record<string, object>} */
   const results = {}
-  for (const [name, part, chosen, read] of targets) {
+  let isSafe = true
+  for (const [name, part, chosen, read, which] of targets) {
     rmSync(work, { recursive: true, force: true })
     copy(place, part, work)
     const expected = await read(work)
     const folder = chosen(work)
     // An older checkpoint is read, with a warning, where the newest is refused.
     const older = folder === work ? null : await withoutFolder(folder, () => read(work))
-    const files = readdirSync(folder).filter((file) => file !== 'train.lock')
+    const files = readdirSync(folder).filter((file) => which.test(file) && file !== 'train.lock')
     const result = { flips, refused: 0, unread: 0, silent: 0 }
     /** @type {Record<string, number>} */
     const silent = {}
@@ -102,10 +113,11 @@ export async function flipBits(place, { flips, seed }) {
       }
       writeFileSync(path, bytes)
     }
+    isSafe &&= result.silent === 0
     results[name] = { ...result, ...(result.silent > 0 && { in: silent }) }
   }
   process.emitWarning = warn
-  return results
+  return { ...results, passed: isSafe }
 }
 
 /**

@@ -1,75 +1,89 @@
-/** SIGKILL at random instants; after resuming, results must be bit for bit those of a run that was never killed. */
+/**
+ * SIGKILL at random instants and at named points (before an operation on a file, or in the middle of a write), again and again until the
+ * work is done: results must be bit for bit those of a run that was never killed.
+ */
 
-import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { join, relative } from 'node:path'
-import { commands, mactok, must, pick, randomNumbers } from './place.mjs'
+import { existsSync, rmSync } from 'node:fs'
+import { awaitProcesses, differences, findBroken, fingerprint, isRemains, listFiles, sharedMemory } from './outcome.mjs'
+import { mactok, pick, runWhole, shuffle } from './place.mjs'
+import { changes, readPoints, withShim } from './shim.mjs'
 
-/** Every file of a folder. @param {string} folder @returns {string[]} */
-const listFiles = (folder) =>
-  readdirSync(folder).flatMap((name) => {
-    const path = join(folder, name)
-    return statSync(path).isDirectory() ? listFiles(path) : [path]
-  })
+/** The most kills before a command may end. */
+const longestChain = 4
 
-/** What must not depend on interruptions, by file. @param {string} folder */
-function fingerprint(folder) {
-  const files = listFiles(folder).filter((file) => !/tfevents|train\.lock/.test(file))
-  return Object.fromEntries(
-    files.sort().map((file) => {
-      const content = readFileSync(file)
-      // Rates are measured.
-      const kept = file.endsWith('.jsonl')
-        ? String(content).replace(/"(images|latents)PerSecond":[^,}]+/g, '')
-        : content
-      return [relative(folder, file), createHash('sha256').update(kept).digest('hex')]
-    })
-  )
-}
+/** @typedef {{ after: number } | { fault: string, rank: string }} Kill */
 
 /**
  * @param {string} place
- * @param {{ kills: number, seed: number }} options
+ * @param {string} name - of a command
+ * @param {{ kills: number, random: () => number, library: string | null }} options
  */
-export async function killAnywhere(place, { kills, seed }) {
-  const random = randomNumbers(seed)
-  /** @type {Record<string, object>} */
-  const results = {}
-  for (const [name, command] of Object.entries(commands(place))) {
-    const reference = join(place, `whole ${name}`)
-    if (existsSync(reference)) rmSync(reference, { recursive: true })
-    const { milliseconds } = await must(command(reference))
-    const expected = JSON.stringify(fingerprint(reference))
-    const result = { kills: 0, runs: 0, different: 0, failed: 0, leftovers: 0 }
-    while (result.kills < kills) {
-      const out = join(place, `killed ${name}`)
-      rmSync(out, { recursive: true, force: true })
-      for (;;) {
-        const left = result.kills < kills
-        const done = await mactok(command(out), left ? 100 + pick(random, milliseconds) : undefined)
-        if (done.signal === 'SIGKILL') result.kills += 1
-        else {
-          result.runs += 1
-          if (done.code !== 0) {
-            result.failed += 1
-            process.stdout.write(`${name} ended with ${done.code}: ${done.output.slice(-500)}\n`)
-          }
-          break
-        }
-      }
-      const files = existsSync(out) ? fingerprint(out) : {}
-      const isLeftover = (/** @type {string} */ file) => /(^|\/)\.|\.tmp$/.test(file)
-      const leftovers = Object.keys(files).filter(isLeftover)
-      result.leftovers += leftovers.length
-      for (const file of leftovers) delete files[file]
-      if (JSON.stringify(files) !== expected) {
-        result.different += 1
-        const before = JSON.parse(expected)
-        const changed = Object.keys({ ...before, ...files }).filter((file) => before[file] !== files[file])
-        process.stdout.write(`${name} differs after kills in ${changed.join(', ')}\n`)
-      }
-    }
-    results[name] = result
+export async function killCommand(place, name, { kills, library, random }) {
+  if (!library) return { skipped: 'it needs Linux and a C compiler' }
+  const sharedBefore = sharedMemory()
+  const { out, args, log, whole, milliseconds } = await runWhole(place, name, library)
+  const expected = fingerprint(whole)
+  const points = shuffle(readPoints(log, changes), random)
+  /** @type {Kill[]} */
+  const planned = Array.from({ length: kills }, (_, i) => {
+    if (i % 4 === 3) return { after: 100 + pick(random, milliseconds) }
+    const { rank, operation, pattern, count } = /** @type {import('./shim.mjs').Point} */ (points[i % points.length])
+    const action = rank !== '' && pick(random, 2) ? 'kill-job' : 'kill'
+    return { fault: `${operation} ${pattern} ${1 + pick(random, count)} ${action}`, rank }
+  })
+  const result = {
+    points: points.length,
+    kills: 0,
+    missed: 0,
+    runs: 0,
+    failed: 0,
+    different: 0,
+    broken: 0,
+    remains: 0,
+    processes: 0,
+    sharedMemory: 0
   }
-  return results
+  /** @param {keyof typeof result} kind @param {string[]} found */
+  const note = (kind, found) => {
+    result[kind] += found.length
+    if (found.length > 0) process.stdout.write(`${name}: ${kind}: ${found.join('; ')}\n`)
+  }
+  while (planned.length > 0) {
+    rmSync(out, { recursive: true, force: true })
+    /** @type {string[]} */
+    const chain = []
+    for (;;) {
+      const kill = chain.length < longestChain ? planned.shift() : undefined
+      const done = await mactok(args, {
+        ...(kill && 'after' in kill && { killAfter: kill.after }),
+        env: kill && 'fault' in kill ? withShim(library, out, kill) : { FAULT_FOLDER: out }
+      })
+      if (kill && (done.signal === 'SIGKILL' || done.code === 137)) {
+        result.kills += 1
+        chain.push('after' in kill ? `${kill.after} ms` : kill.fault)
+        if ((await awaitProcesses(out)) > 0) note('processes', chain)
+        note('broken', await findBroken(out))
+        continue
+      }
+      // Its point was passed before the kills that came before; from the start it will be reached.
+      if (kill && chain.length > 0) planned.unshift(kill)
+      else if (kill) result.missed += 1
+      result.runs += 1
+      if (done.code !== 0) note('failed', [`${done.code} after ${chain.join(', ')}: ${done.output.slice(-500)}`])
+      break
+    }
+    const different = existsSync(out) ? differences(expected, fingerprint(out)) : ['everything']
+    if (different.length > 0) note('different', [`${different.join(', ')} after ${chain.join(', ')}`])
+    note(
+      'remains',
+      listFiles(out)
+        .filter(isRemains)
+        .map((file) => `${file} after ${chain.join(', ')}`)
+    )
+  }
+  note(
+    'sharedMemory',
+    sharedMemory().filter((block) => !sharedBefore.includes(block))
+  )
+  return result
 }

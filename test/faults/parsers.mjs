@@ -148,7 +148,7 @@ export const parsers = {
     seeds: (place) => [readSafetensors(readFileSync(join(place, 'shards', shard)))],
     write: writeSafetensors,
     read: async (file, folder) => {
-      const [bytes, manifest] = [readFileSync(file), jsonOf(folder, 'manifest.json')]
+      const [bytes, { sha256: _, ...manifest }] = [readFileSync(file), jsonOf(folder, 'manifest.json')]
       Object.assign(manifest.shards[0], {
         bytes: bytes.length,
         sha256: createHash('sha256').update(bytes).digest('hex')
@@ -161,8 +161,8 @@ export const parsers = {
   manifest: {
     name: 'manifest.json',
     inside: 'shards',
-    seeds: (place) => [jsonOf(place, 'shards', 'manifest.json')],
-    write: writeJson,
+    seeds: (place) => withoutSeal(jsonOf(place, 'shards', 'manifest.json')),
+    write: writeSealed('manifest.json'),
     read: (_, folder) => readShards(folder),
     first: notJson
   },
@@ -193,8 +193,8 @@ export const parsers = {
   run: {
     name: 'run.json',
     inside: 'run',
-    seeds: (place) => [jsonOf(place, 'run', 'run.json')],
-    write: writeJson,
+    seeds: (place) => withoutSeal(jsonOf(place, 'run', 'run.json')),
+    write: writeSealed('run.json'),
     read: (_, folder) => inspect(folder),
     first: notJson
   },

@@ -8,6 +8,7 @@ import { gradient, Workplace } from '../support/images.js'
 import { testWhere } from '../support/paths.js'
 
 const work = new Workplace()
+const testOnUnix = testWhere(process.platform !== 'win32', 'device files and modes, which Windows lacks')
 
 test('a file whose writing fails stays as it was, and nothing is left beside it', async () => {
   const file = await work.write('failed/a.txt', 'before')
@@ -18,6 +19,20 @@ test('a file whose writing fails stays as it was, and nothing is left beside it'
   await expect(failing).rejects.toThrow('no space left')
   expect(readFileSync(file, 'utf8')).toBe('before')
   expect(readdirSync(dirname(file))).toEqual(['a.txt'])
+})
+
+testOnUnix("files and folders have the mode of the process's umask, while they are written, too", async () => {
+  const umask = process.umask(0o077)
+  try {
+    const file = work.path('private/deep/a.txt')
+    await writeAtomically(file, async (handle) => {
+      expect((await handle.stat()).mode & 0o777).toBe(0o600)
+    })
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(statSync(dirname(file)).mode & 0o777).toBe(0o700)
+  } finally {
+    process.umask(umask)
+  }
 })
 
 test("a file is synced with Yarn's Plug'n'Play, whose handles have no sync", async () => {
@@ -52,9 +67,7 @@ test('names of 255 bytes are written', async () => {
   expect(readFileSync(file, 'utf8')).toBe('long')
 })
 
-const testWithDevices = testWhere(process.platform !== 'win32', 'device files, which Windows lacks')
-
-testWithDevices('a device is written to, never replaced; an archive is refused there', async () => {
+testOnUnix('a device is written to, never replaced; an archive is refused there', async () => {
   const link = work.path('null')
   symlinkSync('/dev/null', link)
   for (const file of ['/dev/null', link]) {

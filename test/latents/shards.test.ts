@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type LatentPlan, LatentShards, openLatents, openLatentWriter } from '../../lib/latents/index.js'
-import type { ShardRecord } from '../../lib/latents/manifest.js'
+import { readManifest, type ShardRecord } from '../../lib/latents/manifest.js'
 import { torchFile } from '../../lib/latents/torch-file.js'
 import { addon } from '../../lib/native/load.js'
 import { asBytes } from '../../lib/weights/dtype.js'
 import { readSafetensors, writeSafetensors } from '../../lib/weights/index.js'
+import { removeChecksums } from '../support/checksums.js'
 
 let folder: string
 beforeEach(async () => {
@@ -114,7 +115,7 @@ describe('writing', () => {
 
   test('lists names, skipped samples and reasons in the manifest', async () => {
     const { manifest } = await all()
-    expect(JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8'))).toEqual(manifest)
+    expect(await readManifest(folder)).toEqual(manifest)
     expect(manifest).toMatchObject({ format_version: 1, complete: true, count: 6, classes: ['c0', 'c1'] })
     expect(manifest.shards[1]).toMatchObject({
       file: 'latents_rank00_shard001.safetensors',
@@ -261,11 +262,29 @@ describe('an interrupted encode', () => {
     const manifest = JSON.parse(await readFile(file, 'utf8'))
     manifest.shards[1] = change(manifest.shards[1])
     await writeFile(file, JSON.stringify(manifest))
+    await removeChecksums(file)
     const { missing, writer } = await encode()
     expect(missing).toEqual([1])
     await writer.finish()
     expect(await checksums()).toEqual(before)
   })
+
+  test.each(['manifest.json', 'latents_stats.json', 'latents_rank00_shard001.safetensors'])(
+    'overwrites nothing that %s leads to',
+    async (name) => {
+      await all()
+      const elsewhere = `${folder}.secret`
+      await writeFile(elsewhere, 'not ours')
+      await rm(path.join(folder, name))
+      await symlink(elsewhere, path.join(folder, name))
+      try {
+        await expect(encode()).rejects.toThrow(`${path.join(folder, name)} is a link to a file`)
+        expect(await readFile(elsewhere, 'utf8')).toBe('not ours')
+      } finally {
+        await rm(elsewhere)
+      }
+    }
+  )
 
   test('leaves no half-written files behind', async () => {
     await encode({}, { shards: 1 })
@@ -501,6 +520,20 @@ describe('reading', () => {
     for (let i = 0; i < 2; i++) {
       await expect(openLatents(folder)).rejects.toThrow(`${shard(1)} is damaged: its checksum is not what`)
     }
+  })
+
+  test('refuses a manifest with a changed name, until it is declared as changed by hand', async () => {
+    await all()
+    const file = path.join(folder, 'manifest.json')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('c0/p3.png', 'c0/p2.png'))
+    await expect(openLatents(folder)).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringContaining(`${file} is damaged: its checksum is not what`)
+    })
+    await expect(openLatentWriter(folder, plan)).rejects.toThrow(`${file} is damaged`)
+    await removeChecksums(file)
+    await using latents = await openLatents(folder)
+    expect(latents.names()?.[3]).toBe('c0/p2.png')
   })
 
   test.each([

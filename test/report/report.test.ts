@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -11,6 +11,7 @@ import { commandsOf, settingsOf } from '../../lib/report/settings.js'
 import { thin } from '../../lib/report/thin.js'
 import type { MetricsRecord } from '../../lib/runs/metrics.js'
 import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
+import { removeChecksums } from '../support/checksums.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
 
@@ -79,12 +80,29 @@ describe('a report', () => {
     expect(await inspect(at('null'))).toMatchObject({ lastMetrics: { step: 4, loss: { total: null } } })
   })
 
+  test("shows no file that another's run folder leads to, and draws no SVG under another name", async () => {
+    const strange = at('strange')
+    cpSync(at('run'), strange, { recursive: true })
+    writeFileSync(at('secret.txt'), 'a key')
+    symlinkSync(at('secret.txt'), join(strange, 'latents', 'key.svg'))
+    symlinkSync(at('my photos', 'a.png'), join(strange, 'grids', 'step-0000003.png'))
+    const grids = (await listGrids(strange)).length
+    expect(grids).toBe((await listGrids(at('run'))).length)
+    const page = readFileSync((await writeReport(strange, { device })).file, 'utf8')
+    expect(page).not.toContain(Buffer.from('a key').toString('base64'))
+    expect(page.match(/data-grid="/g)).toHaveLength(grids)
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    writeFileSync(join(strange, 'grids', 'step-0000002.png'), svg)
+    await expect(writeReport(strange, { device })).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+
   test('skips images that are no longer there', async () => {
     const moved = at('moved')
     cpSync(at('run'), moved, { recursive: true })
     const record = JSON.parse(readFileSync(join(moved, 'run.json'), 'utf8'))
     record.data.from = at('gone')
     writeFileSync(join(moved, 'run.json'), JSON.stringify(record))
+    await removeChecksums(join(moved, 'run.json'))
     const { missing } = await writeReport(moved, { out: at('moved.html') })
     expect(missing).toEqual([])
     expect(readFileSync(at('moved.html'), 'utf8')).not.toContain('<h2>Masks</h2>')

@@ -7,6 +7,7 @@ import {
   findCheckpoints,
   newestCheckpoint,
   readCheckpoint,
+  removeOlder,
   removeRemains,
   verifyCheckpoint,
   writeCheckpoint
@@ -88,6 +89,18 @@ test('what a crash left of others is removed, and nothing else', async () => {
 test('keeps the newest and every k-th', async () => {
   for (const step of [2, 4, 5, 6, 8, 10]) await write(step, { keep: 2, keepEvery: 4 })
   expect(names()).toEqual(['step-0000004', 'step-0000008', 'step-0000010'])
+})
+
+test('a damaged checkpoint with a higher step does not count among those that are kept', async () => {
+  for (const step of [4, 6]) await write(step, { keep: 2, keepEvery: null })
+  await write(5, { keep: 1, keepEvery: null })
+  expect(names()).toEqual(['step-0000005', 'step-0000006'])
+})
+
+test('one that a crash prevented from being deleted is deleted at the next start', async () => {
+  for (const step of [1, 2, 3]) await write(step, { keep: 9, keepEvery: null })
+  await removeOlder(run, 3, { keep: 2, keepEvery: 3 })
+  expect(names()).toEqual(['step-0000002', 'step-0000003'])
 })
 
 test('writing a step again replaces it', async () => {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -36,6 +36,17 @@ describe('metrics.jsonl', () => {
       { step: 2, psnr: 2 },
       { step: 3, psnr: 33 }
     ])
+  })
+
+  test.each(['metrics.jsonl.tmp', 'metrics.jsonl'])('is not written through a link %s', (name) => {
+    const elsewhere = join(run, 'elsewhere')
+    writeFileSync(elsewhere, 'not ours')
+    symlinkSync(elsewhere, join(run, name))
+    const log = new MetricsLog(run, 0)
+    log.write({ step: 1 })
+    log.close()
+    expect(readFileSync(elsewhere, 'utf8')).toBe('not ours')
+    expect(readMetrics(run)).toEqual([{ step: 1 }])
   })
 
   test('skips what is no record', () => {

@@ -1,9 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { writeCheckpoint } from '../../lib/runs/checkpoint.js'
-import { findModel, retryIfDeleted, writeConfig } from '../../lib/runs/model-folder.js'
+import { type FindOptions, findAndCreate, findModel, retryIfDeleted, writeConfig } from '../../lib/runs/model-folder.js'
 import { Workplace } from '../support/images.js'
 
 const place = new Workplace()
@@ -44,4 +44,47 @@ test('any other failure is not repeated', async () => {
   }
   await expect(retryIfDeleted(run, load)).rejects.toThrow('ENOENT')
   await expect(retryIfDeleted(folder, async () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+})
+
+describe('a network that is made while its files are verified', () => {
+  /** A network of a model's weights, and what happened. */
+  const watch = () => {
+    const events: string[] = []
+    const create = async ({ weights }: { weights: string }) => {
+      events.push(`create ${weights}`)
+      return { weights, dispose: () => events.push(`dispose ${weights}`) }
+    }
+    return { events, create }
+  }
+  const finding =
+    (events: string[], verified: () => Promise<{ weights: string }>) =>
+    async ({ verify = false }: FindOptions) => {
+      if (!verify) return { weights: 'newest' }
+      events.push('verify')
+      return verified()
+    }
+
+  test('is begun before they are, and is the one that is returned', async () => {
+    const { events, create } = watch()
+    const find = finding(events, async () => ({ weights: 'newest' }))
+    expect((await findAndCreate(find, create)).network.weights).toBe('newest')
+    expect(events).toEqual(['create newest', 'verify'])
+  })
+
+  test('is disposed where another checkpoint must be taken, or none can be', async () => {
+    const { events, create } = watch()
+    const older = finding(events, async () => ({ weights: 'older' }))
+    expect((await findAndCreate(older, create)).network.weights).toBe('older')
+    expect(events.splice(0)).toEqual(['create newest', 'verify', 'dispose newest', 'create older'])
+    const none = finding(events, () => Promise.reject(new Error('it is damaged')))
+    await expect(findAndCreate(none, create)).rejects.toThrow('it is damaged')
+    expect(events).toEqual(['create newest', 'verify', 'dispose newest'])
+  })
+
+  test('fails as its creation does where the files are whole, and as these do otherwise', async () => {
+    const create = () => Promise.reject(new Error('no memory'))
+    await expect(findAndCreate(async () => ({}), create)).rejects.toThrow('no memory')
+    const damaged = async ({ verify = false }) => (verify ? Promise.reject(new Error('it is damaged')) : {})
+    await expect(findAndCreate(damaged, create)).rejects.toThrow('it is damaged')
+  })
 })

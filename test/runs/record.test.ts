@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { z } from 'zod'
 import { findConflict, openRun, type RunRecord, readRecord, readVersions, writeRecord } from '../../lib/runs/record.js'
+import { removeChecksums } from '../support/checksums.js'
 import { Workplace } from '../support/images.js'
 
 const place = new Workplace()
@@ -23,6 +25,19 @@ describe('a record', () => {
       config,
       settled: { seed: 2, flip: false }
     })
+  })
+
+  test('with a changed setting is refused, until it is declared as changed by hand', async () => {
+    const config = { seed: 1, flip: false }
+    const folder = await write('changed', '{}')
+    await writeRecord(folder, { ...record, config, settled: config })
+    const file = place.path('changed/run.json')
+    await write('changed', readFileSync(file, 'utf8').replace('"seed": 1', '"seed": 3'))
+    await expect(readRecord<Sample>(folder, 'sample', schema)).rejects.toThrow(
+      `${file} is damaged: its checksum is not`
+    )
+    await removeChecksums(file)
+    expect((await readRecord<Sample>(folder, 'sample', schema))?.config.seed).toBe(3)
   })
 
   test('has the defaults of settings that its version did not know yet', async () => {

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { inspect } from '../../lib/report/inspect.js'
@@ -144,6 +144,18 @@ describe('a resumed run', () => {
     // Of an older version, or written by another program.
     using loaded = await Tokenizer.load(place.path('saved'), { device })
     expect(loaded.parameters).toBe(tokenizer.parameters)
+  })
+
+  test.each(['run.json', 'grids/step-0000002.png'])('overwrites nothing that its %s leads to', async (name) => {
+    const run = `linked ${name.length}`
+    copy(run)
+    const elsewhere = await place.write(`elsewhere/${name.length}`, 'not ours')
+    const file = place.path(`${run}/${name}`)
+    mkdirSync(dirname(file), { recursive: true })
+    rmSync(file, { force: true })
+    symlinkSync(elsewhere, file)
+    await expect(resume(run, 'photos')).rejects.toThrow(`${file} is a link to a file`)
+    expect(readFileSync(elsewhere, 'utf8')).toBe('not ours')
   })
 
   test.each<[string, (run: string) => void, string]>([

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { type DownloadProgress, pullWeights } from '../../lib/weights/index.js'
 
 const repo = 'somebody/dinov2-tiny'
@@ -316,12 +316,36 @@ describe('pulling weights', () => {
     await expect(pullWeights(repo, fast)).rejects.toThrow('redirects more than 10 times')
   })
 
+  test('does not follow a redirect that leaves TLS, by any request', async () => {
+    const away = { location: 'http://mirror.example/blob', 'x-repo-commit': 'c0ffee' }
+    const fetching = jest.spyOn(globalThis, 'fetch')
+    const endpoint = 'https://hub.example'
+    try {
+      fetching.mockResolvedValue(new Response(null, { status: 302, headers: away }))
+      await expect(pullWeights(repo, { ...fast, files, endpoint })).rejects.toThrow(
+        'redirects to http://mirror.example/blob, which has no TLS'
+      )
+      expect(fetching).toHaveBeenCalledTimes(1)
+      // The server describes the file itself, but sends its content from elsewhere.
+      fetching.mockReset()
+      fetching.mockResolvedValueOnce(new Response(null, { status: 302, headers: { ...away, ...linked } }))
+      const content = Object.defineProperty(new Response(model), 'url', { value: away.location })
+      fetching.mockResolvedValueOnce(content)
+      await expect(pullWeights(repo, { ...fast, files, endpoint })).rejects.toThrow('which has no TLS')
+      expect(await readdir(folder())).not.toContain('model.safetensors')
+    } finally {
+      fetching.mockRestore()
+    }
+  })
+
   test.each<[string, Parameters<typeof pullWeights>]>([
     ['repo', ['dinov2-small']],
     ['repo', ['../x']],
     ['files', [repo, { files: ['../../etc/passwd'] }]],
     ['files', [repo, { files: [] }]],
-    ['endpoint', [repo, { endpoint: 'nowhere' }]]
+    ['endpoint', [repo, { endpoint: 'nowhere' }]],
+    ['endpoint', [repo, { endpoint: 'http://hub.example' }]],
+    ['endpoint', [repo, { endpoint: 'http://127.0.0.1.example' }]]
   ])('refuses a wrong %s', async (name, args) => {
     await expect(pullWeights(...args)).rejects.toThrow(RangeError)
     await expect(pullWeights(...args)).rejects.toThrow(` for ${name} but received`)
