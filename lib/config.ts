@@ -224,14 +224,16 @@ const isPlain = (value: unknown): value is Plain => typeof value === 'object' &&
 
 /**
  * Deeply merges `changes` into a copy of `base`; `undefined` changes nothing.
+ * @param left - levels that may follow; none are that deep but those that contain themselves
  * @throws {TypeError} for a key `__proto__`, which no assignment would keep
  */
-export function mergeConfig(base: unknown, changes: unknown): Plain {
+export function mergeConfig(base: unknown, changes: unknown, left = 64): Plain {
+  if (left === 0) throw invalidParameter('settings', 'settings that do not contain themselves', changes)
   const merged: Plain = isPlain(base) ? { ...base } : {}
   for (const [key, value] of Object.entries(isPlain(changes) ? changes : {})) {
     if (key === '__proto__') throw new TypeError('Unknown setting __proto__')
     if (value === undefined) continue
-    merged[key] = isPlain(value) ? mergeConfig(merged[key], value) : value
+    merged[key] = isPlain(value) ? mergeConfig(merged[key], value, left - 1) : value
   }
   return merged
 }

@@ -51,6 +51,19 @@ function checkNode(
   }
 }
 
+/** Far deeper than any settings are. The parser's stack would end long before that of a hostile file, and with it the process. */
+const maxDepth = 64
+
+/** Whether brackets or items in one line, or indentation, open more levels than that; those within texts count too. */
+function isTooDeep(text: string): boolean {
+  let depth = 0
+  for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
+    depth = Math.max(0, depth + (bracket === '[' || bracket === '{' ? 1 : -1))
+    if (depth > maxDepth) return true
+  }
+  return /^ *(?:[-?:] +){64}|^ {256}/m.test(text)
+}
+
 /**
  * Reads settings by name from a YAML file; `<<` merges an anchored group.
  * @throws {UsageError} with file and line
@@ -60,7 +73,9 @@ export function readConfig(file: string): Record<string, unknown> {
   let content: unknown
   let document: Document
   try {
-    document = parseDocument(readFileSync(file, 'utf8'), { merge: true, lineCounter: lines })
+    const text = readFileSync(file, 'utf8')
+    if (isTooDeep(text)) throw new Error(`it is nested deeper than ${maxDepth} levels`)
+    document = parseDocument(text, { merge: true, lineCounter: lines })
     const [error] = document.errors
     if (error) throw error
     checkNode(document.contents, [], document, (node, what) => {

@@ -2,6 +2,7 @@ import { instance, isRecord, positive } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NpzData } from '../files/npz-writer.js'
 import type { NativeMoments } from '../native/addon.js'
+import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
@@ -74,7 +75,7 @@ export class Moments implements Disposable {
 
   static async create(width: number, device = 'cpu'): Promise<Moments> {
     positive('width', width)
-    return new Moments(await native(addon().createMoments(width, device)), width)
+    return new Moments(await native(addon().createMoments(width, resolveDevice(device))), width)
   }
 
   /** rows: [B, D] */

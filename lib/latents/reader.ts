@@ -215,7 +215,8 @@ export class LatentShards {
   async rows(indices: ArrayLike<number>, options: RowOptions = {}): Promise<LatentRows> {
     checkOptions(options, { flip: true })
     const { flip = false } = options
-    const rows = Array.from(indices)
+    // By length, because iterating a detached array throws.
+    const rows = Array.from({ length: indices.length }, (_, i) => indices[i] as number)
     const flips = Array.from(rows, (_, i) => (typeof flip === 'boolean' ? flip : Boolean(flip[i])))
     if (!this.flips && flips.includes(true)) {
       throw outOfRange('flip', 'false: these shards have no latents_flip', true)

@@ -1,7 +1,7 @@
 /** Compares runs on one page. */
 
 import type { z } from 'zod'
-import { callbacks, pathTo } from '../checks.js'
+import { callbacks, object, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError } from '../errors.js'
 import type { LatentSummary } from '../evaluation/latent-space.js'
@@ -40,6 +40,7 @@ export interface CompareOptions extends z.input<typeof compareSchema> {
 export async function compareRuns(runs: readonly string[], options: CompareOptions = {}): Promise<Comparison> {
   if (!Array.isArray(runs)) throw invalidParameter('runs', 'an array of paths', runs)
   for (const run of runs) pathTo('runs', run)
+  object('options', 'an object', options)
   const { out = 'comparison.html', data, tokenizer, device, signal, onProgress, ...given } = options
   pathTo('out', out)
   if (data !== undefined && data !== null) pathTo('data', data)

@@ -21,7 +21,7 @@ import { requireBuildTools } from './tools.mjs'
 
 const require = createRequire(import.meta.url)
 
-/** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string }} Options CMake's variables */
+/** @typedef {{ LIBTORCH: string, MACTOK_CUDA_INCLUDE: string, MACTOK_SANITIZE?: 'ON' }} Options CMake's variables */
 
 /** The folder of the built addon that node-gyp-build looks into. @param {string} root */
 const products = (root) => join(root, 'build', 'Release')
@@ -34,9 +34,9 @@ const products = (root) => join(root, 'build', 'Release')
 export const isBuilt = (root, out = products(root)) => existsSync(join(out, '.stamp'))
 
 /**
- * @param {{ root: string, libtorch: string, tree?: string, out?: string, cuda?: string, testing?: boolean }} options
+ * @param {{ root: string, libtorch: string, tree?: string, out?: string, cuda?: string, testing?: boolean, sanitize?: boolean }} options
  *   `tree`: where CMake works; `cuda`: the folder of CUDA's headers, to build native/cuda too;
- *   `testing`: keep the libraries of native/testing too, which never ship
+ *   `testing`: keep the libraries of native/testing too, which never ship; `sanitize`: for tests with GCC's sanitizers
  */
 export function buildAddon({
   root,
@@ -44,7 +44,8 @@ export function buildAddon({
   tree = join(root, '.build'),
   out = products(root),
   cuda = '',
-  testing = false
+  testing = false,
+  sanitize = false
 }) {
   const sources = ['native', 'cmake', 'CMakeLists.txt', 'package-lock.json'].map((name) => join(root, name))
   const print = fingerprint(sources, [String(libTorchVersion(libtorch)), out, cuda, String(testing)])
@@ -52,7 +53,7 @@ export function buildAddon({
   return unlessMade(stamp, print, () => {
     requireBuildTools()
     say('building the addon')
-    configure(root, tree, { LIBTORCH: libtorch, MACTOK_CUDA_INCLUDE: cuda })
+    configure(root, tree, { LIBTORCH: libtorch, MACTOK_CUDA_INCLUDE: cuda, ...(sanitize && { MACTOK_SANITIZE: 'ON' }) })
     cmakeJs(root, ['build', '--out', tree, '--parallel', String(availableParallelism())])
     copyProducts(join(tree, 'Release'), out, testing)
   })

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { instance, text } from '../checks.js'
+import { instance, object, text } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { DeviceMemory, NativeTensor } from '../native/addon.js'
@@ -89,6 +89,7 @@ export abstract class Operations<D extends DType = DType> {
 
   /** On another device, in another dtype, or both; shares its elements when neither changes. */
   to<T extends DType = D>(target: { device?: string; dtype?: T }): Expression<T> {
+    object('target', 'an object with device or dtype', target)
     const { device = this.device, dtype = this.dtype } = target
     if (!dtypes.includes(dtype)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, dtype)
     text('device', 'cpu, cuda, cuda:<index> or mps', device)

@@ -29,6 +29,7 @@ export class SafetensorsFile {
 
   /** @throws {MactokError} `ERR_FORMAT` when the file violates the format; the system's error when it cannot be read */
   static async open(path: string): Promise<SafetensorsFile> {
+    pathTo('path', path)
     const handle = await open(path)
     try {
       const { size } = await handle.stat()
@@ -136,7 +137,4 @@ export class SafetensorsFile {
  * Opens a safetensors file and checks its header; tensors are read on request.
  * @throws {MactokError} `ERR_FORMAT` naming the file and the tensor that violate the format
  */
-export async function readSafetensors(path: string): Promise<SafetensorsFile> {
-  pathTo('path', path)
-  return SafetensorsFile.open(path)
-}
+export const readSafetensors = (path: string): Promise<SafetensorsFile> => SafetensorsFile.open(path)

@@ -24,7 +24,7 @@ at::Tensor MappedFile::tensor(int64_t offset, at::ScalarType dtype, at::IntArray
   const auto options = at::TensorOptions().dtype(dtype);
   if (offset % item != 0) {  // LibTorch needs aligned elements
     auto copy = at::empty(shape, options);
-    std::memcpy(copy.data_ptr(), start, bytes);
+    if (bytes > 0) std::memcpy(copy.data_ptr(), start, bytes);
     return copy;
   }
   return at::from_blob(start, shape, [self = shared_from_this()](void*) {}, options);

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import {
   cacheFolder,
+  compareRuns,
   concatenate,
   Dinov2,
   decodeShards,
@@ -66,6 +67,8 @@ const refuses = (rows: Refusal[]) =>
   })
 
 const place = new Workplace()
+const circular: Record<string, unknown> = {}
+circular.self = circular
 const side = { width: 8, depth: 1, heads: 2 }
 const tiny = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 3, encoder: side, decoder: side }
 const small = { ...side, latentShape: [4, 3], classes: 2 }
@@ -416,6 +419,19 @@ describe('functions of weights', () => {
       () => new LatentStatistics([0], [1], [4, 3]).denormaliseTensor(wrong('x')),
       TypeError,
       "a Tensor for latents but received 'x'"
+    ],
+    [
+      'settings in a circle',
+      () => trainTokenizer('tiny-32').loss(wrong(circular)),
+      TypeError,
+      'do not contain themselves'
+    ],
+    ['compareRuns', () => compareRuns(['a', 'b'], wrong(null)), TypeError, 'an object for options but received null'],
+    [
+      'no target',
+      () => tensor(new Float32Array(1), [1]).to(wrong(undefined)),
+      TypeError,
+      'an object with device or dtype for target'
     ],
     ['LatentShards', () => LatentShards.open(wrong(undefined)), TypeError, 'a path for folder'],
     ['estimateTraining', () => estimateTraining(wrong({})), TypeError, 'the name of a preset for preset'],

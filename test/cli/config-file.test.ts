@@ -76,3 +76,14 @@ describe('a YAML file of settings', () => {
 test('settings never lose a key __proto__ without a word', () => {
   expect(() => mergeConfig({}, JSON.parse('{"optimizer":{"__proto__":{"lr":1}}}'))).toThrow('Unknown setting __proto__')
 })
+
+test.each([
+  ['brackets', '['.repeat(20_000)],
+  ['closed brackets', '['.repeat(20_000) + ']'.repeat(20_000)],
+  ['braces', '{a: '.repeat(20_000)],
+  ['items', `${'- '.repeat(20_000)}x`],
+  ['indentation', Array.from({ length: 2_000 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')]
+])('20,000 levels of %s are refused at once, and end no process', async (_, yaml) => {
+  const file = await place.write('deep.yaml', yaml)
+  expect(() => readConfig(file)).toThrow(`Cannot read ${file}: it is nested deeper than 64 levels`)
+})

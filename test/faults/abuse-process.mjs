@@ -24,7 +24,7 @@ const line = openSync(progress, 'w')
 /** Longest time for a call with small tensors. */
 const longest = 20_000
 /** What is not called: it waits for a run that never begins, or is for the library alone. */
-const left = ['TrainingControl.checkpoint', 'Expression']
+const left = ['TrainingControl.checkpoint', 'Expression', 'MactokError']
 
 const side = { width: 8, depth: 1, heads: 2 }
 const tiny = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 3, encoder: side, decoder: side }
@@ -111,7 +111,8 @@ const isNamed = (error) =>
 
 /** An error of what was passed in. @param {any} error */
 const isOwn = (error) =>
-  error instanceof OwnError || /a proxy that has been revoked|^Class constructor/.test(error?.message)
+  error instanceof OwnError ||
+  /a proxy that has been revoked|^Class constructor|on proxy: trap|on a detached ArrayBuffer/.test(error?.message)
 
 let current = ''
 

@@ -44,6 +44,7 @@ export async function abuse(place, { calls, concurrent, seed }) {
   const code = await new Promise((resolve) => child.on('close', (code, signal) => resolve(signal ?? code)))
   clearInterval(watch)
   rmSync(String(scratch), { recursive: true, force: true })
-  if (code === 0 && existsSync(String(report))) return JSON.parse(readFileSync(String(report), 'utf8'))
-  return { failed: code, call: last(), errors }
+  if (code !== 0 || !existsSync(String(report))) return { passed: false, failed: code, call: last(), errors }
+  const result = JSON.parse(readFileSync(String(report), 'utf8'))
+  return { passed: result.raw + result.late + result.unhandled === 0, ...result }
 }

@@ -44,10 +44,10 @@ export async function fuzz(place, name, { inputs, seed, env = {} }) {
   clearInterval(watch)
   try {
     const result = code === 0 ? JSON.parse(output) : {}
-    if (code === 0 && result.megabytes < mostMegabytes) return result
+    if (code === 0 && result.megabytes < mostMegabytes) return { passed: result.raw === 0, ...result }
     const input = join(found, `${name} ${isHanging ? 'hang' : code}`)
     if (existsSync(file)) copyFileSync(file, input)
-    return { ...result, failed: isHanging ? 'hang' : code === 0 ? 'memory' : code, input, seed }
+    return { passed: false, ...result, failed: isHanging ? 'hang' : code === 0 ? 'memory' : code, input, seed }
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

@@ -30,7 +30,7 @@ const { webDataset } = await load('data/web-dataset.js')
 const { NpzFile } = await load('files/npz-reader.js')
 const { decode, decodeFast } = await load('data/decode.js')
 const { openLatents } = await load('latents/index.js')
-const { readCheckpoint, verifyCheckpoint } = await load('runs/checkpoint.js')
+const { readCheckpoint } = await load('runs/checkpoint.js')
 const { findTokenizer } = await load('tokenizer/folder.js')
 const { inspect } = await load('report/inspect.js')
 const { readConfig } = await load('cli/config-file.js')
@@ -179,7 +179,7 @@ export const parsers = {
     inside: 'run/checkpoints/step-0000060',
     seeds: (place) => withoutSeal(jsonOf(place, 'run/checkpoints/step-0000060/state.json')),
     write: writeSealed('state.json'),
-    read: async (_, folder) => verifyCheckpoint(await readCheckpoint(folder)),
+    read: async (_, folder) => readCheckpoint(folder),
     first: notJson
   },
   config: {
@@ -187,7 +187,7 @@ export const parsers = {
     inside: 'run/checkpoints/step-0000060',
     seeds: (place) => withoutSeal(jsonOf(place, 'run/checkpoints/step-0000060/config.json')),
     write: writeSealed('config.json'),
-    read: async (_, folder) => findTokenizer(folder, false, { verify: true }),
+    read: async (_, folder) => findTokenizer(folder),
     first: notJson
   },
   run: {
