@@ -67,6 +67,14 @@ export function callbacks(options: object): void {
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** Whether a value is an object of settings: no Map, typed array or other instance, of which no setting would be read. */
+export const isSettings = (value: unknown): value is Record<string, unknown> => {
+  if (!isRecord(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // Literals of another realm have another Object.prototype.
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
 export function integerWithin(name: string, low: number, high: number, value: unknown): asserts value is number {
   if (typeof value !== 'number') throw invalidParameter(name, `an integer from ${low} to ${high}`, value)
   if (!Number.isInteger(value) || value < low || value > high) {

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { text } from '../checks.js'
 import { parseConfig, suggestion } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { generatorPresets } from '../generator/presets.js'
@@ -51,6 +52,7 @@ export function estimateTraining(
   settings: Given = {},
   training: TrainingConfigInput | GeneratorTrainingInput = {}
 ): TrainingEstimate {
+  text('preset', 'the name of a preset', preset)
   const given = parseConfig(estimateSchema, settings)
   if (Object.hasOwn(tokenizerPresets, preset)) return estimateTokenizer(preset, given, training as TrainingConfigInput)
   if (Object.hasOwn(generatorPresets, preset))

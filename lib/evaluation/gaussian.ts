@@ -56,14 +56,20 @@ export type Arrays = Record<string, { shape: readonly number[]; data: NpzData }>
 
 /** Mean and covariance of rows, accumulated batch by batch in float64; can be merged, saved and loaded. */
 export class Moments implements Disposable {
-  readonly #native: NativeMoments
+  readonly #moments: NativeMoments
+  #disposed = false
 
   private constructor(
     moments: NativeMoments,
     /** D */
     readonly width: number
   ) {
-    this.#native = moments
+    this.#moments = moments
+  }
+
+  get #native(): NativeMoments {
+    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'These moments are disposed')
+    return this.#moments
   }
 
   static async create(width: number, device = 'cpu'): Promise<Moments> {
@@ -128,7 +134,8 @@ export class Moments implements Disposable {
   }
 
   dispose(): void {
-    this.#native.dispose()
+    this.#disposed = true
+    this.#moments.dispose()
   }
 
   [Symbol.dispose](): void {

@@ -65,17 +65,20 @@ export class Inception implements Disposable {
     return new Inception(network, checkpoint.classes, input, precision, `${path} ${stampOf(await stat(file))}`)
   }
 
+  get #alive(): NativeInception {
+    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This Inception is disposed')
+    return this.#native
+  }
+
   get device(): string {
-    return this.#native.device
+    return this.#alive.device
   }
 
   /** Features of images of any size, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
   async features(images: Images): Promise<InceptionFeatures> {
-    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This Inception is disposed')
+    const network = this.#alive
     checkImages(images)
-    const { pool, spatial, probabilities } = await native(
-      this.#native.features(images.native, this.input, this.precision)
-    )
+    const { pool, spatial, probabilities } = await native(network.features(images.native, this.input, this.precision))
     return {
       pool: Tensor.wrap(pool),
       spatial: Tensor.wrap(spatial),

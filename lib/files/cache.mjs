@@ -8,6 +8,8 @@ import { join, resolve } from 'node:path'
  * @param {NodeJS.ProcessEnv} [env]
  */
 export function cacheFolder(env = process.env) {
+  if (typeof env !== 'object' || env === null)
+    throw new TypeError(`Expected an object of texts for env but received ${String(env)}`)
   if (env.MACTOK_CACHE) return resolve(env.MACTOK_CACHE)
   if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, 'mactok')
   if (process.platform === 'win32') {

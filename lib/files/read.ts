@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
 import { ifPresent } from './stat.js'
 import { naming } from './system-error.js'
@@ -45,8 +45,25 @@ export async function sha256(file: string): Promise<string> {
   }
 }
 
+/** Reads a whole file, however many system calls that takes: Node's `readFile` takes a short read for the end of a small file. */
+async function readWhole(file: string): Promise<Buffer> {
+  const handle = await open(file)
+  try {
+    const chunks: Buffer[] = []
+    for (;;) {
+      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(1 << 16), 0, 1 << 16)
+      if (bytesRead === 0) return Buffer.concat(chunks)
+      chunks.push(buffer.subarray(0, bytesRead))
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
 /** Reads a text; null where there is no file. */
-export const readText = (file: string): Promise<string | null> => naming(file, ifPresent(readFile(file, 'utf8')))
+export async function readText(file: string): Promise<string | null> {
+  return (await naming(file, ifPresent(readWhole(file))))?.toString('utf8') ?? null
+}
 
 /**
  * Reads a JSON file; an empty object when there is none.

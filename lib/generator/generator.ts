@@ -88,13 +88,23 @@ const sampleOptions = {
 
 /** A class-conditional flow model that turns noise into a tokenizer's latents. */
 export class Generator implements Disposable {
+  readonly #native: NativeGenerator
+  #disposed = false
+
   private constructor(
-    /** @internal */
-    readonly native: NativeGenerator,
+    network: NativeGenerator,
     /** @internal */
     readonly identity: GeneratorIdentity,
     readonly precision: Precision = defaultPrecision
-  ) {}
+  ) {
+    this.#native = network
+  }
+
+  /** @internal The native handle. Throws ERR_DISPOSED after `dispose()`. */
+  get native(): NativeGenerator {
+    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This generator is disposed')
+    return this.#native
+  }
 
   /** Creates a generator with initial weights, whose latents are not normalised. */
   static async create(
@@ -274,7 +284,8 @@ export class Generator implements Disposable {
   }
 
   dispose(): void {
-    this.native.dispose()
+    this.#disposed = true
+    this.#native.dispose()
   }
 
   [Symbol.dispose](): void {

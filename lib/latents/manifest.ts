@@ -1,14 +1,12 @@
 /** The manifest of a latent folder, and the plan that determines its shards. */
 
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { checkSeal, seal } from '../files/checksums.js'
-import { parseJson } from '../files/read.js'
-import { naming } from '../files/system-error.js'
+import { parseJson, readText } from '../files/read.js'
 import type { ChannelSums } from './statistics.js'
 
 export const manifestFile = 'manifest.json'
@@ -185,13 +183,8 @@ function differences(earlier: PlanSummary, now: PlanSummary): string[] {
  */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const file = path.join(folder, manifestFile)
-  let text: string
-  try {
-    text = await naming(file, readFile(file, 'utf8'))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  const text = await readText(file)
+  if (text === null) return undefined
   const content = parseManifest(text, file)
   if (!content) throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
   checkSeal(file, content)

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { pathTo } from '../checks.js'
+import { callback, pathTo } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { Addon, NativeMappedFile } from '../native/addon.js'
@@ -111,6 +111,8 @@ export class LatentShards {
    * @param addon - reads the rows of a batch in one go, instead of one by one
    */
   static async open(folder: string, addon?: Pick<Addon, 'mapFile'>): Promise<LatentShards> {
+    pathTo('folder', folder)
+    if (addon !== undefined) callback('addon.mapFile', addon?.mapFile)
     const manifest = await readManifest(folder)
     if (manifest) requireReadable(folder, manifest)
     const unmerged = await recordNames(folder)
@@ -306,7 +308,4 @@ export class LatentShards {
  * Opens a folder of latent shards in LightningDiT's layout, MacTok's or others', of tokens or two-dimensional latents.
  * @throws {MactokError} `ERR_FORMAT` naming the file that is not a shard or does not match the others
  */
-export async function openLatents(folder: string): Promise<LatentShards> {
-  pathTo('folder', folder)
-  return LatentShards.open(folder)
-}
+export const openLatents = (folder: string): Promise<LatentShards> => LatentShards.open(folder)

@@ -1,4 +1,4 @@
-import { object } from '../checks.js'
+import { instance, object, oneOf } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { native } from '../native/errors.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
@@ -111,6 +111,9 @@ export class ChannelAccumulator {
   }
 }
 
+/** Whether a value can be numbers of channels; which ones is checked later. */
+const isValues = (value: unknown): boolean => Array.isArray(value) || ArrayBuffer.isView(value)
+
 /** A channel that never changes is only centred. */
 const nonZero = (std: number): number => std || 1
 
@@ -145,6 +148,9 @@ export class LatentStatistics {
     std: ArrayLike<number>,
     readonly sampleShape: SampleShape
   ) {
+    if (!Array.isArray(sampleShape)) throw invalidParameter('sampleShape', '[L, Z] or [C, H, W]', sampleShape)
+    if (!isValues(mean)) throw invalidParameter('mean', 'an array of numbers', mean)
+    if (!isValues(std)) throw invalidParameter('std', 'an array of numbers', std)
     if (![2, 3].includes(sampleShape.length) || !sampleShape.every((size) => Number.isSafeInteger(size) && size > 0)) {
       throw outOfRange('sampleShape', '[L, Z] or [C, H, W], positive integers', sampleShape)
     }
@@ -160,6 +166,9 @@ export class LatentStatistics {
   }
 
   static fromFile(file: LatentStatisticsFile, mode: 'channel' | 'scalar' = 'channel'): LatentStatistics {
+    object('file', 'the content of latents_stats.json', file)
+    oneOf('mode', ['channel', 'scalar'], mode)
+    if (mode === 'scalar') object('file.scalar', 'a mean and a std', file.scalar)
     const shape = file.sample_shape as unknown as SampleShape
     return mode === 'scalar'
       ? new LatentStatistics([file.scalar.mean], [file.scalar.std], shape)
@@ -183,6 +192,7 @@ export class LatentStatistics {
 
   /** The same of a batch on its device: float32 [B, …], the same values bit for bit as `denormalise` gives. */
   async denormaliseTensor(latents: Tensor<'float32'>): Promise<Tensor<'float32'>> {
+    instance('latents', 'a Tensor', Tensor, latents)
     using scale = tensor(this.std.map(nonZero), this.shape, { device: latents.device })
     using shift = tensor(this.mean, this.shape, { device: latents.device })
     return Tensor.wrap(await native(latents.native.affine(scale.native, shift.native)))

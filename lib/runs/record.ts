@@ -1,6 +1,5 @@
 /** `run.json`: what a run folder says about its run. */
 
-import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { z } from 'zod'
@@ -9,7 +8,7 @@ import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { checkSeal, seal } from '../files/checksums.js'
-import { parseJson } from '../files/read.js'
+import { parseJson, readText } from '../files/read.js'
 import { libtorchOrigin } from '../native/load.js'
 import { type Checkpoint, findCheckpoints, verifyCheckpoint } from './checkpoint.js'
 import { readMetrics } from './metrics.js'
@@ -48,8 +47,7 @@ export async function readRecord<R extends RunRecord>(
   schema: z.core.$ZodType
 ): Promise<R | null> {
   const path = join(folder, fileName)
-  const text = await readFile(path, 'utf8').catch((error): null => {
-    if (error.code === 'ENOENT') return null
+  const text = await readText(path).catch((error) => {
     throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
   })
   if (text === null) return null

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { isRecord, natural, pathTo } from '../checks.js'
+import { isSettings, natural, pathTo } from '../checks.js'
 import { checkOptions, mergeConfig, parseConfig, suggestion } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { makeFolder } from '../files/make-folder.js'
@@ -252,7 +252,8 @@ export class Tokenizer implements Disposable {
 
 /** Completes a configuration, given as a preset's name or in part. */
 export function resolveTokenizerConfig(config: TokenizerPreset | TokenizerConfigInput): TokenizerConfig {
-  if (typeof config !== 'string' && !isRecord(config)) throw invalidParameter('config', 'a preset or settings', config)
+  if (typeof config !== 'string' && !isSettings(config))
+    throw invalidParameter('config', 'a preset or settings', config)
   if (typeof config !== 'string') return parseConfig(tokenizerSchema, mergeConfig({}, config), 'tokenizer')
   const names = Object.keys(tokenizerPresets)
   if (!names.includes(config)) {

@@ -1,4 +1,4 @@
-import { callback, isRecord } from '../checks.js'
+import { callback, isSettings } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
 import { type DistributedConfig, type DistributedInput, distributedSchema } from '../distributed/schema.js'
 import { invalidParameter, outOfRange } from '../errors.js'
@@ -32,7 +32,8 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
   /** @param input - the name of a preset, or settings */
   constructor(input: string | Input, kind: Kind<Input, Config, Events>) {
     this.#kind = kind
-    if (typeof input !== 'string' && !isRecord(input)) throw invalidParameter('settings', 'a preset or settings', input)
+    if (typeof input !== 'string' && !isSettings(input))
+      throw invalidParameter('settings', 'a preset or settings', input)
     this.#settings = typeof input === 'string' ? ({ preset: input } as Input) : input
     this.#config = kind.resolve(this.#settings)
   }
@@ -52,7 +53,7 @@ export abstract class Training<Input extends SharedInput, Config extends SharedC
 
   /** Any settings, by the names of the configuration: `set({ seed: 1, optimizer: { lr: 1e-3 } })`. */
   set(settings: Input): this {
-    if (!isRecord(settings)) throw invalidParameter('settings', 'an object', settings)
+    if (!isSettings(settings)) throw invalidParameter('settings', 'an object', settings)
     const merged = this.merge(settings)
     this.#config = this.#kind.resolve(merged)
     this.#settings = merged

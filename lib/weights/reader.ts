@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { pathTo } from '../checks.js'
-import { MactokError, outOfRange } from '../errors.js'
+import { instance, natural, pathTo } from '../checks.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { readFully } from '../files/read.js'
 import { naming } from '../files/system-error.js'
 import { detectContent } from './content.js'
@@ -101,6 +101,15 @@ export class SafetensorsFile {
     length: number,
     destination: Uint8Array
   ): Promise<void> {
+    for (const [name, places] of Object.entries({ offsets, positions })) {
+      if (!Array.isArray(places)) throw invalidParameter(name, 'an array of bytes to begin at', places)
+      for (const [i, place] of places.entries()) natural(`${name}[${i}]`, place)
+    }
+    natural('length', length)
+    instance('destination', 'a Uint8Array', Uint8Array, destination)
+    if (positions.length !== offsets.length || positions.some((start) => start + length > destination.length)) {
+      throw outOfRange('positions', `one for each offset, with room for ${length} bytes`, positions)
+    }
     const read = (offset: number, i: number) => {
       const position = positions[i] as number
       return fill(this.handle, destination.subarray(position, position + length), offset, this.path)

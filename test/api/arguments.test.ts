@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import {
+  cacheFolder,
   concatenate,
   Dinov2,
   decodeShards,
@@ -8,6 +9,7 @@ import {
   deviceMemory,
   dinov2Config,
   encodeImages,
+  estimateTraining,
   fileWeights,
   findWeights,
   fromFloat32,
@@ -15,9 +17,11 @@ import {
   Inception,
   imageFolder,
   inspect,
+  LatentShards,
   LatentStatistics,
   launch,
   loadNetworks,
+  Moments,
   mapDinov2,
   mapLpips,
   openLatents,
@@ -378,7 +382,7 @@ describe('openLatentWriter', () => {
 
 describe('a model without settings', () => {
   refuses(
-    [0, false, null, undefined, []].flatMap((input): Refusal[] => [
+    [0, false, null, undefined, [], new Float32Array(0), new Map(), /x/].flatMap((input): Refusal[] => [
       [`tokenizer of ${input}`, () => Tokenizer.create(wrong(input)), TypeError, 'a preset or settings for config'],
       [`training of ${input}`, () => trainTokenizer(wrong(input)), TypeError, 'a preset or settings for settings'],
       [`generator of ${input}`, () => trainGenerator(wrong(input)), TypeError, 'a preset or settings for settings']
@@ -402,6 +406,49 @@ describe('functions of weights', () => {
     ['Inception', () => Inception.load(wrong(null)), TypeError, 'an object for options but received null'],
     ['Dinov2', () => Dinov2.load(wrong(null)), TypeError, 'an object for options but received null'],
     ['a sweep', () => sweepGuidance(wrong(null), wrong({})), TypeError, 'a function for evaluate'],
-    ['statistics', () => LatentStatistics.fromJSON(wrong(null)), TypeError, 'for statistics but received null']
+    ['statistics', () => LatentStatistics.fromJSON(wrong(null)), TypeError, 'for statistics but received null'],
+    ['means', () => LatentStatistics.fromJSON(wrong({ sampleShape: [4, 3] })), TypeError, 'numbers for mean'],
+    ['a shape', () => LatentStatistics.fromJSON(wrong({})), TypeError, '[L, Z] or [C, H, W] for sampleShape'],
+    ['a file of statistics', () => LatentStatistics.fromFile(wrong(7)), TypeError, 'for file but received 7'],
+    ['scalars', () => LatentStatistics.fromFile(wrong({}), 'scalar'), TypeError, 'a mean and a std for file.scalar'],
+    [
+      'latents',
+      () => new LatentStatistics([0], [1], [4, 3]).denormaliseTensor(wrong('x')),
+      TypeError,
+      "a Tensor for latents but received 'x'"
+    ],
+    ['LatentShards', () => LatentShards.open(wrong(undefined)), TypeError, 'a path for folder'],
+    ['estimateTraining', () => estimateTraining(wrong({})), TypeError, 'the name of a preset for preset'],
+    ['cacheFolder', () => cacheFolder(wrong(null)), TypeError, 'for env but received null']
   ])
+})
+
+describe('after dispose', () => {
+  const disposed = { code: 'ERR_DISPOSED' }
+
+  test('a generator', async () => {
+    const gone = await Generator.create(small, { device })
+    gone.dispose()
+    expect(() => gone.device).toThrow(expect.objectContaining(disposed))
+    await expect(gone.save(place.path('gone'))).rejects.toMatchObject(disposed)
+    await expect(gone.sample({ count: 1 })).rejects.toMatchObject(disposed)
+  })
+
+  test('moments', async () => {
+    const gone = await Moments.create(3)
+    gone.dispose()
+    await expect(gone.count()).rejects.toMatchObject(disposed)
+    await expect(gone.add(tensor(new Float32Array(3), [1, 3]))).rejects.toMatchObject(disposed)
+  })
+})
+
+test('gather refuses places that are none', async () => {
+  const one = { name: 'a', dtype: 'float32', shape: [3], data: new Float32Array(3) } as const
+  await writeSafetensors(place.path('gather.safetensors'), [one])
+  await using file = await readSafetensors(place.path('gather.safetensors'))
+  const bytes = new Uint8Array(4)
+  await expect(file.gather(wrong(Promise.resolve()), [0], 4, bytes)).rejects.toThrow('for offsets')
+  await expect(file.gather([0], [-1], 4, bytes)).rejects.toThrow('a non-negative integer for positions[0]')
+  await expect(file.gather([0], [1], 4, bytes)).rejects.toThrow('with room for 4 bytes for positions')
+  await expect(file.gather([0], [0], 4, wrong([]))).rejects.toThrow('a Uint8Array for destination')
 })

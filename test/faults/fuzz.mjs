@@ -1,35 +1,54 @@
-/** Runs the fuzzed parsers one after another; one that crashes, or that takes 20 s for an input, is reported with the input's number. */
+/** Fuzzes a parser in a child, which must neither crash nor take more than 5 s or 2 GiB for an input; the file that does is kept. */
 
 import { spawn } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parsers } from './parsers.mjs'
+import { withCache } from './place.mjs'
 
 const script = fileURLToPath(new URL('fuzz-parser.mjs', import.meta.url))
-const longest = 20_000
+const longest = 5_000
+const mostMegabytes = 2_048
+/** Files lie in memory, where the system offers that. */
+const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 /**
  * @param {string} place
- * @param {string} parser
- * @param {{ inputs: number, seed: number }} options
+ * @param {string} name
+ * @param {{ inputs: number, seed: number, env?: NodeJS.ProcessEnv }} options
  * @returns {Promise<object>}
  */
-export function fuzz(place, parser, { inputs, seed }) {
-  const child = spawn(process.execPath, ['--expose-gc', script, place, parser, String(inputs), String(seed)], {
-    stdio: ['ignore', 'pipe', 'inherit']
+export async function fuzz(place, name, { inputs, seed, env = {} }) {
+  const work = mkdtempSync(join(memory, 'mactok-fuzz-'))
+  const found = join(place, 'found')
+  mkdirSync(found, { recursive: true })
+  const folder = join(work, 'files')
+  const settings = JSON.stringify({ place, name, inputs, seed, folder, found })
+  const child = spawn(process.execPath, [script, settings], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...(await withCache(join(work, 'cache'))), ...env }
   })
-  let tail = ''
-  const stop = () => child.kill('SIGKILL')
-  let timer = setTimeout(stop, 60_000)
-  child.stdout.on('data', (text) => {
-    tail = (tail + text).slice(-8000)
-    clearTimeout(timer)
-    timer = setTimeout(stop, longest)
-  })
-  return new Promise((resolve) => {
-    child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      const line = tail.trim().split('\n').at(-1) ?? ''
-      if (code === 0) resolve(JSON.parse(line))
-      else resolve({ failed: signal === 'SIGKILL' ? 'hang' : `crash (${signal ?? code})`, input: Number(line), seed })
-    })
-  })
+  let output = ''
+  child.stdout.on('data', (text) => (output += text))
+  const file = join(folder, /** @type {import('./parsers.mjs').Parser} */ (parsers[name]).name)
+  // The file is written when an input begins.
+  let isHanging = false
+  const watch = setInterval(() => {
+    const since = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()
+    isHanging ||= Date.now() - since > longest
+    if (isHanging) child.kill('SIGKILL')
+  }, 1_000)
+  const code = await new Promise((resolve) => child.on('close', (code, signal) => resolve(signal ?? code)))
+  clearInterval(watch)
+  try {
+    const result = code === 0 ? JSON.parse(output) : {}
+    if (code === 0 && result.megabytes < mostMegabytes) return result
+    const input = join(found, `${name} ${isHanging ? 'hang' : code}`)
+    if (existsSync(file)) copyFileSync(file, input)
+    return { ...result, failed: isHanging ? 'hang' : code === 0 ? 'memory' : code, input, seed }
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
 }

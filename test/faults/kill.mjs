@@ -5,7 +5,7 @@
 
 import { existsSync, rmSync } from 'node:fs'
 import { awaitProcesses, differences, findBroken, fingerprint, isRemains, listFiles, sharedMemory } from './outcome.mjs'
-import { commands, inParallel, mactok, pick, randomNumbers, runWhole, shuffle } from './place.mjs'
+import { mactok, pick, runWhole, shuffle } from './place.mjs'
 import { changes, readPoints, withShim } from './shim.mjs'
 
 /** The most kills before a command may end. */
@@ -15,25 +15,12 @@ const longestChain = 4
 
 /**
  * @param {string} place
- * @param {{ kills: number, seed: number, library: string | null }} options - kills of each command
+ * @param {string} name - of a command
+ * @param {{ kills: number, random: () => number, library: string | null }} options
  */
-export async function killAnywhere(place, { kills, seed, library }) {
+export async function killCommand(place, name, { kills, library, random }) {
   if (!library) return { skipped: 'it needs Linux and a C compiler' }
-  const before = sharedMemory()
-  const names = Object.keys(commands(place))
-  const results = await inParallel(
-    names.map((name, i) => () => killCommand(place, name, { kills, library, random: randomNumbers(seed * 1000 + i) }))
-  )
-  const shared = sharedMemory().filter((name) => !before.includes(name))
-  return { ...Object.fromEntries(names.map((name, i) => [name, results[i]])), sharedMemory: shared.length }
-}
-
-/**
- * @param {string} place
- * @param {string} name
- * @param {{ kills: number, library: string, random: () => number }} options
- */
-async function killCommand(place, name, { kills, library, random }) {
+  const sharedBefore = sharedMemory()
   const { out, args, log, whole, milliseconds } = await runWhole(place, name, library)
   const expected = fingerprint(whole)
   const points = shuffle(readPoints(log, changes), random)
@@ -53,7 +40,8 @@ async function killCommand(place, name, { kills, library, random }) {
     different: 0,
     broken: 0,
     remains: 0,
-    processes: 0
+    processes: 0,
+    sharedMemory: 0
   }
   /** @param {keyof typeof result} kind @param {string[]} found */
   const note = (kind, found) => {
@@ -93,5 +81,9 @@ async function killCommand(place, name, { kills, library, random }) {
         .map((file) => `${file} after ${chain.join(', ')}`)
     )
   }
+  note(
+    'sharedMemory',
+    sharedMemory().filter((block) => !sharedBefore.includes(block))
+  )
   return result
 }

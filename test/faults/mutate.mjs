@@ -1,64 +1,206 @@
-/** Mutations of files, seeded. Those of numbers and of JSON keep the rest well-formed, so that many pass the first checks. */
+/**
+ * Edits of parsed files: of a tree of objects, arrays, texts, numbers and bytes, which a format writes again with right lengths and
+ * checksums. So most inputs pass the first checks of a parser.
+ */
 
 import { pick } from './place.mjs'
 
-const numbers = ['0', '-1', '1', '4294967296', '9007199254740993', '1e308', 'null', '[]', '{}', '""', '"7"', 'true']
-
-/** @typedef {(bytes: Buffer, random: () => number) => Buffer} Mutation */
-
-/** @type {Mutation} */
-const flipBit = (bytes, random) => {
-  const copy = Buffer.from(bytes)
-  const bit = pick(random, copy.length * 8)
-  copy[bit >> 3] = /** @type {number} */ (copy[bit >> 3]) ^ (1 << (bit & 7))
-  return copy
-}
-/** @type {Mutation} */
-const setInteger = (bytes, random) => {
-  const copy = Buffer.from(bytes)
-  const size = [1, 2, 4][pick(random, 3)] ?? 1
-  if (copy.length < size) return copy
-  const value = [0, 1, 2 ** (8 * size) - 1, 2 ** (8 * size - 1), pick(random, 2 ** (8 * size))][pick(random, 5)] ?? 0
-  copy.writeUIntLE(value, pick(random, copy.length - size + 1), size)
-  return copy
-}
-/** @type {Mutation} */
-const cut = (bytes, random) => bytes.subarray(0, pick(random, bytes.length))
-/** @type {Mutation} */
-const remove = (bytes, random) => {
-  const [from, length] = [pick(random, bytes.length), 1 + pick(random, 64)]
-  return Buffer.concat([bytes.subarray(0, from), bytes.subarray(from + length)])
-}
-/** @type {Mutation} */
-const repeat = (bytes, random) => {
-  const from = pick(random, bytes.length)
-  const part = bytes.subarray(from, from + 1 + pick(random, 512))
-  return Buffer.concat([bytes.subarray(0, from), part, part, bytes.subarray(from + part.length)])
-}
-/** Replaces a value of JSON; in a safetensors file its header's length follows. @type {Mutation} */
-const setJsonValue = (bytes, random) => {
-  const isSafetensors = bytes[8] === 0x7b
-  const end = isSafetensors ? 8 + Number(bytes.readBigUInt64LE(0)) : bytes.length
-  const start = isSafetensors ? 8 : 0
-  const text = bytes.toString('latin1', start, end)
-  const places = [...text.matchAll(/(?<=[:[,]\s*)(-?\d[\d.e+-]*|"[^"]*"|null|true|false)/g)]
-  const found = places[pick(random, places.length)]
-  if (!found || end > bytes.length) return flipBit(bytes, random)
-  const value = /** @type {string} */ (numbers[pick(random, numbers.length)])
-  const changed = Buffer.from(text.slice(0, found.index) + value + text.slice(found.index + found[0].length), 'latin1')
-  if (!isSafetensors) return changed
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(changed.length))
-  return Buffer.concat([length, changed, bytes.subarray(end)])
-}
-
-const mutations = [flipBit, setInteger, cut, remove, repeat, setJsonValue, setJsonValue]
-
-/** One to three mutations. @type {Mutation} */
-export function mutate(bytes, random) {
-  let changed = bytes
-  for (let left = 1 + pick(random, 3); left > 0 && changed.length > 0; left--) {
-    changed = /** @type {Mutation} */ (mutations[pick(random, mutations.length)])(changed, random)
+/** Random choices. */
+export class Choices {
+  /** @param {() => number} random */
+  constructor(random) {
+    this.random = random
   }
-  return changed
+
+  /** An integer in [0, below). @param {number} below */
+  below(below) {
+    return pick(this.random, below)
+  }
+
+  /** @template T @param {readonly T[]} items @returns {T} */
+  of(items) {
+    return /** @type {T} */ (items[this.below(items.length)])
+  }
+}
+
+/** Text that a format writes as it is. */
+export class Raw {
+  /** @param {string} text */
+  constructor(text) {
+    this.text = text
+  }
+}
+
+const nested = (/** @type {number} */ depth) => new Raw('['.repeat(depth) + ']'.repeat(depth))
+const numbers = [
+  ...[0, 1, -1, 2, 3, 7, 8, 255, 256, 512, 65_535, 65_536, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40],
+  ...[2 ** 53 - 1, 2 ** 53, 2 ** 63, 1e308, 0.5, -0.5, 1e-7, -(2 ** 31), -(2 ** 53)]
+]
+const words = [
+  '',
+  '7',
+  'x',
+  '__proto__',
+  'constructor',
+  'toString',
+  'length',
+  '../x',
+  '/etc/passwd',
+  'a/b',
+  '.',
+  'NaN',
+  '\0',
+  'é',
+  '\ud800',
+  'F32',
+  'I64'
+]
+/** @type {readonly unknown[]} */
+const others = [
+  null,
+  true,
+  false,
+  [],
+  {},
+  [null],
+  [[]],
+  [1, 2],
+  { '': null },
+  { length: 1e9 },
+  { toString: null, valueOf: null },
+  nested(100),
+  nested(20_000),
+  'a'.repeat(3_000)
+]
+/** @type {readonly unknown[]} */
+const values = [...numbers, ...words, ...others]
+
+/** @typedef {{ holder: any, key: string | number }} Place a value's place in a tree */
+
+/** All places of a tree below its root. @param {unknown} root @returns {Place[]} */
+function placesIn(root) {
+  /** @type {Place[]} */
+  const places = []
+  const visit = (/** @type {unknown} */ value) => {
+    if (typeof value !== 'object' || value === null || Buffer.isBuffer(value) || value instanceof Raw) return
+    for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
+      places.push({ holder: value, key })
+      visit(/** @type {any} */ (value)[key])
+    }
+  }
+  visit(root)
+  return places
+}
+
+/** A copy of a tree; bytes are shared, because edits replace them. @param {any} value @returns {any} */
+export function copyTree(value) {
+  if (Array.isArray(value)) return value.map(copyTree)
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value) || value instanceof Raw) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, copyTree(each)]))
+}
+
+/** Sets a property, `__proto__` included. @param {any} holder @param {string} key @param {unknown} value */
+const put = (holder, key, value) =>
+  Object.defineProperty(holder, key, { value, writable: true, enumerable: true, configurable: true })
+
+const isList = (/** @type {Place} */ { holder }) => Array.isArray(holder)
+
+/** @typedef {(place: Place, choices: Choices, places: Place[]) => void} Edit */
+
+/** @type {Edit} */
+const replace = ({ holder, key }, choices) => {
+  const value = holder[key]
+  if (Buffer.isBuffer(value)) holder[key] = damage(value, choices)
+  else if (typeof value === 'number')
+    holder[key] = choices.of([value + 1, value - 1, value * 2, -value, choices.of(numbers)])
+  else if (typeof value === 'string') holder[key] = editText(value, choices)
+  else holder[key] = choices.of(values)
+}
+/** @type {Edit} */
+const retype = ({ holder, key }, choices) => {
+  if (!Buffer.isBuffer(holder[key])) holder[key] = choices.of(values)
+}
+/** @type {Edit} */
+const remove = (place) => {
+  if (isList(place)) place.holder.splice(place.key, 1)
+  else delete place.holder[place.key]
+}
+/** @type {Edit} */
+const repeat = (place, choices) => {
+  const value = copyTree(place.holder[place.key])
+  if (isList(place)) place.holder.splice(Number(place.key), 0, value)
+  else put(place.holder, choices.of(words), value)
+}
+/** @type {Edit} */
+const rename = (place, choices) => {
+  if (isList(place)) return
+  const value = place.holder[place.key]
+  delete place.holder[place.key]
+  put(place.holder, editText(String(place.key), choices), value)
+}
+/** Takes the value of another place. @type {Edit} */
+const borrow = ({ holder, key }, choices, places) => {
+  const other = choices.of(places)
+  const value = other.holder[other.key]
+  if (Buffer.isBuffer(value) === Buffer.isBuffer(holder[key])) holder[key] = copyTree(value)
+}
+
+const edits = [replace, replace, replace, retype, remove, repeat, rename, borrow]
+
+/** Changes a character, a number or a part of a text. @param {string} text @param {Choices} choices */
+function editText(text, choices) {
+  const at = choices.below(text.length + 1)
+  switch (choices.below(5)) {
+    case 0:
+      return /** @type {string} */ (choices.of(words))
+    case 1:
+      return text.slice(0, at) + String.fromCharCode(choices.below(128)) + text.slice(at + choices.below(2))
+    case 2:
+      return text.slice(0, at) + text.slice(at + 1 + choices.below(8))
+    case 3:
+      return text.slice(0, at) + text.slice(at, at + 8).repeat(2) + text.slice(at + 8)
+    default: {
+      const found = [...text.matchAll(/-?\d+/g)]
+      const number = choices.of(found)
+      if (!number) return text + choices.of(words)
+      return text.slice(0, number.index) + choices.of(numbers) + text.slice(number.index + number[0].length)
+    }
+  }
+}
+
+/** Changes bits, integers and parts of bytes. @param {Buffer} bytes @param {Choices} choices @returns {Buffer} */
+export function damage(bytes, choices) {
+  const kind = choices.below(6)
+  const at = choices.below(bytes.length)
+  const part = (/** @type {number} */ from, /** @type {number} */ to) => bytes.subarray(from, Math.max(from, to))
+  if (kind === 0) return part(0, at)
+  if (kind === 1) return Buffer.concat([part(0, at), part(at + 1 + choices.below(64), bytes.length)])
+  if (kind === 2) return Buffer.concat([part(0, at + 1 + choices.below(64)), part(at, bytes.length)])
+  const copy = Buffer.from(bytes)
+  const size = choices.of([1, 1, 2, 4, 8])
+  if (copy.length < at + size) return copy
+  if (kind === 3) copy[at] = /** @type {number} */ (copy[at]) ^ (1 << choices.below(8))
+  else if (kind === 4) copy[at] = choices.below(256)
+  else {
+    const value = choices.of([
+      0n,
+      1n,
+      0x7fn,
+      2n ** BigInt(8 * size - 1),
+      2n ** BigInt(8 * size) - 1n,
+      BigInt(choices.below(65_536))
+    ])
+    for (let i = 0; i < size; i++) copy[at + i] = Number((value >> BigInt(8 * i)) & 255n)
+  }
+  return copy
+}
+
+/** Makes one to four edits of a copy of a tree. @param {unknown} tree @param {Choices} choices @returns {any} */
+export function edit(tree, choices) {
+  const root = { tree: copyTree(tree) }
+  for (let left = 1 + choices.below(4); left > 0; left--) {
+    const places = placesIn(root)
+    if (places.length > 0) choices.of(edits)(choices.of(places), choices, places)
+  }
+  return root.tree
 }

@@ -9,7 +9,7 @@ import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import sharp from 'sharp'
 import { differences, findBroken, fingerprint, isRemains, listFiles, stamps } from './outcome.mjs'
-import { commands, inParallel, mactok, must, pick, randomNumbers, runWhole } from './place.mjs'
+import { commands, inParallel, mactok, must, pick, runWhole } from './place.mjs'
 import { changes, readPoints, withShim } from './shim.mjs'
 
 /** What an error must say. */
@@ -54,25 +54,24 @@ const inputs = ['images', 'run', 'shards', 'generator']
  * @property {boolean} [isFinished] - the command runs again
  */
 
-/** @param {string} place @param {{ rounds: number | null, seed: number, library: string }} options - rounds of all faults with all commands; null: each fault once */
-async function breakOperations(place, { rounds, seed, library }) {
+/**
+ * @param {string} place
+ * @param {string} name - of a command
+ * @param {{ rounds: number | null, random: () => number, library: string | null }} options - rounds of all faults; null: the command's share
+ *   of them, each once
+ */
+export async function breakOperations(place, name, { rounds, random, library }) {
+  if (!library) return { skipped: 'it needs Linux and a C compiler' }
   const names = Object.keys(commands(place))
-  const kinds = [...Object.keys(faults), ...Object.keys(harmless)]
-  const none = { cases: 0, named: 0, unaffected: 0, unnamed: 0, broken: 0, rewritten: 0, different: 0, remains: 0 }
-  const results = Object.fromEntries(kinds.map((kind) => [kind, { ...none }]))
-  await inParallel(
-    names.map((name, i) => async () => {
-      const random = randomNumbers(seed * 1000 + i)
-      for (let round = 0; round < (rounds ?? 1); round++) {
-        for (const [k, kind] of kinds.entries()) {
-          if (rounds === null && k % names.length !== i) continue
-          const chosen = await choose(place, name, kind, { library, random })
-          if (chosen) await breakOnce(place, kind, chosen, library, /** @type {typeof none} */ (results[kind]))
-        }
-      }
-    })
-  )
-  return results
+  const result = { cases: 0, named: 0, unaffected: 0, unnamed: 0, broken: 0, rewritten: 0, different: 0, remains: 0 }
+  for (let round = 0; round < (rounds ?? 1); round++) {
+    for (const [k, kind] of [...Object.keys(faults), ...Object.keys(harmless)].entries()) {
+      if (rounds === null && names[k % names.length] !== name) continue
+      const chosen = await choose(place, name, kind, { library, random })
+      if (chosen) await breakOnce(place, kind, chosen, library, result)
+    }
+  }
+  return result
 }
 
 /** Chooses where a command meets a fault; null where it cannot. @param {string} place @param {string} name @param {string} kind @param {{ library: string, random: () => number }} options @returns {Promise<Case | null>} */
@@ -128,7 +127,7 @@ async function breakOnce(place, kind, { name, fault, rank, folder, isFinished },
   rmSync(`${out}.away`, { recursive: true, force: true })
   result.cases = (result.cases ?? 0) + 1
   if (done.code === 0) count('unaffected', '')
-  else if (reasons.test(done.output)) count('named', '')
+  else if (reasons.test(done.output) && !(kind in harmless)) count('named', '')
   else count('unnamed', `${done.code}: ${done.output.slice(-500)}`)
   for (const file of await findBroken(out)) count('broken', file)
   if (isFinished && stamps(out) !== before) count('rewritten', done.output.slice(-300))
@@ -139,8 +138,9 @@ async function breakOnce(place, kind, { name, fault, rank, folder, isFinished },
   for (const file of listFiles(out).filter(isRemains)) count('remains', file)
 }
 
-/** Files that NFS keeps under such names while they are open, in every folder: they are no inputs and no results. @param {string} place @param {string} library */
-async function leaveNfsFiles(place, library) {
+/** Files that NFS keeps under such names while they are open, in every folder: they are no inputs and no results. @param {string} place @param {string | null} library */
+export async function leaveNfsFiles(place, library) {
+  if (!library) return { skipped: 'it needs Linux and a C compiler' }
   const addTo = (/** @type {string} */ root) =>
     [root, ...listFolders(root)].map((folder) => {
       const file = join(folder, '.nfs000000000004d2000000a1')
@@ -168,8 +168,9 @@ async function leaveNfsFiles(place, library) {
   return result
 }
 
-/** Images whose names differ by case alone, decoded to a disk that does not mind case. @param {string} place @param {string} library */
-async function ignoreCase(place, library) {
+/** Images whose names differ by case alone, decoded to a disk that does not mind case. @param {string} place @param {string | null} library */
+export async function ignoreCase(place, library) {
+  if (!library) return { skipped: 'it needs Linux and a C compiler' }
   const [images, shards, out] = ['Images', 'Shards', 'Decoded'].map((name) => join(place, 'case', name))
   rmSync(join(place, 'case'), { recursive: true, force: true })
   const names = ['Dog/1.png', 'dog/1.png', 'dog/1.PNG', 'dog/a.png', 'dog/A.png']
@@ -201,7 +202,7 @@ const listFolders = (root) =>
     .map((entry) => join(entry.parentPath, entry.name))
 
 /** Full and read-only disks. @param {string} place */
-async function breakDisks(place) {
+export async function breakDisks(place) {
   const disk = join(place, 'disk')
   mkdirSync(disk, { recursive: true })
   const mount = (/** @type {string[]} */ ...args) => execFileSync('mount', args, { stdio: 'ignore' })
@@ -246,19 +247,4 @@ async function breakDisks(place) {
   }
   rmSync(disk, { recursive: true })
   return results
-}
-
-/**
- * @param {string} place
- * @param {{ rounds: number | null, seed: number, library: string | null }} options - rounds of all faults with all commands; null: each fault once
- */
-export async function breakStorage(place, { rounds, seed, library }) {
-  const disks = await breakDisks(place)
-  if (!library) return { disks, skipped: 'the rest needs Linux and a C compiler' }
-  return {
-    disks,
-    faults: await breakOperations(place, { rounds, seed, library }),
-    nfs: await leaveNfsFiles(place, library),
-    case: await ignoreCase(place, library)
-  }
 }

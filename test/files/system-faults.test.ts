@@ -70,6 +70,14 @@ describeWhere(canBuild, 'faults of the system need Linux and a C compiler', 'wit
     expect(readdirSync(work.path('named'))).toEqual([])
   })
 
+  test('a short read is not taken for the end of a file', async () => {
+    const text = 'x'.repeat(100_000)
+    const file = await work.write('short/a.txt', text)
+    const script = `${load('files/read.js', 'readText')}
+      console.log((await readText(${JSON.stringify(file)})).length)`
+    expect(run('short', 'read * 1+ short', script)).toBe('100000\n')
+  })
+
   test('a checkpoint is written where the folder of an older one cannot be removed', () => {
     const script = `${load('runs/checkpoint.js', 'writeCheckpoint')}
       const run = ${JSON.stringify(work.path('held'))}
