@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
 import { ifPresent } from './stat.js'
@@ -23,9 +24,14 @@ export async function readFully(
   return bytes
 }
 
+/** Opens a file to read it. A named pipe is empty: waiting for its writer would keep the process from ending. */
+export const openToRead = (file: string): Promise<FileHandle> =>
+  // Windows has neither such pipes nor the flag.
+  open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+
 /** Hashes a file's content, in hexadecimal. */
 export async function sha256(file: string): Promise<string> {
-  const handle = await open(file)
+  const handle = await openToRead(file)
   try {
     const hash = createHash('sha256')
     // One is read by libuv while the other is hashed.
@@ -47,7 +53,7 @@ export async function sha256(file: string): Promise<string> {
 
 /** Reads a whole file, however many system calls that takes: Node's `readFile` takes a short read for the end of a small file. */
 async function readWhole(file: string): Promise<Buffer> {
-  const handle = await open(file)
+  const handle = await openToRead(file)
   try {
     const chunks: Buffer[] = []
     for (;;) {

@@ -4,12 +4,12 @@
  */
 
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { isRecord } from '../checks.js'
 import { writeJson } from '../files/atomic.js'
 import { checkSeal, seal } from '../files/checksums.js'
-import { parseJson } from '../files/read.js'
+import { parseJson, readText } from '../files/read.js'
 import { type PlanSummary, type ShardRecord, shardName } from './manifest.js'
 
 const suffix = '.json'
@@ -43,7 +43,7 @@ export async function readRecords(folder: string, plan: string): Promise<Map<num
   for (const name of await recordNames(folder)) {
     const file = path.join(folder, name + suffix)
     // Another process may have merged and removed it meanwhile.
-    const text = await readFile(file, 'utf8').catch(() => null)
+    const text = await readText(file).catch(() => null)
     const index = Number(/\d+(?=\.safetensors$)/.exec(name)?.[0])
     if (text !== null) records.set(index, { record: parseRecord(text, file, plan), file, text })
   }
@@ -64,6 +64,6 @@ function parseRecord(text: string, file: string, plan: string): ShardRecord | nu
 /** Removes records that the manifest has now, unless they were written again since. */
 export async function removeRecords(read: Iterable<ReadRecord>): Promise<void> {
   for (const { file, text } of read) {
-    if (file !== undefined && (await readFile(file, 'utf8').catch(() => null)) === text) await rm(file, { force: true })
+    if (file !== undefined && (await readText(file).catch(() => null)) === text) await rm(file, { force: true })
   }
 }

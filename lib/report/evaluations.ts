@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
+import { readText } from '../files/read.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 
 /** One evaluation: its numbers by name. */
@@ -25,7 +26,7 @@ export async function readEvaluations(run: string, lines: readonly MetricsRecord
   const files = await Promise.all(
     names.map(async (name) => {
       try {
-        const values = Object.fromEntries(flattenNumbers(JSON.parse(await readFile(join(run, name), 'utf8'))))
+        const values = Object.fromEntries(flattenNumbers(JSON.parse((await readText(join(run, name))) ?? '{}')))
         return { name: name.replace('.json', ''), values }
       } catch {
         return { name, values: {} }

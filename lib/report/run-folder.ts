@@ -1,10 +1,10 @@
 /** Reads run folders, of whichever training. */
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { parseJson } from '../files/read.js'
+import { parseJson, readText } from '../files/read.js'
 import { ifPresent } from '../files/stat.js'
 import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator/record.js'
 import { readTokenizerRun, type TokenizerRunRecord } from '../training/tokenizer/record.js'
@@ -17,8 +17,7 @@ export type AnyRunRecord = TokenizerRunRecord | GeneratorRunRecord
  */
 export async function readAnyRun(folder: string): Promise<AnyRunRecord | null> {
   const path = join(folder, 'run.json')
-  const text = await readFile(path, 'utf8').catch((error): null => {
-    if (error.code === 'ENOENT') return null
+  const text = await readText(path).catch((error): never => {
     throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
   })
   if (text === null) return null

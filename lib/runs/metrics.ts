@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
@@ -43,7 +43,8 @@ export function readMetrics(folder: string): MetricsRecord[] {
 
 function readLines(file: string): string[] {
   try {
-    return readFileSync(file, 'utf8').split('\n')
+    // Reading a named pipe would wait for its writer.
+    return statSync(file).isFile() ? readFileSync(file, 'utf8').split('\n') : []
   } catch (error) {
     if (isAbsence(error)) return []
     throw error

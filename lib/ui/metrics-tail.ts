@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openToRead } from '../files/read.js'
 import { type MetricsRecord, parseLine } from '../runs/metrics.js'
 
 export interface NewLines {
@@ -23,7 +23,7 @@ export class MetricsTail {
 
   /** Reads the lines since the last call. */
   async read(): Promise<NewLines> {
-    const file = await open(this.#path).catch(() => null)
+    const file = await openToRead(this.#path).catch(() => null)
     if (!file) return { reset: false, lines: [] }
     try {
       const { ino, size } = await file.stat()

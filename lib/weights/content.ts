@@ -1,7 +1,8 @@
 /** What a file of weights is, by its first bytes: names and contents often disagree. */
 
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
+import { openToRead } from '../files/read.js'
 import { naming } from '../files/system-error.js'
 
 /** Enough for the magic numbers below. */
@@ -30,7 +31,7 @@ export async function detectContent(handle: FileHandle, path: string): Promise<'
 
 /** Whether a file is torch.save's: by its content, else by its name. */
 export async function isTorchFile(path: string): Promise<boolean> {
-  const handle = await open(path)
+  const handle = await openToRead(path)
   try {
     const content = await detectContent(handle, path)
     return content === undefined ? /\.(pt|pth|ckpt|bin)$/i.test(path) : content === 'torch'

@@ -1,7 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { instance, natural, pathTo } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
-import { readFully } from '../files/read.js'
+import { openToRead, readFully } from '../files/read.js'
 import { naming } from '../files/system-error.js'
 import { detectContent } from './content.js'
 import { fromFormat, toFloat32, type WeightDtype } from './dtype.js'
@@ -30,7 +30,7 @@ export class SafetensorsFile {
   /** @throws {MactokError} `ERR_FORMAT` when the file violates the format; the system's error when it cannot be read */
   static async open(path: string): Promise<SafetensorsFile> {
     pathTo('path', path)
-    const handle = await open(path)
+    const handle = await openToRead(path)
     try {
       const { size } = await handle.stat()
       if ((await detectContent(handle, path)) === 'torch') {

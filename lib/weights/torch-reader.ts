@@ -1,9 +1,9 @@
 /** Reads files of `torch.save`, of both formats, without running any code in their pickles. */
 
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { openPromise } from 'yauzl'
 import { MactokError } from '../errors.js'
-import { readFully } from '../files/read.js'
+import { openToRead, readFully } from '../files/read.js'
 import { naming } from '../files/system-error.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
@@ -42,7 +42,7 @@ export class TorchFile {
 
   /** @throws {MactokError} `ERR_FORMAT` for other and damaged files; the system's error when it cannot be read */
   static async open(path: string): Promise<TorchFile> {
-    const handle = await open(path)
+    const handle = await openToRead(path)
     try {
       const { size } = await handle.stat()
       const read = reader(handle, path)
