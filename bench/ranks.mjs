@@ -11,6 +11,8 @@ import { median } from './statistics.mjs'
 
 const worker = fileURLToPath(new URL('workers/ranks.mjs', import.meta.url))
 
+/** Of each process. */
+const steps = 3
 const { tokenizer, batch } = cases.tokenizer.sizes['vit-s']
 
 /**
@@ -19,7 +21,7 @@ const { tokenizer, batch } = cases.tokenizer.sizes['vit-s']
  */
 async function measure(nproc, { exchange = nproc > 1, sharded = false } = {}) {
   let line = ''
-  const spec = { kind: 'tokenizer', tokenizer, batch, precision: bestPrecision('cpu'), steps: 5, exchange, sharded }
+  const spec = { kind: 'tokenizer', tokenizer, batch, precision: bestPrecision('cpu'), steps, exchange, sharded }
   const job = launch({
     command: [process.execPath, worker, JSON.stringify(spec)],
     nproc,
@@ -54,8 +56,10 @@ for (const [name, base] of Object.entries({ 'one rank': one, 'two apart': apart 
   const [clock, cpu] = [median(base.seconds) / median(two.seconds), median(base.cpu) / median(two.cpu)]
   console.log(`efficiency against ${name}: ${percent(clock)} by wall clock, ${percent(cpu)} by CPU time`)
 }
+const total = (/** @type {string} */ name) => runs.two.reduce((sum, each) => sum + each[name], 0)
+const ofStep = (/** @type {string} */ name) => (total(name) / runs.two.length / steps).toFixed(3)
 console.log(
-  `reduction: ${two.reductions} buckets, ${two.reduced.toFixed(3)} s, of which ${percent(two.overlapped / two.reduced)} in the backward pass; ${two.waited.toFixed(3)} s waited for after it`
+  `reduction of a step: ${ofStep('reduced')} s, of which ${percent(total('overlapped') / total('reduced'))} in the backward pass; ${ofStep('waited')} s waited for after it`
 )
 const gib = (/** @type {number} */ bytes) => `${(bytes / 2 ** 30).toFixed(2)} GiB`
 console.log(`memory of a rank: ${gib(two.memory)}, with sharded state ${gib(sharded.memory)}`)

@@ -1,7 +1,7 @@
 /**
  * Training steps on one thread, by one of some ranks or of some processes that only share the machine (`exchange`: false). The first
  * prints the seconds by the clock and of its CPU time of each step, and by how many bytes it has grown; of ranks also the seconds of
- * one step in which gradients are reduced, those of them that lie in the backward pass, and those waited for after it.
+ * the same number of further steps in which gradients are reduced, those of them that lie in the backward pass, and those waited for.
  */
 import { readFileSync } from 'node:fs'
 import { RankGroup } from '../../dist/distributed/rank-group.js'
@@ -75,10 +75,14 @@ async function main() {
   }
   const grown = memory('VmHWM') - before
   if (!group) return { seconds, cpu, memory: grown }
-  await addon().startProfile('cpu')
-  await step(spec.steps + 2)
-  const { names, spans } = await addon().stopProfile('cpu')
-  return { seconds, cpu, memory: grown, ...measureOverlap(names, spans) }
+  const overlap = { reductions: 0, reduced: 0, overlapped: 0, waited: 0 }
+  for (let i = 0; i < spec.steps; i++) {
+    await addon().startProfile('cpu')
+    await step(spec.steps + 2 + i)
+    const { names, spans } = await addon().stopProfile('cpu')
+    for (const [name, value] of Object.entries(measureOverlap(names, spans))) overlap[name] += value
+  }
+  return { seconds, cpu, memory: grown, ...overlap }
 }
 
 /**
