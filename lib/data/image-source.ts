@@ -4,7 +4,7 @@ import { invalidParameter, MactokError } from '../errors.js'
 import { ifPresent } from '../files/stat.js'
 import { isHidden, notAnImage } from './formats.js'
 import { imageFolder } from './image-folder.js'
-import type { Ignored, ImageSource } from './image-set.js'
+import type { Ignored, ImageSet, ImageSource } from './image-set.js'
 import { isParquet, isPattern, isTar } from './locations.js'
 import { parquetImages } from './parquet.js'
 import { webDataset } from './web-dataset.js'
@@ -22,9 +22,17 @@ export function imageSource(path: string): ImageSource {
 export function asSource(name: string, source: unknown): ImageSource {
   if (typeof source === 'string') return imageSource(source)
   if (typeof source === 'object' && source !== null && 'open' in source && typeof source.open === 'function') {
-    return source as ImageSource
+    const given = source as ImageSource
+    return { name: given.name, open: async () => requireSet(name, await given.open()) }
   }
   throw invalidParameter(name, 'an image source such as imageFolder(path), or a path', source)
+}
+
+function requireSet(name: string, set: unknown): ImageSet {
+  const { size, ignored, sample, read, close } = (set ?? {}) as Partial<ImageSet>
+  const isSet = Number.isInteger(size) && Array.isArray(ignored)
+  if (isSet && [sample, read, close].every((each) => typeof each === 'function')) return set as ImageSet
+  throw invalidParameter(name, 'a source whose open() gives a set of images', set)
 }
 
 /** @internal The same source, which reports its ignored files whenever it is opened. */

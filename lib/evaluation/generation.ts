@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { callbacks, instance, object, pathTo } from '../checks.js'
+import { callbacks, instance, isRecord, object, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { RankGroup } from '../distributed/rank-group.js'
 import { invalidParameter, outOfRange } from '../errors.js'
@@ -223,6 +223,9 @@ export async function evaluateGeneration(
   checkNetworks(networks, metrics)
   if (typeof generated?.batches !== 'function') {
     throw invalidParameter('generated', 'images such as openImages(path) gives', generated)
+  }
+  if (!isRecord(against?.gaussians)) {
+    throw invalidParameter('against', 'a reference such as openReference(path) gives', against)
   }
   callbacks({ onProgress, signal })
   using statistics = await gather(networks, generated, {

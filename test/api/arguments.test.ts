@@ -86,6 +86,12 @@ describe('encodeImages', () => {
   refuses([
     ['no tokenizer', () => encodeImages(wrong({}), 'photos', 'out'), TypeError, 'a Tokenizer for tokenizer'],
     ['no source', () => encodeImages(tokenizer, wrong(7), 'out'), TypeError, 'for source but received 7'],
+    [
+      'a source that opens to nothing',
+      () => encodeImages(tokenizer, wrong({ name: 'x', open: async () => {} }), place.path('out')),
+      TypeError,
+      'a source whose open() gives a set of images for source'
+    ],
     ['no folder', () => encodeImages(tokenizer, 'photos', wrong(null)), TypeError, 'a path for folder'],
     [
       'a dtype',

@@ -62,6 +62,11 @@ test.each<[string, () => unknown, string]>([
     'a function for onProgress'
   ],
   ['no Inception', () => evaluateGeneration({}, wrong({}), wrong({})), 'an Inception, which fid needs for inception'],
+  [
+    'no reference',
+    () => evaluateGeneration({}, wrong({ batches() {} }), wrong({}), { metrics: [] }),
+    'a reference such as openReference(path) gives for against'
+  ],
   ['another Inception', () => openReference({ inception: wrong({}) }, 'x.npz'), 'an Inception for inception'],
   ['no DINOv2', () => openReference({}, 'x.npz', { metrics: ['kdDinov2'] }), 'a Dinov2, which kdDinov2 needs'],
   ['a resize', () => Inception.load({ input: wrong('bicubic') }), 'one of pytorch, tensorflow for input'],
