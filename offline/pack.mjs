@@ -62,6 +62,7 @@ run(async () => {
   writeFileSync(join(stage, 'offline', 'commit'), `${commit()}\n`)
   compileTests()
   copyPackages()
+  leaveOutTests()
   copyHeaders(cudaInclude, join(stage, 'cuda-include'))
   copyNode()
   addPython()
@@ -85,7 +86,7 @@ function copySources() {
   for (const name of filesBelow(join(root, 'lib')).filter(early)) {
     cpSync(join(root, 'lib', name), join(stage, 'lib', name))
   }
-  for (const name of ['golden', 'cases', 'support', ...SUITES].filter((name) => existsSync(join(root, 'test', name)))) {
+  for (const name of ['golden', 'cases', 'support', 'faults', ...SUITES].filter((name) => existsSync(join(root, 'test', name)))) {
     cpSync(join(root, 'test', name), join(stage, 'test', name), { recursive: true, filter: isNeeded })
   }
   copyFileSync(join(root, 'offline', 'run.sh'), join(stage, 'run.sh'))
@@ -134,6 +135,21 @@ function copyPackages() {
     const isOwn = (/** @type {string} */ file) => !/(^|\/)node_modules(\/|$)/.test(relative(from, file))
     const isText = (/** @type {string} */ file) => /\.(md|map|d\.ts|d\.mts|d\.cts|flow|ts|mts|cts)$/i.test(file)
     cpSync(from, join(stage, path), { recursive: true, filter: (file) => isOwn(file) && !isText(file) })
+  }
+}
+
+/** Leaves out the tests of packages that are too large to carry. */
+function leaveOutTests() {
+  for (const name of filesBelow(join(stage, 'test')).filter((name) => name.endsWith('.test.js'))) {
+    const file = join(stage, 'test', name)
+    const imported = [...readFileSync(file, 'utf8').matchAll(/^import\b[^"'\n]*["']([^."'][^"']*)["']/gm)].map(([, path = '']) => path)
+    const missing = imported
+      .filter((path) => !path.startsWith('node:'))
+      .map((path) => path.split('/', path.startsWith('@') ? 2 : 1).join('/'))
+      .find((name) => !existsSync(join(stage, 'node_modules', name)))
+    if (missing === undefined) continue
+    rmSync(file)
+    say(`without test/${name}, which needs ${missing}`)
   }
 }
 
