@@ -32,6 +32,13 @@ export function checkSeal(file: string, content: Record<string, unknown>): Check
   return files
 }
 
+/** Checks a JSON file's own checksum as `checkSeal` does; returns its content without checksums. */
+export function unseal(file: string, content: Record<string, unknown>): Record<string, unknown> {
+  checkSeal(file, content)
+  const { sha256: _, ...rest } = content
+  return rest
+}
+
 /**
  * Checks a file's checksum, where it is known.
  * @param recorded - the file that the checksum comes from

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { flag, isRecord, oneOf, positive, text } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
-import { checkSeal, seal } from '../files/checksums.js'
+import { seal, unseal } from '../files/checksums.js'
 import { parseJson, readText } from '../files/read.js'
 import type { ChannelSums } from './statistics.js'
 
@@ -187,9 +187,7 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   if (text === null) return undefined
   const content = parseManifest(text, file)
   if (!content) throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
-  checkSeal(file, content)
-  const { sha256: _, ...manifest } = content
-  return manifest
+  return unseal(file, content) as unknown as Manifest
 }
 
 function parseManifest(text: string, file: string): (Manifest & Record<string, unknown>) | null {

@@ -43,7 +43,7 @@ export async function readRecords(folder: string, plan: string): Promise<Map<num
   for (const name of await recordNames(folder)) {
     const file = path.join(folder, name + suffix)
     // Another process may have merged and removed it meanwhile.
-    const text = await readText(file).catch(() => null)
+    const text = await readText(file)
     const index = Number(/\d+(?=\.safetensors$)/.exec(name)?.[0])
     if (text !== null) records.set(index, { record: parseRecord(text, file, plan), file, text })
   }
@@ -64,6 +64,6 @@ function parseRecord(text: string, file: string, plan: string): ShardRecord | nu
 /** Removes records that the manifest has now, unless they were written again since. */
 export async function removeRecords(read: Iterable<ReadRecord>): Promise<void> {
   for (const { file, text } of read) {
-    if (file !== undefined && (await readText(file).catch(() => null)) === text) await rm(file, { force: true })
+    if (file !== undefined && (await readText(file)) === text) await rm(file, { force: true })
   }
 }

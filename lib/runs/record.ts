@@ -7,7 +7,7 @@ import { isRecord } from '../checks.js'
 import { mergeConfig, parseConfig } from '../config.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
-import { checkSeal, seal } from '../files/checksums.js'
+import { seal, unseal } from '../files/checksums.js'
 import { parseJson, readText } from '../files/read.js'
 import { libtorchOrigin } from '../native/load.js'
 import { type Checkpoint, findCheckpoints, verifyCheckpoint } from './checkpoint.js'
@@ -55,9 +55,7 @@ export async function readRecord<R extends RunRecord>(
   if (!isRecord(content) || typeof content.kind !== 'string') {
     throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
   }
-  checkSeal(path, content)
-  const { sha256: _, ...rest } = content
-  const record = rest as unknown as R
+  const record = unseal(path, content) as unknown as R
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `a ${record.kind}'s run`)
   try {
     const config = parseConfig(schema, record.config)

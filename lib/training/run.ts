@@ -8,7 +8,6 @@ import { refuseLinks } from '../files/contained.js'
 import { checkGraphs, resolveDevice, slownessOf } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
-import { removeRemains } from '../runs/checkpoint.js'
 import { lockRun } from '../runs/lock.js'
 import { openRun, readVersions, writeRecord } from '../runs/record.js'
 import { findDataChange } from './data-change.js'
@@ -68,10 +67,7 @@ async function runHere<R extends TrainingRecord, Batch>(
   if (lock?.takenOver) {
     notice(`${lock.takenOver} left ${dir} locked without ending its training; it is taken over`)
   }
-  if (isFirst) {
-    for (const folder of [dir, join(dir, 'grids')]) await refuseLinks(folder)
-    await removeRemains(dir)
-  }
+  if (isFirst) for (const folder of [dir, join(dir, 'grids')]) await refuseLinks(folder)
   const record = await recipe.readRecord(dir)
   const { record: earlier, checkpoint } = await openRun(dir, record, config, { resume, onNotice: notice })
   await group?.requireSame(`the newest checkpoint of ${dir}`, checkpoint?.state.step ?? 0)

@@ -87,6 +87,18 @@ const shard = 'latents_rank00_shard000.safetensors'
 
 const notJson = /is not JSON|is not a JSON object|missing or broken|not a manifest/
 
+/**
+ * A JSON file of ours with a checksum of its own.
+ * @param {string} inside @param {string} name @param {Parser['read']} read
+ * @returns {Parser}
+ */
+const sealed = (inside, name, read) => ({
+  ...{ name, inside, read },
+  seeds: (place) => withoutSeal(jsonOf(place, inside, name)),
+  write: writeSealed(name),
+  first: notJson
+})
+
 /** @type {Record<string, Parser>} */
 export const parsers = {
   safetensors: {
@@ -158,46 +170,13 @@ export const parsers = {
     },
     first: /header (is not JSON|ends|would)|fewer than 8|web page|LFS|truncated/
   },
-  manifest: {
-    name: 'manifest.json',
-    inside: 'shards',
-    seeds: (place) => withoutSeal(jsonOf(place, 'shards', 'manifest.json')),
-    write: writeSealed('manifest.json'),
-    read: (_, folder) => readShards(folder),
-    first: notJson
-  },
-  statistics: {
-    name: 'latents_stats.json',
-    inside: 'shards',
-    seeds: (place) => withoutSeal(jsonOf(place, 'shards', 'latents_stats.json')),
-    write: writeSealed('latents_stats.json'),
-    read: async (_, folder) => closing(await openLatents(folder), (shards) => shards.statistics()),
-    first: notJson
-  },
-  state: {
-    name: 'state.json',
-    inside: 'run/checkpoints/step-0000060',
-    seeds: (place) => withoutSeal(jsonOf(place, 'run/checkpoints/step-0000060/state.json')),
-    write: writeSealed('state.json'),
-    read: async (_, folder) => readCheckpoint(folder),
-    first: notJson
-  },
-  config: {
-    name: 'config.json',
-    inside: 'run/checkpoints/step-0000060',
-    seeds: (place) => withoutSeal(jsonOf(place, 'run/checkpoints/step-0000060/config.json')),
-    write: writeSealed('config.json'),
-    read: async (_, folder) => findTokenizer(folder),
-    first: notJson
-  },
-  run: {
-    name: 'run.json',
-    inside: 'run',
-    seeds: (place) => withoutSeal(jsonOf(place, 'run', 'run.json')),
-    write: writeSealed('run.json'),
-    read: (_, folder) => inspect(folder),
-    first: notJson
-  },
+  manifest: sealed('shards', 'manifest.json', (_, folder) => readShards(folder)),
+  statistics: sealed('shards', 'latents_stats.json', async (_, folder) =>
+    closing(await openLatents(folder), (shards) => shards.statistics())
+  ),
+  state: sealed('run/checkpoints/step-0000060', 'state.json', async (_, folder) => readCheckpoint(folder)),
+  config: sealed('run/checkpoints/step-0000060', 'config.json', async (_, folder) => findTokenizer(folder)),
+  run: sealed('run', 'run.json', (_, folder) => inspect(folder)),
   metrics: {
     name: 'metrics.jsonl',
     inside: 'run',
