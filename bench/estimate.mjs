@@ -8,15 +8,12 @@
  * Times are by the clock, on a machine that does nothing else; those of the processor stand beside them.
  */
 
-import { fileURLToPath } from 'node:url'
-import { launch } from '../dist/distributed/launch.js'
 import { resolveGeneratorTraining } from '../dist/training/generator/schema.js'
 import { generatorWork } from '../dist/training/generator/work.js'
 import { resolveConfig } from '../dist/training/tokenizer/presets.js'
 import { tokenizerWork } from '../dist/training/tokenizer/work.js'
+import { launchRanks } from './launch-ranks.mjs'
 import { median } from './statistics.mjs'
-
-const worker = fileURLToPath(new URL('workers/ranks.mjs', import.meta.url))
 
 const vit = (/** @type {number} */ width, /** @type {number} */ depth, /** @type {number} */ heads) => ({
   width,
@@ -62,26 +59,6 @@ function workOf(each, precision) {
   return tokenizerWork(config, { precision, attention, adversarial: false })
 }
 
-/**
- * Measures one case by two processes.
- * @param {Case} each @param {{ precision: 'fp32' | 'bf16', steps: number, exchange: boolean }} how
- * @returns {Promise<{ seconds: number[], cpu: number[], memory: number }>}
- */
-async function measure(each, how) {
-  let line = ''
-  const job = launch({
-    command: [process.execPath, worker, JSON.stringify({ ...each, ...how })],
-    nproc: 2,
-    onLine: ({ stream, text }) => {
-      if (stream === 'stdout') line = text
-      else console.error(text)
-    }
-  })
-  const { code } = await job.result
-  if (code !== 0) throw new Error(`${each.name} ended with exit code ${code}`)
-  return JSON.parse(line)
-}
-
 const bytesPerParameter = { optimizer: 44, gradient: 4, fp32: 20, bf16: 22 }
 
 /** What the model says that a step moves besides products. @param {Case} each @param {any} work */
@@ -107,7 +84,7 @@ async function compare(precision, steps) {
   const rows = []
   for (const ranks of [1, 2]) {
     for (const each of cases) {
-      const measured = await measure(each, { precision, steps, exchange: ranks > 1 })
+      const measured = await launchRanks(2, { ...each, precision, steps, exchange: ranks > 1 })
       console.error(`${each.name}, ${precision}, ${ranks} rank(s): ${JSON.stringify(measured)}`)
       const work = workOf(each, precision)
       const flops = each.batch * work.flops

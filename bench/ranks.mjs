@@ -3,13 +3,10 @@
  * each, against one rank, and against two processes that exchange nothing but share the machine, three times in turn; how much of the
  * gradients' reduction overlaps the backward pass; and the memory that sharded state saves: node bench/ranks.mjs
  */
-import { fileURLToPath } from 'node:url'
-import { launch } from '../dist/distributed/launch.js'
 import { bestPrecision } from '../dist/native/device.js'
 import { cases } from './cases.mjs'
+import { launchRanks } from './launch-ranks.mjs'
 import { median } from './statistics.mjs'
-
-const worker = fileURLToPath(new URL('workers/ranks.mjs', import.meta.url))
 
 /** Of each process. */
 const steps = 3
@@ -19,21 +16,8 @@ const { tokenizer, batch } = cases.tokenizer.sizes['vit-s']
  * @param {number} nproc
  * @param {{ exchange?: boolean, sharded?: boolean }} [how]
  */
-async function measure(nproc, { exchange = nproc > 1, sharded = false } = {}) {
-  let line = ''
-  const spec = { kind: 'tokenizer', tokenizer, batch, precision: bestPrecision('cpu'), steps, exchange, sharded }
-  const job = launch({
-    command: [process.execPath, worker, JSON.stringify(spec)],
-    nproc,
-    onLine: ({ stream, text }) => {
-      if (stream === 'stdout') line = text
-      else console.error(text)
-    }
-  })
-  const { code } = await job.result
-  if (code !== 0) throw new Error(`${nproc} ranks ended with exit code ${code}`)
-  return JSON.parse(line)
-}
+const measure = (nproc, { exchange = nproc > 1, sharded = false } = {}) =>
+  launchRanks(nproc, { kind: 'tokenizer', tokenizer, batch, precision: bestPrecision('cpu'), steps, exchange, sharded })
 
 /** Alternating, as a machine's speed drifts. @type {{ one: any[], apart: any[], two: any[] }} */
 const runs = { one: [], apart: [], two: [] }
