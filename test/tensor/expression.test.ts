@@ -11,6 +11,7 @@ import {
   tensor
 } from '../../lib/index.js'
 import { device } from '../support/native.js'
+import { testWhere } from '../support/paths.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the subject
 type Anything = any
@@ -219,13 +220,15 @@ describe('wrong arguments', () => {
   })
 
   // Another device is needed: npm run test:device has two.
-  const onDevice = device === 'cpu' ? test.skip : test
-  onDevice('refuses operands of two devices (skipped on the CPU alone)', () => {
-    const other = tensor(Float32Array.of(1), [1])
-    expect(() => a().add(other)).toThrow(
-      /a tensor on cuda:\d as the others for device but received 'float32 \[1\] on cpu'/
-    )
-  })
+  testWhere(device !== 'cpu', 'operands of two devices need another one than the CPU')(
+    'refuses operands of two devices',
+    () => {
+      const other = tensor(Float32Array.of(1), [1])
+      expect(() => a().add(other)).toThrow(
+        /a tensor on cuda:\d as the others for device but received 'float32 \[1\] on cpu'/
+      )
+    }
+  )
 })
 
 describe('util.inspect', () => {
@@ -280,8 +283,7 @@ describe('util.inspect', () => {
     expect(inspect(t)).toBe('Tensor (disposed)')
   })
 
-  const onDevice = device === 'cpu' ? test.skip : test
-  onDevice('waits for no other device (skipped on the CPU)', () => {
+  testWhere(device !== 'cpu', 'waiting for no other device needs one')('waits for no other device', () => {
     expect(inspect(range([2]))).toBe(`Tensor float32 [2] ${device.includes(':') ? device : `${device}:0`}`)
   })
 })
