@@ -7,11 +7,12 @@ import { type GeneratorConfig, leastGeneratorParameters } from './schema.js'
 
 /**
  * A generator's network with initial weights.
+ * @param seed - of the weights; null: arbitrary ones, to be loaded
  * @throws {MactokError} ERR_OUT_OF_MEMORY when this machine cannot hold them
  */
 export async function createNetwork(
   config: GeneratorConfig,
-  { device, seed = 0, checkpointing = false }: { device: string; seed?: number; checkpointing?: boolean }
+  { device, seed, checkpointing = false }: { device: string; seed: number | null; checkpointing?: boolean }
 ): Promise<NativeGenerator> {
   // They are drawn on the CPU, whatever the device.
   requireHostMemory('The weights of this generator', 4 * leastGeneratorParameters(config), 'lower its sizes')

@@ -8,16 +8,14 @@ import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { requireHostMemory } from '../native/memory.js'
-import { findAndCreate, modelFile, retryIfDeleted } from '../runs/model-folder.js'
+import { findAndLoad, modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
 import { leastActivations } from '../tensor/sizes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
-import { readSafetensors } from '../weights/reader.js'
-import { countElements, loadInto, saveState } from '../weights/state.js'
-import { fileWeights } from '../weights/tensors.js'
+import { countElements, loadNew, saveState } from '../weights/state.js'
 import { type ClassChoice, drawClasses } from './classes.js'
 import { createNetwork } from './create-network.js'
 import { findGenerator, type GeneratorIdentity, writeGeneratorConfig } from './folder.js'
@@ -131,13 +129,11 @@ export class Generator implements Disposable {
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
       const device = resolveDevice(options.device)
-      const { found, network } = await findAndCreate(
+      const { found, network } = await findAndLoad(
         (finding) => findGenerator(folder, raw, finding),
-        ({ config }) => createNetwork(config, { device })
+        async ({ config, weights }) => loadNew(await createNetwork(config, { device, seed: null }), weights)
       )
-      const { weights, ...identity } = found
-      await using file = await readSafetensors(weights)
-      await loadInto(network, fileWeights(file))
+      const { weights: _, ...identity } = found
       return new Generator(network, identity, precision)
     })
   }

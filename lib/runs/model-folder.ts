@@ -86,21 +86,22 @@ export async function checkModelFiles(place: string, names: readonly string[]): 
 }
 
 /**
- * Finds a model whose files match their checksums, and makes its network meanwhile, which takes longer.
+ * Finds a model whose files match their checksums, and loads it meanwhile.
  * @param find - finds the model as `findModel` does
+ * @param load - makes its network
  */
-export async function findAndCreate<Found, Network extends { dispose(): void }>(
+export async function findAndLoad<Found, Network extends { dispose(): void }>(
   find: (options: FindOptions) => Promise<Found>,
-  create: (found: Found) => Promise<Network>
+  load: (found: Found) => Promise<Network>
 ): Promise<{ found: Found; network: Network }> {
   const likely = await find({ warn: false }).catch(() => null)
-  const creating = likely && create(likely)
-  const discard = async () => (await creating?.catch(() => null))?.dispose()
+  const loading = likely && load(likely)
+  const discard = async () => (await loading?.catch(() => null))?.dispose()
   try {
     const found = await find({ verify: true })
-    if (creating && JSON.stringify(found) === JSON.stringify(likely)) return { found, network: await creating }
+    if (loading && JSON.stringify(found) === JSON.stringify(likely)) return { found, network: await loading }
     await discard()
-    return { found, network: await create(found) }
+    return { found, network: await load(found) }
   } catch (error) {
     await discard()
     throw error

@@ -7,11 +7,12 @@ import { leastTokenizerParameters, type TokenizerConfig } from './schema.js'
 
 /**
  * A tokenizer's network with initial weights.
+ * @param seed - of the weights; null: arbitrary ones, to be loaded
  * @throws {MactokError} ERR_OUT_OF_MEMORY when this machine cannot hold them
  */
 export async function createNetwork(
   config: TokenizerConfig,
-  { device, seed = 0, checkpointing = false }: { device: string; seed?: number; checkpointing?: boolean }
+  { device, seed, checkpointing = false }: { device: string; seed: number | null; checkpointing?: boolean }
 ): Promise<NativeTokenizer> {
   // They are drawn on the CPU, whatever the device.
   requireHostMemory('The weights of this tokenizer', 4 * leastTokenizerParameters(config), 'lower its sizes')

@@ -8,15 +8,13 @@ import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { requireHostMemory } from '../native/memory.js'
-import { findAndCreate, modelFile, retryIfDeleted } from '../runs/model-folder.js'
+import { findAndLoad, modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
 import { leastActivations } from '../tensor/sizes.js'
 import { Tensor } from '../tensor/tensor.js'
-import { readSafetensors } from '../weights/reader.js'
-import { countElements, hashState, loadInto, saveState } from '../weights/state.js'
-import { fileWeights } from '../weights/tensors.js'
+import { countElements, hashState, loadNew, saveState } from '../weights/state.js'
 import { createNetwork } from './create-network.js'
 import { initialiseEncoder } from './encoder-init.js'
 import { findTokenizer, writeTokenizerConfig } from './folder.js'
@@ -123,12 +121,10 @@ export class Tokenizer implements Disposable {
     checkPrecision(precision)
     return retryIfDeleted(folder, async () => {
       const device = resolveDevice(options.device)
-      const { found, network } = await findAndCreate(
+      const { found, network } = await findAndLoad(
         (finding) => findTokenizer(folder, raw, finding),
-        ({ config }) => createNetwork(config, { device })
+        async ({ config, weights }) => loadNew(await createNetwork(config, { device, seed: null }), weights)
       )
-      await using file = await readSafetensors(found.weights)
-      await loadInto(network, fileWeights(file))
       return new Tokenizer(network, found.config, precision)
     })
   }

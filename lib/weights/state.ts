@@ -6,7 +6,8 @@ import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { asTypedArray, type DType } from '../tensor/dtype.js'
 import { Mappings } from './mapping.js'
-import { notFinite, type Weights } from './tensors.js'
+import { readSafetensors } from './reader.js'
+import { fileWeights, notFinite, type Weights } from './tensors.js'
 import { writeSafetensors } from './writer.js'
 
 /**
@@ -89,6 +90,21 @@ export async function loadInto(network: Loadable, checkpoint: Weights, options: 
   } finally {
     disposeState(loaded)
     disposeState(others)
+  }
+}
+
+/** Loads a file's weights into a new network, which is disposed of where that fails. */
+export async function loadNew<Network extends Loadable & { dispose(): void }>(
+  network: Network,
+  file: string
+): Promise<Network> {
+  try {
+    await using weights = await readSafetensors(file)
+    await loadInto(network, fileWeights(weights))
+    return network
+  } catch (error) {
+    network.dispose()
+    throw error
   }
 }
 

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { writeCheckpoint } from '../../lib/runs/checkpoint.js'
-import { type FindOptions, findAndCreate, findModel, retryIfDeleted, writeConfig } from '../../lib/runs/model-folder.js'
+import { type FindOptions, findAndLoad, findModel, retryIfDeleted, writeConfig } from '../../lib/runs/model-folder.js'
 import { Workplace } from '../support/images.js'
 
 const place = new Workplace()
@@ -46,15 +46,15 @@ test('any other failure is not repeated', async () => {
   await expect(retryIfDeleted(folder, async () => Promise.reject(new Error('no')))).rejects.toThrow('no')
 })
 
-describe('a network that is made while its files are verified', () => {
+describe('a model that is loaded while its files are verified', () => {
   /** A network of a model's weights, and what happened. */
   const watch = () => {
     const events: string[] = []
-    const create = async ({ weights }: { weights: string }) => {
-      events.push(`create ${weights}`)
+    const load = async ({ weights }: { weights: string }) => {
+      events.push(`load ${weights}`)
       return { weights, dispose: () => events.push(`dispose ${weights}`) }
     }
-    return { events, create }
+    return { events, load }
   }
   const finding =
     (events: string[], verified: () => Promise<{ weights: string }>) =>
@@ -65,26 +65,26 @@ describe('a network that is made while its files are verified', () => {
     }
 
   test('is begun before they are, and is the one that is returned', async () => {
-    const { events, create } = watch()
+    const { events, load } = watch()
     const find = finding(events, async () => ({ weights: 'newest' }))
-    expect((await findAndCreate(find, create)).network.weights).toBe('newest')
-    expect(events).toEqual(['create newest', 'verify'])
+    expect((await findAndLoad(find, load)).network.weights).toBe('newest')
+    expect(events).toEqual(['load newest', 'verify'])
   })
 
   test('is disposed where another checkpoint must be taken, or none can be', async () => {
-    const { events, create } = watch()
+    const { events, load } = watch()
     const older = finding(events, async () => ({ weights: 'older' }))
-    expect((await findAndCreate(older, create)).network.weights).toBe('older')
-    expect(events.splice(0)).toEqual(['create newest', 'verify', 'dispose newest', 'create older'])
+    expect((await findAndLoad(older, load)).network.weights).toBe('older')
+    expect(events.splice(0)).toEqual(['load newest', 'verify', 'dispose newest', 'load older'])
     const none = finding(events, () => Promise.reject(new Error('it is damaged')))
-    await expect(findAndCreate(none, create)).rejects.toThrow('it is damaged')
-    expect(events).toEqual(['create newest', 'verify', 'dispose newest'])
+    await expect(findAndLoad(none, load)).rejects.toThrow('it is damaged')
+    expect(events).toEqual(['load newest', 'verify', 'dispose newest'])
   })
 
   test('fails as its creation does where the files are whole, and as these do otherwise', async () => {
-    const create = () => Promise.reject(new Error('no memory'))
-    await expect(findAndCreate(async () => ({}), create)).rejects.toThrow('no memory')
+    const load = () => Promise.reject(new Error('no memory'))
+    await expect(findAndLoad(async () => ({}), load)).rejects.toThrow('no memory')
     const damaged = async ({ verify = false }) => (verify ? Promise.reject(new Error('it is damaged')) : {})
-    await expect(findAndCreate(damaged, create)).rejects.toThrow('it is damaged')
+    await expect(findAndLoad(damaged, load)).rejects.toThrow('it is damaged')
   })
 })

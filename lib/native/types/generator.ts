@@ -137,7 +137,8 @@ export interface NativeFlowTrainer {
 }
 
 export interface GeneratorFunctions {
-  createGenerator(config: NativeGeneratorConfig, device: string, seed: number): Promise<NativeGenerator>
+  /** seed: of the initial weights; null: arbitrary ones, to be loaded. */
+  createGenerator(config: NativeGeneratorConfig, device: string, seed: number | null): Promise<NativeGenerator>
   /** start: noise [B, …] instead of a drawn one; increments: [steps, B, …] instead of an SDE's drawn ones. */
   createSampler(
     generator: NativeGenerator,

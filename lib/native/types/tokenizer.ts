@@ -74,7 +74,8 @@ export interface NativeMaskConfig {
 }
 
 export interface TokenizerFunctions {
-  createTokenizer(config: NativeTokenizerConfig, device: string, seed: number): Promise<NativeTokenizer>
+  /** seed: of the initial weights; null: arbitrary ones, to be loaded. */
+  createTokenizer(config: NativeTokenizerConfig, device: string, seed: number | null): Promise<NativeTokenizer>
   createTeacher(config: NativeTeacherConfig, device: string): Promise<NativeTeacher>
   /** uint8 [B, patches], 1 = masked: the masks of training, or of one ratio with `minRatio == maxRatio`. Without scores, random only. */
   imageMask(
