@@ -2,9 +2,9 @@
 
 import { evaluationBatches } from '../../dist/data/evaluation-batches.js'
 import { fitProbe } from '../../dist/evaluation/probe.js'
-import { Teacher, tensor, webDataset } from '../../dist/index.js'
+import { Generator, Teacher, tensor, webDataset } from '../../dist/index.js'
 
-const classes = 10
+export const classes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 const size = 32
 /** Patches per side of what the teacher sees: 56 pixels. */
 const grid = 4
@@ -120,8 +120,8 @@ export class Classifier {
 
 /** Accuracy, overall and per class. */
 export class Score {
-  #hits = new Array(classes).fill(0)
-  #counts = new Array(classes).fill(0)
+  #hits = classes.map(() => 0)
+  #counts = classes.map(() => 0)
 
   add(labels, predicted) {
     labels.forEach((label, i) => {
@@ -140,4 +140,31 @@ export class Score {
       perClass: this.#hits.map((hits, label) => percent(hits, this.#counts[label]))
     }
   }
+}
+
+/**
+ * Accuracy on samples of a generator, drawn from the classes in turn by 20 Euler steps.
+ * @param {Classifier} classifier
+ * @param {string} folder the generator's
+ * @param {import('../../dist/index.js').Tokenizer} tokenizer
+ * @param {{ count: number, guidance: number }} options how many samples, and the scale of the guidance
+ */
+export async function scoreSamples(classifier, folder, tokenizer, { count, guidance }) {
+  const generator = await Generator.load(folder)
+  const score = new Score()
+  for (let firstIndex = 0; firstIndex < count; firstIndex += 100) {
+    const drawn = await generator.sample({
+      classes,
+      count: Math.min(100, count - firstIndex),
+      firstIndex,
+      tokenizer,
+      steps: 20,
+      guidance,
+      precision: 'bf16'
+    })
+    score.add(drawn.labels, await classifier.classify(drawn.images))
+    for (const one of [drawn.latents, drawn.images]) one.dispose()
+  }
+  generator.dispose()
+  return score.result()
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { encodeImages, Generator, sampleImages, Tokenizer, trainGenerator, webDataset } from '../../dist/index.js'
 import { lineChart } from '../../dist/plot/line-chart.js'
-import { Classifier, readImages, Score } from './classifier.mjs'
+import { Classifier, classes, readImages, Score, scoreSamples } from './classifier.mjs'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,7 +30,6 @@ const [minutes, checkpoints, count, guidance] = ['minutes', 'checkpoints', 'coun
 )
 const trainImages = join(options.data, 'train-{00000..00001}.tar')
 const testImages = join(options.data, 'test-00000.tar')
-const labels = Array.from({ length: 10 }, (_, label) => label)
 
 const began = performance.now()
 const clock = () => {
@@ -55,27 +54,6 @@ async function scoreReconstructions(tokenizer) {
     score.add(batch.labels, await classifier.classify(decoded))
     for (const one of [latents, decoded]) one.dispose()
   }
-  return score.result()
-}
-
-/** Accuracy on samples, drawn from the classes in turn. */
-async function scoreSamples(folder, tokenizer, total, scale) {
-  const generator = await Generator.load(folder)
-  const score = new Score()
-  for (let firstIndex = 0; firstIndex < total; firstIndex += 100) {
-    const drawn = await generator.sample({
-      classes: labels,
-      count: Math.min(100, total - firstIndex),
-      firstIndex,
-      tokenizer,
-      steps: 20,
-      guidance: scale,
-      precision: 'bf16'
-    })
-    score.add(drawn.labels, await classifier.classify(drawn.images))
-    for (const one of [drawn.latents, drawn.images]) one.dispose()
-  }
-  generator.dispose()
   return score.result()
 }
 
@@ -115,16 +93,16 @@ for (const [name, run] of tokenizers) {
 
   const curve = []
   for (const { step, folder } of folders) {
-    const { total } = await scoreSamples(folder, tokenizer, Math.min(count, 500), guidance)
+    const { total } = await scoreSamples(classifier, folder, tokenizer, { count: Math.min(count, 500), guidance })
     say(`${name}: step ${step}: ${total} % of samples show the requested class`)
     curve.push({ step, total })
   }
-  const guided = await scoreSamples(dir, tokenizer, count, guidance)
-  const plain = await scoreSamples(dir, tokenizer, count, 1)
+  const guided = await scoreSamples(classifier, dir, tokenizer, { count, guidance })
+  const plain = await scoreSamples(classifier, dir, tokenizer, { count, guidance: 1 })
   say(`${name}: ${percent(guided)} samples with guidance ${guidance}, ${percent(plain)} without`)
   const generator = await Generator.load(dir)
   const grid = place(`${name}.png`)
-  await sampleImages(generator, tokenizer, { grid, columns: 10, count: 100, classes: labels, steps: 20, guidance })
+  await sampleImages(generator, tokenizer, { grid, columns: 10, count: 100, classes, steps: 20, guidance })
   for (const one of [generator, tokenizer]) one.dispose()
   runs.push({ name, tokenizer: run, steps, reconstructions: decoded, guided, plain, curve, grid })
 }

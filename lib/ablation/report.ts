@@ -5,7 +5,7 @@ import { isRecord } from '../checks.js'
 import { writeJson, writeText } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
 import { lineChart, type PlotPoint, type PlotSeries } from '../plot/line-chart.js'
-import { meanAndVariance } from '../plot/summary.js'
+import { type Summary, summarise } from '../plot/summary.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
 import type { AblationConfig } from './schema.js'
@@ -33,29 +33,19 @@ export interface AblationResults {
   rows: AblationRow[]
 }
 
-interface Summary {
-  mean: number
-  /** Standard deviation over the seeds, n − 1; 0 for one. */
-  deviation: number
-}
-
-function summarise(values: readonly number[]): Summary | null {
-  if (values.length === 0) return null
-  const { mean, variance } = meanAndVariance(values)
-  return { mean, deviation: Math.sqrt(variance ?? 0) }
-}
-
 const finite = (values: readonly (number | undefined)[]) =>
   values.filter((value): value is number => value !== undefined && Number.isFinite(value))
 
-const summariseRow = ({ runs }: AblationRow, column: Column) =>
-  summarise(finite(runs.map(({ values }) => values[column.name])))
+function summariseRow({ runs }: AblationRow, column: Column): Summary | null {
+  const values = finite(runs.map((run) => run.values[column.name]))
+  return values.length === 0 ? null : summarise(values)
+}
 
 function formatCell(row: AblationRow, column: Column): string {
   const summary = summariseRow(row, column)
   if (!summary) return '–'
-  const mean = column.show(summary.mean)
-  return row.runs.length > 1 ? `${mean} ± ${column.show(summary.deviation)}` : mean
+  const { mean, error } = summary
+  return error === null ? column.show(mean) : `${column.show(mean)} ± ${column.show(error)}`
 }
 
 const formatCollapsed = ({ runs }: AblationRow, meanImage: number) => {
@@ -85,7 +75,7 @@ export function markdownTable({ table, config, meanImage, rows }: AblationResult
     line(head.map(() => '---')),
     ...body.map(line),
     '',
-    `Averaged weights, held-out images, nothing masked; ± is the standard deviation over seeds. The mean image has a PSNR of ${meanImage.toFixed(2)} dB; collapsed: fewer than 5 % of units are active and the PSNR is at most 0.3 dB above that.`,
+    `Averaged weights, held-out images, nothing masked; ± is the standard error of the mean over seeds. The mean image has a PSNR of ${meanImage.toFixed(2)} dB; collapsed: fewer than 5 % of units are active and the PSNR is at most 0.3 dB above that.`,
     ...(unfinished > 0 ? ['', `${unfinished} rows have no finished run yet.`] : []),
     ''
   ].join('\n')
@@ -98,13 +88,14 @@ const formatCsv = ({ rows }: AblationResults): string => {
   return `${[['arm', 'seed', ...columns.map(({ name }) => name)].join(','), ...lines].join('\n')}\n`
 }
 
-/** A mean with its deviation where there are several seeds. */
-const point = (x: number, { runs }: AblationRow, y: number, deviation: number): PlotPoint =>
-  runs.length > 1 ? { x, y, low: y - deviation, high: y + deviation } : { x, y }
+/** A mean with its standard error where there are several seeds. */
+function point(x: number, { mean, error }: Summary, scale = 1): PlotPoint {
+  const y = mean * scale
+  return error === null ? { x, y } : { x, y, low: y - error * scale, high: y + error * scale }
+}
 
-/** Mean and deviation over the seeds at every step at which all of a row's runs were evaluated. */
-function curve(row: AblationRow, column: Column): PlotPoint[] {
-  const { runs } = row
+/** Mean and standard error over the seeds at every step at which all of a row's runs were evaluated. */
+function curve({ runs }: AblationRow, column: Column): PlotPoint[] {
   const bySeed = runs.map(
     ({ metrics }) =>
       new Map(
@@ -116,8 +107,7 @@ function curve(row: AblationRow, column: Column): PlotPoint[] {
   )
   return [...(bySeed[0]?.keys() ?? [])].flatMap((step) => {
     const values = finite(bySeed.map((one) => one.get(step)))
-    const summary = values.length === runs.length ? summarise(values) : null
-    return summary ? [point(step, row, summary.mean, summary.deviation)] : []
+    return values.length === runs.length ? [point(step, summarise(values))] : []
   })
 }
 
@@ -133,7 +123,7 @@ function overValues(rows: readonly AblationRow[], column: Column): PlotSeries[] 
     points: rows.flatMap((row): PlotPoint[] => {
       const summary = summariseRow(row, column)
       if (!summary || row.arm.swept?.label !== name) return []
-      return [point(row.arm.swept.value, row, summary.mean * column.scale, summary.deviation * column.scale)]
+      return [point(row.arm.swept.value, summary, column.scale)]
     })
   }))
 }

@@ -53,11 +53,11 @@ describe('results', () => {
     rows: armsOf('components').map((arm, i) => ({ arm, runs: i === 1 ? [run(0, 14), run(1, 16)] : [] }))
   }
 
-  test('are formatted as a table of means and deviations', () => {
+  test('are formatted as a table of means and standard errors', () => {
     const lines = markdownTable(results).split('\n')
     expect(lines[2]).toBe('|  | KL (nats) | active units (%) | PSNR (dB) | collapsed | seeds | in the paper |')
     expect(lines[4]).toBe(
-      '| + random masking | 10.0 ± 0.00 | 50.0 ± 0.0 | 15.00 ± 1.41 | no | 2 | rFID .58, gFID 6.01 |'
+      '| + random masking | 10.0 ± 0.00 | 50.0 ± 0.0 | 15.00 ± 1.00 | no | 2 | rFID .58, gFID 6.01 |'
     )
     expect(lines.join('\n')).toContain('12.50 dB')
     expect(lines.join('\n')).toContain('4 rows have no finished run yet.')
