@@ -5,6 +5,7 @@ import type { NativeMoments } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { Owned } from '../native/owned.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
 
 /** Mean [D] and unbiased covariance [D, D] of features, float64: what Fréchet distances compare. */
@@ -57,20 +58,14 @@ export type Arrays = Record<string, { shape: readonly number[]; data: NpzData }>
 
 /** Mean and covariance of rows, accumulated batch by batch in float64; can be merged, saved and loaded. */
 export class Moments implements Disposable {
-  readonly #moments: NativeMoments
-  #disposed = false
+  readonly #moments: Owned<NativeMoments>
 
   private constructor(
     moments: NativeMoments,
     /** D */
     readonly width: number
   ) {
-    this.#moments = moments
-  }
-
-  get #native(): NativeMoments {
-    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'These moments are disposed')
-    return this.#moments
+    this.#moments = new Owned(moments, 'Moments')
   }
 
   static async create(width: number, device = 'cpu'): Promise<Moments> {
@@ -81,13 +76,13 @@ export class Moments implements Disposable {
   /** rows: [B, D] */
   async add(rows: Tensor<'float32'> | Tensor<'float64'>): Promise<void> {
     instance('rows', 'a Tensor', Tensor, rows)
-    return native(this.#native.add(rows.native))
+    return native(this.#moments.handle.add(rows.native))
   }
 
   /** Adds the rows of another one. */
   async merge(other: Moments): Promise<void> {
     instance('other', 'Moments', Moments, other)
-    return native(this.#native.merge(other.#native))
+    return native(this.#moments.handle.merge(other.#moments.handle))
   }
 
   /** The number of rows so far. */
@@ -100,11 +95,11 @@ export class Moments implements Disposable {
     const count = await this.count()
     if (count < 2) throw new MactokError('ERR_FORMAT', `A covariance needs at least 2 images, but there are ${count}`)
     const mean = tensor(await this.#read('mean'))
-    return gaussian(mean, Tensor.wrap(await native(this.#native.covariance())))
+    return gaussian(mean, Tensor.wrap(await native(this.#moments.handle.covariance())))
   }
 
   async #read(name: string): Promise<Float64Array> {
-    const state = this.#native.state()
+    const state = this.#moments.handle.state()
     const values = state[name] as NonNullable<(typeof state)[string]>
     const buffer = await native(values.read())
     for (const one of Object.values(state)) one.dispose()
@@ -129,13 +124,12 @@ export class Moments implements Disposable {
       mean: addon().tensor(values.mean, 'float64', [width], 'cpu'),
       scatter: addon().tensor(values.scatter, 'float64', [width, width], 'cpu')
     }
-    await native(this.#native.load(state)).finally(() => {
+    await native(this.#moments.handle.load(state)).finally(() => {
       for (const one of Object.values(state)) one.dispose()
     })
   }
 
   dispose(): void {
-    this.#disposed = true
     this.#moments.dispose()
   }
 

@@ -4,12 +4,12 @@ import type { z } from 'zod'
 import { object } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { stampOf } from '../data/image-file.js'
-import { MactokError } from '../errors.js'
 import { isFolder } from '../files/stat.js'
 import type { NativeInception, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { Owned } from '../native/owned.js'
 import { checkImages, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { openInception } from '../weights/inception.js'
@@ -36,8 +36,7 @@ export const SPATIAL = 17 * 17 * 7
 
 /** The Inception-v3 whose features images are compared by. */
 export class Inception implements Disposable {
-  readonly #native: NativeInception
-  #disposed = false
+  readonly #network: Owned<NativeInception>
 
   private constructor(
     network: NativeInception,
@@ -48,7 +47,7 @@ export class Inception implements Disposable {
     /** @internal Identifies its weights' file. */
     readonly key: string
   ) {
-    this.#native = network
+    this.#network = new Owned(network, 'Inception')
   }
 
   /** @throws {MactokError} ERR_FORMAT when the weights are not found, with how to get them, or are another network's */
@@ -65,18 +64,13 @@ export class Inception implements Disposable {
     return new Inception(network, checkpoint.classes, input, precision, `${path} ${stampOf(await stat(file))}`)
   }
 
-  get #alive(): NativeInception {
-    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This Inception is disposed')
-    return this.#native
-  }
-
   get device(): string {
-    return this.#alive.device
+    return this.#network.handle.device
   }
 
   /** Features of images of any size, uint8 [B, H, W, 3] or float32 [B, 3, H, W] in [-1, 1]. */
   async features(images: Images): Promise<InceptionFeatures> {
-    const network = this.#alive
+    const network = this.#network.handle
     checkImages(images)
     const { pool, spatial, probabilities } = await native(network.features(images.native, this.input, this.precision))
     return {
@@ -87,8 +81,7 @@ export class Inception implements Disposable {
   }
 
   dispose(): void {
-    this.#disposed = true
-    this.#native.dispose()
+    this.#network.dispose()
   }
 
   [Symbol.dispose](): void {

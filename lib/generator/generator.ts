@@ -8,6 +8,7 @@ import { checkGraphs, resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { requireHostMemory } from '../native/memory.js'
+import { Owned } from '../native/owned.js'
 import { findAndLoad, modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkPrecision } from '../tensor/images.js'
@@ -86,8 +87,7 @@ const sampleOptions = {
 
 /** A class-conditional flow model that turns noise into a tokenizer's latents. */
 export class Generator implements Disposable {
-  readonly #native: NativeGenerator
-  #disposed = false
+  readonly #network: Owned<NativeGenerator>
 
   private constructor(
     network: NativeGenerator,
@@ -95,13 +95,12 @@ export class Generator implements Disposable {
     readonly identity: GeneratorIdentity,
     readonly precision: Precision = defaultPrecision
   ) {
-    this.#native = network
+    this.#network = new Owned(network, 'generator')
   }
 
   /** @internal The native handle. Throws ERR_DISPOSED after `dispose()`. */
   get native(): NativeGenerator {
-    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This generator is disposed')
-    return this.#native
+    return this.#network.handle
   }
 
   /** Creates a generator with initial weights, whose latents are not normalised. */
@@ -280,8 +279,7 @@ export class Generator implements Disposable {
   }
 
   dispose(): void {
-    this.#disposed = true
-    this.#native.dispose()
+    this.#network.dispose()
   }
 
   [Symbol.dispose](): void {

@@ -2,10 +2,8 @@
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isRecord } from '../checks.js'
-import { MactokError } from '../errors.js'
-import { parseJson, readText } from '../files/read.js'
 import { ifPresent } from '../files/stat.js'
+import { readKind } from '../runs/record.js'
 import { type GeneratorRunRecord, readGeneratorRun } from '../training/generator/record.js'
 import { readTokenizerRun, type TokenizerRunRecord } from '../training/tokenizer/record.js'
 
@@ -16,14 +14,7 @@ export type AnyRunRecord = TokenizerRunRecord | GeneratorRunRecord
  * @throws {MactokError} ERR_FORMAT for a broken `run.json`
  */
 export async function readAnyRun(folder: string): Promise<AnyRunRecord | null> {
-  const path = join(folder, 'run.json')
-  const text = await readText(path).catch((error): never => {
-    throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
-  })
-  if (text === null) return null
-  const record = parseJson(text, path)
-  const kind = isRecord(record) ? record.kind : undefined
-  return kind === 'generator' ? readGeneratorRun(folder) : readTokenizerRun(folder)
+  return (await readKind(folder)) === 'generator' ? readGeneratorRun(folder) : readTokenizerRun(folder)
 }
 
 export interface GridFile {

@@ -34,6 +34,20 @@ export function readVersions(): Record<string, string> {
   return { mactok: version, libtorch: libtorchOrigin().version, node: process.versions.node }
 }
 
+/** What a record holds, unchecked; undefined when there is none. */
+async function readContent(path: string): Promise<unknown> {
+  const text = await readText(path).catch((error): never => {
+    throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
+  })
+  return text === null ? undefined : parseJson(text, path)
+}
+
+/** What the run of a folder trains, as its record says; null when the folder holds no run or the record does not say. */
+export async function readKind(folder: string): Promise<string | null> {
+  const content = await readContent(join(folder, fileName))
+  return isRecord(content) && typeof content.kind === 'string' ? content.kind : null
+}
+
 /**
  * Reads the record of a run folder; null when the folder holds no run.
  * @param kind - what the run trains
@@ -47,11 +61,8 @@ export async function readRecord<R extends RunRecord>(
   schema: z.core.$ZodType
 ): Promise<R | null> {
   const path = join(folder, fileName)
-  const text = await readText(path).catch((error) => {
-    throw new MactokError('ERR_FORMAT', `${path} cannot be read: ${error.message}`, { cause: error })
-  })
-  if (text === null) return null
-  const content = parseJson(text, path)
+  const content = await readContent(path)
+  if (content === undefined) return null
   if (!isRecord(content) || typeof content.kind !== 'string') {
     throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
   }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { integerWithin } from '../checks.js'
 import { checkOptions } from '../config.js'
-import { MactokError } from '../errors.js'
 import type { NativeTeacher, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { Owned } from '../native/owned.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
 import { mostGridSide, mostPatchSide } from '../tensor/sizes.js'
@@ -36,20 +36,18 @@ export interface TeacherFeatures {
  * statistics.
  */
 export class Teacher implements Disposable {
-  readonly #native: NativeTeacher
-  #disposed = false
+  readonly #network: Owned<NativeTeacher>
 
   private constructor(
     network: NativeTeacher,
     readonly config: Dinov2Config
   ) {
-    this.#native = network
+    this.#network = new Owned(network, 'teacher')
   }
 
   /** @internal The native handle. Throws ERR_DISPOSED after `dispose()`. */
   get native(): NativeTeacher {
-    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This teacher is disposed')
-    return this.#native
+    return this.#network.handle
   }
 
   /**
@@ -106,8 +104,7 @@ export class Teacher implements Disposable {
 
   /** Frees the weights. Safe to call repeatedly. */
   dispose(): void {
-    this.#disposed = true
-    this.#native.dispose()
+    this.#network.dispose()
   }
 
   [Symbol.dispose](): void {

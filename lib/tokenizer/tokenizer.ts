@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { isSettings, natural, pathTo } from '../checks.js'
 import { checkOptions, mergeConfig, parseConfig, suggestion } from '../config.js'
-import { invalidParameter, MactokError, outOfRange } from '../errors.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 import { makeFolder } from '../files/make-folder.js'
 import type { NativeTokenizer, Precision } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { requireHostMemory } from '../native/memory.js'
+import { Owned } from '../native/owned.js'
 import { findAndLoad, modelFile, retryIfDeleted } from '../runs/model-folder.js'
 import { requireFinite } from '../tensor/finite.js'
 import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
@@ -76,8 +77,7 @@ const encodeOptions = {
 
 /** A 1-D image tokenizer: images to L latent tokens of Z channels, and back. */
 export class Tokenizer implements Disposable {
-  readonly #native: NativeTokenizer
-  #disposed = false
+  readonly #network: Owned<NativeTokenizer>
 
   private constructor(
     network: NativeTokenizer,
@@ -85,13 +85,12 @@ export class Tokenizer implements Disposable {
     /** Default precision of `encode` and `decode`. */
     readonly precision: Precision = defaultPrecision
   ) {
-    this.#native = network
+    this.#network = new Owned(network, 'tokenizer')
   }
 
   /** @internal The native handle. Throws ERR_DISPOSED after `dispose()`. */
   get native(): NativeTokenizer {
-    if (this.#disposed) throw new MactokError('ERR_DISPOSED', 'This tokenizer is disposed')
-    return this.#native
+    return this.#network.handle
   }
 
   /**
@@ -237,8 +236,7 @@ export class Tokenizer implements Disposable {
 
   /** Frees the weights. Safe to call repeatedly. */
   dispose(): void {
-    this.#disposed = true
-    this.#native.dispose()
+    this.#network.dispose()
   }
 
   [Symbol.dispose](): void {
