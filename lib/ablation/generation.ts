@@ -68,7 +68,7 @@ export const measureGeneration: Measurement = async ({
   signal
 }) => {
   if (!config.generation) return {}
-  const { steps, samples, sampling, metrics, inception, dinov2 } = config.generation
+  const { steps, samples, sampling, metrics, inception, dinov2, precision } = config.generation
   const latents = join(dir, 'latents')
   const run = join(dir, 'generator')
   const encoded = await encodeImages(tokenizer, source, latents, { signal, onBroken })
@@ -79,7 +79,7 @@ export const measureGeneration: Measurement = async ({
         .run({ dir: run, steps, resume: true, signal, device })
   if (trained.interrupted) throw new MactokError('ERR_ABORTED', `Stopped before ${run} was trained`)
 
-  using networks = await loadNetworks(metrics, { inception, dinov2, device })
+  using networks = await loadNetworks(metrics, { inception, dinov2, precision, device })
   const partial = join(out, 'reference.npz')
   const size = tokenizer.config.imageSize
   const gathering = { metrics, size, partial, keep: true, signal, onBroken }

@@ -3,6 +3,7 @@ import { natural, positive } from '../config.js'
 import { generationMetrics } from '../evaluation/metric-names.js'
 import { dinov2Setting, probeSchema } from '../evaluation/schema.js'
 import { samplingSchema } from '../generator/sampling.js'
+import { precisionSetting } from '../tensor/settings.js'
 import { inceptionName } from '../weights/inception.js'
 
 /** Settings of an ablation: everything that its rows have in common. */
@@ -43,7 +44,8 @@ export const ablationSchema = z.strictObject({
         .default(['fid'])
         .describe('metrics of the samples, against the training images'),
       inception: z.string().default(inceptionName).describe("FID's Inception: a name or a path"),
-      dinov2: dinov2Setting
+      dinov2: dinov2Setting,
+      precision: precisionSetting
     })
     .nullable()
     .default(null)
