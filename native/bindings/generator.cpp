@@ -46,8 +46,8 @@ Napi::Value create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto build = builder(info[0]);
     const auto device = parse_device(convert::string(info[1], "device"));
-    const auto seed = info[2].IsNull() ? std::nullopt
-                                       : std::optional(convert::index(info[2], "seed"));
+    const auto seed =
+        info[2].IsNull() ? std::nullopt : std::optional(convert::index(info[2], "seed"));
     return run(
         info.Env(), device,
         [=]() -> std::shared_ptr<Denoiser> {
