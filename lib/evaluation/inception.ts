@@ -14,7 +14,7 @@ import { checkImages, type Images } from '../tensor/images.js'
 import { Tensor } from '../tensor/tensor.js'
 import { openInception } from '../weights/inception.js'
 import { modelFile } from '../weights/locate.js'
-import { loadInto } from '../weights/state.js'
+import { loadNew } from '../weights/state.js'
 import type { InceptionInput } from './metric-names.js'
 import { inceptionSchema } from './schema.js'
 
@@ -58,7 +58,7 @@ export class Inception implements Disposable {
     const device = resolveDevice(wanted)
     await using checkpoint = await openInception(weights)
     const network = await native(addon().createInception(checkpoint.classes, device))
-    await loadInto(network, checkpoint.weights)
+    await loadNew(network, checkpoint.weights)
     const { path } = checkpoint
     const file = (await isFolder(path)) ? join(path, modelFile) : path
     return new Inception(network, checkpoint.classes, input, precision, `${path} ${stampOf(await stat(file))}`)

@@ -14,7 +14,7 @@ export async function createNetwork(
   config: GeneratorConfig,
   { device, seed, checkpointing = false }: { device: string; seed: number | null; checkpointing?: boolean }
 ): Promise<NativeGenerator> {
-  // They are drawn on the CPU, whatever the device.
+  // They are made on the CPU, whatever the device.
   requireHostMemory('The weights of this generator', 4 * leastGeneratorParameters(config), 'lower its sizes')
   return native(addon().createGenerator(nativeGeneratorConfig(config, checkpointing), device, seed))
 }

@@ -16,7 +16,9 @@ import { defaultPrecision } from '../tensor/settings.js'
 import { leastActivations } from '../tensor/sizes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { readSafetensors } from '../weights/reader.js'
 import { countElements, loadNew, saveState } from '../weights/state.js'
+import { fileWeights } from '../weights/tensors.js'
 import { type ClassChoice, drawClasses } from './classes.js'
 import { createNetwork } from './create-network.js'
 import { findGenerator, type GeneratorIdentity, writeGeneratorConfig } from './folder.js'
@@ -130,7 +132,10 @@ export class Generator implements Disposable {
       const device = resolveDevice(options.device)
       const { found, network } = await findAndLoad(
         (finding) => findGenerator(folder, raw, finding),
-        async ({ config, weights }) => loadNew(await createNetwork(config, { device, seed: null }), weights)
+        async ({ config, weights }) => {
+          await using file = await readSafetensors(weights)
+          return await loadNew(await createNetwork(config, { device, seed: null }), fileWeights(file))
+        }
       )
       const { weights: _, ...identity } = found
       return new Generator(network, identity, precision)

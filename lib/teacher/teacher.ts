@@ -12,7 +12,7 @@ import { mostGridSide, mostPatchSide } from '../tensor/sizes.js'
 import { Tensor } from '../tensor/tensor.js'
 import { type Dinov2Config, openDinov2 } from '../weights/dinov2.js'
 import { fitDinov2 } from '../weights/fit.js'
-import { hashState, loadInto } from '../weights/state.js'
+import { hashState, loadNew } from '../weights/state.js'
 
 export interface TeacherOptions {
   /** Patches per side of its features: the tokenizer's grid, 16 for 256-pixel images with patches of 16. */
@@ -67,7 +67,7 @@ export class Teacher implements Disposable {
     const network = await native(
       addon().createTeacher({ vit: config.vit, patchSize: fitted.patchSize, inputSize }, device)
     )
-    await loadInto(network, checkpoint.weights, { fit: (state) => fitDinov2(state, config, fitted) })
+    await loadNew(network, checkpoint.weights, { fit: (state) => fitDinov2(state, config, fitted) })
     return new Teacher(network, fitted)
   }
 

@@ -14,7 +14,7 @@ export async function createNetwork(
   config: TokenizerConfig,
   { device, seed, checkpointing = false }: { device: string; seed: number | null; checkpointing?: boolean }
 ): Promise<NativeTokenizer> {
-  // They are drawn on the CPU, whatever the device.
+  // They are made on the CPU, whatever the device.
   requireHostMemory('The weights of this tokenizer', 4 * leastTokenizerParameters(config), 'lower its sizes')
   return native(addon().createTokenizer(nativeTokenizerConfig(config, checkpointing), device, seed))
 }

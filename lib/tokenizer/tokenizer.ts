@@ -15,7 +15,9 @@ import { checkImages, checkPrecision, type Images } from '../tensor/images.js'
 import { defaultPrecision } from '../tensor/settings.js'
 import { leastActivations } from '../tensor/sizes.js'
 import { Tensor } from '../tensor/tensor.js'
+import { readSafetensors } from '../weights/reader.js'
 import { countElements, hashState, loadNew, saveState } from '../weights/state.js'
+import { fileWeights } from '../weights/tensors.js'
 import { createNetwork } from './create-network.js'
 import { initialiseEncoder } from './encoder-init.js'
 import { findTokenizer, writeTokenizerConfig } from './folder.js'
@@ -122,7 +124,10 @@ export class Tokenizer implements Disposable {
       const device = resolveDevice(options.device)
       const { found, network } = await findAndLoad(
         (finding) => findTokenizer(folder, raw, finding),
-        async ({ config, weights }) => loadNew(await createNetwork(config, { device, seed: null }), weights)
+        async ({ config, weights }) => {
+          await using file = await readSafetensors(weights)
+          return await loadNew(await createNetwork(config, { device, seed: null }), fileWeights(file))
+        }
       )
       return new Tokenizer(network, found.config, precision)
     })

@@ -6,8 +6,7 @@ import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { asTypedArray, type DType } from '../tensor/dtype.js'
 import { Mappings } from './mapping.js'
-import { readSafetensors } from './reader.js'
-import { fileWeights, notFinite, type Weights } from './tensors.js'
+import { notFinite, type Weights } from './tensors.js'
 import { writeSafetensors } from './writer.js'
 
 /**
@@ -93,14 +92,14 @@ export async function loadInto(network: Loadable, checkpoint: Weights, options: 
   }
 }
 
-/** Loads a file's weights into a new network, which is disposed of where that fails. */
+/** Loads weights into a new network as `loadInto` does; disposes of it where that fails. */
 export async function loadNew<Network extends Loadable & { dispose(): void }>(
   network: Network,
-  file: string
+  checkpoint: Weights,
+  options: LoadIntoOptions = {}
 ): Promise<Network> {
   try {
-    await using weights = await readSafetensors(file)
-    await loadInto(network, fileWeights(weights))
+    await loadInto(network, checkpoint, options)
     return network
   } catch (error) {
     network.dispose()

@@ -81,7 +81,7 @@ describe('a model that is loaded while its files are verified', () => {
     expect(events).toEqual(['load newest', 'verify', 'dispose newest'])
   })
 
-  test('fails as its creation does where the files are whole, and as these do otherwise', async () => {
+  test('fails as loading does where the files are whole, and as these do otherwise', async () => {
     const load = () => Promise.reject(new Error('no memory'))
     await expect(findAndLoad(async () => ({}), load)).rejects.toThrow('no memory')
     const damaged = async ({ verify = false }) => (verify ? Promise.reject(new Error('it is damaged')) : {})

@@ -8,7 +8,7 @@ import { openDinov2 } from '../../weights/dinov2.js'
 import { fitDinov2 } from '../../weights/fit.js'
 import { locateWeights } from '../../weights/locate.js'
 import { loadPerceptual } from '../../weights/perceptual.js'
-import { loadInto } from '../../weights/state.js'
+import { loadNew } from '../../weights/state.js'
 import type { TrainingConfig } from './schema.js'
 
 /** DINO v1 is the method's; DINOv2 stands in for it. */
@@ -54,11 +54,10 @@ export async function loadDiscriminator(
   // The method's code runs DINO v1, which has no LayerScale, with GELU's tanh approximation.
   const vit = config.vit.layerScale === null ? { ...config.vit, mlp: 'gelu_tanh' as const, normEps: 1e-6 } : config.vit
   const network = await native(addon().createDiscriminator({ vit, patchSize, inputSize, levels, kernel }, device, seed))
-  await loadInto(network, checkpoint.weights, {
+  return await loadNew(network, checkpoint.weights, {
     prefix: 'backbone.',
     fit: (state) => fitDinov2(state, config, { grid: inputSize / patchSize, patchSize })
   })
-  return network
 }
 
 /** The networks of a run, freed together. */
