@@ -6,6 +6,7 @@ import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
+import type { Checksum } from '../files/checksums.js'
 import { readJson } from '../files/read.js'
 import { fileSize, isFolder } from '../files/stat.js'
 import { type GeneratorConfig, generatorSchema } from '../generator/schema.js'
@@ -19,7 +20,7 @@ import { isName } from '../weights/locate.js'
 import { readFinite, type Weights, type WeightTensor } from '../weights/tensors.js'
 import { type CheckpointRecord, openWeightsFile } from '../weights/weights-file.js'
 import { chooseGroup } from '../weights/wrappers.js'
-import { writeSafetensors } from '../weights/writer.js'
+import { writeWithChecksums } from '../weights/writer.js'
 import { isContinuousTokenizer, mapContinuousTokenizer } from './continuous-tokenizer.js'
 import {
   deriveGeneratorConfig,
@@ -275,8 +276,8 @@ const writeTensors = (
   weights: Weights,
   origin: string,
   read: (name: string, tensor: WeightTensor) => Promise<Uint8Array>
-): Promise<string> =>
-  writeSafetensors(
+): Promise<Checksum> =>
+  writeWithChecksums(
     file,
     [...weights].map(([name, tensor]) => ({
       name,
@@ -292,7 +293,7 @@ const writeTensors = (
  * @param origin - the file that they come from
  * @throws {MactokError} `ERR_FORMAT` for values that are not finite, which no model may have
  */
-const writeWeights = (file: string, weights: Weights, origin: string): Promise<string> =>
+const writeWeights = (file: string, weights: Weights, origin: string): Promise<Checksum> =>
   writeTensors(file, weights, origin, (name, tensor) => readFinite(name, tensor, origin))
 
 async function keepLeftOver(folder: string, weights: Weights, names: string[], keep: boolean, origin: string) {

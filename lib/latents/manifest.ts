@@ -187,7 +187,7 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   if (text === null) return undefined
   const content = parseManifest(text, file)
   if (!content) throw new MactokError('ERR_FORMAT', `${file} is not a manifest of format version 1`)
-  return unseal(file, content) as unknown as Manifest
+  return unseal(file, content).content as unknown as Manifest
 }
 
 function parseManifest(text: string, file: string): (Manifest & Record<string, unknown>) | null {

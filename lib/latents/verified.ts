@@ -6,7 +6,7 @@ import path from 'node:path'
 import { isRecord } from '../checks.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
-import { checkFile } from '../files/checksums.js'
+import { checkFile } from '../native/checksums.js'
 import { type Manifest, manifestFile } from './manifest.js'
 
 /** Changes whenever a file is written or copied. */
@@ -42,7 +42,7 @@ export async function verifyShards(folder: string, { shards }: Manifest): Promis
     if (typeof record.sha256 !== 'string') continue
     const file = path.join(folder, path.basename(record.file))
     const stamp = `${await stampOf(file)} ${record.sha256}`
-    if (known[record.file] !== stamp) await checkFile(file, record.sha256, path.join(folder, manifestFile))
+    if (known[record.file] !== stamp) await checkFile(file, { sha256: record.sha256 }, path.join(folder, manifestFile))
     stamps[record.file] = stamp
   }
   if (Object.entries(stamps).every(([file, stamp]) => known[file] === stamp)) return

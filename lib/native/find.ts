@@ -20,6 +20,10 @@ export interface Bootstrap {
   open(path: string): void
   /** Paths of the shared libraries that this process has loaded. */
   loaded(): string[]
+  /** CRC-32C of bytes that follow those of which `before` is the checksum; 0 is that of none. */
+  crc32c(bytes: Uint8Array, before: number): number
+  /** CRC-32C of a file. Rejects when it is no regular file with content, or cannot be read. */
+  fileCrc32c(path: string): Promise<number>
 }
 
 /** The files of a build: the bootstrap, and the addon beside it. */

@@ -34,18 +34,25 @@ export const addon = (): Addon => load().addon
 /** Folder and version of LibTorch, which is loaded first. */
 export const libtorchOrigin = (): LibTorchOrigin => load().libtorch
 
+/** The part of the addon that needs no LibTorch. */
+export const bootstrap = (): Bootstrap => loadFirst().bootstrap
+
 function load(): Loaded {
+  const { bootstrap, build } = loadFirst()
+  bootstrap[LOADED] ??= loadWith(bootstrap, build)
+  return bootstrap[LOADED]
+}
+
+function loadFirst(): { build: Build; bootstrap: Bootstrap & { [LOADED]?: Loaded } } {
   const build = attempt(findBuild, 'The native addon was not found', [
     `\`npm install\` without --omit=optional installs it, where ${PLATFORM_PACKAGE} is published`,
     BUILD
   ])
-  const bootstrap: Bootstrap & { [LOADED]?: Loaded } = attempt(
-    () => loadBootstrap(build),
-    `${build.bootstrap} does not load`,
-    ['`npx mactok doctor` compares what it needs with what this machine has', BUILD]
-  )
-  bootstrap[LOADED] ??= loadWith(bootstrap, build)
-  return bootstrap[LOADED]
+  const bootstrap = attempt(() => loadBootstrap(build), `${build.bootstrap} does not load`, [
+    '`npx mactok doctor` compares what it needs with what this machine has',
+    BUILD
+  ])
+  return { build, bootstrap }
 }
 
 function loadWith(bootstrap: Bootstrap, build: Build): Loaded {

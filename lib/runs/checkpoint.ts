@@ -6,10 +6,11 @@ import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { syncFolder, writeJson } from '../files/atomic.js'
-import { type Checksums, checkFile, checkSeal, seal } from '../files/checksums.js'
+import { type Checksums, seal, unseal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
-import { parseJson, readText, sha256 } from '../files/read.js'
+import { parseJson, readText } from '../files/read.js'
 import { ifPresent } from '../files/stat.js'
+import { checkFile, checksum } from '../native/checksums.js'
 
 const stateFile = 'state.json'
 const folderOf = (run: string) => join(run, 'checkpoints')
@@ -28,13 +29,13 @@ export interface CheckpointState {
   versions: Record<string, string>
   /** Sizes in bytes of the other files, so that a half-copied folder is noticed. */
   files: Record<string, number>
-  /** Their SHA-256, and that of this file without its own; none in checkpoints of older versions. */
-  sha256?: Checksums
 }
 
 export interface Checkpoint {
   folder: string
   state: CheckpointState
+  /** Those of the other files; none in checkpoints of older versions. */
+  checksums: Checksums
 }
 
 async function readSizes(folder: string): Promise<Record<string, number>> {
@@ -50,17 +51,17 @@ async function readSizes(folder: string): Promise<Record<string, number>> {
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   const text = await readText(join(folder, stateFile))
-  let state: CheckpointState
+  let read: unknown
   try {
     if (text === null) throw new TypeError('there is none')
-    state = parseJson(text, stateFile) as CheckpointState
-    if (!isRecord(state) || !Number.isInteger(state.step) || !isRecord(state.files))
-      throw new TypeError('it is no state')
+    read = parseJson(text, stateFile)
+    if (!isRecord(read) || !Number.isInteger(read.step) || !isRecord(read.files)) throw new TypeError('it is no state')
   } catch (cause) {
     const reason = `${stateFile} is missing or broken (${(cause as Error).message})`
     throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${reason}`, { cause })
   }
-  checkSeal(join(folder, stateFile), state as unknown as Record<string, unknown>)
+  const { content, checksums } = unseal(join(folder, stateFile), read)
+  const state = content as unknown as CheckpointState
   const sizes = (await ifPresent(readSizes(folder))) ?? {}
   for (const [name, size] of Object.entries(state.files)) {
     if (sizes[name] !== size) {
@@ -68,16 +69,16 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
       throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${name} ${fault}`)
     }
   }
-  return { folder, state }
+  return { folder, state, checksums }
 }
 
 /**
  * Compares a checkpoint's files with their checksums, if it has any.
  * @throws {MactokError} `ERR_FORMAT` naming the file that differs
  */
-export async function verifyCheckpoint({ folder, state }: Checkpoint): Promise<void> {
+export async function verifyCheckpoint({ folder, state, checksums }: Checkpoint): Promise<void> {
   const recorded = join(folder, stateFile)
-  for (const name of Object.keys(state.files)) await checkFile(join(folder, name), state.sha256?.[name], recorded)
+  for (const name of Object.keys(state.files)) await checkFile(join(folder, name), checksums[name], recorded)
 }
 
 /** The folder of a run's checkpoint at a step. */
@@ -140,7 +141,7 @@ export interface Retention {
  */
 export async function writeCheckpoint(
   run: string,
-  state: Omit<CheckpointState, 'formatVersion' | 'files' | 'sha256'>,
+  state: Omit<CheckpointState, 'formatVersion' | 'files'>,
   write: (folder: string) => Promise<Checksums>,
   retention: Retention
 ): Promise<string> {
@@ -151,7 +152,7 @@ export async function writeCheckpoint(
   await makeFolder(unfinished)
   const checksums = await write(unfinished)
   const files = await readSizes(unfinished)
-  for (const name of Object.keys(files)) checksums[name] ??= await sha256(join(unfinished, name))
+  for (const name of Object.keys(files)) checksums[name] ??= await checksum(join(unfinished, name))
   const content = seal(stateFile, { formatVersion: 1, ...state, files }, checksums)
   await writeJson(join(unfinished, stateFile), content)
   await syncFolder(unfinished)

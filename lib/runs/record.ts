@@ -66,7 +66,7 @@ export async function readRecord<R extends RunRecord>(
   if (!isRecord(content) || typeof content.kind !== 'string') {
     throw new MactokError('ERR_FORMAT', `${path} is no record of a run`)
   }
-  const record = unseal(path, content) as unknown as R
+  const record = unseal(path, content).content as unknown as R
   if (record.kind !== kind) throw outOfRange('dir', `a ${kind}'s run`, `a ${record.kind}'s run`)
   try {
     const config = parseConfig(schema, record.config)

@@ -1,19 +1,7 @@
 import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
-  return crc
-})
-
-/** CRC-32C (Castagnoli), as TFRecord uses it. */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff
-  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8)
-  return ~crc >>> 0
-}
+import { crc32c } from '../native/checksums.js'
 
 /** TFRecord stores a rotated checksum, because the checksum of data that contains its own checksum is weak. */
 function maskedCrc(bytes: Uint8Array): Buffer {

@@ -1,13 +1,14 @@
 /** Moves parameters between files and native networks. */
 
 import type { Hash } from 'node:crypto'
+import type { Checksum } from '../files/checksums.js'
 import type { NativeState, NativeTensor } from '../native/addon.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { asTypedArray, type DType } from '../tensor/dtype.js'
 import { Mappings } from './mapping.js'
 import { notFinite, type Weights } from './tensors.js'
-import { writeSafetensors } from './writer.js'
+import { writeWithChecksums } from './writer.js'
 
 /**
  * Makes CPU tensors of weights, memory-mapped from their file where that is safe. The caller disposes them.
@@ -107,17 +108,17 @@ export async function loadNew<Network extends Loadable & { dispose(): void }>(
   }
 }
 
-/** Writes a network's parameters to a safetensors file, one tensor in memory at a time; returns its SHA-256. */
+/** Writes a network's parameters to a safetensors file, one tensor in memory at a time; returns its checksums. */
 export async function saveState(
   file: string,
   state: NativeState,
   metadata: Record<string, string> = {}
-): Promise<string> {
+): Promise<Checksum> {
   const tensors = Object.entries(state).map(([name, tensor]) => ({
     name,
     dtype: tensor.dtype as DType,
     shape: tensor.shape,
     data: async () => asTypedArray(tensor.dtype as DType, await native(tensor.read()))
   }))
-  return writeSafetensors(file, tensors, metadata)
+  return writeWithChecksums(file, tensors, metadata)
 }

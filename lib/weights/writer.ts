@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { isRecord, objects, pathTo } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully } from '../files/atomic.js'
+import type { Checksum } from '../files/checksums.js'
+import { Crc32c } from '../native/checksums.js'
 import { asBytes, isWeightDtype, type WeightDtype } from './dtype.js'
 import { buildHeader } from './header.js'
 
@@ -65,6 +67,27 @@ export async function writeSafetensors(
   tensors: readonly TensorData[],
   metadata: Readonly<Record<string, string>> = {}
 ): Promise<string> {
+  return write(file, tensors, metadata, () => {})
+}
+
+/** Writes a safetensors file as `writeSafetensors` does; returns both checksums, of which CRC-32C needs the addon. */
+export async function writeWithChecksums(
+  file: string,
+  tensors: readonly TensorData[],
+  metadata: Readonly<Record<string, string>> = {}
+): Promise<Checksum> {
+  const crc = new Crc32c()
+  const sha256 = await write(file, tensors, metadata, (part) => crc.update(part))
+  return { sha256, crc32c: crc.digest() }
+}
+
+/** @param onPart - is called with everything that is written, in pieces */
+async function write(
+  file: string,
+  tensors: readonly TensorData[],
+  metadata: Readonly<Record<string, string>>,
+  onPart: (part: Uint8Array) => void
+): Promise<string> {
   pathTo('file', file)
   checkTensors(tensors)
   checkMetadata(metadata)
@@ -72,18 +95,19 @@ export async function writeSafetensors(
   const hash = createHash('sha256')
   await writeAtomically(file, async (handle) => {
     // Hashing what libuv writes meanwhile takes no time of its own.
-    const write = async (part: Uint8Array) => {
+    const append = async (part: Uint8Array) => {
       const written = writeFully(handle, part)
       hash.update(part)
+      onPart(part)
       await written
     }
-    await write(bytes)
+    await append(bytes)
     for (const { tensor, byteLength } of ordered) {
       let written = 0
       for await (const chunk of chunksOf(tensor)) {
         checkChunk(tensor.name, chunk)
         written += chunk.byteLength
-        if (written <= byteLength) await write(asBytes(chunk))
+        if (written <= byteLength) await append(asBytes(chunk))
       }
       if (written !== byteLength) throw outOfRange(`data of "${tensor.name}"`, `${byteLength} bytes`, `${written}`)
     }

@@ -3,8 +3,15 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "os/crc32c.h"
+#include "os/file.h"
 #include "os/loaded_libraries.h"
 #include "os/open_library.h"
 
@@ -48,9 +55,55 @@ Napi::Value loaded(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value crc32c(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  const uint32_t before = info[1].As<Napi::Number>().Uint32Value();
+  return Napi::Number::New(info.Env(), mactok::crc32c(before, bytes.Data(), bytes.ByteLength()));
+}
+
+/** Reads a file on libuv's thread pool and computes its checksum. */
+class ChecksumWorker final : public Napi::AsyncWorker {
+ public:
+  ChecksumWorker(Napi::Env env, std::string path)
+      : Napi::AsyncWorker(env, "mactok.checksum"),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        path_(std::move(path)) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ private:
+  void Execute() override {
+    const mactok::File file(path_);
+    std::vector<uint8_t> bytes(1 << 20);
+    for (int64_t offset = 0; offset < file.size();) {
+      const auto size = std::min(file.size() - offset, static_cast<int64_t>(bytes.size()));
+      file.read(bytes.data(), size, offset);
+      crc_ = mactok::crc32c(crc_, bytes.data(), static_cast<size_t>(size));
+      offset += size;
+    }
+  }
+  void OnOK() override { deferred_.Resolve(Napi::Number::New(Env(), crc_)); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+  Napi::Promise::Deferred deferred_;
+  std::string path_;
+  uint32_t crc_ = 0;
+};
+
+Napi::Value file_crc32c(const Napi::CallbackInfo& info) {
+  auto worker =
+      std::make_unique<ChecksumWorker>(info.Env(), info[0].As<Napi::String>().Utf8Value());
+  const auto promise = worker->promise();
+  // node-addon-api deletes it once its promise has settled.
+  worker.release()->Queue();
+  return promise;
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("builtAgainst", MACTOK_LIBTORCH_VERSION);
   exports.Set("open", Napi::Function::New(env, open, "open"));
+  exports.Set("crc32c", Napi::Function::New(env, crc32c, "crc32c"));
+  exports.Set("fileCrc32c", Napi::Function::New(env, file_crc32c, "fileCrc32c"));
   exports.Set("loaded", Napi::Function::New(env, loaded, "loaded"));
   return exports;
 }

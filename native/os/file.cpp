@@ -85,7 +85,8 @@ void* File::map() {
 #else
 
 File::File(std::string path) : path_(std::move(path)) {
-  handle_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // Opening a named pipe would wait for its writer.
+  handle_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (handle_ < 0) fail_to_open(path_, std::strerror(errno));
   struct stat status{};
   const bool regular =

@@ -22,7 +22,7 @@ async function readModel(run) {
 /** What a resumed run starts from. @param {string} run */
 async function readState(run) {
   const { newest } = await findCheckpoints(run, verifyCheckpoint)
-  const { sha256: _, ...state } = newest?.state ?? {}
+  const state = newest?.state ?? {}
   const files = Object.keys(state.files ?? {}).map((name) => [name, hash(join(newest.folder, name))])
   return JSON.stringify([state, files])
 }

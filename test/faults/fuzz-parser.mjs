@@ -6,7 +6,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Coverage } from './coverage.mjs'
-import { Choices, damage, edit } from './mutate.mjs'
+import { Choices, damage, edit, isDeep } from './mutate.mjs'
 import { copy, dist, randomNumbers } from './place.mjs'
 
 const { place, name, inputs, seed, folder, found } = JSON.parse(String(process.argv[2]))
@@ -74,7 +74,7 @@ for (; result.inputs < inputs; result.inputs++) {
     }
   }
   result.slowest = Math.max(result.slowest, Math.round(performance.now() - started))
-  if (coverage.takeNew() && passed && !isDamaged && written.length < largest) {
+  if (coverage.takeNew() && passed && !isDamaged && written.length < largest && !isDeep(tree)) {
     if (corpus.length < most) corpus.push(tree)
     else corpus[choices.below(most)] = tree
   }

@@ -99,6 +99,15 @@ export function copyTree(value) {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, copyTree(each)]))
 }
 
+/**
+ * Whether a tree has more than so many levels. Edits may double them, where a format leaves out what it does not know and so does not
+ * get larger. @param {unknown} tree @param {number} [levels] @returns {boolean}
+ */
+export function isDeep(tree, levels = 100) {
+  if (typeof tree !== 'object' || tree === null || Buffer.isBuffer(tree) || tree instanceof Raw) return false
+  return levels === 0 || Object.values(tree).some((each) => isDeep(each, levels - 1))
+}
+
 /** Sets a property, `__proto__` included. @param {any} holder @param {string} key @param {unknown} value */
 const put = (holder, key, value) =>
   Object.defineProperty(holder, key, { value, writable: true, enumerable: true, configurable: true })

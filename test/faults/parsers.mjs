@@ -63,8 +63,9 @@ const writeSealed = (name) => (/** @type {any} */ tree) => {
   const text = writeJson(tree)
   try {
     const { sha256, ...content } = JSON.parse(text.toString())
-    const { [name]: _, ...files } = sha256
-    return Buffer.from(JSON.stringify(seal(name, content, files)))
+    const { [name]: _, ...others } = sha256
+    const files = Object.entries(others).map(([file, sum]) => [file, { sha256: sum }])
+    return Buffer.from(JSON.stringify(seal(name, content, Object.fromEntries(files))))
   } catch {
     return text
   }

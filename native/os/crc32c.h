@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mactok {
+
+/**
+ * CRC-32C (Castagnoli; RFC 3720, appendix B.4) of bytes that follow those of which `crc` is the
+ * checksum; 0 is that of none. By the processor's own instruction where it has one.
+ */
+uint32_t crc32c(uint32_t crc, const uint8_t* bytes, size_t size);
+
+}  // namespace mactok
