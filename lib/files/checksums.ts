@@ -12,6 +12,13 @@ export interface Checksum {
   crc32c?: string
 }
 
+/** What a file that is loaded is compared with. */
+export interface RecordedChecksum {
+  crc32c: string
+  /** The file that it comes from. */
+  recorded: string
+}
+
 /** By the file's name. */
 export type Checksums = Record<string, Checksum>
 

@@ -9,16 +9,16 @@ const reasons: Record<string, string> = {
   EREMOTEIO: 'the storage fails'
 }
 
-/** Gives an error that libuv calls `Unknown system error -122` its name and a reason. */
+/** Gives an error that Node calls `Unknown system error -122`, or `UNKNOWN` where it was met synchronously, its name and a reason. */
 export function explainSystemError(error: unknown): void {
   if (!(error instanceof Error)) return
   const failure: NodeJS.ErrnoException = error
-  if (failure.errno === undefined || !failure.code?.startsWith('Unknown system error')) return
+  if (failure.errno === undefined || !/^(Unknown system error|UNKNOWN$)/.test(failure.code ?? '')) return
   const numbers: Record<string, number> = constants.errno
   const name = Object.keys(reasons).find((one) => numbers[one] === -(failure.errno as number))
   if (name === undefined) return
   failure.code = name
-  failure.message = failure.message.replace(/^Unknown system error -\d+: [^,]*/, `${name}: ${reasons[name]}`)
+  failure.message = failure.message.replace(/^(Unknown system error -\d+|UNKNOWN): [^,]*/, `${name}: ${reasons[name]}`)
 }
 
 /** Explains an error of the system, and adds the file where it is about an open one, as Node does for paths. */

@@ -2,7 +2,7 @@
 
 import type { Checksums } from '../files/checksums.js'
 import { LatentStatistics } from '../latents/index.js'
-import { type FindOptions, findModel, writeConfig } from '../runs/model-folder.js'
+import { type FindOptions, findModel, type ModelFiles, writeConfig } from '../runs/model-folder.js'
 import { locateModel } from '../weights/locate.js'
 import { readNetworkConfig } from '../weights/network-config.js'
 import { type GeneratorConfig, generatorSchema, leastGeneratorParameters } from './schema.js'
@@ -18,10 +18,7 @@ export interface GeneratorIdentity {
   tokenizer: string | null
 }
 
-export interface FoundGenerator extends GeneratorIdentity {
-  /** The weights' file. */
-  weights: string
-}
+export interface FoundGenerator extends GeneratorIdentity, Pick<ModelFiles, 'weights' | 'checksum'> {}
 
 /** Finds a generator in a model, checkpoint or run folder, as `findModel` does, or by the name of a pulled repository. */
 export async function findGenerator(folder: string, raw = false, options: FindOptions = {}): Promise<FoundGenerator> {
@@ -32,7 +29,8 @@ export async function findGenerator(folder: string, raw = false, options: FindOp
     statistics: statistics ? LatentStatistics.fromJSON(statistics as never) : null,
     classNames: (classNames as string[] | null) ?? null,
     tokenizer: (tokenizer as string | null) ?? null,
-    weights: found.weights
+    weights: found.weights,
+    checksum: found.checksum
   }
 }
 

@@ -132,12 +132,13 @@ export class Generator implements Disposable {
       const device = resolveDevice(options.device)
       const { found, network } = await findAndLoad(
         (finding) => findGenerator(folder, raw, finding),
-        async ({ config, weights }) => {
+        async ({ config, weights, checksum }) => {
           await using file = await readSafetensors(weights)
-          return await loadNew(await createNetwork(config, { device, seed: null }), fileWeights(file))
+          const network = await createNetwork(config, { device, seed: null })
+          return await loadNew(network, fileWeights(file), { verification: checksum && { file, ...checksum } })
         }
       )
-      const { weights: _, ...identity } = found
+      const { weights: _, checksum: __, ...identity } = found
       return new Generator(network, identity, precision)
     })
   }

@@ -24,6 +24,11 @@ export class Crc32c {
     this.#value = crc32c(piece, this.#value)
   }
 
+  /** As `update`, with a piece whose checksum is known. */
+  append(crc: number, byteLength: number): void {
+    this.#value = bootstrap().joinCrc32c(this.#value, crc, byteLength)
+  }
+
   digest(): string {
     return inHexadecimal(this.#value)
   }

@@ -22,6 +22,8 @@ export interface Bootstrap {
   loaded(): string[]
   /** CRC-32C of bytes that follow those of which `before` is the checksum; 0 is that of none. */
   crc32c(bytes: Uint8Array, before: number): number
+  /** That of two pieces of data from those of each; the second has `size` bytes. */
+  joinCrc32c(first: number, second: number, size: number): number
   /** CRC-32C of a file. Rejects when it is no regular file with content, or cannot be read. */
   fileCrc32c(path: string): Promise<number>
 }

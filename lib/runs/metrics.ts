@@ -1,7 +1,8 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { AppendedFile } from '../files/appended-file.js'
 import { parseJson, readText } from '../files/read.js'
 import { isAbsence } from '../files/stat.js'
 import { EventFile } from './tensorboard.js'
@@ -63,7 +64,7 @@ function flatten(record: MetricsRecord): Record<string, number> {
 
 /** Appends to `metrics.jsonl` and to a TensorBoard event file beside it. */
 export class MetricsLog {
-  readonly #file: number
+  readonly #lines: AppendedFile
   readonly #events: EventFile
 
   /** @param step - the step that the run resumes from: later lines are removed, because they will be written again */
@@ -74,17 +75,17 @@ export class MetricsLog {
     // Created here, so that a prepared link is never followed.
     writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''), { flag: 'wx' })
     renameSync(`${path}.tmp`, path)
-    this.#file = openSync(path, 'a')
+    this.#lines = new AppendedFile(path)
     this.#events = new EventFile(folder, step)
   }
 
   write(record: MetricsRecord): void {
-    writeSync(this.#file, `${JSON.stringify(record)}\n`)
+    this.#lines.append(`${JSON.stringify(record)}\n`)
     this.#events.scalars(record.step, flatten(record))
   }
 
   close(): void {
-    closeSync(this.#file)
+    this.#lines.close()
     this.#events.close()
   }
 }

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
-import { type Checksums, checkSeal, seal } from '../files/checksums.js'
+import { type Checksums, checkSeal, type RecordedChecksum, seal } from '../files/checksums.js'
 import { parseJson, readJson, readText } from '../files/read.js'
 import { exists } from '../files/stat.js'
 import { checkFile } from '../native/checksums.js'
@@ -23,37 +23,38 @@ export interface ModelFiles {
   /** The path of `config.json`. */
   file: string
   weights: string
+  /** What the weights are compared with while they are loaded; absent where another version or program wrote them. */
+  checksum?: RecordedChecksum | undefined
 }
 
 export interface FindOptions {
   verify?: boolean
-  warn?: boolean
 }
 
 /**
- * Finds the model in a model folder, a checkpoint folder, or a run folder (its newest complete checkpoint).
+ * Finds the model in a model folder, a checkpoint folder, or a run folder: its newest complete checkpoint whose configuration matches its
+ * checksum. Warns of the damaged ones after it.
  * @param kind - the expected kind of model, `tokenizer`; or kinds, of which `config.model` says the one that was found
  * @param raw - prefer the weights in training to their moving average
- * @param options.verify - compare configuration and weights with their checksums, which reads the weights; of a run's checkpoints the
- *   newest that passes is used. Default false.
- * @param options.warn - warn of a run's damaged checkpoints. Default true.
+ * @param options.verify - compare the weights with their checksum, too, which reads them. Default false.
  * @throws {MactokError} ERR_FORMAT when the folder has no such model, or a damaged one
  */
 export async function findModel(
   folder: string,
   kind: string | readonly string[],
   raw: boolean,
-  { verify = false, warn = true }: FindOptions = {}
+  { verify = false }: FindOptions = {}
 ): Promise<ModelFiles> {
   const kinds = [kind].flat()
   const isModel = await exists(join(folder, configFile))
-  const check = (place: string) => checkModel(place, raw)
-  if (isModel && verify) await check(folder)
-  const found = isModel
-    ? null
-    : await findCheckpoints(folder, verify ? (checkpoint) => check(checkpoint.folder) : undefined)
+  const check = async (place: string) => {
+    const weights = await chooseWeights(place, raw)
+    await checkModelFiles(place, verify && (await exists(weights)) ? [basename(weights)] : [])
+  }
+  if (isModel) await check(folder)
+  const found = isModel ? null : await findCheckpoints(folder, (checkpoint) => check(checkpoint.folder))
   const place = found?.newest?.folder ?? folder
-  for (const reason of warn ? (found?.damaged ?? []) : []) {
+  for (const reason of found?.damaged ?? []) {
     process.emitWarning(`${reason}; ${found?.newest ? `using ${place}` : 'there is no other'}`, 'DamagedCheckpoint')
   }
   const weights = await chooseWeights(place, raw)
@@ -62,18 +63,14 @@ export async function findModel(
     const expected = `config.json and ${modelFile}, or a run folder with a complete checkpoint`
     throw new MactokError('ERR_FORMAT', `${folder} holds no ${kinds.join(' or ')}: expected ${expected}`)
   }
-  return { config: await readConfig(file, kinds), file, weights }
+  const config = await readConfig(file, kinds)
+  const { crc32c } = checkSeal(file, config)[basename(weights)] ?? {}
+  return { config, file, weights, checksum: crc32c === undefined ? undefined : { crc32c, recorded: file } }
 }
 
 async function chooseWeights(place: string, raw: boolean): Promise<string> {
   const ema = join(place, emaFile)
   return !raw && (await exists(ema)) ? ema : join(place, modelFile)
-}
-
-/** Compares a model's configuration and weights with their checksums, if it has any. */
-async function checkModel(place: string, raw: boolean): Promise<void> {
-  const weights = await chooseWeights(place, raw)
-  if (await exists(weights)) await checkModelFiles(place, [basename(weights)])
 }
 
 /**
@@ -87,26 +84,23 @@ export async function checkModelFiles(place: string, names: readonly string[]): 
 }
 
 /**
- * Finds a model whose files match their checksums, and loads it meanwhile.
+ * Finds a model whose files match their checksums, and loads it.
  * @param find - finds the model as `findModel` does
- * @param load - makes its network
+ * @param load - makes its network; where the weights' checksum is recorded, it compares them
  */
-export async function findAndLoad<Found, Network extends { dispose(): void }>(
+export async function findAndLoad<Found extends Pick<ModelFiles, 'checksum'>, Network>(
   find: (options: FindOptions) => Promise<Found>,
   load: (found: Found) => Promise<Network>
 ): Promise<{ found: Found; network: Network }> {
-  const likely = await find({ warn: false }).catch(() => null)
-  const loading = likely && load(likely)
-  const discard = async () => (await loading?.catch(() => null))?.dispose()
+  const likely = await find({})
   try {
-    const found = await find({ verify: true })
-    if (loading && JSON.stringify(found) === JSON.stringify(likely)) return { found, network: await loading }
-    await discard()
-    return { found, network: await load(found) }
+    if (likely.checksum) return { found: likely, network: await load(likely) }
   } catch (error) {
-    await discard()
-    throw error
+    if (!(error instanceof MactokError) || error.code !== 'ERR_FORMAT') throw error
+    // Of a run, the checkpoint before may be whole.
   }
+  const found = await find({ verify: true })
+  return { found, network: await load(found) }
 }
 
 /**

@@ -1,6 +1,7 @@
-import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { AppendedFile } from '../files/appended-file.js'
 import { crc32c } from '../native/checksums.js'
 
 /** TFRecord stores a rotated checksum, because the checksum of data that contains its own checksum is weak. */
@@ -50,26 +51,24 @@ function laterThan(folder: string): number {
 
 /** An event file of TensorBoard, in which scalars are written. */
 export class EventFile {
-  readonly path: string
-  readonly #file: number
+  readonly #file: AppendedFile
 
   /** @param step - the step that the run starts or resumes from: TensorBoard then ignores later steps of earlier files */
   constructor(folder: string, step: number) {
     const seconds = String(laterThan(folder)).padStart(10, '0')
-    this.path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${step}`)
-    this.#file = openSync(this.path, 'a')
-    writeSync(this.#file, record(event(0, text(3, 'brain.Event:2'))))
-    if (step > 0) writeSync(this.#file, record(event(step + 1, bytes(7, integer(1, 1)))))
+    this.#file = new AppendedFile(join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${step}`))
+    this.#file.append(record(event(0, text(3, 'brain.Event:2'))))
+    if (step > 0) this.#file.append(record(event(step + 1, bytes(7, integer(1, 1)))))
   }
 
   scalars(step: number, values: Record<string, number>): void {
     const summary = Object.entries(values).map(([tag, value]) =>
       bytes(1, Buffer.concat([text(1, tag), float(2, value)]))
     )
-    writeSync(this.#file, record(event(step, bytes(5, Buffer.concat(summary)))))
+    this.#file.append(record(event(step, bytes(5, Buffer.concat(summary)))))
   }
 
   close(): void {
-    closeSync(this.#file)
+    this.#file.close()
   }
 }

@@ -124,9 +124,10 @@ export class Tokenizer implements Disposable {
       const device = resolveDevice(options.device)
       const { found, network } = await findAndLoad(
         (finding) => findTokenizer(folder, raw, finding),
-        async ({ config, weights }) => {
+        async ({ config, weights, checksum }) => {
           await using file = await readSafetensors(weights)
-          return await loadNew(await createNetwork(config, { device, seed: null }), fileWeights(file))
+          const network = await createNetwork(config, { device, seed: null })
+          return await loadNew(network, fileWeights(file), { verification: checksum && { file, ...checksum } })
         }
       )
       return new Tokenizer(network, found.config, precision)

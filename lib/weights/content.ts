@@ -10,9 +10,12 @@ const headBytes = 64
 
 /**
  * The format of an open file; undefined when its first bytes are of neither.
- * @throws {MactokError} `ERR_FORMAT` for what stands in a file's place: a Git LFS pointer, a web page
+ * @throws {MactokError} `ERR_FORMAT` for what stands in a file's place: a Git LFS pointer, a web page, a named pipe
  */
 export async function detectContent(handle: FileHandle, path: string): Promise<'safetensors' | 'torch' | undefined> {
+  if ((await handle.stat()).isFIFO()) {
+    throw new MactokError('ERR_FORMAT', `${path} is a named pipe: weights are read from files`)
+  }
   const { buffer, bytesRead } = await naming(path, handle.read(Buffer.alloc(headBytes), 0, headBytes, 0))
   const head = buffer.subarray(0, bytesRead)
   const text = head.toString('latin1')

@@ -25,6 +25,8 @@ export interface TensorInfo {
 }
 
 export interface SafetensorsHeader {
+  /** Bytes of the file before its tensors, which fill the rest. */
+  readonly byteLength: number
   readonly metadata: Readonly<Record<string, string>>
   readonly tensors: ReadonlyMap<string, TensorInfo>
 }
@@ -130,6 +132,7 @@ export function parseHeader(json: Uint8Array, fileSize: number, file: string): S
     throw invalidSafetensors(file, `its tensors end at byte ${position}, the file at ${fileSize}`)
   }
   return {
+    byteLength: dataStart,
     metadata: metadata as Record<string, string>,
     tensors: new Map(tensors.map((tensor) => [tensor.name, tensor]))
   }

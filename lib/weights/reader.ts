@@ -74,6 +74,11 @@ export class SafetensorsFile {
     return dtype
   }
 
+  /** Reads what comes before the tensors, which fill the rest of the file. */
+  headerBytes(): Promise<Uint8Array> {
+    return readAt(this.handle, 0, this.header.byteLength, this.path)
+  }
+
   /** Reads the elements in row-major order, little-endian, into a new buffer, which typed arrays can view. */
   bytes(name: string): Promise<Uint8Array> {
     const { offset, byteLength } = this.info(name)

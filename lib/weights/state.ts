@@ -1,27 +1,41 @@
 /** Moves parameters between files and native networks. */
 
 import type { Hash } from 'node:crypto'
-import type { Checksum } from '../files/checksums.js'
+import { type Checksum, damaged, type RecordedChecksum } from '../files/checksums.js'
 import type { NativeState, NativeTensor } from '../native/addon.js'
+import { Crc32c } from '../native/checksums.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
 import { asTypedArray, type DType } from '../tensor/dtype.js'
 import { Mappings } from './mapping.js'
+import type { SafetensorsFile } from './reader.js'
 import { notFinite, type Weights } from './tensors.js'
 import { writeWithChecksums } from './writer.js'
 
+/** A file that is compared with its checksum while all of its tensors are loaded. */
+export interface Verification extends RecordedChecksum {
+  file: SafetensorsFile
+}
+
 /**
  * Makes CPU tensors of weights, memory-mapped from their file where that is safe. The caller disposes them.
- * @throws {MactokError} `ERR_FORMAT` for values that are not finite, naming the tensor
+ * @throws {MactokError} `ERR_FORMAT` for values that are not finite, naming the tensor, and for a damaged file
  */
-export async function toState(weights: Weights): Promise<NativeState> {
+export async function toState(weights: Weights, verification?: Verification): Promise<NativeState> {
   const mappings = new Mappings(addon())
   const state: NativeState = {}
+  const sums = new Map<string, number>()
   try {
     for (const [name, tensor] of weights) {
-      state[name] =
+      const loaded =
         (await mappings.view(tensor)) ?? addon().tensor(await tensor.bytes(), tensor.dtype, [...tensor.shape], 'cpu')
-      if (!(await native(state[name].isFinite()))) throw notFinite(name, tensor.place?.path)
+      state[name] = loaded
+      const { isFinite, crc32c } = await native(loaded.check())
+      if (!isFinite) throw notFinite(name, tensor.place?.path)
+      sums.set(name, crc32c)
+    }
+    if (verification && (await joinSums(verification.file, sums)) !== verification.crc32c) {
+      throw damaged(verification.file.path, verification.recorded)
     }
     return state
   } catch (error) {
@@ -30,6 +44,15 @@ export async function toState(weights: Weights): Promise<NativeState> {
   } finally {
     mappings.close()
   }
+}
+
+/** The CRC-32C of a file whose tensors have these. */
+async function joinSums(file: SafetensorsFile, sums: ReadonlyMap<string, number>): Promise<string> {
+  const crc = new Crc32c()
+  crc.update(await file.headerBytes())
+  const inOrder = [...file.tensors.values()].sort((a, b) => a.offset - b.offset)
+  for (const { name, byteLength } of inOrder) crc.append(sums.get(name) as number, byteLength)
+  return crc.digest()
 }
 
 export function disposeState(state: NativeState): void {
@@ -74,14 +97,16 @@ export interface LoadIntoOptions {
   prefix?: string
   /** Adapts the checkpoint's tensors to the network in place, before they are loaded. */
   fit?: (state: NativeState) => Promise<void>
+  /** Compares the checkpoint's file with its checksum. */
+  verification?: Verification | undefined
 }
 
 /**
  * Loads a checkpoint's weights into a network, or into a part of it; each of its parameters must be there in its shape.
  */
 export async function loadInto(network: Loadable, checkpoint: Weights, options: LoadIntoOptions = {}): Promise<void> {
-  const { prefix } = options
-  const loaded = await toState(checkpoint)
+  const { prefix, verification } = options
+  const loaded = await toState(checkpoint, verification)
   const others = prefix === undefined ? {} : network.state()
   try {
     await options.fit?.(loaded)

@@ -1,10 +1,10 @@
 #include "bindings/tensor.h"
 
-#include <cmath>
 #include <cstring>
 
 #include "bindings/convert.h"
 #include "bindings/promise.h"
+#include "kernels/check.h"
 #include "runtime/cuda_library.h"
 #include "runtime/device.h"
 #include "runtime/float64.h"
@@ -53,6 +53,7 @@ void TensorHandle::define(Napi::Env env) {
                                               InstanceMethod<&TensorHandle::reshape>("reshape"),
                                               InstanceMethod<&TensorHandle::affine>("affine"),
                                               InstanceMethod<&TensorHandle::is_finite>("isFinite"),
+                                              InstanceMethod<&TensorHandle::check>("check"),
                                               InstanceMethod<&TensorHandle::dispose>("dispose"),
                                           }));
 }
@@ -174,14 +175,20 @@ Napi::Value TensorHandle::affine(const Napi::CallbackInfo& info) {
 Napi::Value TensorHandle::is_finite(const Napi::CallbackInfo& info) {
   const auto tensor = alive(info.Env());
   return run(
-      info.Env(), tensor.device(),
-      [tensor] {
-        if (!at::isFloatingType(tensor.scalar_type()) || tensor.numel() == 0) return true;
-        // Both propagate NaN, in one pass without a temporary.
-        const auto [low, high] = at::aminmax(tensor);
-        return std::isfinite(low.item<double>()) && std::isfinite(high.item<double>());
-      },
+      info.Env(), tensor.device(), [tensor] { return kernels::is_finite(tensor); },
       [](Napi::Env env, bool finite) -> Napi::Value { return Napi::Boolean::New(env, finite); });
+}
+
+Napi::Value TensorHandle::check(const Napi::CallbackInfo& info) {
+  const auto tensor = alive(info.Env());
+  return run(
+      info.Env(), tensor.device(), [tensor] { return kernels::check(tensor); },
+      [](Napi::Env env, const kernels::Checked& checked) -> Napi::Value {
+        auto result = Napi::Object::New(env);
+        result.Set("isFinite", checked.finite);
+        result.Set("crc32c", checked.crc32c);
+        return result;
+      });
 }
 
 void TensorHandle::dispose(const Napi::CallbackInfo&) { release(); }

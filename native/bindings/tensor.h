@@ -34,6 +34,7 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
   Napi::Value reshape(const Napi::CallbackInfo& info);
   Napi::Value affine(const Napi::CallbackInfo& info);
   Napi::Value is_finite(const Napi::CallbackInfo& info);
+  Napi::Value check(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   const at::Tensor& alive(Napi::Env env) const;

@@ -61,6 +61,13 @@ Napi::Value crc32c(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), mactok::crc32c(before, bytes.Data(), bytes.ByteLength()));
 }
 
+Napi::Value join_crc32c(const Napi::CallbackInfo& info) {
+  const auto number = [&info](int i) { return info[i].As<Napi::Number>(); };
+  return Napi::Number::New(
+      info.Env(), mactok::join_crc32c(number(0).Uint32Value(), number(1).Uint32Value(),
+                                      static_cast<uint64_t>(number(2).Int64Value())));
+}
+
 /** Reads a file on libuv's thread pool and computes its checksum. */
 class ChecksumWorker final : public Napi::AsyncWorker {
  public:
@@ -103,6 +110,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("builtAgainst", MACTOK_LIBTORCH_VERSION);
   exports.Set("open", Napi::Function::New(env, open, "open"));
   exports.Set("crc32c", Napi::Function::New(env, crc32c, "crc32c"));
+  exports.Set("joinCrc32c", Napi::Function::New(env, join_crc32c, "joinCrc32c"));
   exports.Set("fileCrc32c", Napi::Function::New(env, file_crc32c, "fileCrc32c"));
   exports.Set("loaded", Napi::Function::New(env, loaded, "loaded"));
   return exports;

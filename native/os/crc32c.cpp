@@ -38,13 +38,13 @@ uint32_t multiply(uint32_t a, uint32_t b) {
   return product;
 }
 
-/** The checksum of two pieces from those of each, the second of `size` bytes. */
-uint32_t join(uint32_t first, uint32_t second, size_t size) {
-  uint32_t shift = 0x80000000;  // x^0, to become x^(8 size)
-  for (uint32_t square = 0x00800000; size > 0; size >>= 1, square = multiply(square, square)) {
-    if ((size & 1) != 0) shift = multiply(shift, square);
+/** x^(8 bytes): what a checksum is multiplied by where so many bytes follow. */
+uint32_t shift(uint64_t bytes) {
+  uint32_t result = 0x80000000;
+  for (uint32_t power = 0x00800000; bytes > 0; bytes >>= 1, power = multiply(power, power)) {
+    if ((bytes & 1) != 0) result = multiply(power, result);
   }
-  return multiply(first, shift) ^ second;
+  return result;
 }
 
 std::array<uint32_t, 256> make_table() {
@@ -98,7 +98,8 @@ MACTOK_CRC_TARGET uint32_t update_by_instruction(uint32_t crc, const uint8_t* by
     second = update(second, bytes + part);
     third = update(third, bytes + 2 * part);
   }
-  crc = join(join(crc, second, part), third, part);
+  const uint32_t by_part = shift(part);
+  crc = multiply(multiply(crc, by_part) ^ second, by_part) ^ third;
   return update_by_table(crc, bytes + 2 * part, size - 3 * part);
 }
 
@@ -112,6 +113,10 @@ uint32_t crc32c(uint32_t crc, const uint8_t* bytes, size_t size) {
   if (is_fast) return ~update_by_instruction(~crc, bytes, size);
 #endif
   return ~update_by_table(~crc, bytes, size);
+}
+
+uint32_t join_crc32c(uint32_t first, uint32_t second, uint64_t size) {
+  return multiply(first, shift(size)) ^ second;
 }
 
 }  // namespace mactok

@@ -11,4 +11,7 @@ namespace mactok {
  */
 uint32_t crc32c(uint32_t crc, const uint8_t* bytes, size_t size);
 
+/** The checksum of two pieces of data from those of each; the second has `size` bytes. */
+uint32_t join_crc32c(uint32_t first, uint32_t second, uint64_t size);
+
 }  // namespace mactok

@@ -72,8 +72,9 @@ const others = [
   nested(20_000),
   'a'.repeat(3_000)
 ]
-/** @type {readonly unknown[]} */
 const values = [...numbers, ...words, ...others]
+/** One of the values, a copy, as later edits may change it. @param {Choices} choices */
+const anyValue = (choices) => copyTree(choices.of(values))
 
 /** @typedef {{ holder: any, key: string | number }} Place a value's place in a tree */
 
@@ -123,11 +124,11 @@ const replace = ({ holder, key }, choices) => {
   else if (typeof value === 'number')
     holder[key] = choices.of([value + 1, value - 1, value * 2, -value, choices.of(numbers)])
   else if (typeof value === 'string') holder[key] = editText(value, choices)
-  else holder[key] = choices.of(values)
+  else holder[key] = anyValue(choices)
 }
 /** @type {Edit} */
 const retype = ({ holder, key }, choices) => {
-  if (!Buffer.isBuffer(holder[key])) holder[key] = choices.of(values)
+  if (!Buffer.isBuffer(holder[key])) holder[key] = anyValue(choices)
 }
 /** @type {Edit} */
 const remove = (place) => {

@@ -70,6 +70,22 @@ describeWhere(canBuild, 'faults of the system need Linux and a C compiler', 'wit
     expect(readdirSync(work.path('named'))).toEqual([])
   })
 
+  test('so has one of a log, which is written synchronously', () => {
+    const script = `${load('runs/metrics.js', 'MetricsLog')}
+      const log = new MetricsLog(${JSON.stringify(work.path('full'))}, 0)
+      try { log.write({ step: 1 }) } catch (error) { console.log(error.code, error.message) }`
+    const printed = run('full', 'write metrics.jsonl 1+ EDQUOT', script)
+    expect(printed).toBe(`EDQUOT EDQUOT: the disk quota is exceeded, write '${work.path('full/metrics.jsonl')}'\n`)
+  })
+
+  test('a line of a log is whole, however little the system writes at a time', () => {
+    const script = `${load('runs/metrics.js', 'MetricsLog')}
+      const log = new MetricsLog(${JSON.stringify(work.path('slow'))}, 0)
+      log.write({ step: 1, loss: { kl: 0.5 } })`
+    expect(run('slow', 'write * 1+ short', script)).toBe('')
+    expect(readMetrics(work.path('slow'))).toEqual([{ step: 1, loss: { kl: 0.5 } }])
+  })
+
   test('a short read is not taken for the end of a file', async () => {
     const text = 'x'.repeat(100_000)
     const file = await work.write('short/a.txt', text)

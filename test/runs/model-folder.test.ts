@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import { MactokError } from '../../lib/errors.js'
 import { writeCheckpoint } from '../../lib/runs/checkpoint.js'
 import { type FindOptions, findAndLoad, findModel, retryIfDeleted, writeConfig } from '../../lib/runs/model-folder.js'
 import { Workplace } from '../support/images.js'
@@ -46,45 +47,44 @@ test('any other failure is not repeated', async () => {
   await expect(retryIfDeleted(folder, async () => Promise.reject(new Error('no')))).rejects.toThrow('no')
 })
 
-describe('a model that is loaded while its files are verified', () => {
-  /** A network of a model's weights, and what happened. */
-  const watch = () => {
+describe('a model that is compared with its checksums', () => {
+  const checksum = { crc32c: '00000000', recorded: 'config.json' }
+  const damaged = () => Promise.reject(new MactokError('ERR_FORMAT', 'it is damaged'))
+  /** A search that finds the newest, or after reading all that is verified; what it was asked for and what was loaded. */
+  const watch = (newest: { name: string; checksum?: typeof checksum }, verified: () => Promise<{ name: string }>) => {
     const events: string[] = []
-    const load = async ({ weights }: { weights: string }) => {
-      events.push(`load ${weights}`)
-      return { weights, dispose: () => events.push(`dispose ${weights}`) }
+    const find = async ({ verify = false }: FindOptions) => {
+      events.push(verify ? 'verify' : 'find')
+      return verify ? { checksum, ...(await verified()) } : newest
     }
-    return { events, load }
+    const load = async ({ name }: { name: string }) => {
+      events.push(`load ${name}`)
+      return name === 'damaged' ? damaged() : name
+    }
+    return { events, run: async () => (await findAndLoad(find, load)).network }
   }
-  const finding =
-    (events: string[], verified: () => Promise<{ weights: string }>) =>
-    async ({ verify = false }: FindOptions) => {
-      if (!verify) return { weights: 'newest' }
-      events.push('verify')
-      return verified()
-    }
 
-  test('is begun before they are, and is the one that is returned', async () => {
-    const { events, load } = watch()
-    const find = finding(events, async () => ({ weights: 'newest' }))
-    expect((await findAndLoad(find, load)).network.weights).toBe('newest')
-    expect(events).toEqual(['load newest', 'verify'])
+  test('is read once where they are compared while it is loaded', async () => {
+    const { events, run } = watch({ name: 'newest', checksum }, damaged)
+    expect(await run()).toBe('newest')
+    expect(events).toEqual(['find', 'load newest'])
   })
 
-  test('is disposed where another checkpoint must be taken, or none can be', async () => {
-    const { events, load } = watch()
-    const older = finding(events, async () => ({ weights: 'older' }))
-    expect((await findAndLoad(older, load)).network.weights).toBe('older')
-    expect(events.splice(0)).toEqual(['load newest', 'verify', 'dispose newest', 'load older'])
-    const none = finding(events, () => Promise.reject(new Error('it is damaged')))
-    await expect(findAndLoad(none, load)).rejects.toThrow('it is damaged')
-    expect(events).toEqual(['load newest', 'verify', 'dispose newest'])
+  test('is loaded after they were compared, where they are of an older version', async () => {
+    const { events, run } = watch({ name: 'newest' }, async () => ({ name: 'newest' }))
+    expect(await run()).toBe('newest')
+    expect(events).toEqual(['find', 'verify', 'load newest'])
   })
 
-  test('fails as loading does where the files are whole, and as these do otherwise', async () => {
+  test('gives way to the checkpoint before where it is damaged', async () => {
+    const { events, run } = watch({ name: 'damaged', checksum }, async () => ({ name: 'older' }))
+    expect(await run()).toBe('older')
+    expect(events).toEqual(['find', 'load damaged', 'verify', 'load older'])
+    await expect(watch({ name: 'damaged', checksum }, damaged).run()).rejects.toThrow('it is damaged')
+  })
+
+  test('fails as loading does for any other reason', async () => {
     const load = () => Promise.reject(new Error('no memory'))
-    await expect(findAndLoad(async () => ({}), load)).rejects.toThrow('no memory')
-    const damaged = async ({ verify = false }) => (verify ? Promise.reject(new Error('it is damaged')) : {})
-    await expect(findAndLoad(damaged, load)).rejects.toThrow('it is damaged')
+    await expect(findAndLoad(async () => ({ checksum }), load)).rejects.toThrow('no memory')
   })
 })

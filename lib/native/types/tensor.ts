@@ -20,6 +20,8 @@ export interface NativeTensor {
   affine(scale: NativeTensor, shift: NativeTensor): Promise<NativeTensor>
   /** Whether no element is NaN or infinite. */
   isFinite(): Promise<boolean>
+  /** `isFinite` and the CRC-32C of the elements' bytes in one pass; for tensors in this machine's memory whose elements follow each other. */
+  check(): Promise<{ isFinite: boolean; crc32c: number }>
   dispose(): void
 }
 
