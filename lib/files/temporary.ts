@@ -5,6 +5,7 @@ import { readlinkSync } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
+import { isAlive } from './alive.mjs'
 
 /** Milliseconds after which nobody writes a file any more that did not change. */
 const abandonedAfter = 86_400_000
@@ -17,16 +18,6 @@ function readNamespace(): string {
     return readlinkSync('/proc/self/ns/pid')
   } catch {
     return ''
-  }
-}
-
-/** Whether a process of this machine runs. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

@@ -7,6 +7,7 @@ import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
 import { seal } from '../files/checksums.js'
 import { refuseLinks } from '../files/contained.js'
 import { makeFolder } from '../files/make-folder.js'
+import { exists } from '../files/stat.js'
 import {
   isOfPlan,
   type LatentPlan,
@@ -223,8 +224,18 @@ export class LatentWriter {
     await writeAtomically(path.join(folder, torchStatisticsFile), (handle) => writeFully(handle, torch))
     const manifest = createManifest(plan, written)
     await writeManifest(folder, manifest)
+    await this.requireFiles(written)
     await removeRecords(known.values())
     return { statistics, manifest }
+  }
+
+  /** A folder that was removed or moved is created again by what is written next, and would then lack the rest. */
+  private async requireFiles(shards: readonly ShardRecord[]): Promise<void> {
+    for (const file of [...shards.map(({ file }) => file), statisticsFile, torchStatisticsFile]) {
+      if (await exists(path.join(this.folder, file))) continue
+      const problem = `${this.folder} was removed or moved while it was written: it has no ${file}`
+      throw new MactokError('ERR_FORMAT', `${problem}; the same command again writes what is missing`)
+    }
   }
 
   /** How many shards have neither a record nor a place in the manifest, without reading the records. */

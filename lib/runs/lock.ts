@@ -8,9 +8,9 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
+import { isAlive, readStatus } from '../files/alive.mjs'
 import { makeFolder, notWritable } from '../files/make-folder.js'
 import { readText } from '../files/read.js'
-import { isAlive } from '../files/temporary.js'
 
 const fileName = 'train.lock'
 
@@ -34,10 +34,9 @@ export interface RunLock extends AsyncDisposable {
 /** Identifies the start of a process, by which a new one with the same id is told from it; null where the system does not say. */
 async function readStart(pid: number): Promise<string | null> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
-    // The name before it may hold spaces and brackets; the start is field 22.
-    return `${boot.trim()}/${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`
+    const start = readStatus(pid)?.[19]
+    return start === undefined ? null : `${boot.trim()}/${start}`
   } catch {
     return null
   }

@@ -30,9 +30,9 @@ export async function toState(weights: Weights, verification?: Verification): Pr
       const loaded =
         (await mappings.view(tensor)) ?? addon().tensor(await tensor.bytes(), tensor.dtype, [...tensor.shape], 'cpu')
       state[name] = loaded
-      const { isFinite, crc32c } = await native(loaded.check())
-      if (!isFinite) throw notFinite(name, tensor.place?.path)
-      sums.set(name, crc32c)
+      const checked = await native(loaded.check())
+      if (!checked.isFinite) throw notFinite(name, tensor.place?.path)
+      sums.set(name, checked.crc32c)
     }
     if (verification && (await joinSums(verification.file, sums)) !== verification.crc32c) {
       throw damaged(verification.file.path, verification.recorded)

@@ -94,6 +94,20 @@ describeWhere(canBuild, 'faults of the system need Linux and a C compiler', 'wit
     expect(run('short', 'read * 1+ short', script)).toBe('100000\n')
   })
 
+  test('a folder of shards that vanishes before it is complete is not taken for a complete one', () => {
+    const script = `${load('latents/index.js', 'openLatentWriter')}
+      const plan = { names: ['a', 'b'], labels: [0, 0], shape: [2, 3], dtype: 'float32', moments: false, flips: false }
+      const writer = await openLatentWriter(${JSON.stringify(work.path('moved'))}, { ...plan, shardSize: 2, tokenizer: 'x' })
+      const shard = writer.startShard(writer.missingShards()[0])
+      shard.add({ indices: [0, 1], latents: new Float32Array(12) })
+      await shard.commit()
+      await writer.finish().then(() => console.log('finished'), ({ message }) => console.log(message))`
+    // When the statistics are written: what comes next is written to a new folder.
+    expect(run('moved', 'sync . 5 vanish', script)).toMatch(
+      /moved was removed or moved while it was written: it has no /
+    )
+  })
+
   test('a checkpoint is written where the folder of an older one cannot be removed', () => {
     const script = `${load('runs/checkpoint.js', 'writeCheckpoint')}
       const run = ${JSON.stringify(work.path('held'))}

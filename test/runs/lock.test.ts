@@ -1,12 +1,15 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from '@jest/globals'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, expect, test } from '@jest/globals'
+import { readStatus } from '../../lib/files/alive.mjs'
 import { notWritable } from '../../lib/files/make-folder.js'
 import { lockRun } from '../../lib/runs/lock.js'
 import { Workplace } from '../support/images.js'
+import { testWhere } from '../support/paths.js'
 
 const place = new Workplace()
 const lockOf = (dir: string) => join(place.path(dir), 'train.lock')
@@ -19,6 +22,20 @@ async function endedPid(): Promise<number> {
   await once(child, 'close')
   return child.pid as number
 }
+
+/** The id of a process that has ended, and whose parent, another program now, does not notice. */
+async function zombiePid(): Promise<number> {
+  const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'])
+  parents.push(parent)
+  const [text] = await once(parent.stdout, 'data')
+  const pid = Number(text)
+  while (readStatus(pid)?.[0] !== 'Z') await sleep(10)
+  return pid
+}
+const parents: ChildProcess[] = []
+afterAll(() => {
+  for (const parent of parents) parent.kill()
+})
 
 test('a folder is locked once, and free again at the end', async () => {
   const lock = await lockRun(place.path('run'))
@@ -56,6 +73,15 @@ test.each<[string, () => Promise<object>]>([
   expect(lock.takenOver).toMatch(/^process \d+ on .+ \(since then\)$/)
   expect(readdirSync(place.path('stale'))).toEqual(['train.lock'])
 })
+
+testWhere(process.platform === 'linux', 'states of processes, which Linux tells')(
+  'a lock whose process has ended, but still has its id, is taken over',
+  async () => {
+    await leave('unnoticed', { pid: await zombiePid() })
+    await using lock = await lockRun(place.path('unnoticed'))
+    expect(lock.takenOver).toMatch(/^process \d+ on .+ \(since then\)$/)
+  }
+)
 
 test('a damaged lock is taken over', async () => {
   await place.write('damaged/train.lock', '{"pid":')
