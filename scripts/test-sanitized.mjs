@@ -28,7 +28,7 @@ run(async () => {
 
 /** @param {string} libtorch */
 function readArchives(libtorch) {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'mactok-archives-'))
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fuzzed-archives-'))
   const env = {
     ...process.env,
     LD_LIBRARY_PATH: join(libtorch, 'lib'),

@@ -21,7 +21,7 @@ const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
  * @returns {Promise<object>}
  */
 export async function fuzz(place, name, { inputs, seed, env = {} }) {
-  const work = mkdtempSync(join(memory, 'mactok-fuzz-'))
+  const work = mkdtempSync(join(memory, 'fuzzed-'))
   const found = join(place, 'found')
   mkdirSync(found, { recursive: true })
   const folder = join(work, 'files')
