@@ -52,7 +52,7 @@ export async function sha256(file: string): Promise<string> {
 }
 
 /** Reads a whole file, however many system calls that takes: Node's `readFile` takes a short read for the end of a small file. */
-async function readWhole(file: string): Promise<Buffer> {
+export async function readBytes(file: string): Promise<Buffer> {
   const handle = await openToRead(file)
   try {
     const chunks: Buffer[] = []
@@ -68,7 +68,7 @@ async function readWhole(file: string): Promise<Buffer> {
 
 /** Reads a text; null where there is no file. */
 export async function readText(file: string): Promise<string | null> {
-  return (await naming(file, ifPresent(readWhole(file))))?.toString('utf8') ?? null
+  return (await naming(file, ifPresent(readBytes(file))))?.toString('utf8') ?? null
 }
 
 /**

@@ -1,13 +1,14 @@
 /** Samples that several processes draw together: a file for each batch, in a folder that they share. */
 
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { isRecord } from '../checks.js'
 import type { Ranks } from '../distributed/ranks.js'
 import { MactokError } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
-import { parseJson, readText } from '../files/read.js'
+import { parseJson, readBytes, readText } from '../files/read.js'
+import { removeFolder } from '../files/remove-folder.js'
 import { ifPresent } from '../files/stat.js'
 
 const planFile = 'plan.json'
@@ -104,7 +105,7 @@ export class SampleParts {
   /** @throws {MactokError} `ERR_FORMAT` for a damaged part, which is removed so that the next run draws it again */
   async read(part: number): Promise<SampledPart> {
     const file = path.join(this.folder, SampleParts.nameOf(part))
-    const bytes = await readFile(file)
+    const bytes = await readBytes(file)
     const { count } = this.rangeOf(part)
     const pixels = count * this.plan.size ** 2 * 3
     const content = bytes.subarray(0, pixels + 4 * count)
@@ -124,7 +125,7 @@ export class SampleParts {
   async merge<T>(work: () => Promise<T>): Promise<T | null> {
     try {
       const result = await work()
-      await rm(this.folder, { recursive: true, force: true })
+      await removeFolder(this.folder)
       return result
     } catch (error) {
       const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT'

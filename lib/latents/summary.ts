@@ -1,8 +1,9 @@
 /** What a folder holds besides its shards: the statistics, made from the shards' records. */
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { seal } from '../files/checksums.js'
+import { readBytes } from '../files/read.js'
 import { ifPresent } from '../files/stat.js'
 import {
   type LatentPlan,
@@ -41,7 +42,7 @@ export async function checkSummary(folder: string, plan: LatentPlan, manifest: M
   const sealed = `${JSON.stringify(seal(statisticsFile, statistics, {}), null, 2)}\n`
   const expected = { [statisticsFile]: sealed, [torchStatisticsFile]: torch }
   for (const [file, content] of Object.entries(expected)) {
-    const stored = await ifPresent(readFile(path.join(folder, file)))
+    const stored = await ifPresent(readBytes(path.join(folder, file)))
     if (!stored?.equals(Buffer.from(content))) {
       problems.push({ file, reason: stored ? "it does not have the shards' statistics" : 'it is missing' })
     }

@@ -1,11 +1,11 @@
 /** Compares shards with their manifest's checksums, once for each state of a file. */
 
 import { createHash } from 'node:crypto'
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { isRecord } from '../checks.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
+import { readJson } from '../files/read.js'
 import { checkFile } from '../native/checksums.js'
 import { type Manifest, manifestFile } from './manifest.js'
 
@@ -23,8 +23,7 @@ async function memoryOf(folder: string): Promise<string> {
 
 async function recall(file: string): Promise<Record<string, unknown>> {
   try {
-    const stamps: unknown = JSON.parse(await readFile(file, 'utf8'))
-    return isRecord(stamps) ? stamps : {}
+    return await readJson(file)
   } catch {
     return {}
   }

@@ -1,9 +1,9 @@
 /** Images of a report, all embedded as data URLs. */
 
-import { readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { decode, type Image } from '../data/decode.js'
 import { loadSharp } from '../data/sharp.js'
+import { readBytes } from '../files/read.js'
 import { listFiles, listGrids } from './run-folder.js'
 
 export interface ReportImage {
@@ -22,8 +22,8 @@ export async function encodePixels({ data, width, height }: Image): Promise<stri
 }
 
 async function readAsDataUrl(path: string): Promise<string> {
-  if (extname(path) === '.svg') return dataUrl('image/svg+xml', await readFile(path))
-  return encodePixels(await decode(await readFile(path)))
+  if (extname(path) === '.svg') return dataUrl('image/svg+xml', await readBytes(path))
+  return encodePixels(await decode(await readBytes(path)))
 }
 
 /** Reads up to `most` grids, oldest first: the first, the newest, and others spread between. */

@@ -9,6 +9,7 @@ import { syncFolder, writeJson } from '../files/atomic.js'
 import { type Checksums, seal, unseal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
 import { parseJson, readText } from '../files/read.js'
+import { removeFolder } from '../files/remove-folder.js'
 import { ifPresent } from '../files/stat.js'
 import { checkFile, checksum } from '../native/checksums.js'
 
@@ -180,13 +181,6 @@ export async function removeRemains(run: string): Promise<void> {
   const names = (await ifPresent(readdir(folderOf(run)))) ?? []
   const remains = names.filter((name) => /^\.step-\d+\.(tmp|([0-9a-f]{12}\.)?old)$/.test(name))
   await Promise.all(remains.map((name) => removeFolder(join(folderOf(run), name))))
-}
-
-/** Deletes a folder; on NFS and Windows one stays while another process reads its files, until a later call. */
-async function removeFolder(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true }).catch((error) => {
-    if (!['ENOTEMPTY', 'EBUSY', 'EPERM'].includes(error.code)) throw error
-  })
 }
 
 /** Renames a folder for `removeRemains` to delete, so that what a crash leaves of it is never taken for a checkpoint. */

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +10,7 @@ import { streamSSE } from 'hono/streaming'
 import { instance, integerWithin, text } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { invalidParameter, MactokError } from '../errors.js'
+import { readBytes } from '../files/read.js'
 import { readPageFile } from '../page/files.js'
 import { listGrids } from '../report/run-folder.js'
 import { thin } from '../report/thin.js'
@@ -120,7 +120,7 @@ async function sendFile(context: Context, name: string): Promise<Response> {
 async function sendGrid(context: Context, run: string, wanted: string): Promise<Response> {
   const grid = (await listGrids(run)).find(({ name }) => name === wanted)
   if (!grid) return failure(context, 404, 'Not found')
-  return context.body(new Uint8Array(await readFile(resolve(run, 'grids', grid.name))), 200, {
+  return context.body(new Uint8Array(await readBytes(resolve(run, 'grids', grid.name))), 200, {
     'content-type': 'image/png'
   })
 }

@@ -1,9 +1,10 @@
 /** The cache of Python's `huggingface_hub`: `models--<owner>--<name>` with `blobs`, `refs` and `snapshots`. */
 
 import { constants } from 'node:fs'
-import { copyFile, link, readFile, rename, rm } from 'node:fs/promises'
+import { copyFile, link, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder } from '../files/make-folder.js'
+import { readText } from '../files/read.js'
 import { fileSize } from '../files/stat.js'
 import { removeAbandoned, temporaryName } from '../files/temporary.js'
 import { findMismatch, type RemoteFile } from './download.js'
@@ -16,7 +17,7 @@ export const cachedRepository = (repo: string): string =>
 /** The snapshot of a repository's `main`; undefined when Python has not downloaded it. */
 export async function findSnapshot(repo: string): Promise<string | undefined> {
   const folder = cachedRepository(repo)
-  const commit = (await readFile(path.join(folder, 'refs', 'main'), 'utf8').catch(() => '')).trim()
+  const commit = ((await readText(path.join(folder, 'refs', 'main')).catch(() => null)) ?? '').trim()
   return /^[0-9a-f]{40}$/.test(commit) ? path.join(folder, 'snapshots', commit) : undefined
 }
 

@@ -1,10 +1,10 @@
 /** What a user's environment says about the Hugging Face Hub; the variables are those of Python's `huggingface_hub`. */
 
-import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { text } from '../checks.js'
 import { MactokError, outOfRange } from '../errors.js'
+import { readText } from '../files/read.js'
 
 const segment = /^(?!\.{1,2}$)[\w.-]+$/
 
@@ -47,7 +47,7 @@ export const hubCacheFolder = (): string => process.env.HF_HUB_CACHE || path.joi
  */
 export async function hubToken(given: string | undefined): Promise<string | undefined> {
   const file = process.env.HF_TOKEN_PATH || path.join(hubHome(), 'token')
-  const stored = given || process.env.HF_TOKEN || (await readFile(file, 'utf8').catch(() => ''))
+  const stored = given || process.env.HF_TOKEN || ((await readText(file).catch(() => null)) ?? '')
   const token = stored.trim()
   if (token === '') return undefined
   // fetch would print the header.

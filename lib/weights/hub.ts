@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { callbacks, natural, positive } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { outOfRange } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
 import { cacheFolder } from '../files/cache.mjs'
-import { readJson } from '../files/read.js'
+import { readJson, readText } from '../files/read.js'
 import { fileSize } from '../files/stat.js'
 import { type DownloadOptions, type DownloadProgress, describeRemote, downloadFile, isMissing } from './download.js'
 import { takeCachedFile } from './hub-cache.js'
@@ -72,7 +71,7 @@ async function readModel(folder: string): Promise<PulledWeights['model']> {
 
 async function readRecord(file: string): Promise<PullRecord | undefined> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as PullRecord
+    return JSON.parse((await readText(file)) ?? '') as PullRecord
   } catch {
     // Without a readable record, everything is downloaded again.
     return undefined

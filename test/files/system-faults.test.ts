@@ -94,6 +94,19 @@ describeWhere(canBuild, 'faults of the system need Linux and a C compiler', 'wit
     expect(run('short', 'read * 1+ short', script)).toBe('100000\n')
   })
 
+  test.each(['read * 1+ short', 'rmdir samples.parts 1+ ENOTEMPTY'])(
+    'samples of several processes are merged (%s)',
+    (fault) => {
+      const script = `${load('generator/sample-parts.js', 'SampleParts')}
+      const plan = { key: 'some', total: 1, batch: 1, size: 300 }
+      const folder = ${JSON.stringify(work.path('drawn'))}
+      const parts = await SampleParts.open(folder + '/samples.parts', plan, { rank: 0, worldSize: 1 })
+      await parts.write(0, { images: new Uint8Array(270_000), labels: new Int32Array(1) })
+      console.log(await parts.merge(async () => (await parts.read(0)).images.length))`
+      expect(run('drawn', fault, script)).toBe('270000\n')
+    }
+  )
+
   test('a folder of shards that vanishes before it is complete is not taken for a complete one', () => {
     const script = `${load('latents/index.js', 'openLatentWriter')}
       const plan = { names: ['a', 'b'], labels: [0, 0], shape: [2, 3], dtype: 'float32', moments: false, flips: false }
