@@ -204,13 +204,18 @@ function parseManifest(text: string, file: string): (Manifest & Record<string, u
  * Checks what reading latents needs of a manifest; writing encodes what is damaged again.
  * @throws {MactokError} `ERR_FORMAT`
  */
-export function requireReadable(folder: string, { shards, classes }: Manifest): void {
+export function requireReadable(folder: string, { count, shards, classes }: Manifest): void {
   const isText = (value: unknown) => typeof value === 'string'
-  const areRecords = shards.every((each) => isRecord(each) && isText(each.file) && Array.isArray(each.names))
-  const areClasses = classes === null || classes === undefined || (Array.isArray(classes) && classes.every(isText))
-  if (areRecords && areClasses) return
-  const what = areRecords ? 'classes' : 'records of shards'
-  throw new MactokError('ERR_FORMAT', `${path.join(folder, manifestFile)} has damaged ${what}: encode again`)
+  const isFileName = (value: unknown) => typeof value === 'string' && /^[^\0/\\]+$/.test(value)
+  const isSound = {
+    count: Number.isSafeInteger(count),
+    'records of shards': shards.every((each) => isRecord(each) && isFileName(each.file) && Array.isArray(each.names)),
+    classes: classes === null || classes === undefined || (Array.isArray(classes) && classes.every(isText))
+  }
+  const damaged = Object.entries(isSound).flatMap(([what, sound]) => (sound ? [] : what))
+  if (damaged.length === 0) return
+  const file = path.join(folder, manifestFile)
+  throw new MactokError('ERR_FORMAT', `${file} has damaged ${damaged.join(' and ')}: encode again`)
 }
 
 /** Writes a folder's manifest, with a checksum of its own. */

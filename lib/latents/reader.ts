@@ -215,8 +215,13 @@ export class LatentShards {
   async rows(indices: ArrayLike<number>, options: RowOptions = {}): Promise<LatentRows> {
     checkOptions(options, { flip: true })
     const { flip = false } = options
-    // By length, because iterating a detached array throws.
-    const rows = Array.from({ length: indices.length }, (_, i) => indices[i] as number)
+    const rows: number[] = []
+    // By length, because iterating a detached array throws; one after another, because a length may be a lie.
+    for (let i = 0; i < indices.length; i++) {
+      const row = indices[i] as number
+      this.shardOf(row)
+      rows.push(row)
+    }
     const flips = Array.from(rows, (_, i) => (typeof flip === 'boolean' ? flip : Boolean(flip[i])))
     if (!this.flips && flips.includes(true)) {
       throw outOfRange('flip', 'false: these shards have no latents_flip', true)

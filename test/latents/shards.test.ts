@@ -369,6 +369,8 @@ describe('reading', () => {
     expect(mixed).toEqual(Float32Array.of(...values(1, 0), ...values(0, 1)))
     await expect(latents.rows([6])).rejects.toThrow('Expected integers from 0 to 5 for indices but received 6')
     await expect(latents.rows([0.5])).rejects.toThrow(RangeError)
+    // Filling memory first would end the process.
+    await expect(latents.rows({ length: 1e9 })).rejects.toThrow(RangeError)
   })
 
   test('reads log-variances if they are stored', async () => {
