@@ -73,6 +73,7 @@ async function run(folder: string, options: Options & Record<string, unknown>): 
       weak,
       ranks,
       weights,
+      since: performance.timeOrigin,
       signal: interruption(),
       onProgress: line.counting()
     })

@@ -118,6 +118,10 @@ export class SampleParts {
     return { images: content.subarray(0, pixels), labels }
   }
 
+  remove(): Promise<void> {
+    return removeFolder(this.folder)
+  }
+
   /**
    * Runs the work on all parts, and removes them. Ranks that end at the same time may both do it.
    * @returns null when another rank has done it and removed them meanwhile
@@ -125,7 +129,7 @@ export class SampleParts {
   async merge<T>(work: () => Promise<T>): Promise<T | null> {
     try {
       const result = await work()
-      await removeFolder(this.folder)
+      await this.remove()
       return result
     } catch (error) {
       const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT'

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { z } from 'zod'
 import { callbacks, instance, pathTo } from '../checks.js'
@@ -10,6 +11,7 @@ import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { makeFolder } from '../files/make-folder.js'
 import { NpzWriter } from '../files/npz-writer.js'
 import { refuseExisting } from '../files/overwrite.js'
+import { ifPresent } from '../files/stat.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
 import { SampleParts, type SamplePlan } from '../generator/sample-parts.js'
 import type { GuidanceInput } from '../generator/sampling.js'
@@ -38,6 +40,8 @@ export interface SampleImagesOptions
   ranks?: Ranks
   /** Identifies the models' weights among ranks, such as a checksum. */
   weights?: string
+  /** When the ranks' job began, in milliseconds since 1970: an `.npz` that is newer has its samples. Default: now. */
+  since?: number
 }
 
 export interface SampledImages {
@@ -70,6 +74,7 @@ export async function sampleImages(
     signal,
     ranks = aloneRanks,
     weights = '',
+    since = performance.timeOrigin + performance.now(),
     ...given
   } = options ?? {}
   instance('generator', 'a Generator', Generator, generator)
@@ -101,6 +106,7 @@ export async function sampleImages(
       folder,
       npz,
       firstIndex,
+      since,
       onProgress,
       signal
     })
@@ -154,6 +160,7 @@ interface SharedDrawing {
   folder: string | undefined
   npz: string | undefined
   firstIndex: number
+  since: number
   onProgress: SampleImagesOptions['onProgress'] | undefined
   signal: AbortSignal | undefined
 }
@@ -162,7 +169,7 @@ interface SharedDrawing {
 async function sampleAmongRanks(
   generator: Generator,
   tokenizer: Tokenizer,
-  { drawing, plan, ranks, folder, npz, firstIndex, onProgress, signal }: SharedDrawing
+  { drawing, plan, ranks, folder, npz, firstIndex, since, onProgress, signal }: SharedDrawing
 ): Promise<SampledImages> {
   const parts = await SampleParts.open(`${npz ?? folder}.parts`, plan, ranks)
   const numbersOf = (part: number) => {
@@ -170,7 +177,9 @@ async function sampleAmongRanks(
     return Array.from({ length: count }, (_, i) => firstIndex + first + i)
   }
   // PNGs have no parts to resume from.
-  const toDraw = folder ? parts.own() : await parts.ownMissing()
+  const missing = folder ? parts.own() : await parts.ownMissing()
+  // Where an earlier job ended between its last batch and the archive, a faster rank may have written that already.
+  const toDraw = npz && (await isNewer(npz, since)) ? [] : missing
   if (folder && !drawing.force) {
     const files = toDraw.flatMap((part) => numbersOf(part).map((number) => fileOfSample(folder, number)))
     await refuseExisting(files, remedy)
@@ -198,9 +207,21 @@ async function sampleAmongRanks(
     if (error instanceof MactokError && error.code === 'ERR_ABORTED') return finish(true)
     throw error
   }
-  const missing = npz ? await parts.countMissing() : 0
-  if (npz && missing === 0) await parts.merge(() => writeArchive(parts, npz))
-  return finish(false, missing)
+  if (!npz) return finish(false)
+  if (await isNewer(npz, since)) {
+    // Nobody needs what this rank drew meanwhile.
+    await parts.remove()
+    return finish(false)
+  }
+  const left = await parts.countMissing()
+  if (left === 0) await parts.merge(() => writeArchive(parts, npz))
+  return finish(false, left)
+}
+
+/** Whether a file was written after some time, in milliseconds since 1970. */
+async function isNewer(file: string, since: number): Promise<boolean> {
+  const found = await ifPresent(stat(file))
+  return found !== null && found.mtimeMs > since
 }
 
 const joinPixels = (images: readonly Image[]): Uint8Array => Buffer.concat(images.map(({ data }) => data))

@@ -5,7 +5,7 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import sharp from 'sharp'
 import { differences, findBroken, fingerprint, isRemains, listFiles, stamps } from './outcome.mjs'
@@ -119,13 +119,17 @@ async function breakOnce(place, kind, { name, fault, rank, folder, isFinished },
     result[what] = (result[what] ?? 0) + 1
     if (why) process.stdout.write(`${kind}: ${name} (${fault}): ${what}: ${why}\n`)
   }
-  for (const path of [out, `${out}.away`]) rmSync(path, { recursive: true, force: true })
+  const away = `${out}.away`
+  for (const path of [out, away]) rmSync(path, { recursive: true, force: true })
   if (isFinished) cpSync(whole, out, { recursive: true })
   const before = stamps(out)
   const env = withShim(library, folder ?? out, { fault, ...(rank && { rank }) })
   const done = await mactok(args, { env })
-  rmSync(`${out}.away`, { recursive: true, force: true })
   result.cases = (result.cases ?? 0) + 1
+  // Everything was written before the folder was moved away.
+  const isWhole = done.code === 0 && existsSync(away) && differences(fingerprint(whole), fingerprint(away)).length === 0
+  rmSync(away, { recursive: true, force: true })
+  if (isWhole) return count('unaffected', '')
   if (done.code === 0) count('unaffected', '')
   else if (reasons.test(done.output) && !(kind in harmless)) count('named', '')
   else count('unnamed', `${done.code}: ${done.output.slice(-500)}`)

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import sharp from 'sharp'
 import { Generator } from '../../lib/generator/generator.js'
@@ -116,6 +116,32 @@ describe('samples as images', () => {
       expect(readFileSync(`${folder}/${file}`).equals(readFileSync(`${place.path('alone')}/${file}`))).toBe(true)
     }
     await expect(work(0, 2, { grid: place.path('no.png') })).rejects.toThrow('no grid among several ranks')
+  })
+
+  test('of a job whose archive another rank has written already are not drawn again', async () => {
+    const npz = place.path('resumed.npz')
+    const since = performance.timeOrigin + performance.now()
+    const work = (rank: number, more = {}) =>
+      sampleImages(generator, tokenizer, {
+        npz,
+        count: 4,
+        batch: 2,
+        steps: 1,
+        ranks: { rank, worldSize: 2, localRank: rank, localSize: 2 },
+        ...more
+      })
+    await work(0)
+    // Killed before it writes the archive.
+    const parts = `${npz}.parts`
+    cpSync(parts, `${parts}.kept`, { recursive: true })
+    await work(1)
+    expect(await work(1, { since })).toMatchObject({ images: 0, missing: 0 })
+    expect(existsSync(parts)).toBe(false)
+    // One that was drawing at that moment.
+    cpSync(`${parts}.kept`, parts, { recursive: true })
+    expect(await work(0, { since })).toMatchObject({ images: 0, missing: 0 })
+    expect(existsSync(parts)).toBe(false)
+    expect(await work(0)).toMatchObject({ images: 2, missing: 1 })
   })
 
   test('a damaged part is removed and drawn again', async () => {
