@@ -10,13 +10,13 @@ const inHexadecimal = (crc: number): string => crc.toString(16).padStart(8, '0')
 
 let found: Bootstrap | undefined
 /** Kept, because it is searched for at each call. */
-const native = (): Bootstrap => {
+const loaded = (): Bootstrap => {
   found ??= bootstrap()
   return found
 }
 
 /** CRC-32C (Castagnoli) of bytes that follow those of which `before` is the checksum; ten times as fast as SHA-256. */
-export const crc32c = (bytes: Uint8Array, before = 0): number => native().crc32c(bytes, before)
+export const crc32c = (bytes: Uint8Array, before = 0): number => loaded().crc32c(bytes, before)
 
 /** The CRC-32C of pieces of data. */
 export class Crc32c {
@@ -28,7 +28,7 @@ export class Crc32c {
 
   /** As `update`, with a piece whose checksum is known. */
   append(crc: number, byteLength: number): void {
-    this.#value = native().joinCrc32c(this.#value, crc, byteLength)
+    this.#value = loaded().joinCrc32c(this.#value, crc, byteLength)
   }
 
   digest(): string {
@@ -38,7 +38,7 @@ export class Crc32c {
 
 /** The CRC-32C of a file, read on a thread of its own; undefined where there is no content. */
 async function fileCrc32c(file: string): Promise<string | undefined> {
-  return (await fileSize(file)) ? inHexadecimal(await native().fileCrc32c(file)) : undefined
+  return (await fileSize(file)) ? inHexadecimal(await loaded().fileCrc32c(file)) : undefined
 }
 
 /** Both checksums of a file. */
