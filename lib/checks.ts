@@ -19,6 +19,8 @@ export function text(name: string, what: string, value: unknown): asserts value 
 
 export function pathTo(name: string, value: unknown): asserts value is string {
   text(name, 'a path', value)
+  // Of which Node's own error does not say the name.
+  if (value.includes('\0')) throw outOfRange(name, 'a path without null characters', value)
 }
 
 export function callback(name: string, value: unknown): asserts value is (...args: never[]) => unknown {

@@ -29,7 +29,8 @@ function editDistance(a: string, b: string): number {
 }
 
 /** `; did you mean …?` with the known name closest to `name`, or an empty string when none is close. */
-export function suggestion(name: string, known: readonly string[]): string {
+export function suggestion(name: unknown, known: readonly string[]): string {
+  if (typeof name !== 'string') return ''
   const near = known
     .map((word) => ({ word, distance: editDistance(name.toLowerCase(), word.toLowerCase()) }))
     .filter(({ word, distance }) => distance <= Math.max(1, Math.floor(Math.max(word.length, name.length) / 3)))
@@ -203,13 +204,22 @@ function configError(schema: z.core.$ZodType, issue: z.core.$ZodIssue, input: un
  * @throws {RangeError} for a value out of range
  */
 export function parseConfig<S extends z.core.$ZodType>(schema: S, input: unknown, where = ''): z.output<S> {
-  const result = (schema as unknown as z.ZodType).safeParse(input)
+  const result = safeParse(schema, input, where)
   if (result.success) return result.data as z.output<S>
   const issue = result.error.issues[0] as z.core.$ZodIssue
   const error = configError(schema, issue, input, where)
   const path = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : issue.path
   settingPaths.set(error, path)
   throw error
+}
+
+function safeParse(schema: z.core.$ZodType, input: unknown, where: string) {
+  try {
+    return (schema as unknown as z.ZodType).safeParse(input)
+  } catch (cause) {
+    // zod freezes what it reads, even where it refuses it; a typed array cannot be.
+    throw new TypeError(`Expected plain values for ${where || 'the settings'}: ${(cause as Error).message}`, { cause })
+  }
 }
 
 /** The setting that an error of parseConfig is about. */

@@ -1,5 +1,6 @@
 /** The rows of the paper's tables 4 and 5, and of a comparison of remedies for posterior collapse. */
 
+import { text } from '../checks.js'
 import { outOfRange } from '../errors.js'
 import type { TrainingConfigInput } from '../training/tokenizer/schema.js'
 
@@ -118,6 +119,7 @@ export type AblationTable = keyof typeof ablationTables
  * @throws {RangeError} unknown names
  */
 export function armsOf(table: string, names?: readonly string[]): Arm[] {
+  text('table', 'the name of a table', table)
   const tables: Record<string, readonly Arm[]> = ablationTables
   const all = Object.hasOwn(tables, table) ? tables[table] : undefined
   if (!all) throw outOfRange('table', `one of ${Object.keys(tables).join(', ')}`, table)

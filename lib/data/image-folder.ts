@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { oneOf, text } from '../checks.js'
+import { object, oneOf, text } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { ifPresent } from '../files/stat.js'
 import { type Entry, FileList, type Path } from './file-list.js'
@@ -27,6 +27,7 @@ export interface ImageFolderOptions {
  */
 export function imageFolder(path: string, options: ImageFolderOptions = {}): ImageSource {
   text('path', 'a folder', path)
+  object('options', 'an object', options)
   const { labels } = options
   if (labels !== undefined) oneOf('labels', ['folders', 'none'], labels)
   return { name: path, open: () => openFolder(path, labels) }

@@ -1,6 +1,6 @@
 import { natural, positive } from '../checks.js'
 import { checkOptions } from '../config.js'
-import { outOfRange } from '../errors.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 import { BlockCache, cacheBytesFromEnvironment } from './block-cache.js'
 import type { Bytes } from './bytes.js'
 import { openFileBytes } from './file-bytes.js'
@@ -30,6 +30,7 @@ export class BytesOpener {
     checkOptions(options, { cacheBytes: true, stallSeconds: true, attempts: true, retryDelay: true })
     const { cacheBytes, stallSeconds = 30, attempts = 8, retryDelay = 500 } = options
     if (cacheBytes !== undefined) positive('cacheBytes', cacheBytes)
+    if (typeof stallSeconds !== 'number') throw invalidParameter('stallSeconds', 'a positive number', stallSeconds)
     if (!(stallSeconds > 0)) throw outOfRange('stallSeconds', 'a positive number', stallSeconds)
     positive('attempts', attempts)
     natural('retryDelay', retryDelay)

@@ -1,5 +1,6 @@
 /** Which of how many processes this one is, from the environment that its launcher set. */
 
+import { object } from '../checks.js'
 import { outOfRange } from '../errors.js'
 
 /** A process among those that share one job's work. */
@@ -32,7 +33,10 @@ export const aloneRanks: Ranks = { rank: 0, worldSize: 1, localRank: 0, localSiz
  * of a Slurm array (its ids from `SLURM_ARRAY_TASK_MIN` on, without gaps). None of them: a process alone.
  * @throws {RangeError} naming the variable that is missing or out of range
  */
-export function ranksFromEnvironment(env: Environment = process.env, { arrays = false }: Options = {}): Ranks {
+export function ranksFromEnvironment(env: Environment = process.env, options: Options = {}): Ranks {
+  object('env', 'an object of texts', env)
+  object('options', 'an object', options)
+  const { arrays = false } = options
   if (isSet(env, 'RANK')) return fromTorchrun(env, 'RANK')
   const step = fromSlurmStep(env)
   if (step && step.worldSize > 1) return step

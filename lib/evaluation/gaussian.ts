@@ -1,4 +1,4 @@
-import { instance, isRecord, positive } from '../checks.js'
+import { instance, isRecord, object, positive } from '../checks.js'
 import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { NpzData } from '../files/npz-writer.js'
 import type { NativeMoments } from '../native/addon.js'
@@ -108,6 +108,7 @@ export class Moments implements Disposable {
 
   /** `count`, `mean` and `scatter`, with a prefix. */
   async state(prefix: string): Promise<Arrays> {
+    if (typeof prefix !== 'string') throw invalidParameter('prefix', 'a text', prefix)
     const { width } = this
     const shapes = { count: [1], mean: [width], scatter: [width, width] }
     const entries = Object.entries(shapes).map(async ([name, shape]) => [
@@ -118,6 +119,7 @@ export class Moments implements Disposable {
   }
 
   async load(values: { count: Float64Array; mean: Float64Array; scatter: Float64Array }): Promise<void> {
+    object('values', 'arrays count, mean and scatter', values)
     const { width } = this
     const state = {
       count: addon().tensor(values.count, 'float64', [1], 'cpu'),

@@ -92,6 +92,7 @@ export async function openReference(
   path: string,
   options: ReferenceOptions = {}
 ): Promise<Reference> {
+  object('options', 'an object', options)
   const { partial, keep = false, onProgress, signal, onBroken, onIgnored, ...settings } = options
   pathTo('path', path)
   callbacks({ onProgress, signal, onBroken })
@@ -218,6 +219,7 @@ export async function evaluateGeneration(
   against: Reference,
   options: GenerationOptions = {}
 ): Promise<GenerationEvaluation> {
+  object('options', 'an object', options)
   const { partial, onProgress, signal, ...settings } = options
   const { metrics, batch } = parseConfig(generationSchema, settings)
   checkNetworks(networks, metrics)

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { z } from 'zod'
-import { callbacks, pathTo } from '../checks.js'
+import { callbacks, object, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { ImageSource } from '../data/image-set.js'
 import { writeJson, writeText } from '../files/atomic.js'
@@ -66,6 +66,7 @@ export async function describeLatents(
   folder: string,
   options: LatentSpaceOptions = {}
 ): Promise<LatentSpace> {
+  object('options', 'an object', options)
   const { decoder, onStage, ...settings } = options
   checkSamples('samples', samples)
   const { count, tokens, channels } = samples

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { oneOf } from '../checks.js'
+import { object, oneOf } from '../checks.js'
 import { invalidParameter } from '../errors.js'
 import { Dinov2 } from './dinov2.js'
 import { Inception } from './inception.js'
@@ -25,8 +25,10 @@ export interface NetworkOptions extends Pick<z.input<typeof inceptionSchema>, 'i
  */
 export async function loadNetworks(
   metrics: readonly GenerationMetric[],
-  { inception: weights, dinov2, device, input, precision }: NetworkOptions = {}
+  options: NetworkOptions = {}
 ): Promise<Networks & Disposable> {
+  object('options', 'an object', options)
+  const { inception: weights, dinov2, device, input, precision } = options
   if (!Array.isArray(metrics)) throw invalidParameter('metrics', 'an array of metrics', metrics)
   for (const metric of metrics) oneOf('metrics', generationMetrics, metric)
   const needed = new Set(metrics.map(networkOf))

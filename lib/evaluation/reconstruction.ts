@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { callbacks, instance } from '../checks.js'
+import { callbacks, instance, object } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
@@ -140,6 +140,7 @@ export async function evaluateReconstruction(
   source: ImageSource | string,
   options: EvaluateReconstructionOptions = {}
 ): Promise<ReconstructionReport> {
+  object('options', 'an object', options)
   const { onBroken, onProgress, signal, ...given } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   callbacks({ onBroken, onProgress, signal })

@@ -10,6 +10,9 @@ import { join, resolve } from 'node:path'
 export function cacheFolder(env = process.env) {
   if (typeof env !== 'object' || env === null)
     throw new TypeError(`Expected an object of texts for env but received ${String(env)}`)
+  for (const name of ['MACTOK_CACHE', 'XDG_CACHE_HOME', 'LOCALAPPDATA']) {
+    if (env[name] !== undefined && typeof env[name] !== 'string') throw new TypeError(`Expected a text for env.${name}`)
+  }
   if (env.MACTOK_CACHE) return resolve(env.MACTOK_CACHE)
   if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, 'mactok')
   if (process.platform === 'win32') {

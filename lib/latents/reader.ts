@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { callback, pathTo } from '../checks.js'
 import { checkOptions } from '../config.js'
-import { MactokError, outOfRange } from '../errors.js'
+import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import type { Addon, NativeMappedFile } from '../native/addon.js'
 import { dtypeSize, toFloat32, type WeightDtype } from '../weights/dtype.js'
 import { readSafetensors, type SafetensorsFile } from '../weights/reader.js'
@@ -158,7 +158,9 @@ export class LatentShards {
     let count = 0
     for (const file of files) {
       const rows = checkShard(file, sampleShape, head.dtype('latents'))
-      shards.push({ file, opened: addon?.mapFile(file.path), first: count, count: rows })
+      const opened = addon?.mapFile(file.path)
+      if (addon) callback('addon.mapFile(path).close', opened?.close)
+      shards.push({ file, opened, first: count, count: rows })
       count += rows
     }
     if (manifest && manifest.count !== count) {
@@ -215,6 +217,8 @@ export class LatentShards {
   async rows(indices: ArrayLike<number>, options: RowOptions = {}): Promise<LatentRows> {
     checkOptions(options, { flip: true })
     const { flip = false } = options
+    if (!Number.isSafeInteger(Object(indices).length))
+      throw invalidParameter('indices', 'an array of integers', indices)
     const rows: number[] = []
     // By length, because iterating a detached array throws; one after another, because a length may be a lie.
     for (let i = 0; i < indices.length; i++) {

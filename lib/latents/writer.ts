@@ -1,6 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { pathTo } from '../checks.js'
+import { object, pathTo } from '../checks.js'
 import { aloneRanks, type Ranks } from '../distributed/ranks.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
@@ -90,6 +90,7 @@ export class LatentWriter {
   ) {}
 
   static async open(folder: string, plan: LatentPlan, options: LatentWriterOptions = {}): Promise<LatentWriter> {
+    object('options', 'an object', options)
     const { ranks = aloneRanks, append = false } = options
     validatePlan(plan)
     await makeFolder(folder)

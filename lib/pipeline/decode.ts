@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import type { z } from 'zod'
-import { callbacks, instance, pathTo } from '../checks.js'
+import { callbacks, instance, object, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { writePng } from '../data/image.js'
 import { toImages } from '../data/levels.js'
@@ -39,6 +39,7 @@ export async function decodeShards(
   folder: string,
   options: DecodeShardsOptions = {}
 ): Promise<DecodedShards> {
+  object('options', 'an object', options)
   const { signal, onProgress, ...settings } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('shardFolder', shardFolder)

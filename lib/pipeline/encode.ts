@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { callbacks, instance, integerWithin, pathTo, positive } from '../checks.js'
+import { callbacks, instance, integerWithin, object, pathTo, positive } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { type EvaluationBatch, evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSet, ImageSource, Sample } from '../data/image-set.js'
@@ -51,6 +51,7 @@ type Settings = EncodeSettings & {
 
 /** Options without listeners, with all defaults. */
 function completeSettings(options: EncodeImagesOptions): { settings: Settings; ranks: Ranks | undefined } {
+  object('options', 'an object', options)
   const { signal, onBroken, onProgress, ranks, ...given } = options
   const listeners = { signal, onBroken, onProgress }
   callbacks(listeners)

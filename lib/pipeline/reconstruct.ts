@@ -1,6 +1,6 @@
 import { relative, sep } from 'node:path'
 import type { z } from 'zod'
-import { callbacks, instance, pathTo } from '../checks.js'
+import { callbacks, instance, object, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
@@ -46,6 +46,7 @@ export async function reconstruct(
   file: string,
   options: ReconstructOptions = {}
 ): Promise<Reconstructed> {
+  object('options', 'an object', options)
   const { teacher = null, onBroken, ...given } = options
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   if (teacher !== null) instance('teacher', 'a Teacher', Teacher, teacher)

@@ -1,6 +1,6 @@
 /** Between tensors and images as pixels or as files. */
 
-import { instance, isRecord, text } from '../checks.js'
+import { instance, isRecord, positive, text } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { decode, type Image } from '../data/decode.js'
 import { encodePng } from '../data/image.js'
@@ -29,7 +29,8 @@ export async function fromImages(
   const { device = 'cpu' } = options
   text('device', 'cpu, cuda, cuda:<index> or mps', device)
   if (!Array.isArray(images) || images.length === 0) throw invalidParameter('images', 'one or more images', images)
-  const decoded = await Promise.all(images.map((image, i) => toPixels(`images[${i}]`, image)))
+  // A sparse array's holes are visited, too.
+  const decoded = await Promise.all(Array.from(images, (image, i) => toPixels(`images[${i}]`, image)))
   const { width, height } = decoded[0] as Image
   const bytes = new Uint8Array(decoded.length * width * height * 3)
   for (const [i, image] of decoded.entries()) {
@@ -51,6 +52,8 @@ async function toPixels(name: string, image: unknown): Promise<Image> {
   const expected = '{ data, width, height } with 3 bytes per pixel, or the bytes of a file'
   if (!isRecord(image) || !(image.data instanceof Uint8Array)) throw invalidParameter(name, expected, image)
   const { data, width, height } = image as unknown as Image
+  positive(`${name}.width`, width)
+  positive(`${name}.height`, height)
   if (data.length === 0 || data.length !== width * height * 3) throw outOfRange(name, expected, image)
   return { data, width, height }
 }

@@ -57,6 +57,7 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
     if (text === null) throw new TypeError('there is none')
     read = parseJson(text, stateFile)
     if (!isRecord(read) || !Number.isInteger(read.step) || !isRecord(read.files)) throw new TypeError('it is no state')
+    if (!Object.values(read.files).every(Number.isSafeInteger)) throw new TypeError('its sizes are no integers')
   } catch (cause) {
     const reason = `${stateFile} is missing or broken (${(cause as Error).message})`
     throw new MactokError('ERR_FORMAT', `${folder} is not a complete checkpoint: ${reason}`, { cause })

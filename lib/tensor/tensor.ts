@@ -580,8 +580,10 @@ export function tensor<D extends DType>(
 export function tensor(
   data: TypedArrays[DType],
   shape: readonly number[] = [data?.length],
-  { dtype, device = 'cpu' }: TensorOptions<DType> = {}
+  options: TensorOptions<DType> = {}
 ): Tensor {
+  object('options', 'an object', options)
+  const { dtype, device = 'cpu' } = options
   const type = dtypeOf(data, dtype)
   checkShape(shape, data.length)
   text('device', 'cpu, cuda, cuda:<index> or mps', device)
@@ -599,7 +601,12 @@ export function stack<D extends DType>(tensors: readonly Typed<D>[], dim = 0): E
 }
 
 function valuesOf(tensors: unknown): [Value, ...Value[]] {
-  if (!Array.isArray(tensors) || tensors.length === 0 || !tensors.every((item) => item instanceof Operations)) {
+  if (
+    !Array.isArray(tensors) ||
+    tensors.length === 0 ||
+    tensors.includes(undefined) ||
+    !tensors.every((item) => item instanceof Operations)
+  ) {
     throw invalidParameter('tensors', 'a non-empty array of tensors', tensors)
   }
   return tensors.map((item: Operations) => item.value) as [Value, ...Value[]]

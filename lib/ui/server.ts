@@ -58,8 +58,8 @@ const interval = 500
  * @throws {TypeError | RangeError} wrong options
  */
 export async function serveRun(run: string, options: ServeRunOptions = {}): Promise<LivePage> {
-  const { host = '127.0.0.1', port = 0, origins = [], control, device, tokenizer } = options
   checkOptions(options, optionNames)
+  const { host = '127.0.0.1', port = 0, origins = [], control, device, tokenizer } = options
   text('run', 'a run folder', run)
   text('host', 'an address to listen on', host)
   integerWithin('port', 0, 65535, port)

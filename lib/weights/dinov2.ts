@@ -4,6 +4,7 @@
  */
 
 import path from 'node:path'
+import { oneOf } from '../checks.js'
 import { invalidParameter, MactokError } from '../errors.js'
 import { readJson } from '../files/read.js'
 import { isFolder } from '../files/stat.js'
@@ -93,6 +94,7 @@ const expected =
  */
 export function mapDinov2(weights: Weights, known?: Dinov2Layout): Weights {
   checkWeights(weights)
+  if (known !== undefined) oneOf('known', Object.keys(rulesOf), known)
   const layout = known ?? detectDinov2(weights.keys())
   if (!layout) {
     const first = [...weights.keys()].slice(0, 3).join(', ')

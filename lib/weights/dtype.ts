@@ -144,6 +144,7 @@ export function areFinite(bytes: Uint8Array, dtype: WeightDtype): boolean {
  */
 export function toFloat32(bytes: Uint8Array, dtype: WeightDtype): Float32Array {
   if (!(bytes instanceof Uint8Array)) throw invalidParameter('bytes', 'a Uint8Array', bytes)
+  if (!isWeightDtype(dtype)) throw invalidParameter('dtype', 'a dtype of weights', dtype)
   const source = align(bytes, dtypeSize(dtype))
   const { buffer, byteOffset } = source
   const count = source.byteLength / dtypeSize(dtype)

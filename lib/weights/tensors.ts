@@ -18,8 +18,8 @@ export type Weights = ReadonlyMap<string, WeightTensor>
 
 /** @throws {TypeError} for what is no map of tensors */
 export function checkWeights(weights: unknown): asserts weights is Weights {
-  if (!(weights instanceof Map))
-    throw invalidParameter('weights', 'tensors by name, as fileWeights gives them', weights)
+  const areNamed = weights instanceof Map && [...weights.keys()].every((name) => typeof name === 'string')
+  if (!areNamed) throw invalidParameter('weights', 'tensors by name, as fileWeights gives them', weights)
 }
 
 /** The tensors of an open file. */

@@ -13,6 +13,14 @@ const { readAnyRun } = await import(new URL('report/run-folder.js', dist).href)
 /** @param {string} file */
 const hash = (file) => createHash('sha256').update(readFileSync(file)).digest('hex')
 
+/** Names of fields by kind, as they are before any bit is flipped. @type {Record<string, string[]>} */
+const known = {}
+/** The fields that are read: `sha256` under another name is not. @param {string} kind @param {Record<string, unknown>} content */
+const readFields = (kind, content) => {
+  known[kind] ??= Object.keys(content).filter((name) => name !== 'sha256')
+  return known[kind].map((name) => [name, content[name]])
+}
+
 /** What a load reads. @param {string} run */
 async function readModel(run) {
   const { config, weights } = await findTokenizer(run, false, { verify: true })
@@ -24,13 +32,12 @@ async function readState(run) {
   const { newest } = await findCheckpoints(run, verifyCheckpoint)
   const state = newest?.state ?? {}
   const files = Object.keys(state.files ?? {}).map((name) => [name, hash(join(newest.folder, name))])
-  return JSON.stringify([state, files])
+  return JSON.stringify([readFields('state', state), files])
 }
 
 /** What a resumed run takes from its record. @param {string} run */
 async function readRun(run) {
-  const { sha256: _, ...record } = await readAnyRun(run)
-  return JSON.stringify(record)
+  return JSON.stringify(readFields('record', await readAnyRun(run)))
 }
 
 /** What a training reads of shards. @param {string} folder */
