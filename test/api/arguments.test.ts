@@ -5,15 +5,19 @@ import {
   concatenate,
   Dinov2,
   decodeShards,
+  describeLatents,
   detectDinov2,
   detectLpips,
   deviceMemory,
   dinov2Config,
   encodeImages,
   estimateTraining,
+  evaluateGeneration,
+  evaluateReconstruction,
   fileWeights,
   findWeights,
   fromFloat32,
+  fromImages,
   Generator,
   Inception,
   imageFolder,
@@ -28,6 +32,7 @@ import {
   openLatents,
   openLatentWriter,
   openLpips,
+  openReference,
   openWeightsFile,
   pullWeights,
   pushModel,
@@ -46,6 +51,8 @@ import {
   trainDecoder,
   trainGenerator,
   trainTokenizer,
+  verifyEncoding,
+  webDataset,
   writeReport,
   writeSafetensors
 } from '../../lib/index.js'
@@ -298,6 +305,60 @@ describe('misspelt options', () => {
     ['of runAblation', () => runAblation('collapse', wrong({}), wrong({ out: 'x', arm: [] })), TypeError, 'mean arms?'],
     ['that are none', () => writeReport('x', wrong(7)), TypeError, 'an object for options but received 7']
   ])
+})
+
+describe('what a full run of test:faults -- --only abuse found:', () => {
+  const noOptions = 'an object for options but received null'
+  refuses([
+    ['null as options of encodeImages', () => encodeImages(tokenizer, 'x', 'y', wrong(null)), TypeError, noOptions],
+    ['of verifyEncoding', () => verifyEncoding(tokenizer, 'x', 'y', wrong(null)), TypeError, noOptions],
+    ['of decodeShards', () => decodeShards(tokenizer, 'x', 'y', wrong(null)), TypeError, noOptions],
+    ['of reconstruct', () => reconstruct(tokenizer, 'x', 'y', wrong(null)), TypeError, noOptions],
+    ['of evaluateReconstruction', () => evaluateReconstruction(tokenizer, 'x', wrong(null)), TypeError, noOptions],
+    ['of openReference', () => openReference({}, 'x', wrong(null)), TypeError, noOptions],
+    ['of evaluateGeneration', () => evaluateGeneration({}, wrong({}), wrong({}), wrong(null)), TypeError, noOptions],
+    ['of describeLatents', () => describeLatents(wrong({}), 'x', wrong(null)), TypeError, noOptions],
+    ['of imageFolder', () => imageFolder('x', wrong(null)), TypeError, noOptions],
+    ['of openLatentWriter', () => openLatentWriter('x', wrong({}), wrong(null)), TypeError, noOptions],
+    ['of loadNetworks', () => loadNetworks(['kid'], wrong(null)), TypeError, noOptions],
+    ['of serveRun', () => serveRun('x', wrong(null)), TypeError, noOptions],
+    ['of tensor', () => tensor(new Float32Array(1), [1], wrong(null)), TypeError, noOptions],
+    ['a path with a null character', () => readSafetensors('\0'), RangeError, 'without null characters for path'],
+    ['names of weights', () => mapDinov2(wrong(new Map([[1, 1]]))), TypeError, 'tensors by name'],
+    ['a layout of __proto__', () => mapDinov2(new Map(), wrong('__proto__')), RangeError, "for known but received '__"],
+    ['a list with holes', () => concatenate(new Array(3)), TypeError, 'a non-empty array of tensors for tensors'],
+    ['images with holes', () => fromImages(new Array(3)), TypeError, 'for images[0] but received undefined'],
+    [
+      'a width that is no number',
+      () => fromImages([{ data: new Uint8Array(3), width: wrong(0n), height: 1 }]),
+      TypeError,
+      'a positive integer for images[0].width'
+    ],
+    ['a dtype that contains itself', () => toFloat32(new Uint8Array(4), wrong([[[]]])), TypeError, 'for dtype'],
+    [
+      'a cache that is no text',
+      () => cacheFolder({ MACTOK_CACHE: wrong(7) }),
+      TypeError,
+      'a text for env.MACTOK_CACHE'
+    ],
+    ['an object of seconds', () => webDataset('x', { stallSeconds: wrong({}) }), TypeError, 'for stallSeconds'],
+    ['a preset that is a number', () => trainTokenizer('tiny-32').set({ preset: wrong(7) }), RangeError, 'for preset'],
+    [
+      'a typed array of settings',
+      () =>
+        sweepGuidance(async () => ({}) as never, {
+          axes: wrong(new Float32Array()),
+          scales: wrong(new Float32Array(2))
+        }),
+      TypeError,
+      'Expected'
+    ]
+  ])
+  test('Moments refuses values and prefixes of other types', async () => {
+    using moments = await Moments.create(2)
+    await expect(moments.load(wrong(undefined))).rejects.toThrow('arrays count, mean and scatter for values')
+    await expect(moments.state(wrong(Symbol('x')))).rejects.toThrow('a text for prefix')
+  })
 })
 
 describe('launch', () => {

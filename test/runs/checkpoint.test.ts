@@ -110,6 +110,17 @@ test('writing a step again replaces it', async () => {
   expect((await newestCheckpoint(run))?.state.step).toBe(5)
 })
 
+test('a state whose sizes are no numbers is refused by name', async () => {
+  const folder = await write(1)
+  const file = join(folder, 'state.json')
+  const { sha256: _, ...state } = JSON.parse(readFileSync(file, 'utf8'))
+  writeFileSync(file, JSON.stringify({ ...state, files: { 'model.safetensors': { toString: null, valueOf: null } } }))
+  await expect(readCheckpoint(folder)).rejects.toMatchObject({
+    code: 'ERR_FORMAT',
+    message: expect.stringContaining('its sizes are no integers')
+  })
+})
+
 describe('a flipped bit', () => {
   /** Flips one bit of a file. */
   const flip = (file: string, bit: number) => {
