@@ -63,9 +63,9 @@ Napi::Value crc32c(const Napi::CallbackInfo& info) {
 
 Napi::Value join_crc32c(const Napi::CallbackInfo& info) {
   const auto number = [&info](int i) { return info[i].As<Napi::Number>(); };
-  return Napi::Number::New(
-      info.Env(), mactok::join_crc32c(number(0).Uint32Value(), number(1).Uint32Value(),
-                                      static_cast<uint64_t>(number(2).Int64Value())));
+  return Napi::Number::New(info.Env(),
+                           mactok::join_crc32c(number(0).Uint32Value(), number(1).Uint32Value(),
+                                               static_cast<uint64_t>(number(2).Int64Value())));
 }
 
 /** Reads a file on libuv's thread pool and computes its checksum. */
