@@ -38,7 +38,7 @@ function readArchives(libtorch) {
   try {
     for (let seed = 1; seed <= ROUNDS; seed++) {
       execFileSync(process.execPath, [join(root, 'test/faults/write-files.mjs'), folder, String(FILES), String(seed)])
-      const done = spawnSync(join(tree, 'Release', 'parsers'), [folder, String(FILES)], {
+      const done = spawnSync(join(tree, 'parsers'), [folder, String(FILES)], {
         env,
         stdio: ['ignore', 1, 2]
       })

@@ -26,7 +26,9 @@ Napi::Value positions(const Napi::CallbackInfo& info) {
     const auto prefix = convert::integer(info[1], "prefix");
     const auto from = grid(info[2], "from");
     const auto to = grid(info[3], "to");
-    if (tensor.dim() != 3 || prefix < 0 || tensor.size(1) != prefix + from[0] * from[1]) {
+    const int64_t patches = tensor.dim() == 3 ? tensor.size(1) - prefix : -1;
+    // Not by the sizes' product, which may overflow.
+    if (prefix < 0 || patches < 0 || patches % from[0] != 0 || patches / from[0] != from[1]) {
       convert::invalid(info.Env(), "positions", "shape [1, prefix + from[0]·from[1], D]");
     }
     return run(
