@@ -4,7 +4,7 @@ import { positive } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { computeByRanks } from '../distributed/deal.js'
 import type { RankGroup } from '../distributed/rank-group.js'
-import { MactokError } from '../errors.js'
+import { invalidParameter, MactokError } from '../errors.js'
 import { tensor } from '../tensor/tensor.js'
 import { extractFeatures } from './image-features.js'
 import { ImageStatistics } from './image-statistics.js'
@@ -50,7 +50,7 @@ export async function gather(
         using input = tensor(images, [count, stream.height, stream.width, 3], { dtype: 'uint8' })
         return { features: await extractFeatures(networks, input, wanted), next }
       }
-      for await (const { features, next } of computeByRanks(group, stream.batches(done, batch), compute)) {
+      for await (const { features, next } of computeByRanks(group, iterable(stream.batches(done, batch)), compute)) {
         await statistics.add(features)
         done = next
         onProgress?.(done, stream.total)
@@ -69,4 +69,10 @@ export async function gather(
     statistics.dispose()
     throw error
   }
+}
+
+/** What a stream of images gives, if it can be iterated. */
+function iterable<T>(batches: AsyncIterable<T>): AsyncIterable<T> {
+  if (typeof Object(batches)[Symbol.asyncIterator] === 'function') return batches
+  throw invalidParameter('generated', 'images whose batches() can be iterated by `for await`', batches)
 }

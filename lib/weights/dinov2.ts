@@ -28,6 +28,8 @@ export interface Dinov2Config {
 export function detectDinov2(names: Iterable<string>): Dinov2Layout | undefined {
   if (typeof Object(names)[Symbol.iterator] !== 'function') throw invalidParameter('names', 'names of tensors', names)
   const all = [...names]
+  const other = all.find((name) => typeof name !== 'string')
+  if (other !== undefined) throw invalidParameter('names', 'names of tensors', other)
   const has = (pattern: RegExp) => all.some((name) => pattern.test(name))
   if (has(/^(\w+\.)?embeddings\.patch_embeddings\.projection\.weight$/)) return 'huggingface'
   if (!has(/^patch_embed\.proj\.weight$/) || !has(/^cls_token$/)) return undefined

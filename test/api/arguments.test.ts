@@ -325,6 +325,21 @@ describe('what a full run of test:faults -- --only abuse found:', () => {
     ['of tensor', () => tensor(new Float32Array(1), [1], wrong(null)), TypeError, noOptions],
     ['a path with a null character', () => readSafetensors('\0'), RangeError, 'without null characters for path'],
     ['names of weights', () => mapDinov2(wrong(new Map([[1, 1]]))), TypeError, 'tensors by name'],
+    [
+      'a name of weights that contains itself',
+      () => detectDinov2(wrong([[[[]]]])),
+      TypeError,
+      'names of tensors for names'
+    ],
+    [
+      'images that cannot be iterated',
+      () =>
+        evaluateGeneration({}, wrong({ name: 'x', total: 1, batches: () => ({}) }), wrong({ gaussians: {} }), {
+          metrics: []
+        }),
+      TypeError,
+      'can be iterated'
+    ],
     ['a layout of __proto__', () => mapDinov2(new Map(), wrong('__proto__')), RangeError, "for known but received '__"],
     ['a list with holes', () => concatenate(new Array(3)), TypeError, 'a non-empty array of tensors for tensors'],
     ['images with holes', () => fromImages(new Array(3)), TypeError, 'for images[0] but received undefined'],
