@@ -5,6 +5,7 @@ import type { NativeMoments } from '../native/addon.js'
 import { resolveDevice } from '../native/device.js'
 import { native } from '../native/errors.js'
 import { addon } from '../native/load.js'
+import { requireHostMemory } from '../native/memory.js'
 import { Owned } from '../native/owned.js'
 import { Tensor, tensor } from '../tensor/tensor.js'
 
@@ -70,7 +71,10 @@ export class Moments implements Disposable {
 
   static async create(width: number, device = 'cpu'): Promise<Moments> {
     positive('width', width)
-    return new Moments(await native(addon().createMoments(width, resolveDevice(device))), width)
+    const place = resolveDevice(device)
+    // The mean of an impossible width would fill the memory first.
+    if (place === 'cpu') requireHostMemory(`Moments of ${width} numbers`, 8 * width ** 2, 'give fewer')
+    return new Moments(await native(addon().createMoments(width, place)), width)
   }
 
   /** rows: [B, D] */

@@ -373,6 +373,7 @@ describe('what a full run of test:faults -- --only abuse found:', () => {
     using moments = await Moments.create(2)
     await expect(moments.load(wrong(undefined))).rejects.toThrow('arrays count, mean and scatter for values')
     await expect(moments.state(wrong(Symbol('x')))).rejects.toThrow('a text for prefix')
+    await expect(Moments.create(2 ** 31)).rejects.toThrow('more than the')
   })
 })
 
