@@ -196,10 +196,13 @@ export class LatentShards {
     return this.manifest?.shards.flatMap(({ names }) => names)
   }
 
+  private requireRow(row: number): void {
+    if (Number.isInteger(row) && row >= 0 && row < this.count) return
+    throw outOfRange('indices', `integers from 0 to ${this.count - 1}`, row)
+  }
+
+  /** The shard of a row that `requireRow` has passed. */
   private shardOf(row: number): Shard {
-    if (!Number.isInteger(row) || row < 0 || row >= this.count) {
-      throw outOfRange('indices', `integers from 0 to ${this.count - 1}`, row)
-    }
     let [low, high] = [0, this.shards.length - 1]
     while (low < high) {
       const middle = (low + high + 1) >> 1
@@ -223,7 +226,7 @@ export class LatentShards {
     // By length, because iterating a detached array throws; one after another, because a length may be a lie.
     for (let i = 0; i < indices.length; i++) {
       const row = indices[i] as number
-      this.shardOf(row)
+      this.requireRow(row)
       rows.push(row)
     }
     const flips = Array.from(rows, (_, i) => (typeof flip === 'boolean' ? flip : Boolean(flip[i])))
