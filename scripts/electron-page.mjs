@@ -67,16 +67,18 @@ export async function servePage() {
 }
 
 /**
- * Gives a page the preload, which there speaks with a worker.
+ * Gives a page the preload, which there speaks with a worker. What it returns waits until the page has had every reply so far;
+ * a page that is closed before that rejects the rest.
  * @param {Page} page
  * @param {ChildProcess} worker
  * @param {string} folder what the user chooses
  */
 export async function connectPage(page, worker, folder) {
   await page.exposeFunction('toWorker', (/** @type {Call} */ call) => worker.send(addFolder(call, folder)))
-  worker.on('message', async (/** @type {Reply} */ reply) => {
-    if (page.isClosed()) return
-    await page.evaluate((reply) => /** @type {any} */ (globalThis).fromWorker(reply), reply)
+  /** @type {Promise<unknown>} */
+  let delivered = Promise.resolve()
+  worker.on('message', (/** @type {Reply} */ reply) => {
+    delivered = page.evaluate((reply) => /** @type {any} */ (globalThis).fromWorker(reply), reply)
   })
   await page.addInitScript(`{
     const electron = {
@@ -89,4 +91,5 @@ export async function connectPage(page, worker, folder) {
     const require = () => electron
     ${preloadSource}
   }`)
+  return () => delivered
 }

@@ -14,9 +14,10 @@ import { gradient, png, Workplace } from '../support/images.js'
 /** The addon that ships; one thread, which shares its core with other tests' threads. */
 const env = { MACTOK_ADDON: undefined, OMP_NUM_THREADS: '1' }
 
-/** Called before the folders are removed that the worker writes to. */
+/** Ends a worker, whose last messages have come then; called before the folders are removed that it writes to. */
 async function end(worker: ChildProcess): Promise<void> {
   worker.kill()
+  if (worker.connected) await once(worker, 'disconnect')
   if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit')
 }
 
@@ -168,11 +169,13 @@ describeInBrowser('the page', () => {
   let page: Page
   let server: Server
   let worker: ChildProcess
+  let delivered: () => Promise<unknown>
   const problems: string[] = []
   afterAll(async () => {
+    await end(worker)
+    await delivered()
     await browser.close()
     server.close()
-    await end(worker)
     expect(problems).toEqual([])
   })
   const place = new Workplace()
@@ -189,7 +192,7 @@ describeInBrowser('the page', () => {
       if (['error', 'warning'].includes(message.type())) problems.push(message.text())
     })
     page.on('pageerror', ({ message }) => problems.push(message))
-    await connectPage(page, worker, place.path('photos'))
+    delivered = await connectPage(page, worker, place.path('photos'))
     await page.goto(served.url)
   })
 
