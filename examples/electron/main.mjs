@@ -12,41 +12,49 @@ const origin = 'app://mactok'
 
 protocol.registerSchemesAsPrivileged([{ scheme: 'app', privileges: { standard: true, secure: true } }])
 app.on('window-all-closed', () => app.quit())
-await app.whenReady()
+// Not awaited here: Electron is ready only after this module was evaluated.
+app.whenReady().then(start)
 
-protocol.handle('app', ({ url }) => respond(new URL(url).pathname))
-session.defaultSession.setPermissionRequestHandler((_, __, answer) => answer(false))
+async function start() {
+  protocol.handle('app', ({ url }) => respond(new URL(url).pathname))
+  session.defaultSession.setPermissionRequestHandler((_, __, answer) => answer(false))
 
-const worker = utilityProcess.fork(join(here, 'worker.mjs'), [join(app.getPath('userData'), 'projects')], {
-  serviceName: 'mactok',
-  env: { ...process.env, ...packagedLibTorch() }
-})
-const window = new BrowserWindow({
-  width: 1180,
-  height: 860,
-  minWidth: 380,
-  webPreferences: { preload: join(here, 'preload.cjs'), contextIsolation: true, sandbox: true, nodeIntegration: false }
-})
-window.webContents.setWindowOpenHandler(() => ({ action: 'deny' }))
-window.webContents.on('will-navigate', (event) => event.preventDefault())
+  const worker = utilityProcess.fork(join(here, 'worker.mjs'), [join(app.getPath('userData'), 'projects')], {
+    serviceName: 'mactok',
+    env: { ...process.env, ...packagedLibTorch() }
+  })
+  const window = new BrowserWindow({
+    width: 1180,
+    height: 860,
+    minWidth: 380,
+    webPreferences: {
+      preload: join(here, 'preload.cjs'),
+      contextIsolation: true,
+      sandbox: true,
+      nodeIntegration: false
+    }
+  })
+  window.webContents.setWindowOpenHandler(() => ({ action: 'deny' }))
+  window.webContents.on('will-navigate', (event) => event.preventDefault())
 
-/** @param {Reply} reply */
-function send(reply) {
-  if (!window.isDestroyed()) window.webContents.send('reply', reply)
+  /** @param {Reply} reply */
+  function send(reply) {
+    if (!window.isDestroyed()) window.webContents.send('reply', reply)
+  }
+  worker.on('message', send)
+  worker.on('exit', (code) => send({ ended: code }))
+
+  ipcMain.on('call', async ({ senderFrame }, /** @type {Call} */ call) => {
+    if (senderFrame?.origin !== origin) return
+    if ('cancel' in call || call.request !== 'open') return worker.postMessage(call)
+    const { filePaths } = await dialog.showOpenDialog(window, { properties: ['openDirectory'] })
+    const [folder] = filePaths
+    if (folder === undefined) send({ id: call.id, result: null })
+    else worker.postMessage({ ...call, parameters: { folder } })
+  })
+
+  await window.loadURL(`${origin}/`)
 }
-worker.on('message', send)
-worker.on('exit', (code) => send({ ended: code }))
-
-ipcMain.on('call', async ({ senderFrame }, /** @type {Call} */ call) => {
-  if (senderFrame?.origin !== origin) return
-  if ('cancel' in call || call.request !== 'open') return worker.postMessage(call)
-  const { filePaths } = await dialog.showOpenDialog(window, { properties: ['openDirectory'] })
-  const [folder] = filePaths
-  if (folder === undefined) send({ id: call.id, result: null })
-  else worker.postMessage({ ...call, parameters: { folder } })
-})
-
-await window.loadURL(`${origin}/`)
 
 /** LibTorch that was packaged with the app (electron-builder.yml); otherwise mactok looks in the user's cache. */
 function packagedLibTorch() {

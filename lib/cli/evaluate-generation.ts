@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { parseConfig, pickSettings } from '../config.js'
 import type { Ranks } from '../distributed/ranks.js'
-import type { DrawOptions, hashWeights } from '../evaluation/generated-images.js'
+import type { DrawOptions } from '../evaluation/generated-images.js'
 import type { GenerationEvaluation } from '../evaluation/generation.js'
 import { type GenerationMetric, inceptionInputs, metricTitles } from '../evaluation/metric-names.js'
 import {
@@ -207,7 +207,7 @@ async function evaluateImages(path: string, call: Call): Promise<GenerationEvalu
     batch,
     signal,
     onProgress: line.counting('generated'),
-    partial: out ? { file: `${out}/generated.partial.npz`, key: await imageKey(path) } : null
+    partial: out ? { file: `${out}/generated.partial.npz`, key: `${await imageKey(path)} ${orientation}` } : null
   })
 }
 
@@ -219,33 +219,31 @@ interface Waiting {
 async function evaluateGenerator(path: string, call: Call): Promise<GenerationEvaluation | Sweep | Waiting> {
   const { Generator } = await import('../generator/generator.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
-  const { generatedImages, sampleKey } = await import('../evaluation/generated-images.js')
+  const { generatedImages } = await import('../evaluation/generated-images.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
   const { imageKey } = await import('../evaluation/image-stream.js')
+  const { hashModels } = await import('../generator/hash-models.js')
   const { sweepGuidance } = await import('../evaluation/sweep.js')
   const { writeSweepPlots } = await import('../evaluation/sweep-plot.js')
   const { metrics, batch, signal, line, out, device, precision, seed, count, force, raw = false } = call
-  const folders = { generator: path, tokenizer: call.tokenizer as string, raw, weak: call.weak }
   const sampling = pickSettings(samplingSchema, call)
   using generator = await Generator.load(path, { device, raw, precision })
-  using tokenizer = await Tokenizer.load(folders.tokenizer, { device })
-  using weak = folders.weak === undefined ? undefined : await Generator.load(folders.weak, { device })
+  using tokenizer = await Tokenizer.load(call.tokenizer as string, { device })
+  using weak = call.weak === undefined ? undefined : await Generator.load(call.weak, { device })
   const drawing = { ...sampling, seed, precision, force, signal, weak }
-  if (call.ranks.worldSize > 1) return await evaluateShared(generator, tokenizer, call, folders, drawing)
+  if (call.ranks.worldSize > 1) return await evaluateShared(generator, tokenizer, call, drawing)
   const { networks, against } = await prepareReference(call, tokenizer.config.imageSize)
   using _ = networks
   using __ = against
   // Only what is kept in a folder needs a key.
   const key = out
-    ? await sampleKey(folders, {
-        sampling,
-        seed,
-        count,
-        precision,
+    ? JSON.stringify({
+        models: await hashModels({ generator, tokenizer, weak }),
+        ...{ sampling, seed, count, precision, metrics },
         reference: await imageKey(call.reference),
-        inception: networks.inception?.key,
-        dinov2: await networks.dinov2?.identity(),
-        metrics
+        orientation: call.orientation,
+        inception: [networks.inception?.key, networks.inception?.input],
+        dinov2: await networks.dinov2?.identity()
       })
     : ''
   const evaluate = async (guidance: Partial<Guidance>, text: string) => {
@@ -281,15 +279,15 @@ async function evaluateShared(
   generator: Generator,
   tokenizer: Tokenizer,
   call: Call,
-  folders: Parameters<typeof hashWeights>[0],
   drawing: DrawOptions
 ): Promise<GenerationEvaluation | Waiting> {
-  const { drawAmongRanks, hashWeights } = await import('../evaluation/generated-images.js')
+  const { drawAmongRanks } = await import('../evaluation/generated-images.js')
   const { evaluateGeneration } = await import('../evaluation/generation.js')
+  const { hashModels } = await import('../generator/hash-models.js')
   const { SampleParts } = await import('../generator/sample-parts.js')
   const { metrics, batch, signal, line, out, count, ranks } = call
-  const { signal: _signal, weak: _weak, ...settings } = drawing
-  const key = JSON.stringify([await hashWeights(folders), settings])
+  const { signal: _signal, weak, ...settings } = drawing
+  const key = JSON.stringify([await hashModels({ generator, tokenizer, weak }), settings])
   const plan = { key, total: count, batch, size: tokenizer.config.imageSize }
   const parts = await SampleParts.open(`${out}/samples.parts`, plan, ranks)
   const samples = await drawAmongRanks(generator, tokenizer, parts, {

@@ -26,7 +26,7 @@ export function define(command: Command): void {
   command
     .argument('[tokenizer]', 'a run folder, a checkpoint or a model folder; not with --teacher')
     .requiredOption('--data <path>', 'images with classes, to fit on')
-    .option('--val <path>', 'other images, to validate on (default: every fifth of the first, see --fold)')
+    .option('--val <path>', 'other images, to validate on (default: a fifth of the first, see --fold)')
     .option('--teacher <weights>', "probe a DINOv2's features instead, by name or folder")
     .option('--grid <count>', "patches per side of the teacher's images", positiveInteger, 16)
   addRawOption(command)

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { fileStamp } from '../files/stat.js'
 import { sampleSchema } from '../pipeline/sample-schema.js'
 import { Interrupted, interruption, UsageError, usage } from './exit.js'
 import { addComputeOptions, addExamples, addRawOption, type ComputeOptions, words } from './options.js'
@@ -52,16 +53,15 @@ async function run(folder: string, options: Options & Record<string, unknown>): 
   const ranks = ranksOfJob()
   if (grid && ranks.worldSize > 1)
     throw new UsageError('Expected no --grid among several ranks: draw it by a process alone')
+  // Before anything that takes time, because another rank may be done by then.
+  const before = npz === undefined ? null : await fileStamp(npz)
   const device = await prepareRank(options, ranks)
   const { Generator } = await import('../generator/generator.js')
   const { Tokenizer } = await import('../tokenizer/tokenizer.js')
   const { sampleImages } = await import('../pipeline/sample.js')
-  const { hashWeights } = await import('../evaluation/generated-images.js')
   using generator = await Generator.load(folder, { device, raw })
   using tokenizer = await Tokenizer.load(options.tokenizer, { device })
   using weak = options.weak === undefined ? undefined : await Generator.load(options.weak, { device })
-  const folders = { generator: folder, tokenizer: options.tokenizer, raw, weak: options.weak }
-  const weights = ranks.worldSize > 1 ? await hashWeights(folders) : ''
   const line = new ProgressLine({ unit: 'samples', quiet: json })
   const result = await usage(() =>
     sampleImages(generator, tokenizer, {
@@ -72,8 +72,7 @@ async function run(folder: string, options: Options & Record<string, unknown>): 
       classes,
       weak,
       ranks,
-      weights,
-      since: performance.timeOrigin,
+      before,
       signal: interruption(),
       onProgress: line.counting()
     })

@@ -1,8 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { MactokError } from '../errors.js'
 import { readFully } from '../files/read.js'
+import { stampOf } from '../files/stat.js'
 import type { Bytes } from './bytes.js'
-import { stampOf } from './image-file.js'
 
 /** Files open at once: a data set may have more than a process may open. */
 const mostOpen = 128

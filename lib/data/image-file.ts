@@ -32,6 +32,3 @@ export async function readImageFile(path: string | Buffer): Promise<Buffer> {
     await handle.close()
   }
 }
-
-/** Changes when a file does: its size and the time of its last change. */
-export const stampOf = ({ size, mtimeMs }: { size: number; mtimeMs: number }): string => `${size} ${mtimeMs}`

@@ -1,13 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { instance, positive } from '../checks.js'
-import { stampOf } from '../data/image-file.js'
 import { toLevels } from '../data/levels.js'
 import { ownBatches, wholeDeal } from '../distributed/deal.js'
-import { sha256 } from '../files/read.js'
-import { findGenerator } from '../generator/folder.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
 import type { SampleParts } from '../generator/sample-parts.js'
-import { findTokenizer } from '../tokenizer/folder.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import type { ImageStream } from './image-stream.js'
 
@@ -84,31 +79,4 @@ export async function drawAmongRanks(
     },
     [Symbol.asyncDispose]: async () => {}
   }
-}
-
-interface ModelFolders {
-  generator: string
-  tokenizer: string
-  raw?: boolean
-  weak?: string | undefined
-}
-
-const weightsFiles = async ({ generator, tokenizer, raw, weak }: ModelFolders): Promise<string[]> => [
-  (await findGenerator(generator, raw)).weights,
-  (await findTokenizer(tokenizer)).weights,
-  ...(weak === undefined ? [] : [(await findGenerator(weak)).weights])
-]
-
-/** Identifies models by their weights' contents, which are the same on every machine. */
-export async function hashWeights(folders: ModelFolders): Promise<string> {
-  const hashes: string[] = []
-  for (const file of await weightsFiles(folders)) hashes.push(await sha256(file))
-  return hashes.join(' ')
-}
-
-/** Identifies samples: the weights' files with their modification times, and the settings. */
-export async function sampleKey(folders: ModelFolders, settings: Record<string, unknown>): Promise<string> {
-  const files = await weightsFiles(folders)
-  const times = await Promise.all(files.map(async (file) => [file, stampOf(await stat(file))]))
-  return JSON.stringify([times, settings])
 }

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
 import { pathTo, positive } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { decode, type Orientation } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
-import { stampOf } from '../data/image-file.js'
 import type { Ignored, ImageSet, ImageSource } from '../data/image-set.js'
 import { imageSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
@@ -12,6 +10,7 @@ import { spread } from '../data/spread.js'
 import { hashStamps } from '../data/stamps.js'
 import { MactokError } from '../errors.js'
 import { NpzFile } from '../files/npz-reader.js'
+import { fileStamp } from '../files/stat.js'
 
 export interface ImageBatch {
   /** uint8 [B, height, width, 3] */
@@ -142,8 +141,7 @@ async function shortSide(set: ImageSet, orientation?: Orientation): Promise<numb
  */
 export async function imageKey(path: string): Promise<string> {
   if (path.endsWith('.npz')) {
-    const stamp = await stat(path).then(stampOf, () => null)
-    return JSON.stringify([path, stamp])
+    return JSON.stringify([path, await fileStamp(path)])
   }
   const set = await imageSource(path).open()
   try {

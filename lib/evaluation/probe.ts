@@ -7,6 +7,7 @@ import { evaluationBatches } from '../data/evaluation-batches.js'
 import type { ImageSource } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
+import { permutation } from '../data/shuffle.js'
 import { spread } from '../data/spread.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import { maxClasses } from '../latents/limits.js'
@@ -24,7 +25,7 @@ export type ProbeKind = NonNullable<z.output<typeof probeSchema>['features']>
 export type FitOptions = z.input<typeof fitSchema>
 
 export interface ProbeOptions extends z.input<typeof probeSchema> {
-  /** Images to validate on; without them every `fold`-th of the first source is held out. */
+  /** Images to validate on; without them one of `fold` in the first source is held out, at random. */
   validation?: ImageSource | undefined
   onProgress?: ((done: number, total: number) => void) | undefined
   onBroken?: ((broken: Broken) => void) | undefined
@@ -123,20 +124,19 @@ export class ProbeFeatures {
     }
   }
 
-  result(keep: (row: number) => boolean = () => true): LabelledFeatures {
-    const rows = this.#rows.filter((_, row) => keep(row))
-    const width = rows[0]?.length ?? 0
-    const features = new Float32Array(rows.length * width)
-    for (const [i, row] of rows.entries()) features.set(row, i * width)
-    return { features, labels: Int32Array.from(this.#labels.filter((_, row) => keep(row))) }
+  result(): LabelledFeatures {
+    const width = this.#rows[0]?.length ?? 0
+    const features = new Float32Array(this.#rows.length * width)
+    for (const [i, row] of this.#rows.entries()) features.set(row, i * width)
+    return { features, labels: Int32Array.from(this.#labels) }
   }
 
-  /** Fits a probe on every other image and validates it on the rest; empty where the images have no classes. */
-  async probeAlternating(): Promise<{ probe?: number }> {
+  /** Fits a probe on one half of the images and validates it on the other; empty where the images have no classes. */
+  async probeHalves(): Promise<{ probe?: number }> {
     const distinct = new Set(this.#labels)
     if (distinct.has(-1) || distinct.size < 2) return {}
-    const [even, odd] = [this.result((row) => row % 2 === 0), this.result((row) => row % 2 === 1)]
-    return { probe: (await fitProbe(even, odd)).validationAccuracy }
+    const { training, heldOut } = split(this.result(), 2)
+    return { probe: (await fitProbe(training, heldOut)).validationAccuracy }
   }
 }
 
@@ -166,10 +166,9 @@ export async function probe(
   if (!kinds.includes(kind)) throw outOfRange('features', `one of ${kinds.join(', ')}`, kind)
   const gathering = { ...settings, onProgress, onBroken }
   const all = await gatherFeatures(model, kind, source, gathering)
-  const others = validation ? await gatherFeatures(model, kind, validation, gathering) : null
-  const part = (keep: (row: number) => boolean) => (others ? all : select(all, keep))
-  const training = part((row) => row % fold !== fold - 1)
-  const heldOut = others ?? part((row) => row % fold === fold - 1)
+  const { training, heldOut } = validation
+    ? { training: all, heldOut: await gatherFeatures(model, kind, validation, gathering) }
+    : split(all, fold)
   const fitted = await fitProbe(training, heldOut, { l2, iterations })
   return {
     features: kind,
@@ -182,8 +181,14 @@ export async function probe(
   }
 }
 
-function select({ features, labels }: LabelledFeatures, keep: (row: number) => boolean): LabelledFeatures {
-  const rows = Array.from(labels.keys()).filter(keep)
+/** Holds out one row of `fold`, at random, because classes may be dealt in turn. */
+function split(all: LabelledFeatures, fold: number): { training: LabelledFeatures; heldOut: LabelledFeatures } {
+  const order = permutation(addon().uniform, 0, 'probe', 0, all.labels.length)
+  const count = Math.floor(order.length / fold)
+  return { training: select(all, order.subarray(count)), heldOut: select(all, order.subarray(0, count)) }
+}
+
+function select({ features, labels }: LabelledFeatures, rows: Uint32Array): LabelledFeatures {
   const width = features.length / labels.length
   const chosen = new Float32Array(rows.length * width)
   for (const [i, row] of rows.entries()) chosen.set(features.subarray(row * width, (row + 1) * width), i * width)

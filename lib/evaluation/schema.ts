@@ -135,7 +135,7 @@ export const probeSchema = fitSchema.extend({
     .enum(['mean', 'flatten', 'cls', 'patches'])
     .optional()
     .describe('mean (over tokens) or flatten of latents; cls or patches (mean) of a teacher (default: mean, cls)'),
-  fold: z.number().int().min(2).default(5).describe('without validation images, every fold-th image is held out'),
+  fold: z.number().int().min(2).default(5).describe('without validation images, one of so many images is held out'),
   images: positive
     .optional()
     .describe('largest number of images of each source, spread over its listing (default: all)'),

@@ -81,7 +81,8 @@ export async function sweepGuidance(
         ? scales.map((scale) => ({ ...best, scale }))
         : intervals.map(([low, high]) => ({ ...best, low, high }))
     for (const guidance of candidates) await visit(guidance)
-    best = bestOf(visited, by)
+    const { scale, low, high } = bestOf(visited, by)
+    best = { scale, low, high }
   }
   return { by, best: bestOf(visited, by), points: visited }
 }

@@ -106,10 +106,15 @@ export async function writeAtomically(
 export const writeText = (file: string, text: string): Promise<void> =>
   writeAtomically(file, (handle) => writeFully(handle, Buffer.from(text)))
 
-/** Writes all bytes, however many system calls that takes. */
-export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+/**
+ * Writes all bytes, however many system calls that takes.
+ * @param position - where in the file; without it after what was written last
+ */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength; ) {
-    done += (await handle.write(bytes, done, Math.min(bytes.byteLength - done, 1 << 30))).bytesWritten
+    const length = Math.min(bytes.byteLength - done, 1 << 30)
+    const at = position === undefined ? null : position + done
+    done += (await handle.write(bytes, done, length, at)).bytesWritten
   }
 }
 

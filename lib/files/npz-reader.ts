@@ -3,6 +3,7 @@
 import type { Readable } from 'node:stream'
 import { type Entry, openPromise, type ZipFile } from 'yauzl'
 import { MactokError } from '../errors.js'
+import { crc32 } from './crc32.js'
 
 /** An array's header. */
 export interface NpzArray {
@@ -28,13 +29,18 @@ const elementSize = (dtype: string): number => Number(/\d+$/.exec(dtype)?.[0] ??
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1)
 
-/** Reads exact numbers of bytes from a stream. */
+/** Reads exact numbers of bytes of an entry, and compares the whole with its checksum. */
 class ByteReader {
   readonly #chunks: AsyncIterator<Buffer>
+  readonly #expected: number
   #rest: Buffer = Buffer.alloc(0)
+  #left: number
+  #crc = 0
 
-  constructor(stream: Readable) {
+  constructor(stream: Readable, { uncompressedSize, crc32 }: Pick<Entry, 'uncompressedSize' | 'crc32'>) {
     this.#chunks = stream[Symbol.asyncIterator]()
+    this.#left = uncompressedSize
+    this.#expected = crc32
   }
 
   async take(bytes: number): Promise<Buffer> {
@@ -50,6 +56,9 @@ class ByteReader {
       this.#rest = this.#rest.subarray(part.length)
       filled += part.length
     }
+    this.#crc = crc32(result, this.#crc)
+    this.#left -= bytes
+    if (this.#left === 0 && this.#crc !== this.#expected) throw new RangeError('its checksum differs: it is damaged')
     return result
   }
 
@@ -152,12 +161,14 @@ export class NpzFile implements AsyncDisposable {
 
   /** @throws {MactokError} `ERR_FORMAT` when it is not an archive */
   static async open(path: string): Promise<NpzFile> {
+    let archive: ZipFile | undefined
     try {
-      const archive = await openPromise(path, { autoClose: false, lazyEntries: true })
+      archive = await openPromise(path, { autoClose: false, lazyEntries: true })
       const entries = new Map<string, Entry>()
       for await (const entry of archive.eachEntry()) entries.set(entry.fileName.replace(/\.npy$/, ''), entry)
       return new NpzFile(path, archive, entries)
     } catch (cause) {
+      archive?.close()
       throw new MactokError('ERR_FORMAT', `${path} is not an .npz archive: ${(cause as Error).message}`, { cause })
     }
   }
@@ -174,7 +185,7 @@ export class NpzFile implements AsyncDisposable {
   async #open(name: string): Promise<{ array: ArrayHeader; reader: ByteReader }> {
     const entry = this.#entries.get(name)
     if (!entry) throw new RangeError(`the archive has only ${this.names().join(', ')}`)
-    const reader = new ByteReader(await this.#archive.openReadStreamPromise(entry))
+    const reader = new ByteReader(await this.#archive.openReadStreamPromise(entry), entry)
     try {
       return { array: await readHeader(reader, entry.uncompressedSize), reader }
     } catch (error) {

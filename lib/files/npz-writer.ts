@@ -1,9 +1,12 @@
-import { MactokError } from '../errors.js'
+import { MactokError, outOfRange } from '../errors.js'
 import { AtomicFile, writeAtomically, writeFully } from './atomic.js'
 import { crc32 } from './crc32.js'
+import { naming } from './system-error.js'
 
 const localHeader = 0x04034b50
 const centralHeader = 0x02014b50
+/** The labels of so many take 512 MiB. */
+const maxImages = 2 ** 26
 
 /** Builds the header of a NumPy file, version 1.0: magic, length, and the description padded to 64 bytes. */
 function npyHeader(dtype: string, shape: readonly number[]): Buffer {
@@ -113,25 +116,36 @@ export class NpzWriter {
     this.#entry = { name: 'arr_0.npy', offset: 0, crc: crc32(header), size }
   }
 
-  /** @throws {MactokError} ERR_FORMAT for a device or a pipe, whose beginning cannot be written at the end */
+  /**
+   * @throws {RangeError} for more images than labels fit into memory
+   * @throws {MactokError} ERR_FORMAT for a device or a pipe, whose beginning cannot be written at the end
+   */
   static async create(name: string, count: number, height: number, width: number): Promise<NpzWriter> {
+    if (count > maxImages) throw outOfRange('count', `at most ${maxImages} images in an .npz`, count)
     const file = await AtomicFile.create(name)
-    if (!file.isRegular) {
+    try {
+      if (!file.isRegular) {
+        throw new MactokError('ERR_FORMAT', `${name} is not a regular file: an .npz cannot be written to it`)
+      }
+      const shape = [count, height, width, 3]
+      const header = npyHeader('|u1', shape)
+      const writer = new NpzWriter(name, file, shape, header)
+      await writer.#append(zipHeader(writer.#entry, false), header)
+      return writer
+    } catch (error) {
       await file.discard()
-      throw new MactokError('ERR_FORMAT', `${name} is not a regular file: an .npz cannot be written to it`)
+      throw error
     }
-    const shape = [count, height, width, 3]
-    const header = npyHeader('|u1', shape)
-    const writer = new NpzWriter(name, file, shape, header)
-    await writeFully(file.handle, zipHeader(writer.#entry, false))
-    await writeFully(file.handle, header)
-    return writer
+  }
+
+  async #append(...parts: Uint8Array[]): Promise<void> {
+    for (const part of parts) await naming(this.#name, writeFully(this.#file.handle, part))
   }
 
   async add(image: Uint8Array, label: number): Promise<void> {
     this.#entry.crc = crc32(image, this.#entry.crc)
     this.#labels[this.#count++] = BigInt(label)
-    await writeFully(this.#file.handle, image)
+    await this.#append(image)
   }
 
   /** @throws {Error} when not all images were added */
@@ -146,11 +160,9 @@ export class NpzWriter {
     const local = zipHeader(second, false)
     const start = offset + local.length + labels.length
     const directory = Buffer.concat([this.#entry, second].map((entry) => zipHeader(entry, true)))
-    for (const bytes of [local, labels, directory, zipEnd(2, start, directory.length)]) {
-      await writeFully(this.#file.handle, bytes)
-    }
+    await this.#append(local, labels, directory, zipEnd(2, start, directory.length))
     // Only now is the checksum known.
-    await this.#file.handle.write(first, 0, first.length, 0)
+    await naming(this.#name, writeFully(this.#file.handle, first, 0))
     await this.#file.commit()
   }
 

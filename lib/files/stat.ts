@@ -35,3 +35,12 @@ export async function isFolder(path: string): Promise<boolean> {
 export async function exists(path: string): Promise<boolean> {
   return (await ifPresent(stat(path))) !== null
 }
+
+/** Changes when a file does: its size and the time of its last change. */
+export const stampOf = ({ size, mtimeMs }: { size: number; mtimeMs: number }): string => `${size} ${mtimeMs}`
+
+/** The stamp of what is at a path, or null where there is nothing. */
+export async function fileStamp(file: string): Promise<string | null> {
+  const found = await ifPresent(stat(file))
+  return found && stampOf(found)
+}

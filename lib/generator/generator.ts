@@ -191,9 +191,7 @@ export class Generator implements Disposable {
     if (tokenizer !== undefined) instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
     const config = resolveSampling(settings)
     const { channels, ...guidance } = config.guidance
-    if (weak && `${weak.config.latentShape}` !== `${this.config.latentShape}`) {
-      throw outOfRange('weak', `a generator of latents [${this.config.latentShape}]`, `[${weak.config.latentShape}]`)
-    }
+    if (weak) this.requireSameFlow(weak)
     if (tokenizer && !force) await Generator.check(this.identity, tokenizer)
     const labels = drawClasses(options, this.identity, (first, rows) =>
       addon().uniform(seed, 'sample/class', 0, first, rows, 1)
@@ -233,6 +231,20 @@ export class Generator implements Disposable {
       }
     } finally {
       sampler.dispose()
+    }
+  }
+
+  /** Refuses a weak generator whose output, which is subtracted from this one's, means something else. */
+  private requireSameFlow({ config, identity }: Generator): void {
+    const compared: [string, unknown, unknown][] = [
+      ['latents of', this.config.latentShape, config.latentShape],
+      ['classes', this.config.classes, config.classes],
+      ['flow', this.config.flow, config.flow],
+      ['statistics of latents', this.identity.statistics, identity.statistics]
+    ]
+    for (const [what, own, other] of compared) {
+      const [expected, received] = [JSON.stringify(own), JSON.stringify(other)]
+      if (expected !== received) throw outOfRange('weak', `a generator with ${what} ${expected}`, received)
     }
   }
 

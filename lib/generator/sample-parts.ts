@@ -8,7 +8,7 @@ import type { Ranks } from '../distributed/ranks.js'
 import { MactokError } from '../errors.js'
 import { writeAtomically, writeFully, writeJson } from '../files/atomic.js'
 import { parseJson, readBytes, readText } from '../files/read.js'
-import { removeFolder } from '../files/remove-folder.js'
+import { discardFolder, removeDiscarded } from '../files/remove-folder.js'
 import { ifPresent } from '../files/stat.js'
 
 const planFile = 'plan.json'
@@ -42,6 +42,7 @@ export class SampleParts {
 
   /** @throws {MactokError} `ERR_FORMAT` when the folder has parts of other samples */
   static async open(folder: string, plan: SamplePlan, ranks: Ranks): Promise<SampleParts> {
+    await SampleParts.removeRemains(folder)
     const file = path.join(folder, planFile)
     const text = await readText(file)
     const earlier = text === null ? null : parseJson(text, file)
@@ -118,8 +119,15 @@ export class SampleParts {
     return { images: content.subarray(0, pixels), labels }
   }
 
-  remove(): Promise<void> {
-    return removeFolder(this.folder)
+  /** Deletes the parts, which go all at once for ranks that still read them. */
+  async remove(): Promise<void> {
+    await discardFolder(this.folder)
+    await SampleParts.removeRemains(this.folder)
+  }
+
+  /** Deletes what a crash left of parts that were being deleted. */
+  private static removeRemains(folder: string): Promise<void> {
+    return removeDiscarded(path.dirname(folder), (name) => name === path.basename(folder))
   }
 
   /**

@@ -28,6 +28,19 @@ interface Shard {
   count: number
 }
 
+/** Opens the shards for reading many rows at once, all of them or none. */
+function openShards(shards: readonly Shard[], addon: Pick<Addon, 'mapFile'>): void {
+  try {
+    for (const shard of shards) {
+      shard.opened = addon.mapFile(shard.file.path)
+      callback('addon.mapFile(path).close', shard.opened?.close)
+    }
+  } catch (error) {
+    for (const { opened } of shards) opened?.close?.()
+    throw error
+  }
+}
+
 export interface RowOptions {
   /** Read the latents of the mirrored images: for all rows, or row by row. Default false. */
   flip?: boolean | ArrayLike<boolean>
@@ -158,9 +171,7 @@ export class LatentShards {
     let count = 0
     for (const file of files) {
       const rows = checkShard(file, sampleShape, head.dtype('latents'))
-      const opened = addon?.mapFile(file.path)
-      if (addon) callback('addon.mapFile(path).close', opened?.close)
-      shards.push({ file, opened, first: count, count: rows })
+      shards.push({ file, opened: undefined, first: count, count: rows })
       count += rows
     }
     if (manifest && manifest.count !== count) {
@@ -170,6 +181,7 @@ export class LatentShards {
     const labels = new Int32Array(count)
     for (const { file, first } of shards) labels.set(await readLabels(file, classes?.length ?? maxClasses), first)
     if (manifest) await verifyShards(folder, manifest)
+    if (addon) openShards(shards, addon)
     const all = (name: string) => files.every((file) => file.tensors.has(name))
     return new LatentShards(
       folder,

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { z } from 'zod'
 import { callbacks, instance, pathTo } from '../checks.js'
@@ -11,8 +10,9 @@ import { invalidParameter, MactokError, outOfRange } from '../errors.js'
 import { makeFolder } from '../files/make-folder.js'
 import { NpzWriter } from '../files/npz-writer.js'
 import { refuseExisting } from '../files/overwrite.js'
-import { ifPresent } from '../files/stat.js'
+import { fileStamp } from '../files/stat.js'
 import { Generator, type SampleOptions } from '../generator/generator.js'
+import { hashModels } from '../generator/hash-models.js'
 import { SampleParts, type SamplePlan } from '../generator/sample-parts.js'
 import type { GuidanceInput } from '../generator/sampling.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -38,10 +38,8 @@ export interface SampleImagesOptions
    * write. Default: one alone.
    */
   ranks?: Ranks
-  /** Identifies the models' weights among ranks, such as a checksum. */
-  weights?: string
-  /** When the ranks' job began, in milliseconds since 1970: an `.npz` that is newer has its samples. Default: now. */
-  since?: number
+  /** The stamp (`fileStamp`) of an `.npz` that was there when the ranks' job began: another one has its samples. Default: now. */
+  before?: string | null
 }
 
 export interface SampledImages {
@@ -73,8 +71,7 @@ export async function sampleImages(
     onProgress,
     signal,
     ranks = aloneRanks,
-    weights = '',
-    since = performance.timeOrigin + performance.now(),
+    before,
     ...given
   } = options ?? {}
   instance('generator', 'a Generator', Generator, generator)
@@ -97,7 +94,11 @@ export async function sampleImages(
     return sampleAmongRanks(generator, tokenizer, {
       drawing,
       plan: {
-        key: JSON.stringify([weights, { ...drawing, weak: weak !== undefined }, firstIndex]),
+        key: JSON.stringify([
+          await hashModels({ generator, tokenizer, weak }),
+          { ...drawing, weak: undefined },
+          firstIndex
+        ]),
         total,
         batch,
         size
@@ -106,7 +107,7 @@ export async function sampleImages(
       folder,
       npz,
       firstIndex,
-      since,
+      before: before === undefined && npz !== undefined ? await fileStamp(npz) : (before ?? null),
       onProgress,
       signal
     })
@@ -160,7 +161,7 @@ interface SharedDrawing {
   folder: string | undefined
   npz: string | undefined
   firstIndex: number
-  since: number
+  before: string | null
   onProgress: SampleImagesOptions['onProgress'] | undefined
   signal: AbortSignal | undefined
 }
@@ -169,7 +170,7 @@ interface SharedDrawing {
 async function sampleAmongRanks(
   generator: Generator,
   tokenizer: Tokenizer,
-  { drawing, plan, ranks, folder, npz, firstIndex, since, onProgress, signal }: SharedDrawing
+  { drawing, plan, ranks, folder, npz, firstIndex, before, onProgress, signal }: SharedDrawing
 ): Promise<SampledImages> {
   const parts = await SampleParts.open(`${npz ?? folder}.parts`, plan, ranks)
   const numbersOf = (part: number) => {
@@ -179,7 +180,8 @@ async function sampleAmongRanks(
   // PNGs have no parts to resume from.
   const missing = folder ? parts.own() : await parts.ownMissing()
   // Where an earlier job ended between its last batch and the archive, a faster rank may have written that already.
-  const toDraw = npz && (await isNewer(npz, since)) ? [] : missing
+  const isDone = async () => npz !== undefined && (await fileStamp(npz)) !== before
+  const toDraw = (await isDone()) ? [] : missing
   if (folder && !drawing.force) {
     const files = toDraw.flatMap((part) => numbersOf(part).map((number) => fileOfSample(folder, number)))
     await refuseExisting(files, remedy)
@@ -208,7 +210,7 @@ async function sampleAmongRanks(
     throw error
   }
   if (!npz) return finish(false)
-  if (await isNewer(npz, since)) {
+  if (await isDone()) {
     // Nobody needs what this rank drew meanwhile.
     await parts.remove()
     return finish(false)
@@ -216,12 +218,6 @@ async function sampleAmongRanks(
   const left = await parts.countMissing()
   if (left === 0) await parts.merge(() => writeArchive(parts, npz))
   return finish(false, left)
-}
-
-/** Whether a file was written after some time, in milliseconds since 1970. */
-async function isNewer(file: string, since: number): Promise<boolean> {
-  const found = await ifPresent(stat(file))
-  return found !== null && found.mtimeMs > since
 }
 
 const joinPixels = (images: readonly Image[]): Uint8Array => Buffer.concat(images.map(({ data }) => data))

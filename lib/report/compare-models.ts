@@ -80,7 +80,9 @@ export async function describeTokenizer({ dir }: OpenedRun, from: string, option
       reconstruction: await column('reconstruction', mean(decibels.whole)),
       ofMasked: await column('ofMasked', mean(decibels.masked))
     },
-    latents: await summariseLatents(await encodeSamples(tokenizer, source, { count: options.latents, signal }))
+    latents: await summariseLatents(
+      await encodeSamples(tokenizer, source, { count: options.latents, precision: options.precision, signal })
+    )
   }
 }
 

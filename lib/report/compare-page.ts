@@ -208,7 +208,7 @@ ${byToken.length > 0 && html`<div class="plots">${chart(lineChart(kl))}</div>`}
 }
 
 /** Metrics of quality, as opposed to counts. */
-const quality = /(psnr|ssim|lpips|fid|fd|kid|mmd|probe|precision|recall|\bis)/i
+const quality = /(psnr|ssim|lpips|fid|fd|kid|kd|probe|precision|recall|^gis$)/i
 
 /** Quality by the number of latent units, where runs differ in it. */
 function budgetSection(runs: readonly ComparedRun[]): Html | null {

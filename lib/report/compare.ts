@@ -14,6 +14,7 @@ import { compareSchema } from './compare-schema.js'
 import type { ComparedRun, Comparison, Outcome } from './comparison.js'
 import { clockOf, compareCurves } from './curves.js'
 import { type Entry, type OpenedRun, openEntries } from './entries.js'
+import { evaluationsInTraining } from './evaluations.js'
 import { differingSettings } from './settings.js'
 
 export interface CompareOptions extends z.input<typeof compareSchema> {
@@ -133,15 +134,25 @@ async function summariseEntry({ name, runs }: Entry, latents: LatentSummary | un
   }
 }
 
+/** The numbers that all seeds have; of their trainings, those at the newest step that all of them evaluated. */
 function summariseEvaluations(runs: Entry['runs']): ComparedRun['evaluations'] {
+  const bySeed = runs.map(({ evaluations, lines }) => ({ evaluations, training: evaluationsInTraining(lines) }))
+  const shared = bySeed[0]?.training.findLast(({ step }) =>
+    bySeed.every(({ training }) => training.some((one) => one.step === step))
+  )
   const result: ComparedRun['evaluations'] = {}
-  for (const { name, values } of runs[0].evaluations) {
-    const bySeed = runs.map(({ evaluations }) => evaluations.find((one) => one.name === name)?.values)
+  for (const { name, step, values } of runs[0].evaluations) {
+    const isTraining = step !== undefined
+    const tables = bySeed.map(({ evaluations, training }) =>
+      isTraining
+        ? training.find((one) => one.step === shared?.step)?.values
+        : evaluations.find((one) => one.name === name)?.values
+    )
     const summaries = Object.keys(values).flatMap((metric): [string, Summary][] => {
-      const numbers = bySeed.flatMap((numbers) => numbers?.[metric] ?? [])
-      return numbers.every(Number.isFinite) ? [[metric, summarise(numbers)]] : []
+      const numbers = tables.flatMap((numbers) => numbers?.[metric] ?? [])
+      return numbers.length === runs.length && numbers.every(Number.isFinite) ? [[metric, summarise(numbers)]] : []
     })
-    result[name] = Object.fromEntries(summaries)
+    if (summaries.length > 0) result[name] = Object.fromEntries(summaries)
   }
   return result
 }

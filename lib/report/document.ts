@@ -1,5 +1,6 @@
 /** What reports and comparisons have in common: one HTML file that needs no other. */
 
+import { metricTitles } from '../evaluation/metric-names.js'
 import { readPageFile } from '../page/files.js'
 import { embedJson, Html, html } from './html.js'
 import type { ReportImage } from './images.js'
@@ -63,14 +64,15 @@ export const figures = (images: readonly ReportImage[]): Html =>
 const titles: Record<string, string> = {
   activeUnits: 'active units',
   kl: 'KL',
-  rfid: 'rFID',
-  fid: 'FID',
-  gfid: 'gFID',
-  sfid: 'sFID',
-  is: 'IS',
   psnr: 'PSNR',
   ssim: 'SSIM',
-  lpips: 'LPIPS'
+  lpips: 'LPIPS',
+  // Of reconstructions and of generated images.
+  ...Object.fromEntries(
+    Object.entries({ ...metricTitles, is: 'IS' }).flatMap(([name, title]) =>
+      ['', 'r', 'g'].map((of) => [`${of}${name}`, `${of}${title}`])
+    )
+  )
 }
 
 /** The title of a metric in tables. */

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
+import { generationMetrics } from '../evaluation/metric-names.js'
 import { readText } from '../files/read.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 
@@ -20,22 +21,28 @@ function flattenNumbers(value: unknown, path: string[] = []): [string, number][]
   return entries.flatMap(([key, inner]) => flattenNumbers(inner, [...path, key]))
 }
 
+/** Metrics of generated images, named as in a training's evaluations: `gfid`. */
+const renamed: ReadonlyMap<string, string> = new Map(generationMetrics.map((name) => [name, `g${name}`]))
+
+/** The evaluations of a training by their steps. */
+export const evaluationsInTraining = (lines: readonly MetricsRecord[]): EvaluationTable[] =>
+  lines.flatMap(({ step, evaluation }) =>
+    isRecord(evaluation) ? [{ name: 'in training', step, values: Object.fromEntries(flattenNumbers(evaluation)) }] : []
+  )
+
 /** Reads the evaluations in a run folder (`evaluation*.json`, an ablation's `measured.json`), and the last one of the training itself. */
 export async function readEvaluations(run: string, lines: readonly MetricsRecord[]): Promise<EvaluationTable[]> {
   const names = (await readdir(run)).filter((name) => /^(evaluation.*|measured)\.json$/.test(name)).sort()
   const files = await Promise.all(
     names.map(async (name) => {
       try {
-        const values = Object.fromEntries(flattenNumbers(JSON.parse((await readText(join(run, name))) ?? '{}')))
+        const numbers = flattenNumbers(JSON.parse((await readText(join(run, name))) ?? '{}'))
+        const values = Object.fromEntries(numbers.map(([metric, value]) => [renamed.get(metric) ?? metric, value]))
         return { name: name.replace('.json', ''), values }
       } catch {
         return { name, values: {} }
       }
     })
   )
-  const last = lines.findLast((line) => isRecord(line.evaluation))
-  const own = last
-    ? [{ name: 'in training', step: last.step, values: Object.fromEntries(flattenNumbers(last.evaluation)) }]
-    : []
-  return [...files, ...own].filter(({ values }) => Object.keys(values).length > 0)
+  return [...files, ...evaluationsInTraining(lines).slice(-1)].filter(({ values }) => Object.keys(values).length > 0)
 }

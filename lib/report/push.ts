@@ -6,11 +6,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { callbacks, flag, natural, pathTo, positive, text } from '../checks.js'
 import { checkOptions, parseConfig } from '../config.js'
 import { outOfRange } from '../errors.js'
+import { seal } from '../files/checksums.js'
 import { exists } from '../files/stat.js'
 import { generatorSchema } from '../generator/schema.js'
+import { checksum } from '../native/checksums.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
 import { readMetrics } from '../runs/metrics.js'
-import { findModel, modelKinds, retryIfDeleted } from '../runs/model-folder.js'
+import { configFile, findModel, modelFile, modelKinds, retryIfDeleted } from '../runs/model-folder.js'
 import { tokenizerSchema } from '../tokenizer/schema.js'
 import { checkRepository, hubEndpoint } from '../weights/hub-settings.js'
 import { readSafetensors } from '../weights/reader.js'
@@ -103,7 +105,7 @@ async function readRun(folder: string): Promise<CardRun | null> {
  * @param folder - a run (its newest checkpoint), a checkpoint, or a model folder
  * @param repo - `owner/name`
  * @throws {TypeError | RangeError} for wrong options
- * @throws {MactokError} `ERR_FORMAT` when the folder holds no model; `ERR_UPLOAD` without an access token, for a refusal
+ * @throws {MactokError} `ERR_FORMAT` when the folder holds no model, or a damaged one; `ERR_UPLOAD` without an access token, for a refusal
  *   and after too many failures; `ERR_ABORTED`
  */
 export async function pushModel(folder: string, repo: string, options: PushOptions = {}): Promise<PushedModel> {
@@ -135,8 +137,9 @@ async function collect(
   repo: string,
   { raw, grid, license }: { raw: boolean; grid: boolean; license: string | null }
 ): Promise<{ kind: CardModel['kind']; files: UploadFile[] }> {
-  const found = await findModel(folder, modelKinds, raw)
+  const found = await findModel(folder, modelKinds, raw, { verify: true })
   const { model, content } = completeConfig(found.config)
+  const config = seal(configFile, content, { [modelFile]: await checksum(found.weights) })
   await using weights = await readSafetensors(found.weights)
   const sizes = [...weights.tensors.values()].map(({ shape }) => shape.reduce((product, size) => product * size, 1))
   const parameters = sizes.reduce((sum, size) => sum + size, 0)
@@ -144,8 +147,8 @@ async function collect(
   const newest = grid && run ? (await listGrids(folder)).at(-1) : undefined
   const card = path.join(folder, 'README.md')
   const files = [
-    fromText('config.json', `${JSON.stringify(content, null, 2)}\n`),
-    await fromFile('model.safetensors', found.weights),
+    fromText(configFile, `${JSON.stringify(config, null, 2)}\n`),
+    await fromFile(modelFile, found.weights),
     (await exists(card))
       ? await fromFile('README.md', card)
       : fromText(

@@ -123,7 +123,7 @@ function tiles(record: AnyRunRecord, lines: readonly MetricsRecord[], step: numb
 /** Names of the paper's numbers in evaluations. */
 const paperNames: Record<AnyRunRecord['kind'], Record<string, keyof PaperRow>> = {
   tokenizer: { rfid: 'rfid' },
-  generator: { fid: 'gfid', is: 'is' }
+  generator: { gfid: 'gfid', gis: 'is' }
 }
 
 /** Finds the paper's row for the run's tokenizer preset. */

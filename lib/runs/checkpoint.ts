@@ -1,6 +1,5 @@
 /** Checkpoint folders `checkpoints/step-0010000/`, each complete or absent. */
 
-import { randomBytes } from 'node:crypto'
 import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
@@ -9,7 +8,7 @@ import { syncFolder, writeJson } from '../files/atomic.js'
 import { type Checksums, seal, unseal } from '../files/checksums.js'
 import { makeFolder } from '../files/make-folder.js'
 import { parseJson, readText } from '../files/read.js'
-import { removeFolder } from '../files/remove-folder.js'
+import { discardFolder, removeDiscarded, removeFolder } from '../files/remove-folder.js'
 import { ifPresent } from '../files/stat.js'
 import { checkFile, checksum } from '../native/checksums.js'
 
@@ -158,7 +157,7 @@ export async function writeCheckpoint(
   const content = seal(stateFile, { formatVersion: 1, ...state, files }, checksums)
   await writeJson(join(unfinished, stateFile), content)
   await syncFolder(unfinished)
-  await discard(folder)
+  await discardFolder(folder)
   await rename(unfinished, folder)
   await syncFolder(parent)
 
@@ -173,19 +172,14 @@ export async function writeCheckpoint(
 export async function removeOlder(run: string, step: number, { keep, keepEvery }: Retention): Promise<void> {
   const steps = (await listSteps(run)).filter((one) => one <= step)
   const old = steps.slice(keep).filter((one) => keepEvery === null || one % keepEvery !== 0)
-  await Promise.all(old.map((one) => discard(checkpointFolder(run, one))))
+  await Promise.all(old.map((one) => discardFolder(checkpointFolder(run, one))))
   await removeRemains(run)
 }
 
 /** Deletes what a crash left of checkpoints that were being written or deleted. Only who has locked the run may call it. */
 export async function removeRemains(run: string): Promise<void> {
-  const names = (await ifPresent(readdir(folderOf(run)))) ?? []
-  const remains = names.filter((name) => /^\.step-\d+\.(tmp|([0-9a-f]{12}\.)?old)$/.test(name))
-  await Promise.all(remains.map((name) => removeFolder(join(folderOf(run), name))))
-}
-
-/** Renames a folder for `removeRemains` to delete, so that what a crash leaves of it is never taken for a checkpoint. */
-async function discard(folder: string): Promise<void> {
-  const away = `.${basename(folder)}.${randomBytes(6).toString('hex')}.old`
-  await ifPresent(rename(folder, join(folder, '..', away)))
+  const folder = folderOf(run)
+  const unfinished = ((await ifPresent(readdir(folder))) ?? []).filter((name) => /^\.step-\d+\.tmp$/.test(name))
+  await Promise.all(unfinished.map((name) => removeFolder(join(folder, name))))
+  await removeDiscarded(folder, (name) => /^step-\d+$/.test(name))
 }

@@ -70,8 +70,8 @@ const describe = ({ pid, host, since }: Owner) => `process ${pid} on ${host} (si
 async function replaceStale(file: string, stale: string, text: string): Promise<boolean> {
   const claim = `${file}.${createHash('sha256').update(stale).digest('hex').slice(0, 16)}`
   if (!(await create(claim, text))) {
-    const other = parseOwner((await readText(claim)) ?? '')
-    if (other && (await isStale(other))) await rm(claim, { force: true })
+    const other = await readLock(claim)
+    if (other && (!other.owner || (await isStale(other.owner)))) await rm(claim, { force: true })
     await sleep(20)
     return false
   }
@@ -90,8 +90,21 @@ async function create(file: string, text: string): Promise<boolean> {
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    // A full disk leaves it empty.
+    if ((error as NodeJS.ErrnoException).syscall === 'write') await rm(file, { force: true })
     throw await notWritable(dirname(file), error)
   }
+}
+
+/** Reads a lock or a claim; null where there is none, and without an owner where what was left of it says none. */
+async function readLock(file: string): Promise<{ text: string; owner: Owner | null } | null> {
+  let text = await readText(file)
+  if (text !== null && !parseOwner(text)) {
+    // It may be half written.
+    await sleep(100)
+    text = await readText(file)
+  }
+  return text === null ? null : { text, owner: parseOwner(text) }
 }
 
 /**
@@ -110,15 +123,10 @@ export async function lockRun(dir: string): Promise<RunLock> {
   const isNew = (await makeFolder(dir)) !== undefined
   let takenOver: string | null = null
   while (!(await create(file, text))) {
-    let found = await readText(file)
-    if (found !== null && !parseOwner(found)) {
-      // It may be half written.
-      await sleep(100)
-      found = await readText(file)
-    }
+    const found = await readLock(file)
     // Released meanwhile.
     if (found === null) continue
-    const owner = parseOwner(found)
+    const { owner } = found
     if (owner && !(await isStale(owner))) {
       throw new MactokError(
         'ERR_IN_USE',
@@ -126,7 +134,7 @@ export async function lockRun(dir: string): Promise<RunLock> {
       )
     }
     takenOver = owner ? describe(owner) : 'an unknown process'
-    if (await replaceStale(file, found, text)) break
+    if (await replaceStale(file, found.text, text)) break
   }
 
   // A second Ctrl-C ends the process at once.

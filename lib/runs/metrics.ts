@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
@@ -73,7 +73,13 @@ export class MetricsLog {
     const kept = readMetrics(folder).filter((record) => record.step <= step)
     rmSync(`${path}.tmp`, { force: true })
     // Created here, so that a prepared link is never followed.
-    writeFileSync(`${path}.tmp`, kept.map((record) => `${JSON.stringify(record)}\n`).join(''), { flag: 'wx' })
+    const file = openSync(`${path}.tmp`, 'wx')
+    try {
+      writeFileSync(file, kept.map((record) => `${JSON.stringify(record)}\n`).join(''))
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
     renameSync(`${path}.tmp`, path)
     this.#lines = new AppendedFile(path)
     this.#events = new EventFile(folder, step)

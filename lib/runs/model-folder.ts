@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { MactokError } from '../errors.js'
 import { writeJson } from '../files/atomic.js'
-import { type Checksums, checkSeal, type RecordedChecksum, seal } from '../files/checksums.js'
+import { type Checksums, checkSeal, type RecordedChecksum, seal, unseal } from '../files/checksums.js'
 import { parseJson, readJson, readText } from '../files/read.js'
 import { exists } from '../files/stat.js'
 import { checkFile } from '../native/checksums.js'
@@ -12,13 +12,13 @@ import { findCheckpoints, newestCheckpoint } from './checkpoint.js'
 
 export const modelFile = 'model.safetensors'
 const emaFile = 'ema.safetensors'
-const configFile = 'config.json'
+export const configFile = 'config.json'
 
 /** The kinds of models that folders hold. */
 export const modelKinds = ['tokenizer', 'generator'] as const
 
 export interface ModelFiles {
-  /** The content of `config.json`. */
+  /** The content of `config.json`, without checksums. */
   config: Record<string, unknown>
   /** The path of `config.json`. */
   file: string
@@ -63,8 +63,13 @@ export async function findModel(
     const expected = `config.json and ${modelFile}, or a run folder with a complete checkpoint`
     throw new MactokError('ERR_FORMAT', `${folder} holds no ${kinds.join(' or ')}: expected ${expected}`)
   }
-  const config = await readConfig(file, kinds)
-  const { crc32c } = checkSeal(file, config)[basename(weights)] ?? {}
+  const { content: config, checksums } = unseal(file, await readConfig(file, kinds))
+  const name = basename(weights)
+  if (!raw && name !== emaFile && checksums[emaFile]) {
+    const remedy = `copy ${emaFile}, the averaged weights, to it, or ask for those in training (\`raw\`)`
+    throw new MactokError('ERR_FORMAT', `${place} is incomplete: ${remedy}`)
+  }
+  const { crc32c } = checksums[name] ?? {}
   return { config, file, weights, checksum: crc32c === undefined ? undefined : { crc32c, recorded: file } }
 }
 

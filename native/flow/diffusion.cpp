@@ -57,10 +57,12 @@ at::Tensor sde_drift(const Estimate& estimate, const Diffusion& diffusion) {
 
 Interval sde_interval(const FlowOptions& flow, const DiffusionOptions& options) {
   auto [start, end] = sampling_interval(flow);
-  // SBDM's diffusion is infinite at pure noise; the score is at pure data, where only a constant
-  // diffusion does not vanish.
+  // SBDM's diffusion is infinite at pure noise; the score is at pure data, where a constant
+  // diffusion, or a decreasing one of another magnitude than 1, does not vanish.
+  const bool remains = options.form == DiffusionForm::constant ||
+                       (options.form == DiffusionForm::decreasing && options.norm != 1);
   if (options.form == DiffusionForm::sbdm && flow.path != PathKind::vp) start = 1e-3;
-  if (options.form == DiffusionForm::constant) end = std::min(end, 1 - 1e-3);
+  if (remains) end = std::min(end, 1 - 1e-3);
   if (options.last_step != LastStep::none) end = 1 - options.last_step_size;
   return {start, end};
 }

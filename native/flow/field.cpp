@@ -1,5 +1,7 @@
 #include "flow/field.h"
 
+#include <algorithm>
+
 #include "runtime/cuda_library.h"
 #include "runtime/float64.h"
 
@@ -27,7 +29,8 @@ Estimate Field::operator()(const at::Tensor& x, const std::vector<double>& times
   const auto count = static_cast<size_t>(x.size(0));
   std::vector<int64_t> guided;
   for (size_t i = 0; i < count && guidance_.scale != 1; ++i) {
-    const double t = times[times.size() == 1 ? 0 : i];
+    // The last step of an adaptive method may pass the end.
+    const double t = std::min(1.0, times[times.size() == 1 ? 0 : i]);
     if (t >= guidance_.low && t <= guidance_.high) guided.push_back(static_cast<int64_t>(i));
   }
   const auto t = vector_like(times, x);

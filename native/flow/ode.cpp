@@ -9,7 +9,7 @@ std::vector<double> time_grid(const Interval& interval, int64_t steps, double sh
   std::vector<double> times;
   for (int64_t i = 0; i <= steps; ++i) {
     const double part = static_cast<double>(i) / static_cast<double>(steps);
-    times.push_back(shifted(interval.start + part * (interval.end - interval.start), shift));
+    times.push_back(interval.start + shifted(part, shift) * (interval.end - interval.start));
   }
   return times;
 }

@@ -21,7 +21,7 @@ class FixedStepOde : public Sampler {
   size_t index_ = 0;
 };
 
-/** steps + 1 times from start to end, evenly spaced, then shifted (see TimestepOptions). */
+/** steps + 1 times from start to end, whose fractions of the way are shifted (see TimestepOptions). */
 std::vector<double> time_grid(const Interval& interval, int64_t steps, double shift);
 
 }  // namespace mactok

@@ -73,7 +73,14 @@ test('latents are averaged over their tokens, or flattened', () => {
     features: Float32Array.of(1.5, 2.5, 3.5, 7.5, 8.5, 9.5),
     labels: Int32Array.of(4, 5)
   })
-  expect(flatten.result((row) => row === 1)).toEqual({ features: latents.slice(6), labels: Int32Array.of(5) })
+  expect(flatten.result()).toEqual({ features: latents, labels: Int32Array.of(4, 5) })
+})
+
+test('halves have all classes where they are dealt in turn', async () => {
+  const features = new ProbeFeatures('flatten', { latentTokens: 1, latentChannels: 2 })
+  const labels = Array.from({ length: 40 }, (_, i) => i % 2)
+  features.add(Float32Array.from(labels.flatMap((label) => [label, 1 - label])), labels)
+  expect(await features.probeHalves()).toEqual({ probe: 1 })
 })
 
 describe('probing a tokenizer', () => {

@@ -11,6 +11,8 @@ function landscape() {
   const asked: Guidance[] = []
   const evaluate = async (guidance: Guidance) => {
     asked.push(guidance)
+    // What a sampler takes, and nothing else.
+    expect(Object.keys(guidance).sort()).toEqual(['high', 'low', 'scale'])
     const { scale, low } = guidance
     const fid = 5 + (scale - 2) ** 2 + (scale > 1 ? (low - 0.2) ** 2 : 0)
     return { images: 10, fid, is: 100 * scale, notices: [] }

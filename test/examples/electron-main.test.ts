@@ -12,6 +12,11 @@ const done = {
   handlers: new Map<string, (request: { url: string }) => Promise<Response>>()
 }
 let chosen: string[] = []
+/** Electron is ready when the main module was evaluated, and not before. */
+let ready: () => void
+const isReady = new Promise<void>((resolve) => {
+  ready = resolve
+})
 
 const worker = Object.assign(new EventEmitter(), { postMessage: (call: Call) => done.toWorker.push(call) })
 const webContents = Object.assign(new EventEmitter(), {
@@ -33,7 +38,7 @@ const ipcMain = new EventEmitter()
 jest.unstable_mockModule('electron', () => ({
   BrowserWindow,
   ipcMain,
-  app: Object.assign(new EventEmitter(), { whenReady: async () => {}, getPath: () => '/home/user/.config/app' }),
+  app: Object.assign(new EventEmitter(), { whenReady: () => isReady, getPath: () => '/home/user/.config/app' }),
   dialog: { showOpenDialog: async () => ({ filePaths: chosen }) },
   protocol: {
     registerSchemesAsPrivileged: () => {},
@@ -58,6 +63,8 @@ async function call(message: Call, origin = 'app://mactok'): Promise<void> {
 beforeAll(async () => {
   Object.assign(process, { resourcesPath: '/nowhere' })
   await import('../../examples/electron/main.mjs')
+  ready()
+  await new Promise((resolve) => setImmediate(resolve))
 })
 
 test('the main process isolates the page, relays its messages, and alone names folders', async () => {

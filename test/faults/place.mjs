@@ -10,10 +10,21 @@ import { withShim } from './shim.mjs'
 export const dist = new URL('../../dist/', import.meta.url)
 const main = fileURLToPath(new URL('cli/main.js', dist))
 
-/** The environment of a child with a cache of its own, but LibTorch from where it is. @param {string} cache @returns {Promise<NodeJS.ProcessEnv>} */
+/**
+ * The environment of a child with a cache of its own, without this machine's weights, which make calls slow, but with its LibTorch.
+ * @param {string} cache
+ * @returns {Promise<NodeJS.ProcessEnv>}
+ */
 export async function withCache(cache) {
   const { libtorchOrigin } = await import(new URL('native/load.js', dist).href)
-  return { ...process.env, LIBTORCH: libtorchOrigin().folder, MACTOK_CACHE: cache, OMP_NUM_THREADS: '1' }
+  return {
+    ...process.env,
+    LIBTORCH: libtorchOrigin().folder,
+    MACTOK_CACHE: cache,
+    MACTOK_WEIGHTS: '',
+    HF_HUB_CACHE: join(cache, 'hub'),
+    OMP_NUM_THREADS: '1'
+  }
 }
 
 /** Numbers in [0, 1) that depend on the seed alone (mulberry32). @param {number} seed */

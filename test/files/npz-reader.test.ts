@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import { npzImages } from '../../lib/evaluation/image-stream.js'
+import { crc32 } from '../../lib/files/crc32.js'
 import { NpzFile } from '../../lib/files/npz-reader.js'
 import { NpzWriter, writeNpz } from '../../lib/files/npz-writer.js'
 import { GOLDEN } from '../support/golden.js'
@@ -20,6 +21,24 @@ describe('NumPy archives', () => {
     expect([...data]).toEqual([0.7866021230256166, 1.871205314968646, -2.2385897899807636])
     expect([...(await file.numbers('sigma')).data]).toEqual([1 / 3, 0, 0, 0, 1 / 3, 0, 0, 0, 1 / 3])
     expect(await file.describe('arr_0')).toEqual({ dtype: '|u1', shape: [2, 4, 5, 3] })
+  })
+
+  test('whose content is not what their checksum says are refused by name', async () => {
+    const path = place.path('flipped.npz')
+    await writeNpz(path, {
+      mu: { shape: [3], data: Float64Array.of(1, 2, 3) },
+      sigma: { shape: [2], data: Float64Array.of(4, 5) }
+    })
+    const bytes = await readFile(path)
+    const at = bytes.indexOf(Buffer.from(Float64Array.of(2).buffer))
+    bytes[at + 3] = (bytes[at + 3] as number) ^ 1
+    await writeFile(path, bytes)
+    await using file = await NpzFile.open(path)
+    await expect(file.numbers('mu')).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: `Cannot read mu of ${path}: its checksum differs: it is damaged`
+    })
+    expect([...(await file.numbers('sigma')).data]).toEqual([4, 5])
   })
 
   test('give images batch by batch, from any position on', async () => {
@@ -117,8 +136,16 @@ describe('NumPy archives', () => {
   })
 })
 
-/** Replaces text of a file by another of the same length. */
+/** Replaces text of an archive's first array by another of the same length, with the checksum that belongs to it. */
 async function patch(path: string, from: string, to: string): Promise<void> {
   const text = (await readFile(path)).toString('latin1')
-  await writeFile(path, text.replace(from, to), 'latin1')
+  // Up to the next header of the archive.
+  const array = text.slice(text.indexOf('\x93NUMPY')).split('PK', 1)[0] as string
+  const changed = array.replace(from, to)
+  const sum = (content: string) => {
+    const bytes = Buffer.alloc(4)
+    bytes.writeUInt32LE(crc32(Buffer.from(content, 'latin1')))
+    return bytes.toString('latin1')
+  }
+  await writeFile(path, text.replace(array, changed).replaceAll(sum(array), sum(changed)), 'latin1')
 }

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { Generator } from '../../lib/generator/generator.js'
+import { hashModels } from '../../lib/generator/hash-models.js'
 import { generatorPresets } from '../../lib/generator/presets.js'
+import { LatentStatistics } from '../../lib/latents/index.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
@@ -130,6 +132,36 @@ describe('a generator', () => {
     await expect(generator.sample({ steps: 1, tokenizer: small })).rejects.toThrow(
       /makes latents \[32,16\], but the tokenizer decodes \[4,32\]/
     )
+  })
+
+  test.each<[string, object, string]>([
+    ['another shape', { latentShape: [4, 4] }, "latents of [32,16] for weak but received '[4,4]'"],
+    ['other classes', { classes: 4 }, "classes 3 for weak but received '4'"],
+    ['another direction of time', { flow: { time: 'data_at_0' } }, 'flow {"path":"linear","prediction":"velocity"']
+  ])('is not guided by one of %s', async (_, other, message) => {
+    using generator = await Generator.create(config, { device })
+    using weak = await Generator.create({ ...config, ...other }, { device })
+    await expect(generator.sample({ guidance: 2, weak })).rejects.toThrow(`Expected a generator with ${message}`)
+  })
+
+  test('is not guided by one of latents that were normalised otherwise', async () => {
+    using generator = await Generator.create(config, { device })
+    const statistics = new LatentStatistics([1], [2], [32, 16])
+    const weak = Generator.wrap(generator.native, { ...generator.identity, statistics }, 'fp32')
+    await expect(generator.sample({ guidance: 2, weak })).rejects.toThrow('a generator with statistics of latents null')
+  })
+
+  test('is identified by its contents, wherever it was loaded from', async () => {
+    using generator = await Generator.create(config, { device, seed: 2 })
+    using other = await Generator.create(config, { device, seed: 3 })
+    using tokenizer = await Tokenizer.create('tiny-32', { device })
+    await generator.save(place.path('identified'))
+    using loaded = await Generator.load(place.path('identified'), { device })
+    await other.save(place.path('identified'))
+    const own = await hashModels({ generator, tokenizer })
+    expect(await hashModels({ generator: loaded, tokenizer })).toBe(own)
+    expect(await hashModels({ generator: other, tokenizer })).not.toBe(own)
+    expect(await hashModels({ generator, tokenizer, weak: other })).not.toBe(own)
   })
 
   test('rejects wrong options by name', async () => {

@@ -142,6 +142,11 @@ describe("moments of the samples converge to the mixture's", () => {
     expect(await sampled({ method: 'euler-maruyama', steps: 250, diffusion })).toBeLessThan(0.07)
   })
 
+  test('sde-heun without a last step, where a decreasing diffusion does not vanish', async () => {
+    const diffusion = diffusionConfig({ form: 'decreasing', norm: 2, lastStep: 'none' })
+    expect(await sampled({ method: 'sde-heun', steps: 250, diffusion })).toBeLessThan(0.1)
+  })
+
   test.each(['mean', 'tweedie', 'euler', 'none'] as const)('sde-heun with %s as the last step', async (lastStep) => {
     const diffusion = diffusionConfig({ lastStep })
     expect(await sampled({ method: 'sde-heun', steps: 100, diffusion })).toBeLessThan(0.07)
@@ -183,6 +188,11 @@ describe('guidance', () => {
     })
     expect(progress.guiding).toBeGreaterThan(0)
     expect(progress.guiding).toBeLessThan(progress.samples)
+  })
+
+  test('with one step size per batch applies to the step that passes the end', async () => {
+    const { progress } = await sample(mixture, classes, { config: { method: 'dopri5' }, guidance: { scale: 2 }, start })
+    expect(progress.guiding).toBe(progress.samples)
   })
 
   test('extrapolates from the weaker prediction through the better one', async () => {
@@ -257,6 +267,30 @@ test('a shift below 1 spends more steps on noise', async () => {
   for (let i = 0; i < 4; i++) times.push((await sampler.step()).time)
   // LightningDiT's compute_tm: .3·t / (1 − .7·t) at .25, .5, .75, 1.
   expect(absoluteError(times, [0.075 / 0.825, 0.15 / 0.65, 0.225 / 0.475, 1])).toBeLessThan(1e-9)
+})
+
+test('a shift leaves the time from which an SDE takes its last step', async () => {
+  const { latents, progress } = await sample(mixture, everything(64), {
+    config: { method: 'euler-maruyama', steps: 10, shift: 0.3, diffusion: diffusionConfig({ norm: 1e-9 }) },
+    start: tensor(golden.get('start'))
+  })
+  expect(progress.time).toBe(1)
+  // With next to no noise this is Euler's method on the same grid.
+  const grid = Array.from({ length: 10 }, (_, i) => (0.96 * 0.3 * (i / 9)) / (1 - 0.7 * (i / 9)))
+  expect(grid.at(-1)).toBeCloseTo(0.96, 12)
+  const sampler = await native().createSampler(
+    mixture,
+    flowConfig(),
+    unguided,
+    samplerConfig({ method: 'euler-maruyama', steps: 10, shift: 0.3, diffusion: diffusionConfig({ norm: 1e-9 }) }),
+    everything(64),
+    tensor(golden.get('start')),
+    null
+  )
+  const times: number[] = []
+  for (let i = 0; i < 10; i++) times.push((await sampler.step()).time)
+  expect(absoluteError(times, [...grid.slice(1), 1])).toBeLessThan(1e-9)
+  expect(absoluteError(await floats(await sampler.latents()), latents)).toBe(0)
 })
 
 test('previews predict clean latents', async () => {

@@ -5,7 +5,8 @@ import { encodeImages, imageFolder, Tokenizer } from '../../lib/index.js'
 import { compareRuns } from '../../lib/report/compare.js'
 import { trainingClock } from '../../lib/report/curves.js'
 import { distinctNames } from '../../lib/report/entries.js'
-import type { MetricsRecord } from '../../lib/runs/metrics.js'
+import { writeReport } from '../../lib/report/report.js'
+import { type MetricsRecord, readMetrics } from '../../lib/runs/metrics.js'
 import { trainGenerator } from '../../lib/training/generator/training.js'
 import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { mactok } from '../support/cli.js'
@@ -89,6 +90,10 @@ describe('a comparison of tokenizers', () => {
     writeFileSync(join(arm(1), 'measured.json'), '{"psnr":24}')
     writeFileSync(join(arm(0), 'generation.json'), '[{"step":10,"evaluation":{"gfid":100}}]')
     writeFileSync(join(arm(1), 'generation.json'), '[{"step":10,"evaluation":{"gfid":90}}]')
+    const lines = readFileSync(join(arm(1), 'metrics.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+    writeFileSync(join(arm(1), 'metrics.jsonl'), `${lines.filter((line) => !/"step":2,"eval/.test(line)).join('\n')}\n`)
     const out = place.path('arms.html')
     const { runs, curves, missing } = await compareRuns([place.path('ablation')], { out, device, data: null })
     expect(missing).toEqual([])
@@ -97,6 +102,11 @@ describe('a comparison of tokenizers', () => {
       ['plain', 2]
     ])
     expect(runs[1]?.evaluations.measured).toEqual({ psnr: { mean: 22, error: 2 } })
+    // Seed 1 is behind: both evaluated step 1.
+    const psnr = (seed: number) =>
+      readMetrics(arm(seed)).find(({ step, evaluation }) => step === 1 && evaluation)?.evaluation
+    const both = [0, 1].map((seed) => (psnr(seed) as { psnr: number }).psnr)
+    expect(runs[1]?.evaluations['in training']?.psnr?.mean).toBeCloseTo(((both[0] as number) + (both[1] as number)) / 2)
     expect(runs[1]?.latents).toBeNull()
     expect(curves['loss/total']?.map(({ run, errors }) => [run, errors?.length])).toEqual([
       ['masked', undefined],
@@ -125,6 +135,18 @@ describe('a comparison of generators', () => {
         .latents(place.path('latents'), { tokenizer: place.path('few') })
         .run({ dir: place.path(`sit-${depth}`), device })
     }
+  })
+
+  test("names metrics of the training's and of later evaluations alike", async () => {
+    const run = place.path('measured')
+    cpSync(place.path('sit-1'), run, { recursive: true })
+    writeFileSync(join(run, 'evaluation.json'), '{"fid":12,"is":3,"kdDinov2":1}')
+    writeFileSync(join(run, 'metrics.jsonl'), '{"step":2,"evaluation":{"gfid":20,"gis":2}}\n', { flag: 'a' })
+    const { runs } = await compareRuns([run, place.path('sit-2')], { out: place.path('x.html'), device, count: 1 })
+    expect(Object.keys(runs[0]?.evaluations.evaluation ?? {})).toEqual(['gfid', 'gis', 'gkdDinov2'])
+    expect(Object.keys(runs[0]?.evaluations['in training'] ?? {})).toEqual(['gfid', 'gis'])
+    const { file } = await writeReport(run, { device })
+    expect(readFileSync(file, 'utf8')).toMatch(/<td>gFID<\/td><td class="number">12<\/td><td class="number">20<\/td>/)
   })
 
   test('shows samples of the same noise', async () => {

@@ -207,6 +207,11 @@ describe('the model card', () => {
     expect(files().get('grid.png')).toEqual(await readFile(place.path('run/grids/step-0000002.png')))
     const ema = place.path('run/checkpoints/step-0000002/ema.safetensors')
     expect(files().get('model.safetensors')).toEqual(await readFile(ema))
+
+    await pullWeights(repo, fast)
+    using original = await Tokenizer.load(place.path('run'), { device })
+    using loaded = await Tokenizer.load(repo, { device })
+    expect(await loaded.identity()).toBe(await original.identity())
   })
 
   test('of a model folder is its README.md, if it has one; the grid can be left out', async () => {

@@ -80,7 +80,8 @@ test('an incomplete copy is skipped, and named when it is read', async () => {
 
 test('what a crash left of others is removed, and nothing else', async () => {
   await write(1)
-  for (const name of ['.step-0000002.tmp', '.step-0000000.old', 'notes']) mkdirSync(join(run, 'checkpoints', name))
+  for (const name of ['.step-0000002.tmp', '.step-0000000.0123456789ab.old', 'notes'])
+    mkdirSync(join(run, 'checkpoints', name))
   await removeRemains(run)
   expect(names()).toEqual(['notes', 'step-0000001'])
   await removeRemains(join(run, 'missing'))

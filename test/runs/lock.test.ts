@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -87,6 +88,14 @@ test('a damaged lock is taken over', async () => {
   await place.write('damaged/train.lock', '{"pid":')
   await using lock = await lockRun(place.path('damaged'))
   expect(lock.takenOver).toBe('an unknown process')
+})
+
+test('what is left of a claim to a lock does not stay', async () => {
+  await place.write('claimed/train.lock', '')
+  await place.write(`claimed/train.lock.${createHash('sha256').digest('hex').slice(0, 16)}`, '')
+  await using lock = await lockRun(place.path('claimed'))
+  expect(lock.takenOver).toBe('an unknown process')
+  expect(readdirSync(place.path('claimed'))).toEqual(['train.lock'])
 })
 
 test('of several that take over a stale lock one wins', async () => {

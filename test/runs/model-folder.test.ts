@@ -1,8 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { MactokError } from '../../lib/errors.js'
+import { checksum } from '../../lib/native/checksums.js'
 import { writeCheckpoint } from '../../lib/runs/checkpoint.js'
 import { type FindOptions, findAndLoad, findModel, retryIfDeleted, writeConfig } from '../../lib/runs/model-folder.js'
 import { Workplace } from '../support/images.js'
@@ -45,6 +46,22 @@ test('any other failure is not repeated', async () => {
   }
   await expect(retryIfDeleted(run, load)).rejects.toThrow('ENOENT')
   await expect(retryIfDeleted(folder, async () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+})
+
+test('one without the averaged weights that it had is not taken for its weights in training', async () => {
+  const folder = place.path('incomplete')
+  await mkdir(folder)
+  for (const name of ['model', 'ema']) await writeFile(join(folder, `${name}.safetensors`), name)
+  const names = ['model.safetensors', 'ema.safetensors']
+  const checksums = await Promise.all(names.map(async (name) => [name, await checksum(join(folder, name))]))
+  await writeConfig(folder, 'sample', {}, Object.fromEntries(checksums))
+  expect((await findModel(folder, 'sample', false)).weights).toBe(join(folder, 'ema.safetensors'))
+  rmSync(join(folder, 'ema.safetensors'))
+  await expect(findModel(folder, 'sample', false)).rejects.toMatchObject({
+    code: 'ERR_FORMAT',
+    message: `${folder} is incomplete: copy ema.safetensors, the averaged weights, to it, or ask for those in training (\`raw\`)`
+  })
+  expect((await findModel(folder, 'sample', true)).weights).toBe(join(folder, 'model.safetensors'))
 })
 
 describe('a model that is compared with its checksums', () => {

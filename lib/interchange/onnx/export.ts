@@ -39,7 +39,7 @@ export interface ExportedOnnx {
  * `denoiser.onnx` (latents, time, label -> what it predicts): opset 17, any batch size. Their metadata has the
  * configuration as JSON.
  * @throws {TypeError | RangeError} for wrong options
- * @throws {MactokError} `ERR_FORMAT` when the folder holds no model, for weights that are missing or not finite, and for
+ * @throws {MactokError} `ERR_FORMAT` when the folder holds no model or a damaged one, for weights that are missing or not finite, and for
  *   graphs that exist, without `force`
  */
 export async function exportOnnx(folder: string, options: OnnxOptions): Promise<ExportedOnnx> {
@@ -51,7 +51,7 @@ export async function exportOnnx(folder: string, options: OnnxOptions): Promise<
   flag('raw', raw)
   flag('force', force)
   return retryIfDeleted(folder, async () => {
-    const found = await findModel(folder, modelKinds, raw)
+    const found = await findModel(folder, modelKinds, raw, { verify: true })
     await using opened = await readSafetensors(found.weights)
     const layers = () => new Layers(new Graph(), fileWeights(opened), found.weights, precision)
     const graphs = buildGraphs(found.config, layers)

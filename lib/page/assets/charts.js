@@ -38,6 +38,8 @@ const words = {
   rkid: 'rKID',
   rfdDinov2: 'rFD-DINOv2',
   rkdDinov2: 'rKD-DINOv2',
+  gsfid: 'gsFID',
+  gis: 'gIS',
   gkid: 'gKID',
   gfdDinov2: 'gFD-DINOv2',
   gkdDinov2: 'gKD-DINOv2',

@@ -142,7 +142,7 @@ export class TrainingData implements AsyncDisposable {
       group,
       ...(probe && { onLatents: (means, labels) => probe.add(means, labels) })
     })
-    return result && { ...result, ...(await probe?.probeAlternating()) }
+    return result && { ...result, ...(await probe?.probeHalves()) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
