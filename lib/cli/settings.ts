@@ -37,10 +37,15 @@ function placeholder({ kind, choices, nullable }: ConfigField): string {
   return nullable ? `${shown}|none` : shown
 }
 
-/** `--masking.max <number>`, which converts and checks its value. */
+/** `--masking.max <number>`, which converts and checks its value; `--align.local [true|false]`, which alone is true. */
 function valueFlag(field: ConfigField, description: string): Option {
   const flag = `--${flagName(field.name)}`
-  return new Option(`${flag} <${placeholder(field)}>`, description).argParser((text: string): unknown => {
+  const value = placeholder(field)
+  const option =
+    field.kind === 'boolean'
+      ? new Option(`${flag} [${value}]`, description).preset('true')
+      : new Option(`${flag} <${value}>`, description)
+  return option.argParser((text: string): unknown => {
     if (field.nullable && (text === 'none' || text === 'null')) return nothing
     const value = readValue(field, text)
     try {
@@ -76,7 +81,7 @@ const hasPresets = (schema: z.core.$ZodType) => configFields(schema).some(({ nam
 
 /**
  * Adds `--config` and a flag such as `--masking.max` for every leaf of the schema.
- * @param defaultsVary - presets give other defaults: the help shows none, and a boolean takes a value, `--align.local false`
+ * @param defaultsVary - presets give other defaults: the help shows none, and a boolean may take a value, `--align.local false`
  */
 export function addSettings(
   command: Command,

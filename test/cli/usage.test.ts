@@ -67,10 +67,19 @@ describe('--help', () => {
       'masking.max <number>',
       'loss.kl-anneal.kind <none|linear|cyclical>',
       'optimizer.lr <number|none>',
-      'align.local <true|false>'
+      'align.local [true|false]'
     ]) {
       expect(stdout).toContain(`--${name}`)
     }
+  })
+
+  test('takes a setting that is on or off without a value for on', async () => {
+    const args = ['train', 'tokenizer', 'tiny-32', '--out', join(folder, 'on'), '--data', join(folder, 'nowhere')]
+    for (const value of [[], ['true'], ['false']]) {
+      const { stderr } = await mactok([...args, '--checkpointing', ...value, '--align.local'])
+      expect(stderr).toContain('There is neither a folder nor a tar')
+    }
+    expect((await mactok([...args, '--checkpointing', 'maybe'])).stderr).toContain('Expected one of true, false.')
   })
 
   test('accepts none for a nullable setting', async () => {

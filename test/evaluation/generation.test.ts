@@ -195,15 +195,17 @@ describeWith(weights, 'the metrics of generated images', () => {
     const env = { MACTOK_WEIGHTS: WEIGHTS }
     const undecoded = await mactok(args, { env })
     expect([undecoded.code, undecoded.stderr]).toEqual([2, expect.stringContaining('Expected --tokenizer <folder>')])
-    const sweep = [...args, '--tokenizer', decoder, '--sweep', 'guidance', '--by', 'precision', '--out', out]
-    const first = await mactok([...sweep, '--scales', '1,2', '--json'], { env })
+    const axes = ['--sweep', 'guidance,interval', '--intervals', '0:1,0.5:1']
+    const sweep = [...args, '--tokenizer', decoder, ...axes, '--by', 'precision', '--out', out]
+    const first = await mactok([...sweep, '--scales', '2,3', '--json'], { env })
     expect(first.code).toBe(0)
     const { points, best } = JSON.parse(first.stdout)
-    expect(points.map(({ scale }: { scale: number }) => scale)).toEqual([1, 2])
+    expect(points.map(({ scale }: { scale: number }) => scale)).toEqual([2, 3, best.scale])
+    expect(points.map(({ low }: { low: number }) => low)).toEqual([0, 0, 0.5])
     expect(best.metrics).toMatchObject({ images: 5, precision: expect.any(Number), recall: expect.any(Number) })
     expect(readdirSync(out).sort()).toEqual(['precision.svg', 'recall.svg', 'sweep.json'])
-    const again = await mactok([...sweep, '--scales', '1,2,3'], { env })
-    expect(again.stdout).toMatch(/scale 3 from 0 to 1 +precision/)
+    const again = await mactok([...sweep, '--scales', '2,3,4'], { env })
+    expect(again.stdout).toMatch(/scale 4 from 0 to 1 +precision/)
     expect(again.stdout).toContain('best precision: scale')
     expect(again.stderr).not.toContain('scale 2')
   })
