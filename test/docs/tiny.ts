@@ -53,3 +53,4 @@ export const shrinkProgram = (code: string): string =>
     .replace(/\bsteps: [\d_]+/g, 'steps: 2')
     .replace(/\.sample\(\{|sampleImages\([^{]*\{/g, '$& steps: 2,')
     .replace(/\bcount: \d+/g, 'count: 4')
+    .replace(/\bheldOut: \d+/g, 'heldOut: 2')
