@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 import type { z } from 'zod'
-import { callbacks, instance, pathTo } from '../checks.js'
+import { callbacks, instance, pathTo, text } from '../checks.js'
 import { parseConfig } from '../config.js'
 import type { Image } from '../data/decode.js'
 import { grid, writePng } from '../data/image.js'
@@ -38,7 +38,7 @@ export interface SampleImagesOptions
    * write. Default: one alone.
    */
   ranks?: Ranks
-  /** The stamp (`fileStamp`) of an `.npz` that was there when the ranks' job began: another one has its samples. Default: now. */
+  /** The stamp of what was at `npz` when the ranks' job began, null for nothing: another file has its samples. Default: of what is there now. */
   before?: string | null
 }
 
@@ -77,6 +77,7 @@ export async function sampleImages(
   instance('generator', 'a Generator', Generator, generator)
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   callbacks({ signal, onProgress })
+  if (before !== undefined && before !== null) text('before', 'the stamp of a file', before)
   if (folder === undefined && sheet === undefined && npz === undefined) {
     throw invalidParameter('folder', 'a folder, a grid or an npz file to write to', folder)
   }
