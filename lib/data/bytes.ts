@@ -9,6 +9,8 @@ export interface Bytes {
   readonly size: number
   /** Changes when the content does. */
   readonly stamp: string
+  /** Identifies the content for all processes of this machine; null where nothing tells whether it has changed. */
+  readonly identity: string | null
   /** Reads [offset, offset + size). @throws {MactokError} `ERR_FORMAT` when there are fewer bytes */
   read(offset: number, size: number): Promise<Buffer>
   close(): Promise<void>

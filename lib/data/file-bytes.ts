@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { MactokError } from '../errors.js'
 import { readFully } from '../files/read.js'
 import { stampOf } from '../files/stat.js'
@@ -64,6 +65,7 @@ export async function openFileBytes(path: string): Promise<Bytes> {
     name: path,
     size: found.size,
     stamp: stampOf(found),
+    identity: `${resolve(path)} ${stampOf(found)}`,
     read: (offset, size) =>
       pool.use(path, async (handle) => {
         const bytes = Buffer.allocUnsafe(size)

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
@@ -25,11 +27,13 @@ async function* chunksOf(bytes: Bytes): AsyncGenerator<Buffer> {
 }
 
 /**
- * Unpacks gzip into the cache, because compressed bytes cannot be read at any position. A later call finds it there.
+ * Unpacks gzip into the cache, because compressed bytes cannot be read at any position. A later call finds it there, unless nothing tells
+ * whether the content has changed.
  * @throws {MactokError} `ERR_FORMAT` when it is damaged, cut short, or larger than the whole cache
  */
 export async function unpackGzip(packed: Bytes, cache: BlockCache): Promise<Bytes> {
-  const name = `${BlockCache.keyOf(packed.name, packed.stamp)}.unpacked`
+  const { identity } = packed
+  const name = `${BlockCache.keyOf(identity ?? randomUUID())}.unpacked`
   const path = cache.pathOf(name)
   if (await exists(path)) await cache.touch(path)
   else {
@@ -66,5 +70,9 @@ export async function unpackGzip(packed: Bytes, cache: BlockCache): Promise<Byte
     }
     return unpacked.read(offset, size)
   }
-  return { ...unpacked, read, name: packed.name, stamp: packed.stamp }
+  const close = async () => {
+    await unpacked.close()
+    if (identity === null) await rm(path, { force: true })
+  }
+  return { ...unpacked, read, close, name: packed.name, stamp: packed.stamp, identity }
 }

@@ -3,6 +3,15 @@ import { MactokError } from '../errors.js'
 import { BlockCache, blockBytes } from './block-cache.js'
 import type { Bytes } from './bytes.js'
 
+let isNoted = false
+
+/** Warns once where the cache cannot be written, which it need not: what was read is whole. */
+function noteUnwritten({ message }: Error): void {
+  if (isNoted) return
+  isNoted = true
+  process.emitWarning(`Nothing more is kept of what servers send: ${message}`, 'DataCache')
+}
+
 interface RetryOptions {
   stallSeconds: number
   attempts: number
@@ -54,7 +63,7 @@ export async function openHttpBytes(url: string, cache: BlockCache, options: Ret
     const fetching = fetchRange({ url, name, size, version }, block * blockBytes, lengthOf(block), options)
       .then(async (bytes) => {
         // Without a version, another run could not tell whether the file has changed.
-        if (version !== '') await cache.write(`${key}/${block}`, bytes)
+        if (version !== '') await cache.write(`${key}/${block}`, bytes).catch(noteUnwritten)
         return bytes
       })
       .finally(() => underway.delete(block))
@@ -76,6 +85,7 @@ export async function openHttpBytes(url: string, cache: BlockCache, options: Ret
     name,
     size,
     stamp: `${size} ${version}`,
+    identity: version === '' ? null : key,
     read: async (offset, length) => {
       if (offset + length > size) {
         throw new MactokError('ERR_FORMAT', `ends after ${Math.max(0, size - offset)} of ${length} bytes`)
@@ -107,6 +117,13 @@ async function retry<T>(
     try {
       return await run()
     } catch (error) {
+      // An address that cannot be requested is a TypeError without a cause, and its message has all of it.
+      if (error instanceof TypeError && error.cause === undefined) {
+        throw new MactokError(
+          'ERR_DOWNLOAD',
+          `${name} cannot be requested: addresses with a user or a password are not supported`
+        )
+      }
       if (error instanceof MactokError) throw error
       failures = hasProgressed() ? 1 : failures + 1
       // fetch reports only `fetch failed`; the reason is its cause.

@@ -51,9 +51,9 @@ interface ParquetFile {
 
 const fail = ({ name }: Bytes, problem: string) => new MactokError('ERR_FORMAT', `${name} ${problem}`)
 
-/** Turns the reader's errors about a file's content into ours. */
+/** Turns the reader's errors about a file's content into ours, and leaves those of the system. */
 const damaged = (bytes: Bytes) => (cause: unknown) => {
-  if (cause instanceof MactokError) throw cause
+  if (cause instanceof MactokError || (cause as NodeJS.ErrnoException).errno !== undefined) throw cause
   throw new MactokError('ERR_FORMAT', `${bytes.name} is damaged: ${(cause as Error).message}`, { cause })
 }
 

@@ -73,16 +73,19 @@ export function launch(options: LaunchOptions): Launch {
   positive('nnodes', nnodes)
   integerWithin('nodeRank', 0, nnodes - 1, nodeRank)
   natural('restarts', restarts)
+  natural('patience', options.patience ?? 0)
   callbacks(options)
   if (nnodes > 1 && rdzv === null) throw outOfRange('rdzv', 'host:port of rank 0 for several machines', rdzv)
   const place = rdzv === null ? null : parsePlace(rdzv)
   let current: Attempt | null = null
-  let isStopped = false
+  let stoppedBy: NodeJS.Signals | null = null
   const run = async (): Promise<LaunchResult> => {
     for (let attempt = 0; ; attempt++) {
-      current = new Attempt(options, attempt, place ?? placeAt('127.0.0.1', await freePort()))
+      const meeting = place ?? placeAt('127.0.0.1', await freePort())
+      if (stoppedBy !== null) return { code: 128 + constants.signals[stoppedBy], failed: null }
+      current = new Attempt(options, attempt, meeting)
       const result = await current.ended
-      if (result.code === 0 || result.failed === null || isStopped || attempt >= restarts) return result
+      if (result.code === 0 || result.failed === null || stoppedBy !== null || attempt >= restarts) return result
       const { rank, lines } = result.failed
       onNotice?.(
         `rank ${rank} failed (${lines.at(-1) ?? `exit code ${result.code}`}); restart ${attempt + 1} of ${restarts}`
@@ -91,7 +94,7 @@ export function launch(options: LaunchOptions): Launch {
   }
   return {
     kill: (signal) => {
-      isStopped = true
+      stoppedBy = signal
       current?.kill(signal)
     },
     result: run()

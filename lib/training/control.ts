@@ -10,12 +10,12 @@ export class TrainingControl {
   #phase: 'waiting' | 'running' | 'ended' = 'waiting'
   #paused = false
   #held = false
-  #stopped = false
+  readonly #stop = new AbortController()
   #failure: unknown
 
   get state(): TrainingState {
     if (this.#phase === 'ended') return 'ended'
-    if (this.#stopped) return 'stopping'
+    if (this.stopped) return 'stopping'
     if (this.#paused) return this.#held ? 'paused' : 'pausing'
     return this.#phase
   }
@@ -46,7 +46,7 @@ export class TrainingControl {
 
   /** Ends the run as an aborted signal does: after a checkpoint, to be resumed. */
   stop(): void {
-    this.#stopped = true
+    this.#stop.abort()
     this.#events.emit('change')
   }
 
@@ -63,6 +63,11 @@ export class TrainingControl {
     this.#events.emit('saved')
   }
 
+  /** @internal Of a run that ended before its first step. */
+  endUnused(failure: unknown): void {
+    if (this.#phase === 'waiting') this.end(failure)
+  }
+
   /** @internal Whether somebody waits for a checkpoint. */
   get wantsCheckpoint(): boolean {
     return this.#events.listenerCount('saved') > 0
@@ -70,12 +75,17 @@ export class TrainingControl {
 
   /** @internal */
   get stopped(): boolean {
-    return this.#stopped
+    return this.#stop.signal.aborted
+  }
+
+  /** @internal Aborts at `stop`. */
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal
   }
 
   /** @internal Whether the loop has to wait. */
   get isHolding(): boolean {
-    return this.#paused && !this.#stopped
+    return this.#paused && !this.stopped
   }
 
   /** @internal A checkpoint of the current step exists. */

@@ -1,5 +1,6 @@
 /** A run from its configuration to its result, whatever it trains. */
 
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { chosenRanks, RankGroup } from '../distributed/rank-group.js'
 import type { DistributedConfig } from '../distributed/schema.js'
@@ -31,6 +32,19 @@ interface Request<R extends TrainingRecord> {
 
 /** Trains, with the other ranks where there are any. */
 export async function runTraining<R extends TrainingRecord, Batch>(
+  recipe: Recipe<R, Batch>,
+  request: Request<R>,
+  options: RunOptions
+): Promise<FinishedRun> {
+  try {
+    return await runAmongRanks(recipe, request, options)
+  } catch (error) {
+    options.control?.endUnused(error)
+    throw error
+  }
+}
+
+async function runAmongRanks<R extends TrainingRecord, Batch>(
   recipe: Recipe<R, Batch>,
   request: Request<R>,
   options: RunOptions
@@ -96,6 +110,10 @@ async function runHere<R extends TrainingRecord, Batch>(
     }
   })
   const { settled, data, trainer } = session
+  await group?.requireSame(
+    'what their machines made of the settings: precision, weights that were found',
+    fingerprint(settled)
+  )
   const change = earlier && findDataChange(earlier.data as object, data as object)
   if (change) {
     if (!allowOtherData) {
@@ -109,9 +127,12 @@ async function runHere<R extends TrainingRecord, Batch>(
   const { steps } = settled
   const start = checkpoint?.state.step ?? 0
   const stop = Math.max(start, Math.min(steps, stopAt))
-  const isPrepared = await prepare(session, signal, group)
+  const isPrepared = await prepare(session, control ? AbortSignal.any([signal, control.stopSignal]) : signal, group)
   failure.throwIfAborted()
-  if (!isPrepared) return { dir, step: start, steps, interrupted: true }
+  if (!isPrepared) {
+    control?.endUnused(new MactokError('ERR_ABORTED', 'The run ended before its first step'))
+    return { dir, step: start, steps, interrupted: true }
+  }
 
   if (checkpoint) await loadTrainer(trainer, checkpoint)
   const versions = readVersions()
@@ -150,6 +171,10 @@ async function runHere<R extends TrainingRecord, Batch>(
   failure.throwIfAborted()
   return { dir, step, steps, interrupted: step < stop }
 }
+
+/** 48 bits of a hash, which a double holds. */
+const fingerprint = (value: object): number =>
+  createHash('sha256').update(JSON.stringify(value)).digest().readUIntBE(0, 6)
 
 /** Rank 0 prepares what is missing, and the others find it; false when a signal ended it on any of them. */
 async function prepare<R extends TrainingRecord, Batch>(

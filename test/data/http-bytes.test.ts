@@ -1,9 +1,11 @@
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { BlockCache, blockBytes } from '../../lib/data/block-cache.js'
 import { openHttpBytes } from '../../lib/data/http-bytes.js'
 import { imageSource } from '../../lib/data/image-source.js'
+import { BytesOpener } from '../../lib/data/open-bytes.js'
 import { webDataset } from '../../lib/data/web-dataset.js'
 import { type Fault, serveFiles } from '../support/faulty-server.js'
 import { Workplace } from '../support/images.js'
@@ -37,7 +39,8 @@ describe('a file of a server', () => {
     const at = blockBytes - 10
     const both = await Promise.all([bytes.read(at, 30), bytes.read(at + 5, 30)])
     expect(both.map((part, i) => part.equals(content.subarray(at + 5 * i, at + 5 * i + 30)))).toEqual([true, true])
-    expect(server.requests).toEqual(['data.bin bytes=0-0', block(0), block(1)])
+    // The two blocks are requested at once.
+    expect([...server.requests].sort()).toEqual(['data.bin bytes=0-0', block(0), block(1)].sort())
     await bytes.close()
     const again = await open()
     expect((await again.read(at, 30)).equals(content.subarray(at, at + 30))).toBe(true)
@@ -131,6 +134,33 @@ describe('a file of a server', () => {
     const failure = await openHttpBytes(url, cacheOf(), fast).catch((error) => error)
     expect(failure.message).toMatch(/secret\.bin answered 404/)
     expect(failure.message).not.toContain('abc')
+    const { host } = new URL(url)
+    const refused = await openHttpBytes(`http://bob:hidden@${host}/a.bin`, cacheOf(), fast).catch((error) => error)
+    expect(refused).toMatchObject({ code: 'ERR_DOWNLOAD', message: expect.stringContaining('are not supported') })
+    expect(refused.message).not.toMatch(/bob|hidden/)
+  })
+
+  test('is read where the cache cannot be written', async () => {
+    await place.write('cache', 'a file')
+    const { read, requests } = await readAll(() => undefined)
+    expect(read.equals(content)).toBe(true)
+    expect(requests).toHaveLength(4)
+  })
+
+  test('that is compressed is told from others of the same size by all of its address', async () => {
+    const packed = async (name: string) => gzipSync(await tar([[`${name}.png`, name]]), { level: 0 })
+    await using server = await serveFiles({ 'a.tar.gz': await packed('one') })
+    server.etag = undefined
+    const opener = new BytesOpener({ ...fast, cacheBytes: 1e9 })
+    const read = async () => {
+      const bytes = await opener.open(server.url('a.tar.gz'))
+      const text = (await bytes.read(0, bytes.size)).toString('latin1')
+      await bytes.close()
+      return text
+    }
+    expect(await read()).toContain('one.png')
+    server.files['a.tar.gz'] = await packed('two')
+    expect(await read()).toContain('two.png')
   })
 })
 

@@ -1,7 +1,8 @@
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import type { ImageSet } from '../../lib/data/image-set.js'
 import { imageSource } from '../../lib/data/image-source.js'
 import { parquetImages } from '../../lib/data/parquet.js'
@@ -31,6 +32,19 @@ describe('a parquet file of images', () => {
     expect(read).toEqual(without.map(image))
     await expect(set.read(5)).rejects.toMatchObject({ code: 'ERR_FORMAT', message: 'a row without bytes' })
     await set.close()
+  })
+
+  test('whose storage fails is not taken for damaged', async () => {
+    const set = await imageSource(join(golden, 'gzip.parquet')).open()
+    await using handle = await open(join(golden, 'gzip.parquet'))
+    const failure = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', errno: -5, syscall: 'read' })
+    const read = jest.spyOn(Object.getPrototypeOf(handle), 'read').mockRejectedValue(failure as never)
+    try {
+      await expect(set.read(0)).rejects.toBe(failure)
+    } finally {
+      read.mockRestore()
+      await set.close()
+    }
   })
 
   test('may lack labels', async () => {

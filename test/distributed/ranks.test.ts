@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { launch } from '../../lib/distributed/launch.js'
 import { ranksFromEnvironment } from '../../lib/distributed/ranks.js'
 
 describe('ranksFromEnvironment', () => {
@@ -38,5 +39,19 @@ describe('ranksFromEnvironment', () => {
     ]
   ])('refuses %j', (env, message) => {
     expect(() => ranksFromEnvironment(env, { arrays: true })).toThrow(message)
+  })
+})
+
+describe('launch', () => {
+  test('starts nothing that was stopped while it chose a port', async () => {
+    const lines: string[] = []
+    const job = launch({ command: [process.execPath, '-p', '1'], nproc: 1, onLine: ({ text }) => lines.push(text) })
+    job.kill('SIGTERM')
+    expect(await job.result).toEqual({ code: 143, failed: null })
+    expect(lines).toEqual([])
+  })
+
+  test('refuses a patience that is none', () => {
+    expect(() => launch({ command: ['x'], nproc: 1, patience: -1 })).toThrow('patience')
   })
 })

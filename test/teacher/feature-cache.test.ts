@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { evaluationBatches } from '../../lib/data/evaluation-batches.js'
 import { writePng } from '../../lib/data/image.js'
 import { imageFolder } from '../../lib/data/image-folder.js'
@@ -193,6 +194,24 @@ describeWith(weights, "a teacher's features on disk", () => {
         expect(Math.abs((terms(cached)[step]?.[name] as number) - value)).toBeLessThan(2e-4)
       }
     }
+    // Those of one step come so late that a step which did not wait for it would overtake it.
+    const read = FeatureCache.prototype.features
+    const slow = jest.spyOn(FeatureCache.prototype, 'features').mockImplementationOnce(async function (
+      this: FeatureCache,
+      batch
+    ) {
+      await sleep(500)
+      return read.call(this, batch)
+    })
+    const late = workplace.path('late')
+    await trainTokenizer(settings)
+      .set({ teacher: { cache: join(cached, 'teacher') }, log: { every: 6 } })
+      .data(photos)
+      .run({ dir: late, device })
+    expect(slow).toHaveBeenCalledTimes(6)
+    slow.mockRestore()
+    const final = (dir: string) => readFileSync(join(dir, 'checkpoints/step-0000006/model.safetensors'))
+    expect(final(late).equals(final(cached))).toBe(true)
   })
 })
 

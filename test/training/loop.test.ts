@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
+import { MactokError } from '../../lib/errors.js'
 import { TrainingControl } from '../../lib/training/control.js'
 import { type Interval, type LoopPlan, runLoop } from '../../lib/training/loop.js'
+import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 
 /** A plan that records its calls; a step resolves in a later turn of the event loop. */
 function recorded(changes: Partial<LoopPlan<number>> & Pick<LoopPlan<number>, 'every'>) {
@@ -229,4 +231,14 @@ describe('runLoop', () => {
       { steps: 2, seconds: 2 }
     ])
   })
+})
+
+test('a control whose run fails before its first step says so, and waits for nothing', async () => {
+  const control = new TrainingControl()
+  const saved = control.checkpoint()
+  const run = trainTokenizer('tiny-32').data('/nowhere').run({ dir: '/nowhere/run', control })
+  const [failed, unsaved] = await Promise.allSettled([run, saved])
+  expect(failed).toMatchObject({ status: 'rejected', reason: expect.any(MactokError) })
+  expect(unsaved).toEqual(failed)
+  expect(control.state).toBe('ended')
 })

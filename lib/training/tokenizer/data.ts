@@ -136,7 +136,7 @@ export class TrainingData implements AsyncDisposable {
     const evaluator = await this.#evaluator
     const { imageSize: size } = config.tokenizer
     const deal = group ? dealOf(group) : undefined
-    const batches = evaluationBatches(this.evaluated, { size, batch, deal, onBroken })
+    const batches = evaluationBatches(this.evaluated, { size, batch, deal, strict: config.data.strict, onBroken })
     const result = await evaluator.evaluate(Tokenizer.wrap(tokenizer, config.tokenizer), batches, {
       precision,
       group,

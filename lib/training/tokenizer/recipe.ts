@@ -2,7 +2,6 @@
 
 import type { ImageSource } from '../../data/image-set.js'
 import type { Broken } from '../../data/reader.js'
-import type { TrainBatch } from '../../data/train-batches.js'
 import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
 import { Teacher } from '../../teacher/teacher.js'
@@ -21,7 +20,7 @@ import type { TrainingEvents } from './events.js'
 import { findBackbone, loadNetworks } from './networks.js'
 import { readTokenizerRun, type TokenizerRunRecord } from './record.js'
 import { needsTeacher, type TrainingConfig } from './schema.js'
-import { TokenizerSession } from './session.js'
+import { type SessionBatch, TokenizerSession } from './session.js'
 import { type SettledConfig, settle, totalSteps, trainerConfig } from './settle.js'
 import { tokenizerWork } from './work.js'
 
@@ -31,7 +30,7 @@ interface Inputs {
   events: Emitter<TrainingEvents>
 }
 
-export const tokenizerRecipe = (inputs: Inputs): Recipe<TokenizerRunRecord, TrainBatch> => ({
+export const tokenizerRecipe = (inputs: Inputs): Recipe<TokenizerRunRecord, SessionBatch> => ({
   kind: 'tokenizer',
   readRecord: readTokenizerRun,
   open: (opening) => openSession(inputs, opening)

@@ -6,7 +6,7 @@ import type { Broken } from '../../data/reader.js'
 import type { TrainBatch } from '../../data/train-batches.js'
 import type { RankGroup } from '../../distributed/rank-group.js'
 import type { Checksums } from '../../files/checksums.js'
-import type { NativeStepOptions, NativeTokenizerTrainer } from '../../native/addon.js'
+import type { NativeStepOptions, NativeTensor, NativeTokenizerTrainer } from '../../native/addon.js'
 import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
 import { reconstructionGrid } from '../../pipeline/reconstruct.js'
@@ -45,12 +45,16 @@ interface Parts {
   events: Emitter<TrainingEvents>
 }
 
-export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch> {
+/** Images, and the teacher's features of them where they are not computed at each step. */
+export interface SessionBatch extends TrainBatch {
+  features: NativeTensor | null
+}
+
+export class TokenizerSession implements Session<TokenizerRunRecord, SessionBatch> {
   readonly unit = 'images'
   readonly settled: SettledConfig
   readonly trainer: NativeTokenizerTrainer
   readonly #parts: Parts
-  /** The teacher's features, where they are not computed at each step. */
   #cache: FeatureCache | null = null
 
   constructor(parts: Parts) {
@@ -97,14 +101,16 @@ export class TokenizerSession implements Session<TokenizerRunRecord, TrainBatch>
     return cache !== null
   }
 
-  batches(start: number): AsyncGenerator<TrainBatch, void, undefined> {
-    return this.#parts.images.batches(start, this.#parts.share.rows)
+  async *batches(start: number): AsyncGenerator<SessionBatch, void, undefined> {
+    for await (const batch of this.#parts.images.batches(start, this.#parts.share.rows)) {
+      yield { ...batch, features: (await this.#cache?.features(batch)) ?? null }
+    }
   }
 
-  async step({ images, indices, release }: TrainBatch, step: number): Promise<void> {
+  /** Hands the step over before it waits for anything, because the next one may be requested meanwhile. */
+  async step({ images, features, release }: SessionBatch, step: number): Promise<void> {
     const { share } = this.#parts
     const { imageSize } = this.settled.tokenizer
-    const features = await this.#cache?.features({ images, indices })
     const input = addon().tensor(images, 'uint8', [share.batch, imageSize, imageSize, 3], 'cpu')
     release()
     const imageParts = splitBatch(input, share)
