@@ -42,6 +42,8 @@ def read_folder(folder, kind):
     if (getattr(config, "formatVersion", None), getattr(config, "model", None)) != (1, kind):
         raise ValueError(f"{folder / 'config.json'} is not the configuration of a mactok {kind}")
     averaged = folder / "ema.safetensors"
+    if averaged.name in vars(getattr(config, "sha256", SimpleNamespace())) and not averaged.exists():
+        raise FileNotFoundError(f"{folder} is incomplete: copy {averaged.name}, the averaged weights, to it")
     return config, load_file(averaged if averaged.exists() else folder / "model.safetensors")
 
 
@@ -172,7 +174,7 @@ class Block(nn.Module):
         width = config.width
         self.norm1, self.norm2 = LayerNorm(width, eps=1e-6), LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, config.heads)
-        self.mlp = Mlp(width, round(width * config.mlpRatio))
+        self.mlp = Mlp(width, math.floor(width * config.mlpRatio + 0.5))
         scaled = config.layerScale is not None
         self.ls1, self.ls2 = (LayerScale(width) if scaled else nn.Identity() for _ in range(2))
 
@@ -511,8 +513,8 @@ class Generator(nn.Module):
             return self.velocity(guided, x, t)
 
         start, end = sampling_interval(self.config.flow)
-        even = [start + i / steps * (end - start) for i in range(steps + 1)]
-        times = [shift * t / (1 + (shift - 1) * t) for t in even]
+        even = [i / steps for i in range(steps + 1)]
+        times = [start + shift * part / (1 + (shift - 1) * part) * (end - start) for part in even]
         for t, after in zip(times, times[1:]):
             h = after - t
             v = field(x, t)

@@ -117,6 +117,7 @@ function exportTokenizer({ own, kept, origin }: Model, tokenizer: TokenizerConfi
     channels: `${latentChannels}`,
     model: bottleneck,
     num_heads: `${encoder.heads}`,
+    decoder_num_heads: `${decoder.heads}`,
     rope_theta: `${encoder.ropeTheta}`,
     ...(softvq ? { tau: `${softvq.temperature}`, codebook_l2_norm: softvq.normalise ? 'True' : 'False' } : {})
   }

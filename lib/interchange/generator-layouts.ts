@@ -121,7 +121,7 @@ function deriveMlpRatio(weights: Weights, width: number, file: string): number {
   if (hidden !== undefined) return hidden / width
   const gated = (weights.get('blocks.0.mlp.w12.weight')?.shape[0] ?? 0) / 2
   // LightningDiT's hidden width is int(2/3 · ratio · D). Every published size has 4, so try it first.
-  const ratio = [4, 2, 3, 6, 8, (1.5 * gated) / width].find(
+  const ratio = [4, 2, 3, 6, 8, Math.ceil(1.5 * gated) / width].find(
     (each) => Math.trunc((2 * Math.trunc(width * each)) / 3) === gated
   )
   if (ratio === undefined) {

@@ -1,5 +1,6 @@
 /** Imports checkpoints of other projects as model folders of MacTok. */
 
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { text } from '../checks.js'
 import { parseConfig } from '../config.js'
@@ -132,9 +133,11 @@ const importers: Record<ImportLayout, (checkpoint: Checkpoint, layout: ImportLay
 
 const nothing = { filled: [], sampling: {}, notes: [] }
 
-async function importDinov2({ file, folder, weights, json }: Checkpoint): Promise<Result> {
+async function importDinov2({ file, folder, weights, json, settings }: Checkpoint): Promise<Result> {
   const mapped = mapDinov2(weights)
-  const { vit, patchSize, grid } = dinov2Config(mapped, json as Dinov2Json)
+  const { heads } = settings
+  const known = { ...json, ...(heads !== undefined && heads !== null && { num_attention_heads: heads }) }
+  const { vit, patchSize, grid } = dinov2Config(mapped, known as Dinov2Json)
   await writeWeights(path.join(folder, modelFile), mapped, file)
   await writeJson(path.join(folder, 'config.json'), {
     model_type: 'dinov2',
@@ -177,10 +180,11 @@ async function importTokenizer({
     ...metadata
   }
   const heads = settings.heads ?? toNumber(recorded.num_attention_heads ?? recorded.num_heads)
+  const decoderHeads = settings.heads ?? toNumber(recorded.decoder_num_heads) ?? heads
   const temperature = settings.temperature ?? toNumber(recorded.tau)
   const normalise = settings.normalise ?? toBoolean(recorded.codebook_l2_norm ?? recorded.l2_norm)
   const mapped = mapContinuousTokenizer(weights, {
-    ...(heads === undefined ? {} : { heads: { encoder: heads, decoder: heads } }),
+    ...(heads === undefined || decoderHeads === undefined ? {} : { heads: { encoder: heads, decoder: decoderHeads } }),
     ...(temperature === undefined ? {} : { temperature }),
     ...(normalise === undefined ? {} : { normalise })
   })
@@ -192,7 +196,8 @@ async function importTokenizer({
   await keepLeftOver(folder, weights, leftOver, settings.keep, file)
   const mean = toNumber(recorded.vq_mean)
   const std = toNumber(recorded.vq_std)
-  const latents = mean === undefined || std === undefined || std === 1 ? null : { mean: [mean], std: [std] }
+  const latents =
+    mean === undefined || std === undefined || (std === 1 && mean === 0) ? null : { mean: [mean], std: [std] }
   const origin = { layout: 'continuous-tokenizer', group, filled, latents }
   await writeConfig(folder, 'tokenizer', { tokenizer, origin }, { [modelFile]: checksum })
   return { ...nothing, kind: 'tokenizer', ignored: leftOver, filled }
@@ -297,9 +302,11 @@ const writeWeights = (file: string, weights: Weights, origin: string): Promise<C
   writeTensors(file, weights, origin, (name, tensor) => readFinite(name, tensor, origin))
 
 async function keepLeftOver(folder: string, weights: Weights, names: string[], keep: boolean, origin: string) {
-  if (!keep || names.length === 0) return
+  const file = path.join(folder, leftOverFile)
+  // Those of an earlier import belong to other weights.
+  if (!keep || names.length === 0) return await rm(file, { force: true })
   const wanted = new Set(names)
   const kept = new Map([...weights].filter(([name]) => wanted.has(name)))
   // Nothing is computed from them: they are kept as they are.
-  await writeTensors(path.join(folder, leftOverFile), kept, origin, (_, tensor) => tensor.bytes())
+  await writeTensors(file, kept, origin, (_, tensor) => tensor.bytes())
 }

@@ -303,6 +303,36 @@ describe('tokenizers', () => {
   })
 })
 
+test('a tokenizer whose parts have other numbers of heads comes back as it was', async () => {
+  const vit = (width: number, heads: number) => ({ width, heads, depth: 1, layerScale: 1e-5 })
+  const config = {
+    imageSize: 32,
+    patchSize: 16,
+    latentTokens: 4,
+    latentChannels: 4,
+    encoder: vit(48, 6),
+    decoder: vit(24, 3)
+  }
+  using tokenizer = await Tokenizer.create(config, { device })
+  const [own, out] = [path.join(folder, 'heads'), path.join(folder, 'heads-again')]
+  await tokenizer.save(own)
+  const file = path.join(folder, 'heads.safetensors')
+  await exportWeights(own, { layout: 'continuous-tokenizer', out: file })
+  await importWeights(file, { out })
+  using again = await Tokenizer.load(out, { device })
+  expect([again.config.encoder.heads, again.config.decoder.heads]).toEqual([6, 3])
+  expect(await again.identity()).toBe(await tokenizer.identity())
+})
+
+test('an import leaves nothing of an earlier one that kept unused tensors', async () => {
+  const golden = new Golden('sit_2d')
+  const out = path.join(folder, 'kept-before')
+  await importWeights(await checkpoint(golden, 'kept-a', projectors), { out, heads: 4, keep: true })
+  expect(await readdir(out)).toContain('left-over.safetensors')
+  await importWeights(await checkpoint(golden, 'kept-b'), { out, heads: 4 })
+  expect(await readdir(out)).not.toContain('left-over.safetensors')
+})
+
 describe('wrong arguments', () => {
   test('missing tensors and wrong shapes are named', async () => {
     const weights = new Golden('sit_1d').under('w.') as Values
