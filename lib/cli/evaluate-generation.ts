@@ -207,7 +207,7 @@ async function evaluateImages(path: string, call: Call): Promise<GenerationEvalu
     batch,
     signal,
     onProgress: line.counting('generated'),
-    partial: out ? { file: `${out}/generated.partial.npz`, key: `${await imageKey(path)} ${orientation}` } : null
+    partial: out ? { file: `${out}/generated.partial.npz`, key: await imageKey(path, orientation) } : null
   })
 }
 
@@ -240,8 +240,7 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
     ? JSON.stringify({
         models: await hashModels({ generator, tokenizer, weak }),
         ...{ sampling, seed, count, precision, metrics },
-        reference: await imageKey(call.reference),
-        orientation: call.orientation,
+        reference: await imageKey(call.reference, call.orientation),
         inception: [networks.inception?.key, networks.inception?.input],
         dinov2: await networks.dinov2?.identity()
       })

@@ -40,11 +40,11 @@ function placeholder({ kind, choices, nullable }: ConfigField): string {
 /** `--masking.max <number>`, which converts and checks its value; `--align.local [true|false]`, which alone is true. */
 function valueFlag(field: ConfigField, description: string): Option {
   const flag = `--${flagName(field.name)}`
-  const value = placeholder(field)
+  const shown = placeholder(field)
   const option =
     field.kind === 'boolean'
-      ? new Option(`${flag} [${value}]`, description).preset('true')
-      : new Option(`${flag} <${value}>`, description)
+      ? new Option(`${flag} [${shown}]`, description).preset('true')
+      : new Option(`${flag} <${shown}>`, description)
   return option.argParser((text: string): unknown => {
     if (field.nullable && (text === 'none' || text === 'null')) return nothing
     const value = readValue(field, text)

@@ -48,10 +48,16 @@ interface Description {
 /**
  * A file of an HTTP(S) server, read by ranges in blocks that are kept in the cache. Connections that fail, stall or are cut, and
  * answers 408, 429 and 5xx, are tried again from the byte reached.
- * @throws {MactokError} `ERR_DOWNLOAD` for other answers, too many failures, and a server without ranges
+ * @throws {MactokError} `ERR_DOWNLOAD` for other answers, too many failures, a server without ranges, and an address with a user or a
+ *   password, which `fetch` refuses
  */
 export async function openHttpBytes(url: string, cache: BlockCache, options: RetryOptions): Promise<Bytes> {
   const name = printableUrl(url)
+  const { username, password } = new URL(url)
+  if (username || password) {
+    const problem = 'addresses with a user or a password are not supported'
+    throw new MactokError('ERR_DOWNLOAD', `${name} cannot be requested: ${problem}`)
+  }
   const { size, version } = await retry(name, options, () => describe(url, name, options))
   const key = BlockCache.keyOf(url, version, `${size}`)
   const underway = new Map<number, Promise<Buffer>>()
@@ -117,13 +123,6 @@ async function retry<T>(
     try {
       return await run()
     } catch (error) {
-      // An address that cannot be requested is a TypeError without a cause, and its message has all of it.
-      if (error instanceof TypeError && error.cause === undefined) {
-        throw new MactokError(
-          'ERR_DOWNLOAD',
-          `${name} cannot be requested: addresses with a user or a password are not supported`
-        )
-      }
       if (error instanceof MactokError) throw error
       failures = hasProgressed() ? 1 : failures + 1
       // fetch reports only `fetch failed`; the reason is its cause.

@@ -115,7 +115,7 @@ export async function openReference(
     }
   }
   await using images = await openImages(path, { size, count, orientation, onBroken, onIgnored })
-  const key = partial === undefined ? '' : await gatherKey(networks, images, `${await imageKey(path)} ${orientation}`)
+  const key = partial === undefined ? '' : await gatherKey(networks, images, await imageKey(path, orientation))
   using statistics = await gather(networks, images, {
     ...gathering,
     ...wanted,

@@ -139,15 +139,18 @@ async function shortSide(set: ImageSet, orientation?: Orientation): Promise<numb
  * Identifies a path's images, so that work on others is not resumed: by the path, the names, sizes and times of the
  * images' files; of an `.npz`, its own.
  */
-export async function imageKey(path: string): Promise<string> {
-  if (path.endsWith('.npz')) {
-    return JSON.stringify([path, await fileStamp(path)])
-  }
+export async function imageKey(path: string, orientation?: Orientation): Promise<string> {
+  if (path.endsWith('.npz')) return JSON.stringify([path, await fileStamp(path)])
   const set = await imageSource(path).open()
   try {
     const names = createHash('sha256')
     for (let index = 0; index < set.size; index++) names.update(`${set.sample(index).name}\0`)
-    return JSON.stringify([path, names.digest('hex'), await hashStamps(set, { first: 0, end: set.size }, '')])
+    return JSON.stringify([
+      path,
+      orientation,
+      names.digest('hex'),
+      await hashStamps(set, { first: 0, end: set.size }, '')
+    ])
   } finally {
     await set.close()
   }

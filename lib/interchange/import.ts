@@ -135,8 +135,7 @@ const nothing = { filled: [], sampling: {}, notes: [] }
 
 async function importDinov2({ file, folder, weights, json, settings }: Checkpoint): Promise<Result> {
   const mapped = mapDinov2(weights)
-  const { heads } = settings
-  const known = { ...json, ...(heads !== undefined && heads !== null && { num_attention_heads: heads }) }
+  const known = { ...json, ...(settings.heads && { num_attention_heads: settings.heads }) }
   const { vit, patchSize, grid } = dinov2Config(mapped, known as Dinov2Json)
   await writeWeights(path.join(folder, modelFile), mapped, file)
   await writeJson(path.join(folder, 'config.json'), {
