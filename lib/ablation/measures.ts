@@ -17,7 +17,8 @@ export const measurements: readonly Measurement[] = [
   async ({ tokenizer, data }) => {
     const result = (await data.evaluate(tokenizer.native, 'fp32', null)) as Evaluation
     // The latter where `settings.evaluation.metrics` requests them.
-    const names = ['psnr', 'kl', 'activeUnits', 'activeTokens', 'mutualInformation', ...reconstructionMetrics] as const
+    const posterior = ['kl', 'activeUnits', 'activeTokens', 'informativeTokens', 'mutualInformation'] as const
+    const names = ['psnr', ...posterior, ...reconstructionMetrics] as const
     const values = names.map((name) => [name, result[name]] as const)
     return Object.fromEntries(
       values.filter((entry): entry is [(typeof names)[number], number] => entry[1] !== undefined)
@@ -66,6 +67,7 @@ export const columns: readonly Column[] = [
   { name: 'kl', label: 'KL (nats)', show: (value) => value.toPrecision(3), unit: 'nats', scale: 1, log: true },
   { name: 'activeUnits', label: 'active units (%)', show: percent, unit: '%', scale: 100 },
   { name: 'activeTokens', label: 'active tokens (%)', show: percent, unit: '%', scale: 100 },
+  { name: 'informativeTokens', label: 'informative tokens (%)', show: percent, unit: '%', scale: 100 },
   {
     name: 'mutualInformation',
     label: 'mutual information (nats)',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { isRecord } from '../checks.js'
 import { writeJson, writeText } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
+import { extent } from '../plot/extent.js'
 import { lineChart, type PlotPoint, type PlotSeries } from '../plot/line-chart.js'
 import { type Summary, summarise } from '../plot/summary.js'
 import type { MetricsRecord } from '../runs/metrics.js'
@@ -160,7 +161,8 @@ export function drawTokens({ table, rows }: AblationResults): string | null {
       if (lines.length < runs.length) return []
       const tokens = lines.flatMap(({ klPerToken }) => Object.values(klPerToken as Record<string, number>))
       const y = tokens.reduce((sum, value) => sum + value, 0) / tokens.length
-      return { x: step, y, low: Math.min(...tokens), high: Math.max(...tokens) }
+      const [low, high] = extent(tokens)
+      return { x: step, y, low, high }
     })
   }
   const series = rows

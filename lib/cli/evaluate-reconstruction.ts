@@ -63,7 +63,7 @@ async function run(model: string, options: Options & Record<string, unknown>): P
 
 function rows(result: ReconstructionReport): [string, unknown][] {
   const { images, psnr, ssim, lpips, lpipsWeights, dinov2Weights, rfid, rkid, rfdDinov2, rkdDinov2 } = result
-  const { activeUnits, activeTokens, kl, mutualInformation } = result
+  const { activeUnits, activeTokens, informativeTokens, kl, mutualInformation } = result
   const all: [string, number | undefined, (value: number) => string][] = [
     ['PSNR', psnr, (value) => `${fixed(value, 3)} dB`],
     ['SSIM', ssim, (value) => fixed(value, 4)],
@@ -74,6 +74,7 @@ function rows(result: ReconstructionReport): [string, unknown][] {
     ['rKD-DINOv2', rkdDinov2, (value) => `${fixed(value, 5)} (${dinov2Weights})`],
     ['active units', activeUnits, (value) => `${fixed(100 * value, 1)} %`],
     ['active tokens', activeTokens, (value) => `${fixed(100 * value, 1)} %`],
+    ['informative tokens', informativeTokens, (value) => `${fixed(100 * value, 1)} %`],
     ['KL', kl, (value) => `${fixed(value, 2)} nats`],
     ['mutual information', mutualInformation, (value) => `${fixed(value, 2)} nats`]
   ]

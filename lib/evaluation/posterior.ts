@@ -8,6 +8,8 @@ export interface PosteriorSummary {
   activeUnits: number
   /** Fraction of the L tokens that have an active unit. */
   activeTokens: number
+  /** Fraction of the L tokens that alone hold at least 1 nat of information about the image. */
+  informativeTokens: number
   /** KL divergence from N(0, 1) in nats, summed over all latents, averaged over the images. */
   kl: number
   /** Estimate of the information that the latents hold about the image, in nats: see `mutualInformation`. */
@@ -94,6 +96,7 @@ export class PosteriorStatistics {
     return {
       activeUnits: total(active) / active.length,
       activeTokens: activeUnitsPerToken.filter((value) => value > 0).length / tokens,
+      informativeTokens: information.perToken.filter((value) => value >= 1).length / tokens,
       kl,
       mutualInformation: information.total,
       aggregateKl: kl - information.total,

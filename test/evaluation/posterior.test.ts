@@ -38,5 +38,17 @@ test('KL, active units and information per token tell a dead token from a live o
   expect(result.mutualInformationPerToken?.[1]).toBeCloseTo(0, 10)
   expect(result.mutualInformationPerToken?.[0]).toBeCloseTo(Math.log(2), 6)
   expect(result.mutualInformation).toBeCloseTo(Math.log(2), 6)
+  // log 2 is less than the nat that counts as informative.
+  expect(result.informativeTokens).toBe(0)
   expect((result.aggregateKl as number) + (result.mutualInformation as number)).toBeCloseTo(50, 10)
+})
+
+test('a token is informative when it alone tells at least e images apart', async () => {
+  const statistics = new PosteriorStatistics(2, 1)
+  // Token 0 tells four groups of images apart, log 4 nats; token 1 two, log 2 nats.
+  const latents = Array.from({ length: 64 }, (_, i) => [100 * (i % 4), 100 * (i % 2)])
+  statistics.add(Float32Array.from(latents.flat()), new Float32Array(2 * 64))
+  const result = await statistics.result()
+  expect(result.mutualInformationPerToken?.[0]).toBeCloseTo(Math.log(4), 6)
+  expect(result.informativeTokens).toBe(0.5)
 })

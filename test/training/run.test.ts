@@ -85,6 +85,7 @@ describe('a run', () => {
       psnr: number,
       activeUnits: number,
       activeTokens: number,
+      informativeTokens: number,
       kl: number,
       mutualInformation: number,
       aggregateKl: number
