@@ -51,7 +51,8 @@ Napi::Value TeacherHandle::features(const Napi::CallbackInfo& info) {
         info.Env(), device,
         [=] {
           const Autocast autocast(device.type(), precision);
-          return teacher->features(to_network_images(images, device));
+          const auto features = teacher->features(to_network_images(images, device));
+          return Features{.cls = own_memory(features.cls), .patches = own_memory(features.patches)};
         },
         [](Napi::Env env, const Features& features) -> Napi::Value {
           auto result = Napi::Object::New(env);

@@ -193,6 +193,11 @@ Napi::Value TensorHandle::check(const Napi::CallbackInfo& info) {
 
 void TensorHandle::dispose(const Napi::CallbackInfo&) { release(); }
 
+at::Tensor own_memory(const at::Tensor& tensor) {
+  const bool whole = tensor.is_contiguous() && tensor.storage().nbytes() == tensor.nbytes();
+  return whole ? tensor : tensor.clone(at::MemoryFormat::Contiguous);
+}
+
 void define_tensor_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("tensor", Napi::Function::New(env, make_tensor, "tensor"));
 }

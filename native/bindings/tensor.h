@@ -44,7 +44,10 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
   at::Tensor tensor_;
 };
 
-/** tensor and cat in lib/native/types/tensor.ts. */
+/** The tensor, copied if it is a part of another one, whose memory its handle would keep. */
+at::Tensor own_memory(const at::Tensor& tensor);
+
+/** tensor in lib/native/types/tensor.ts. */
 void define_tensor_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace mactok

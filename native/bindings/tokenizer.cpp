@@ -118,7 +118,7 @@ Napi::Value TokenizerHandle::encode(const Napi::CallbackInfo& info) {
           const auto posterior =
               model->encode(to_network_images(images, device),
                             mask.defined() ? mask.to(device, at::kBool) : at::Tensor());
-          return sample ? draw_latents(posterior, seed, indices) : posterior.mean;
+          return sample ? draw_latents(posterior, seed, indices) : own_memory(posterior.mean);
         },
         [](Napi::Env env, const at::Tensor& latents) { return TensorHandle::wrap(env, latents); });
   });
@@ -134,7 +134,10 @@ Napi::Value TokenizerHandle::posterior(const Napi::CallbackInfo& info) {
         info.Env(), device,
         [=] {
           const Autocast autocast(device.type(), precision);
-          return model->encode(to_network_images(images, device), {});
+          const auto posterior = model->encode(to_network_images(images, device), {});
+          return Posterior{
+              .mean = own_memory(posterior.mean),
+              .logvar = posterior.logvar.defined() ? own_memory(posterior.logvar) : at::Tensor()};
         },
         [](Napi::Env env, const Posterior& posterior) -> Napi::Value {
           auto result = Napi::Object::New(env);

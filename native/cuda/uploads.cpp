@@ -50,10 +50,14 @@ class Uploads {
   }
 
   void release() {
-    const std::lock_guard lock(mutex_);
     const c10::cuda::CUDAGuard guard(device_);
-    free_read();
+    {
+      const std::lock_guard lock(mutex_);
+      free_read();
+    }
+    // Without the lock: `copy` may be called meanwhile by a thread that must not wait for the device.
     c10::cuda::getDefaultCUDAStream(device_.index()).synchronize();
+    const std::lock_guard lock(mutex_);
     free_read();
     std::erase_if(buffers_, [](const Buffer& buffer) { return buffer.copied.query(); });
   }

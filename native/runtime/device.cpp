@@ -22,12 +22,13 @@ std::string mps_problem() {
 
 at::Device parse_device(const std::string& name) {
   if (name == "cpu") return at::Device(at::kCPU);
-  if (name == "mps") {
+  if (name == "mps" || name == "mps:0") {
     const auto problem = mps_problem();
     if (!problem.empty()) {
       throw std::invalid_argument("Device mps is not available: " + problem);
     }
-    return at::Device(at::kMPS);
+    // With its index, as tensors on it have: one name, and so one engine.
+    return at::Device(at::kMPS, 0);
   }
   const bool plain = name == "cuda";
   const bool indexed = name.rfind("cuda:", 0) == 0 && name.size() > 5 &&

@@ -7,8 +7,8 @@
 namespace mactok {
 
 /**
- * Parses `cpu`, `cuda`, `cuda:1` or `mps`; throws std::invalid_argument if this machine has no such
- * device.
+ * Parses `cpu`, `cuda`, `cuda:1`, `mps` or `mps:0`; throws std::invalid_argument if this machine
+ * has no such device.
  */
 at::Device parse_device(const std::string& name);
 

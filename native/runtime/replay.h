@@ -73,6 +73,8 @@ class Replay {
         return work_(recording.inputs);
       }
       if (recording.outputs.empty()) {
+        // A recording can neither use nor return the memory that earlier work left cached.
+        release_free_memory(device_);
         const CudaGraph::Scope scope(*recording.graph, /*record=*/true);
         const RecordedCasts::Scope casts(recording.casts, /*recorded=*/true);
         recording.outputs = work_(recording.inputs);

@@ -15,7 +15,7 @@ thread_local Tf32* innermost = nullptr;
 struct Switch {
   std::mutex mutex;
   std::condition_variable changed;
-  /** Scopes that need it off, and on. */
+  /** Threads that need it off, and on. */
   std::array<int, 2> users{};
 
   void acquire(bool on) {
@@ -42,17 +42,20 @@ Switch& tf32() {
 Tf32::Tf32(at::DeviceType device, bool allowed)
     : applies_(device == at::kCUDA), allowed_(allowed), outer_(innermost) {
   if (!applies_) return;
-  // The scope around it waits meanwhile; without that two threads could wait for each other.
-  if (outer_ && outer_->allowed_ != allowed_) tf32().release(outer_->allowed_);
-  tf32().acquire(allowed_);
+  // A thread holds what its innermost scope needs and nothing else, or two could wait for each other.
+  if (!outer_ || outer_->allowed_ != allowed_) {
+    if (outer_) tf32().release(outer_->allowed_);
+    tf32().acquire(allowed_);
+  }
   innermost = this;
 }
 
 Tf32::~Tf32() {
   if (!applies_) return;
-  tf32().release(allowed_);
-  if (outer_ && outer_->allowed_ != allowed_) tf32().acquire(outer_->allowed_);
   innermost = outer_;
+  if (outer_ && outer_->allowed_ == allowed_) return;
+  tf32().release(allowed_);
+  if (outer_) tf32().acquire(outer_->allowed_);
 }
 
 }  // namespace mactok

@@ -66,7 +66,7 @@ Napi::Value faults(const Napi::CallbackInfo& info) {
 }
 
 template <void (*Control::*function)(int64_t)>
-void set_countdown(const Napi::CallbackInfo& info) {
+void set_number(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] { (control().*function)(convert::integer(info[0], "n")); });
 }
 
@@ -90,8 +90,9 @@ void define_device_functions(Napi::Env env, Napi::Object exports) {
   };
   define("deviceCounts", counts);
   define("deviceFaults", faults);
-  define("failAllocation", set_countdown<&Control::fail_allocation>);
-  define("failOperation", set_countdown<&Control::fail_operation>);
+  define("failAllocation", set_number<&Control::fail_allocation>);
+  define("limitMemory", set_number<&Control::limit_memory>);
+  define("failOperation", set_number<&Control::fail_operation>);
   define("recoverDevice", recover);
   define("plantFault", plant);
 }

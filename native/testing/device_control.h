@@ -5,7 +5,7 @@
 namespace mactok {
 
 /**
- * deviceCounts, deviceFaults, failAllocation, failOperation, recoverDevice and plantFault of the
+ * deviceCounts, deviceFaults, failAllocation, limitMemory, failOperation, recoverDevice and plantFault of the
  * stand-in device. They throw where it is not loaded.
  */
 void define_device_functions(Napi::Env env, Napi::Object exports);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from '@jest/globals'
 import { native as awaitNative } from '../../lib/native/errors.js'
+import type { DeviceMemory } from '../../lib/native/types/system.js'
 import { flowConfig, generatorConfig, labels, samplerConfig, unguided } from '../support/generator.js'
 import { device, floats, native } from '../support/native.js'
 import { countOnDevice, describeOnStandIn } from '../support/stand-in.js'
-import { readTrainer, TRAINERS } from '../support/trainers.js'
+import { fullTokenizerTrainer, readTrainer, TRAINERS } from '../support/trainers.js'
 
 /** At most about this many of a step's allocations fail, spread over all of them. */
 const SAMPLES = 12
@@ -55,6 +56,19 @@ describeOnStandIn('memory that runs out', () => {
       }
     }
   )
+
+  test('is enough to record a step that it is enough to run', async () => {
+    const create = () => fullTokenizerTrainer({ graphs: true })
+    const [trainer, untouched] = await Promise.all([create(), create()])
+    for (const each of [trainer, untouched]) await each.step(0)
+    // What the first, unrecorded step left cached is needed for the recording.
+    const { reserved } = (await native().deviceMemory(device)) as DeviceMemory
+    native().limitMemory(Math.ceil(1.01 * reserved))
+    await trainer.step(1)
+    native().limitMemory(0)
+    await untouched.step(1)
+    expect(hash(await readTrainer(trainer))).toBe(hash(await readTrainer(untouched)))
+  })
 
   test.each([false, true])('while a sampler steps (graphs: %s) leaves the generator usable', async (graphs) => {
     const generator = await native().createGenerator(generatorConfig(), device, 17)

@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
-import { device, native, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+import type { NativeTensor } from '../../lib/native/addon.js'
+import { device, native, randomImages, tokenizerConfig, trainerConfig, vit } from '../support/native.js'
+import { goldenTeacher } from '../support/training.js'
 
 // Each use in a process of its own: what other tests left in this one decides how far its memory grows and shrinks.
 describe('memory of a model goes back to the system', () => {
@@ -37,5 +39,32 @@ describe('memory that goes back to the system', () => {
 
   test('would otherwise take bytes of its neighbours with it', () => {
     expect(native().cpuCache(small, large).damaged).toBeGreaterThan(0)
+  })
+})
+
+describe('a result keeps no more memory than itself', () => {
+  /** Disposes a float32 tensor: how many bytes that frees for each of its own. */
+  function freedBy(tensor: NativeTensor): number {
+    const size = 4 * tensor.shape.reduce((product, side) => product * side, 1)
+    const before = native().memory().bytes
+    tensor.dispose()
+    return (before - native().memory().bytes) / size
+  }
+
+  test('cls without the patches', async () => {
+    const teacher = await goldenTeacher()
+    const { cls, patches } = await teacher.features(randomImages(1, 2, 24), 'fp32')
+    expect(freedBy(patches)).toBe(1)
+    expect(freedBy(cls)).toBe(1)
+  })
+
+  test('means without the log-variances', async () => {
+    const tokenizer = await native().createTokenizer(tokenizerConfig(), device, 1)
+    const images = randomImages(1, 2, 16)
+    const { mean, logvar } = await tokenizer.posterior(images, 'fp32')
+    expect(freedBy(logvar as NativeTensor)).toBe(1)
+    expect(freedBy(mean)).toBe(1)
+    const latents = await tokenizer.encode(images, null, { precision: 'fp32', sample: false, seed: 0, indices: [] })
+    expect(freedBy(latents)).toBe(1)
   })
 })

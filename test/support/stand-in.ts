@@ -14,6 +14,7 @@ export const describeOnStandIn = (name: string, tests: () => void): void =>
     afterEach(() => {
       native().recoverDevice()
       native().failAllocation(0)
+      native().limitMemory(0)
       native().failOperation(0)
       native().deviceFaults()
     })

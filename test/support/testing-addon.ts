@@ -169,6 +169,8 @@ export interface TestingAddon extends Addon {
   deviceFaults(): string[]
   /** The n-th allocation from now on fails; 0: none does. */
   failAllocation(n: number): void
+  /** A device has so many bytes from now on; 0: as many as at the start. */
+  limitMemory(bytes: number): void
   /** The n-th operation from now on breaks the device, which shows when the host waits; 0: none does. */
   failOperation(n: number): void
   /** Mends a broken device, which only a new process does on a GPU. */

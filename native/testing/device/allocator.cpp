@@ -34,6 +34,7 @@ struct Memory {
   std::map<char*, Block> blocks;
   std::map<Owner, std::multimap<size_t, Block*>> free_blocks;
   CudaMemory devices[kDevices] = {};
+  int64_t capacity = kCapacity;
   int pools = 0;
 };
 
@@ -53,10 +54,10 @@ std::string format_size(int64_t bytes) {
 }
 
 [[noreturn]] void throw_out_of_memory(int device, size_t bytes) {
-  const auto free = kCapacity - memory().devices[device].reserved;
+  const auto free = memory().capacity - memory().devices[device].reserved;
   TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ",
                    format_size(static_cast<int64_t>(bytes)), ". GPU ", device,
-                   " has a total capacity of ", format_size(kCapacity), " of which ",
+                   " has a total capacity of ", format_size(memory().capacity), " of which ",
                    format_size(free), " is free.");
   std::abort();
 }
@@ -83,8 +84,10 @@ Block* add_block(const Owner& owner, size_t bytes) {
   const auto [device, pool, stream] = owner;
   auto& state = memory().devices[device];
   const auto size = static_cast<int64_t>(bytes);
-  if (state.reserved + size > kCapacity) empty_cache(device);
-  if (state.reserved + size > kCapacity) throw_out_of_memory(device, bytes);
+  const auto is_short = [&] { return state.reserved + size > memory().capacity; };
+  // LibTorch returns nothing while it records.
+  if (is_short() && pool == 0) empty_cache(device);
+  if (is_short()) throw_out_of_memory(device, bytes);
   state.reserved += size;
   char* begin = reserve_addresses(bytes);
   auto& block = memory().blocks[begin];
@@ -164,9 +167,14 @@ void record_stream(const void* address, size_t stream) {
 CudaMemory device_memory(int device) {
   const StateLock lock(state_mutex());
   auto result = memory().devices[device];
-  result.free = kCapacity - result.reserved;
-  result.total = kCapacity;
+  result.free = memory().capacity - result.reserved;
+  result.total = memory().capacity;
   return result;
+}
+
+void limit_memory(int64_t bytes) {
+  const StateLock lock(state_mutex());
+  memory().capacity = bytes > 0 ? bytes : kCapacity;
 }
 
 void empty_cache(int device) {

@@ -40,6 +40,9 @@ void record_stream(const void* address, size_t stream);
 
 CudaMemory device_memory(int device);
 
+/** A device has so many bytes from now on; 0: as many as at the start. */
+void limit_memory(int64_t bytes);
+
 /** Returns free memory to the system. */
 void empty_cache(int device);
 

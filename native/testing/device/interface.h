@@ -36,6 +36,8 @@ struct Control {
   std::vector<std::string> (*take_faults)();
   /** The n-th allocation from now on fails; 0: none does. */
   void (*fail_allocation)(int64_t n);
+  /** A device has so many bytes from now on; 0: as many as at the start. */
+  void (*limit_memory)(int64_t bytes);
   /** The n-th operation from now on breaks the device, which shows when the host waits; 0: none does. */
   void (*fail_operation)(int64_t n);
   /** Mends a broken device, which only a new process does on a GPU. */

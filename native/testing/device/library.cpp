@@ -77,6 +77,7 @@ const mactok::stand_in::Control* mactok_stand_in() {
   static constexpr Control control{.take_counts = take_counts,
                                    .take_faults = take_faults,
                                    .fail_allocation = fail_allocation,
+                                   .limit_memory = limit_memory,
                                    .fail_operation = fail_operation,
                                    .recover = recover};
   return &control;
