@@ -87,10 +87,8 @@ function rows(inspected: Inspected): [string, unknown][] {
       return [
         ['weights', inspected.path],
         ['layout', inspected.layout],
-        [
-          'parameters',
-          `${inspected.parameters} in ${inspected.tensors.length} tensors, ${(inspected.bytes / 1e6).toFixed(1)} MB`
-        ],
+        ['parameters', inspected.parameters],
+        ['tensors', `${inspected.tensors.length}, ${(inspected.bytes / 1e6).toFixed(1)} MB`],
         ...Object.entries(inspected.metadata)
       ]
   }

@@ -72,7 +72,9 @@ const settlePrecision = (given: EstimateSettings, own: 'auto' | Precision): Prec
   given.precision ?? (own === 'auto' ? 'bf16' : own)
 
 function estimateTokenizer(preset: string, given: EstimateSettings, training: TrainingConfigInput): TrainingEstimate {
-  const config = resolveConfig({ ...training, preset, ...overrides(given) })
+  // Steps that are given replace epochs.
+  const epochs = given.steps === undefined ? {} : { epochs: null }
+  const config = resolveConfig({ ...training, preset, ...overrides(given), ...epochs })
   const precision = settlePrecision(given, config.precision)
   const steps = totalSteps(config, given.images)
   const work = (adversarial: boolean) => tokenizerWork(config, { precision, attention: 'fused', adversarial })

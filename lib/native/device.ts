@@ -5,30 +5,36 @@ import { addon } from './load.js'
 
 const NAMES = 'auto, cpu, cuda, cuda:<index> or mps'
 
+/** @throws {TypeError} for something other than a device's name; does not load the addon */
+export function checkDevice(device: unknown): asserts device is string {
+  text('device', NAMES, device)
+  if (!/^(auto|cpu|cuda(:\d{1,3})?|mps(:0)?)$/.test(device)) throw invalidParameter('device', NAMES, device)
+}
+
 /**
  * Resolves `auto` to a CUDA device, where LibTorch finds one, else to the CPU, and checks any other name. `mps` is Apple's GPU.
+ * Devices with an index are named by it, as LibTorch does: `mps` is `mps:0`.
  * @param local - the device that `auto` and `cuda` mean; a process that sees one device takes that
  * @throws {TypeError} for something other than a device's name
  * @throws {RangeError} for a device that is not available, with the reason
  */
 export function resolveDevice(device: string = 'auto', local = 0): string {
-  text('device', NAMES, device)
-  if (!/^(auto|cpu|cuda(:\d{1,3})?|mps)$/.test(device)) throw invalidParameter('device', NAMES, device)
+  checkDevice(device)
   if (device === 'cpu') return device
   const { cuda, mps } = addon().info()
-  if (device === 'mps') {
+  if (isMps(device)) {
     if (!mps.available) throw new RangeError(`Device mps is not available: ${mps.reason}`)
-    return device
+    return 'mps:0'
   }
   if (device === 'auto' && cuda.devices === 0) return 'cpu'
+  if (cuda.devices === 0) throw new RangeError(`Device ${device} is not available: ${cuda.reason}`)
   const index = Number(device.split(':')[1] ?? (cuda.devices === 1 ? 0 : local))
-  if (index >= cuda.devices) {
-    throw outOfRange('device', cuda.reason || `cuda:0 to cuda:${cuda.devices - 1}`, device)
-  }
+  if (index >= cuda.devices) throw outOfRange('device', `cuda:0 to cuda:${cuda.devices - 1}`, device)
   return `cuda:${index}`
 }
 
 const isCuda = (device: string) => device.startsWith('cuda')
+export const isMps = (device: string): boolean => device.startsWith('mps')
 
 /** @throws {RangeError} for CUDA graphs on a device that has none */
 export function checkGraphs(graphs: boolean, device: string): void {
@@ -59,7 +65,7 @@ export function bestPrecision(device: string, info: Bf16Support = addon().info()
 
 /** What to say of a precision that the device computes slowly; null for others. */
 export function slownessOf(precision: Precision, device: string, info: Bf16Support = addon().info()): string | null {
-  if (precision !== 'bf16' || bestPrecision(device, info) === 'bf16' || device.startsWith('mps')) return null
+  if (precision !== 'bf16' || bestPrecision(device, info) === 'bf16' || isMps(device)) return null
   const place = device === 'cpu' ? 'This CPU' : device
   return `${place} has no units for bfloat16: bf16 may be many times slower than fp32 (--precision fp32)`
 }

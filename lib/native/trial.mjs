@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../files/cache.mjs'
 
@@ -12,17 +12,22 @@ import { cacheFolder } from '../files/cache.mjs'
 
 const script = fileURLToPath(import.meta.url)
 
+/** Electron's own binary runs as Node where ELECTRON_RUN_AS_NODE is set; that of a packaged app may start the app again instead. */
+const isPackagedApp = () => 'electron' in process.versions && !/^electron\b/i.test(basename(process.execPath))
+
 /**
  * The signal that ended a process which loaded these files; undefined when none did. The files are tried once, and again when they change.
- * Errors are no crashes: loading meets them again, with more to say.
+ * Errors, such as a missing file, are no crashes: loading meets them again, with more to say.
  * @param {Trial} trial
  * @returns {NodeJS.Signals | undefined}
  */
 export function findCrash(trial) {
+  // Whatever a trial starts makes no trial of its own.
+  if (isPackagedApp() || process.env.MACTOK_TRIAL) return undefined
+  if (!filesOf(trial).every((path) => existsSync(path))) return undefined
   const passed = join(cacheFolder(), 'trials', keyOf(trial))
   if (existsSync(passed)) return undefined
-  // Electron's binary behaves as Node with this variable.
-  const env = { ...process.env, ELECTRON_RUN_AS_NODE: '1', NODE_OPTIONS: '' }
+  const env = { ...process.env, MACTOK_TRIAL: '1', ELECTRON_RUN_AS_NODE: '1', NODE_OPTIONS: '' }
   const { signal } = spawnSync(process.execPath, [script, JSON.stringify(trial)], {
     env,
     stdio: 'ignore',
@@ -40,9 +45,12 @@ export function findCrash(trial) {
 }
 
 /** @param {Trial} trial */
-function keyOf({ bootstrap, libraries, addon }) {
+const filesOf = ({ bootstrap, libraries, addon }) => [bootstrap, ...libraries, addon]
+
+/** @param {Trial} trial */
+function keyOf(trial) {
   const hash = createHash('sha256').update(`${process.versions.node} ${process.arch}`)
-  for (const path of [bootstrap, ...libraries, addon]) {
+  for (const path of filesOf(trial)) {
     const { size, mtimeMs } = statSync(path)
     hash.update(`\n${path} ${size} ${mtimeMs}`)
   }

@@ -4,6 +4,8 @@ import { scaleLinear, scaleLog, scalePoint } from 'd3-scale'
 import { area, line } from 'd3-shape'
 import { isRecord, natural, objects, positive } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
+import { escapeXml } from './escape.js'
+import { extent } from './extent.js'
 import { strokeOf } from './palette.js'
 
 type ScaleLinear = ReturnType<typeof scaleLinear<number, number>>
@@ -47,8 +49,6 @@ export interface LineChart {
   theme?: 'auto' | 'inherit'
 }
 
-const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character] as string)
 const at = (value: number) => String(Math.round(value * 100) / 100)
 
 /** A number on a logarithmic axis: 0.01 and 100, but 1e-4 and 1e6. */
@@ -75,13 +75,16 @@ interface Scales {
   yTicks: { at: number; text: string }[]
 }
 
+/** Whether an axis has a place for a value. */
+const isDrawable = (value: number, log: boolean | undefined) => Number.isFinite(value) && (!log || value > 0)
+
 /** The series without points that cannot be drawn. */
 const drawable = (chart: LineChart): Required<PlotSeries>[] =>
   chart.series.map(({ name, points, index }, i) => ({
     name,
     index: index ?? i,
     points: points.filter(
-      ({ x, y }) => Number.isFinite(y) && (!chart.log || y > 0) && (!chart.logX || typeof x === 'string' || x > 0)
+      ({ x, y }) => (typeof x === 'string' || isDrawable(x, chart.logX)) && isDrawable(y, chart.log)
     )
   }))
 
@@ -91,12 +94,11 @@ function scales(
   box: { left: number; right: number; top: number; bottom: number }
 ): Scales {
   const points = series.flatMap((one) => one.points)
-  const positive = (value: number | undefined) => value !== undefined && (!chart.log || value > 0)
   const heights = [
-    ...points.flatMap(({ y, low, high }) => [y, low, high].filter(positive) as number[]),
-    ...(chart.rules ?? []).map(({ y }) => y).filter(positive)
+    ...points.flatMap(({ y, low = y, high = y }) => [y, low, high]),
+    ...(chart.rules ?? []).map(({ y }) => y)
   ]
-  const [lowest, highest] = [Math.min(...heights), Math.max(...heights)]
+  const [lowest, highest] = extent(heights.filter((value) => isDrawable(value, chart.log)))
   const margin = lowest === highest ? Math.abs(lowest) * 0.1 || 1 : 0
   const yScale = (chart.log ? scaleLog() : scaleLinear())
     .domain([lowest - (chart.log ? lowest * 0.1 : margin), highest + margin])
@@ -114,8 +116,7 @@ function scales(
     const x = (value: number | string) => xScale(String(value)) as number
     return { x, y: yScale, yTicks, xTicks: names.map((name) => ({ at: x(name), text: name })) }
   }
-  const numbers = places as number[]
-  const [first, last] = [Math.min(...numbers), Math.max(...numbers)]
+  const [first, last] = extent(places as number[])
   // A single place stands in the middle.
   const domain = chart.logX && first === last ? [first / 2, last * 2] : [first, last]
   const xScale = (chart.logX ? scaleLog() : scaleLinear()).domain(domain).range([box.left, box.right])
@@ -129,7 +130,7 @@ function scales(
 
 function drawSeries({ points, index }: Required<PlotSeries>, { x, y }: Scales, floor: number): string {
   const { colour, dash } = strokeOf(index)
-  const spread = points.filter(({ low, high }) => low !== undefined && high !== undefined)
+  const spread = points.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high))
   // On a logarithmic axis a spread that reaches 0 ends at the axis.
   const height = (value: number) => (Number.isFinite(y(value)) ? y(value) : floor)
   const band = area<PlotPoint>(
@@ -202,7 +203,7 @@ export function lineChart(chart: LineChart): string {
   const rows = Math.ceil(legend.length / perRow)
   const box = { left: 64, right: width - 16, top: 34 + rows * 18, bottom: height - 44 }
   const { x, y, xTicks, yTicks } = scales(chart, series, box)
-  const text = (content: string, attributes: string) => `<text ${attributes}>${escaped(content)}</text>`
+  const text = (content: string, attributes: string) => `<text ${attributes}>${escapeXml(content)}</text>`
   const parts = [
     text(chart.title, `x="${box.left}" y="20" font-size="14" font-weight="600"`),
     ...legend.map((name, i) => {
@@ -230,5 +231,5 @@ export function lineChart(chart: LineChart): string {
       ),
     ...series.map((one) => drawSeries(one, { x, y, xTicks, yTicks }, box.bottom))
   ]
-  return `<svg xmlns="http://www.w3.org/2000/svg" class="mactok-chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(chart.title)}">${style(theme)}${parts.join('')}</svg>`
+  return `<svg xmlns="http://www.w3.org/2000/svg" class="mactok-chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeXml(chart.title)}">${style(theme)}${parts.join('')}</svg>`
 }

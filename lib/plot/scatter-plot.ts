@@ -2,6 +2,8 @@
 
 import { scaleLinear } from 'd3-scale'
 import { outOfRange } from '../errors.js'
+import { escapeXml } from './escape.js'
+import { extent } from './extent.js'
 
 export interface ScatterPoint {
   x: number
@@ -23,8 +25,6 @@ const side = 480
 const legendWidth = 150
 const legendLength = 20
 
-const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character] as string)
 const at = (value: number) => String(Math.round(value * 10) / 10)
 
 /** Hues by the golden angle: neighbours differ, however many there are. */
@@ -40,11 +40,7 @@ export function scatterPlot({ title, xLabel = '', yLabel = '', points, classes }
   if (points.length === 0) throw outOfRange('points', 'one or more points', points)
   const labels = [...new Set(points.map(({ label }) => label))].filter((label) => label >= 0).sort((a, b) => a - b)
   const legend = labels.length > 1 ? labels.slice(0, legendLength) : []
-  const scale = (values: number[], range: [number, number]) =>
-    scaleLinear()
-      .domain([Math.min(...values), Math.max(...values)])
-      .range(range)
-      .nice()
+  const scale = (values: number[], range: [number, number]) => scaleLinear().domain(extent(values)).range(range).nice()
   const x = scale(
     points.map((point) => point.x),
     [40, side - 12]
@@ -56,17 +52,17 @@ export function scatterPlot({ title, xLabel = '', yLabel = '', points, classes }
   const width = side + (legend.length > 0 ? legendWidth : 0)
   const radius = points.length > 1_000 ? 2 : 3.5
   const parts = [
-    `<text x="40" y="20" font-size="14" font-weight="600">${escaped(title)}</text>`,
+    `<text x="40" y="20" font-size="14" font-weight="600">${escapeXml(title)}</text>`,
     ...points.map(
       (point) =>
         `<circle cx="${at(x(point.x))}" cy="${at(y(point.y))}" r="${radius}" fill="${colour(point.label)}" fill-opacity=".75"/>`
     ),
-    `<text x="${side / 2}" y="${side - 10}" text-anchor="middle">${escaped(xLabel)}</text>`,
-    `<text transform="rotate(-90)" x="${-side / 2}" y="16" text-anchor="middle">${escaped(yLabel)}</text>`,
+    `<text x="${side / 2}" y="${side - 10}" text-anchor="middle">${escapeXml(xLabel)}</text>`,
+    `<text transform="rotate(-90)" x="${-side / 2}" y="16" text-anchor="middle">${escapeXml(yLabel)}</text>`,
     ...legend.map(
       (label, i) =>
         `<circle cx="${side + 8}" cy="${48 + i * 20}" r="5" fill="${colour(label)}"/>` +
-        `<text x="${side + 20}" y="${52 + i * 20}">${escaped(classes?.[label] ?? String(label))}</text>`
+        `<text x="${side + 20}" y="${52 + i * 20}">${escapeXml(classes?.[label] ?? String(label))}</text>`
     )
   ]
   const style =

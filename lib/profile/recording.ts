@@ -75,15 +75,26 @@ export class Recording {
     }
   }
 
-  /** Stops and writes the profile; called early if the loop ends early. */
+  /** Stops and writes the profile, or says why not: no training ends for it. Called early if the loop ends early. */
   async end(): Promise<void> {
-    const { device, dir, done, notice } = this.options
+    const { done, notice } = this.options
+    try {
+      const files = await this.#write()
+      if (files) done(files)
+    } catch (error) {
+      notice(`The profile was not written: ${(error as Error).message}`)
+    }
+  }
+
+  /** Null where nothing was recorded. */
+  async #write(): Promise<ProfileFiles | null> {
+    const { device, dir, notice } = this.options
     const state = this.#state
     this.#state = 'over'
     const recorded = state === 'recording' ? await native(addon().stopProfile(device)) : null
     const profile = recorded && readProfile(recorded, this.#first, this.#last)
     if (state !== 'over' && !profile) notice(`Nothing is profiled: the run ended before step ${this.#first + 1}`)
-    if (!profile) return
+    if (!profile) return null
     if (profile.steps < this.#requested)
       notice(`Profiled ${counted(profile.steps)} of ${this.#requested}: the run ended`)
     const folder = join(dir, 'profile')
@@ -91,7 +102,7 @@ export class Recording {
     const [trace, table] = [join(folder, 'trace.json'), join(folder, 'table.md')]
     await writeText(trace, chromeTrace(profile, { device }))
     await writeText(table, profileTable(profile, { device, most: 40, each: true }))
-    done({ trace, table, text: profileTable(profile, { device, most: 12, each: false }) })
+    return { trace, table, text: profileTable(profile, { device, most: 12, each: false }) }
   }
 }
 

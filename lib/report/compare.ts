@@ -7,6 +7,7 @@ import { invalidParameter, MactokError } from '../errors.js'
 import type { LatentSummary } from '../evaluation/latent-space.js'
 import { writeText } from '../files/atomic.js'
 import { findGenerator } from '../generator/folder.js'
+import { checkDevice } from '../native/device.js'
 import { type Summary, summarise } from '../plot/summary.js'
 import { describeGenerator, describeTokenizer } from './compare-models.js'
 import { renderComparison } from './compare-page.js'
@@ -46,6 +47,7 @@ export async function compareRuns(runs: readonly string[], options: CompareOptio
   pathTo('out', out)
   if (data !== undefined && data !== null) pathTo('data', data)
   if (tokenizer !== undefined) pathTo('tokenizer', tokenizer)
+  if (device !== undefined) checkDevice(device)
   callbacks({ signal, onProgress })
   const config = parseConfig(compareSchema, given)
   const { entries, missing } = await openEntries(runs)
@@ -114,7 +116,9 @@ async function summariseEntry({ name, runs }: Entry, latents: LatentSummary | un
     })
   )
   // Numbers of a generator on this run's latents have steps of their own.
-  const steps = runs.map(({ lines }) => Math.max(...lines.map((line) => ('generation' in line ? 0 : line.step))))
+  const steps = runs.map(({ lines }) =>
+    lines.reduce((newest, line) => ('generation' in line ? newest : Math.max(newest, line.step)), 0)
+  )
   const seconds = runs.map((run, i) => clockOf(run)(steps[i] as number))
   return {
     name,

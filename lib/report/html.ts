@@ -1,4 +1,4 @@
-const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+import { escapeXml } from '../plot/escape.js'
 
 /** Text that is HTML and needs no escaping. */
 export class Html {
@@ -11,7 +11,7 @@ const render = (part: Part): string => {
   if (part instanceof Html) return part.text
   if (part === null || part === undefined || part === false) return ''
   if (typeof part === 'object') return part.map(render).join('')
-  return String(part).replace(/[&<>"']/g, (character) => entities[character] as string)
+  return escapeXml(String(part))
 }
 
 /** A template that escapes values unless they are HTML; lists are joined, `null` and `false` are empty. */

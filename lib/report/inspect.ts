@@ -8,9 +8,10 @@ import { detectGenerator } from '../interchange/generator-layouts.js'
 import { openLatents } from '../latents/index.js'
 import { findCheckpoints } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
+import { countElements } from '../tensor/shapes.js'
 import { isTorchFile } from '../weights/content.js'
 import { formatSize, toFormat } from '../weights/dtype.js'
-import { detectDinov2, readSafetensors, type TensorInfo } from '../weights/index.js'
+import { detectDinov2, readSafetensors } from '../weights/index.js'
 import { openWeightsFile } from '../weights/weights-file.js'
 import { chooseGroup } from '../weights/wrappers.js'
 import { type AnyRunRecord, readAnyRun } from './run-folder.js'
@@ -46,7 +47,9 @@ export interface InspectedWeights {
   kind: 'weights'
   path: string
   layout: string
+  /** Of the network; where a checkpoint has several state dicts, of the one that importing it reads. */
   parameters: number
+  /** Of all tensors. */
   bytes: number
   metadata: Readonly<Record<string, string>>
   tensors: { name: string; format: string; shape: readonly number[] }[]
@@ -97,6 +100,9 @@ async function inspectShards(path: string): Promise<InspectedShards> {
   return { kind: 'shards', path, samples, sampleShape, dtype, moments, flips, classes, tokenizer, mean, std }
 }
 
+const countParameters = (tensors: Iterable<{ shape: readonly number[] }>): number =>
+  Array.from(tensors, ({ shape }) => countElements(shape)).reduce((sum, count) => sum + count, 0)
+
 /** Describes a file of torch.save: its state dicts, and its other values as metadata. Reading its directory needs LibTorch. */
 async function inspectTorch(path: string): Promise<InspectedWeights> {
   const file = await openWeightsFile(path)
@@ -107,7 +113,6 @@ async function inspectTorch(path: string): Promise<InspectedWeights> {
         return { name: group === '' ? name : `${group}.${name}`, format: toFormat(dtype), shape }
       })
     )
-    const sizes = tensors.map(({ shape }) => shape.reduce((product, length) => product * length, 1))
     const { weights } = chooseGroup(file)
     const recorded = Object.entries(record).map(([name, value]) => [name, JSON.stringify(value)])
     const other = unsupported.length > 0 ? [['of other types', unsupported.join(', ')]] : []
@@ -116,8 +121,8 @@ async function inspectTorch(path: string): Promise<InspectedWeights> {
       path,
       layout: detectLayout([...weights.keys()]),
       metadata: Object.fromEntries([...recorded, ...other]),
-      parameters: sizes.reduce((sum, size) => sum + size, 0),
-      bytes: tensors.reduce((sum, { format }, i) => sum + (sizes[i] as number) * formatSize(format), 0),
+      parameters: countParameters(weights.values()),
+      bytes: tensors.reduce((sum, { format, shape }) => sum + countElements(shape) * formatSize(format), 0),
       tensors
     }
   } finally {
@@ -129,13 +134,12 @@ async function inspectWeights(path: string): Promise<InspectedWeights> {
   if (await isTorchFile(path)) return inspectTorch(path)
   await using file = await readSafetensors(path)
   const tensors = [...file.tensors.values()]
-  const size = ({ shape }: TensorInfo) => shape.reduce((product, length) => product * length, 1)
   return {
     kind: 'weights',
     path,
     layout: detectLayout(file.names()),
     metadata: file.metadata,
-    parameters: tensors.reduce((sum, info) => sum + size(info), 0),
+    parameters: countParameters(tensors),
     bytes: tensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
     tensors: tensors.map(({ name, format, shape }) => ({ name, format, shape }))
   }

@@ -1,11 +1,11 @@
-import { stat } from 'node:fs/promises'
 import type { Image } from '../data/decode.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
 import { grid } from '../data/image.js'
 import { imageSource } from '../data/image-source.js'
 import { sliceImages } from '../data/levels.js'
+import { isPattern } from '../data/locations.js'
 import { spread } from '../data/spread.js'
-import { ifPresent } from '../files/stat.js'
+import { exists } from '../files/stat.js'
 import { maskImage } from '../pipeline/images.js'
 import { drawMasks } from '../pipeline/reconstruct.js'
 import { Teacher } from '../teacher/teacher.js'
@@ -35,7 +35,7 @@ export async function drawMaskSheet(
   const { weights } = record.settled.teacher
   if (masking.target !== 'image' || masking.max === 0) return null
   const from = data ?? record.data.heldOutFrom ?? record.data.from
-  if (data === undefined && !(await ifPresent(stat(from)))) return null
+  if (data === undefined && !isPattern(from) && !(await exists(from))) return null
   const { imageSize: size, patchSize } = tokenizer
   const isFound = weights !== null && masking.semantic > 0 && (await locateWeights(weights)) !== undefined
   using teacher = isFound ? await Teacher.load(weights, { device, grid: size / patchSize }) : null

@@ -4,6 +4,7 @@ import { isRecord, pathTo } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { MactokError } from '../errors.js'
 import { writeText } from '../files/atomic.js'
+import { checkDevice } from '../native/device.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetrics } from '../runs/metrics.js'
 import { figures, renderDocument, section, short, titleOf } from './document.js'
@@ -46,6 +47,8 @@ export async function writeReport(run: string, options: ReportOptions = {}): Pro
   checkOptions(options, { out: true, data: true, device: true })
   const { out = join(run, 'report.html'), data, device } = options
   pathTo('out', out)
+  if (data !== undefined && data !== null) pathTo('data', data)
+  if (device !== undefined) checkDevice(device)
   const record = await readAnyRun(run)
   if (!record) throw new MactokError('ERR_FORMAT', `There is no run in ${run}`)
   const lines = readMetrics(run)

@@ -17,7 +17,7 @@ export interface TypedArrays {
 export type DType = keyof TypedArrays
 export type TypedArray = TypedArrays[DType]
 
-type Constructor<T> = { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBuffer): T }
+type Constructor<T> = { readonly BYTES_PER_ELEMENT: number; readonly name: string; new (buffer: ArrayBuffer): T }
 
 const constructors: { [D in DType]: Constructor<TypedArrays[D]> } = {
   float32: Float32Array,
@@ -33,6 +33,7 @@ const constructors: { [D in DType]: Constructor<TypedArrays[D]> } = {
 }
 
 export const dtypes = Object.keys(constructors) as DType[]
+const classNames = [...new Set(Object.values(constructors).map(({ name }) => name))]
 
 /** Views a buffer as the dtype's typed array, without a copy. */
 export const asTypedArray = <D extends DType>(dtype: D, buffer: ArrayBuffer): TypedArrays[D] =>
@@ -59,12 +60,14 @@ export function dtypeOf(data: unknown, requested: DType | undefined): DType {
     throw invalidParameter('data', 'a typed array', data)
   }
   if (requested === undefined) {
-    const dtype = dtypeOfClass[className(data)]
-    if (!dtype) throw invalidParameter('dtype', `float16 or bfloat16 with a ${className(data)}`, requested)
-    return dtype
+    const name = className(data)
+    const dtype = dtypeOfClass[name]
+    if (dtype) return dtype
+    if (name === 'Uint16Array') throw invalidParameter('dtype', 'float16 or bfloat16 with a Uint16Array', requested)
+    throw invalidParameter('data', `one of ${classNames.join(', ')}`, name)
   }
   if (!dtypes.includes(requested)) throw invalidParameter('dtype', `one of ${dtypes.join(', ')}`, requested)
-  const expected = (constructors[requested] as unknown as { name: string }).name
+  const expected = constructors[requested].name
   const fits = className(data) === expected || (expected === 'Uint8Array' && dtypeOfClass[className(data)] === 'uint8')
   if (!fits) throw invalidParameter('data', `a ${expected} (dtype ${requested})`, className(data))
   return requested

@@ -4,7 +4,7 @@ import { flag, integerWithin, oneOf } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
 import type { DType } from './dtype.js'
-import { withNumber } from './promotion.js'
+import { exact, withNumber } from './promotion.js'
 import {
   broadcast,
   checkShape,
@@ -25,11 +25,13 @@ import {
 import {
   apply,
   describe,
+  numberValue,
   pair,
   promoteOperands,
   promoteTogether,
   refuseBool,
   requireFloating,
+  requireWithin,
   type Value
 } from './values.js'
 
@@ -133,7 +135,7 @@ export function expand(value: Value, shape: unknown): Value {
   if (!result || show(result) !== show(shape)) {
     throw outOfRange('shape', `a shape that ${show(value.shape)} broadcasts to`, show(shape))
   }
-  return apply('expand', [value], [shape], { shape: result })
+  return apply('expand', [value], [result], { shape: result })
 }
 
 export function concatenate(values: readonly [Value, ...Value[]], dim: number): Value {
@@ -219,18 +221,19 @@ export function norm(value: Value, dims: unknown, options: NormOptions): Value {
 
 export function clamp(value: Value, min: number | null, max: number | null): Value {
   if (min === null && max === null) throw invalidParameter('min', 'a number for min or max', min)
-  let { dtype } = value
-  for (const [name, bound] of Object.entries({ min, max })) {
-    if (bound === null) continue
+  const bounds = Object.entries({ min, max }).filter((entry): entry is [string, number] => entry[1] !== null)
+  for (const [name, bound] of bounds) {
     if (typeof bound !== 'number') throw invalidParameter(name, 'a number or null', bound)
-    dtype = withNumber(dtype, bound)
   }
-  return apply('clamp', [value], [min, max], { dtype })
+  const dtype = bounds.reduce((result, [, bound]) => withNumber(result, bound), value.dtype)
+  for (const [name, bound] of bounds) requireWithin(name, numberValue(bound), dtype)
+  return apply('clamp', [value], [min === null ? null : exact(min), max === null ? null : exact(max)], { dtype })
 }
 
 export function where(condition: Value, then: Value, otherwise: Value): Value {
   if (condition.dtype !== 'bool') throw invalidParameter('where', 'a tensor of bool', describe(condition))
   const { dtype, operands } = promoteOperands(then, otherwise)
+  for (const [name, part] of Object.entries({ then, otherwise })) requireWithin(name, part, dtype)
   const shape = [then, otherwise].reduce((result: Shape, part, i) => {
     const joined = broadcast(result, part.shape)
     if (joined) return joined

@@ -14,6 +14,15 @@ const widening = {
   float64: ['float64']
 } as const satisfies Record<DType, readonly DType[]>
 
+/** The smallest and the largest number of each integer dtype. */
+const ranges: Partial<Record<DType, readonly [bigint, bigint]>> = {
+  uint8: [0n, 2n ** 8n - 1n],
+  int8: [-(2n ** 7n), 2n ** 7n - 1n],
+  int16: [-(2n ** 15n), 2n ** 15n - 1n],
+  int32: [-(2n ** 31n), 2n ** 31n - 1n],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n]
+}
+
 type Widening = typeof widening
 type FirstCommon<L, M> = L extends readonly [infer First, ...infer Rest]
   ? First extends M
@@ -33,8 +42,20 @@ export type Fractional<D extends DType> = D extends Floating ? D : 'float32'
 export type Summed<D extends DType> = D extends Floating ? D : 'int64'
 
 export const isFloating = (dtype: DType): dtype is Floating => /float/.test(dtype)
+
+/** Whether a number keeps integer dtypes: fractions and numbers beyond int64 do not. */
 export const isWhole = (number: number | bigint): boolean =>
-  typeof number === 'bigint' || (Number.isSafeInteger(number) && !Object.is(number, -0))
+  typeof number === 'bigint' ||
+  (Number.isInteger(number) && number >= -(2 ** 63) && number < 2 ** 63 && !Object.is(number, -0))
+
+/** A number as the addon takes it: whole ones as bigints, so that they keep all digits. */
+export const exact = (number: number | bigint): number | bigint => (isWhole(number) ? BigInt(number) : number)
+
+/** The smallest and the largest number of an integer dtype that does not hold this one; undefined where it does. */
+export function exceededRange(dtype: DType, number: number | bigint): readonly [bigint, bigint] | undefined {
+  const range = ranges[dtype]
+  return range && isWhole(number) && (number < range[0] || number > range[1]) ? range : undefined
+}
 
 export function promote(a: DType, b: DType): DType {
   const wider: readonly DType[] = widening[b]

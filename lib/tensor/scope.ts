@@ -27,14 +27,17 @@ function close(resources: Set<Disposable>, result?: unknown): void {
   for (const resource of resources) resource[Symbol.dispose]()
 }
 
-const isPromise = (value: unknown): value is Promise<unknown> =>
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+
+/** What a scope gives: a promise where its body gives one, or an expression or any other thenable. */
+type Scoped<T> = T extends PromiseLike<infer U> ? Promise<U> : T
 
 /**
  * Runs `body` and disposes every tensor that it creates, except those in its result (a tensor, or an array or plain
  * object of tensors). Works with synchronous and asynchronous bodies; scopes nest.
  */
-export function scope<T>(body: () => T): T {
+export function scope<T>(body: () => T): Scoped<T> {
   callback('body', body)
   const resources = new Set<Disposable>()
   const outer = current.getStore()
@@ -46,11 +49,11 @@ export function scope<T>(body: () => T): T {
     end()
     throw error
   }
-  if (!isPromise(result)) {
+  if (!isThenable(result)) {
     end(result)
-    return result
+    return result as Scoped<T>
   }
-  return result.then(
+  return Promise.resolve(result).then(
     (value) => {
       end(value)
       return value
@@ -59,5 +62,5 @@ export function scope<T>(body: () => T): T {
       end()
       throw error
     }
-  ) as T
+  ) as Scoped<T>
 }

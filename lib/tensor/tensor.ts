@@ -38,9 +38,22 @@ import { EDGE, header, printTensor } from './print.js'
 import { type Fractional, fractional, type Promoted, type Summed, summed, type WithNumber } from './promotion.js'
 import { track } from './scope.js'
 import { checkShape, countElements, resolveDims, type TensorIndex } from './shapes.js'
-import { apply, compile, describe, numberValue, pair, refuseBool, requireFloating, type Value } from './values.js'
+import {
+  apply,
+  compile,
+  describe,
+  numberValue,
+  pair,
+  refuseBool,
+  requireFloating,
+  requireWithin,
+  type Value
+} from './values.js'
 
-/** What operations take beside a tensor. Whole numbers keep integer dtypes. */
+/**
+ * What operations take beside a tensor. Whole numbers keep integer dtypes: those that the dtype does not hold are compared
+ * exactly, and refused by what computes or chooses with them.
+ */
 export type Operand = Operations | number | bigint
 
 /** The dtype of an elementwise operation on a tensor and an operand. */
@@ -56,7 +69,7 @@ type Item<D extends DType> = D extends 'int64' ? bigint : D extends 'bool' ? boo
  * it is awaited, and then all of it runs as one job of the device's engine. Operands broadcast, and dtypes are promoted
  * as in PyTorch; a tensor without dimensions counts like any other. All are on one device.
  *
- * Wrong dtypes and devices throw TypeErrors, wrong shapes and dimensions RangeErrors, when an operation is called.
+ * Wrong dtypes and devices throw TypeErrors, wrong shapes, dimensions and numbers RangeErrors, when an operation is called.
  */
 export abstract class Operations<D extends DType = DType> {
   /** @internal */
@@ -140,6 +153,7 @@ export abstract class Operations<D extends DType = DType> {
 
   sub<O extends Operand>(other: O): Expression<With<D, O>> {
     refuseBool('sub', this.value)
+    if (other instanceof Operations) refuseBool('other', other.value)
     return this.#with('sub', other)
   }
 
@@ -153,6 +167,7 @@ export abstract class Operations<D extends DType = DType> {
   }
 
   pow<O extends Operand>(other: O): Expression<With<D, O>> {
+    if (this.dtype === 'bool' && other instanceof Operations) refuseBool('other', other.value)
     return this.#with('pow', other)
   }
 
@@ -532,8 +547,11 @@ const fullName = (device: string): string => (device === 'cpu' || device.include
 
 function operand(name: string, value: Operand): Value {
   if (value instanceof Operations) return value.value
-  if (typeof value === 'number' || typeof value === 'bigint') return numberValue(value)
-  throw invalidParameter(name, 'a tensor or a number', value)
+  if (typeof value !== 'number' && typeof value !== 'bigint')
+    throw invalidParameter(name, 'a tensor or a number', value)
+  const number = numberValue(value)
+  requireWithin(name, number, 'int64')
+  return number
 }
 
 function tensorOperand(value: Operations): Value {
@@ -542,7 +560,7 @@ function tensorOperand(value: Operations): Value {
 }
 
 export interface TensorOptions<D extends DType> {
-  /** Default: that of the array's class. Required for a Uint16Array and for bool. */
+  /** Default: that of the array's class. Required for a Uint16Array, and for bool, of which every byte but 0 is true. */
   dtype?: D
   /** `cpu` (default), `cuda`, `cuda:<index>` or `mps`. */
   device?: string
@@ -587,7 +605,9 @@ export function tensor(
   const type = dtypeOf(data, dtype)
   checkShape(shape, data.length)
   text('device', 'cpu, cuda, cuda:<index> or mps', device)
-  return translateErrors(() => Tensor.wrap(addon().tensor(data, type, [...shape], device)))
+  // In C++ the behaviour of a bool that is another byte is undefined.
+  const elements = type === 'bool' ? (data as Uint8Array).map((byte) => (byte === 0 ? 0 : 1)) : data
+  return translateErrors(() => Tensor.wrap(addon().tensor(elements, type, [...shape], device)))
 }
 
 /** Joins tensors of one dtype along a dimension, the first one by default. */

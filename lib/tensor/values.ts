@@ -1,9 +1,9 @@
 /** What a computation consists of: tensors, numbers, and operations on such values, each with its dtype and shape. */
 
-import { invalidParameter } from '../errors.js'
+import { invalidParameter, outOfRange } from '../errors.js'
 import type { NativeOption, NativeStep, NativeTensor } from '../native/addon.js'
 import type { DType } from './dtype.js'
-import { fractional, isFloating, isWhole, promote, withNumber } from './promotion.js'
+import { exact, exceededRange, fractional, isFloating, isWhole, promote, withNumber } from './promotion.js'
 import { broadcastTogether, type Shape, show } from './shapes.js'
 
 export interface Value {
@@ -63,6 +63,17 @@ export function refuseBool(name: string, value: Value): void {
   if (value.dtype === 'bool') throw invalidParameter(name, 'a tensor of numbers (see `to`)', describe(value))
 }
 
+const exceeded = ({ source }: Value, dtype: DType) =>
+  'number' in source ? exceededRange(dtype, source.number) : undefined
+
+/** Refuses a whole number that an integer dtype does not hold, because LibTorch would wrap it. */
+export function requireWithin(name: string, value: Value, dtype: DType): void {
+  const range = exceeded(value, dtype)
+  if (!range) return
+  const { number } = value.source as { number: number | bigint }
+  throw outOfRange(name, `an integer from ${range[0]} to ${range[1]}, which ${dtype} holds (see \`to\`),`, number)
+}
+
 const convert = (value: Value, dtype: DType): Value =>
   value.dtype === dtype || 'number' in value.source
     ? value
@@ -86,18 +97,20 @@ export function promoteOperands(a: Value, b: Value): { dtype: DType; operands: [
   return { dtype, operands: differ ? [convert(a, dtype), convert(b, dtype)] : [a, b] }
 }
 
-/** Operations on pairs of elements, and their result's dtype where it is not the operands' common one. */
-const pairs: Record<string, ((dtype: DType) => DType) | undefined> = {
-  div: fractional,
-  ...Object.fromEntries(
-    ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or', 'isclose'].map((name) => [name, () => 'bool'])
-  )
-}
+/** Operations on pairs of elements whose result is bool. */
+const comparisons: ReadonlySet<string> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or', 'isclose'])
 
 export function pair(operation: string, a: Value, b: Value, options: readonly NativeOption[] = []): Value {
   const shape = broadcastTogether('other', a.shape, b.shape)
+  if (comparisons.has(operation)) {
+    // int64 holds the number, and compares exactly.
+    const { operands } = promoteOperands(exceeded(b, a.dtype) ? convert(a, 'int64') : a, b)
+    return apply(operation, operands, options, { shape, dtype: 'bool' })
+  }
   const { dtype, operands } = promoteOperands(a, b)
-  return apply(operation, operands, options, { shape, dtype: pairs[operation]?.(dtype) ?? dtype })
+  if (operation === 'div') return apply(operation, operands, options, { shape, dtype: fractional(dtype) })
+  requireWithin('other', b, dtype)
+  return apply(operation, operands, options, { shape, dtype })
 }
 
 /** The same where LibTorch does not convert by itself. */
@@ -139,7 +152,7 @@ export function compile(result: Value): Program {
   }
   for (const [i, value] of order.entries()) places.set(value, tensors.length + i)
   const steps = order.map(({ source }): NativeStep => {
-    if ('number' in source) return { operation: 'number', inputs: [], options: [source.number] }
+    if ('number' in source) return { operation: 'number', inputs: [], options: [exact(source.number)] }
     const { operation, inputs, options } = source as Extract<Source, { operation: string }>
     return { operation, inputs: inputs.map((input) => places.get(input) as number), options }
   })

@@ -188,9 +188,15 @@ export class Tokenizer implements Disposable {
     this.#requireRoom(images.shape[0] as number)
     const { mean, logvar } = await native(this.native.posterior(images.native, precision))
     const posterior: Posterior = { mean: Tensor.wrap(mean), logvar: logvar && Tensor.wrap(logvar) }
-    await requireFinite('means', posterior.mean)
-    if (posterior.logvar) await requireFinite('log-variances', posterior.logvar)
-    return posterior
+    try {
+      await requireFinite('means', posterior.mean)
+      if (posterior.logvar) await requireFinite('log-variances', posterior.logvar)
+      return posterior
+    } catch (error) {
+      posterior.mean.dispose()
+      posterior.logvar?.dispose()
+      throw error
+    }
   }
 
   /** Decodes latents [B, L, Z] to images float32 [B, 3, H, W], about [-1, 1], not clamped. */

@@ -6,7 +6,7 @@ import { chosenRanks, RankGroup } from '../distributed/rank-group.js'
 import type { DistributedConfig } from '../distributed/schema.js'
 import { MactokError, outOfRange } from '../errors.js'
 import { refuseLinks } from '../files/contained.js'
-import { checkGraphs, resolveDevice, slownessOf } from '../native/device.js'
+import { checkGraphs, isMps, resolveDevice, slownessOf } from '../native/device.js'
 import { Recording } from '../profile/recording.js'
 import type { ProfileConfig } from '../profile/schema.js'
 import { lockRun } from '../runs/lock.js'
@@ -55,7 +55,7 @@ async function runAmongRanks<R extends TrainingRecord, Batch>(
   if (config.graphs !== null) checkGraphs(config.graphs, device)
   if (distributed === false || ranks.worldSize === 1) return runHere(recipe, request, options, { device, group: null })
   if (config.graphs) throw outOfRange('graphs', 'false for several ranks', config.graphs)
-  if (device === 'mps') throw outOfRange('device', 'cpu or cuda for several ranks', device)
+  if (isMps(device)) throw outOfRange('device', 'cpu or cuda for several ranks', device)
   shareOf(config, ranks)
   const group = await RankGroup.join(ranks, distributed, device)
   return group.run(() => runHere(recipe, request, options, { device, group }))

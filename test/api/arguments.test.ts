@@ -223,8 +223,10 @@ describe('tensors', () => {
     "Apple's GPU is a device that only macOS has",
     async () => {
       const message = 'Device mps is not available: only macOS has it'
-      expect(() => resolveDevice('mps')).toThrow(new RangeError(message))
-      expect(() => tensor(new Float32Array(2), [2], { device: 'mps' })).toThrow(message)
+      for (const device of ['mps', 'mps:0']) {
+        expect(() => resolveDevice(device)).toThrow(new RangeError(message))
+        expect(() => tensor(new Float32Array(2), [2], { device })).toThrow(message)
+      }
     }
   )
   test('the CPU has no device memory', async () => expect(await deviceMemory('cpu')).toBeNull())
@@ -274,6 +276,7 @@ describe('files', () => {
     ['no repository to push to', () => pushModel('x', wrong(7)), TypeError, 'for repo but received 7'],
     ['a listener of pushes', () => pushModel('x', 'a/b', { onProgress: wrong(7) }), TypeError, 'for onProgress'],
     ['a delay', () => pullWeights('a/b', { retryDelay: -1 }), RangeError, 'for retryDelay but received -1'],
+    ['a listener of pulls', () => pullWeights('a/b', { onNotice: wrong(7) }), TypeError, 'for onNotice'],
     ['a shape', () => new LatentStatistics([0], [1], wrong([4])), RangeError, 'for sampleShape']
   ])
 })

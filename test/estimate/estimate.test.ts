@@ -141,6 +141,13 @@ test('every preset is estimated, and more GPUs take less time', () => {
   }
 })
 
+test('steps that are given replace epochs', () => {
+  const training = { epochs: 10, batch: 100 }
+  expect(estimateTraining('tiny-64', { images: 1000 }, training).steps).toBe(100)
+  expect(estimateTraining('tiny-64', { images: 1000, steps: 30 }, training)).toMatchObject({ steps: 30, epochs: 3 })
+  expect(estimateTraining('sit-b', { steps: 30 }).steps).toBe(30)
+})
+
 test('wrong settings are refused by name', () => {
   expect(() => estimateTraining('sit-xx')).toThrow('did you mean sit-xl?')
   expect(() => estimateTraining('sit-b', { gpus: 3 })).toThrow(

@@ -56,6 +56,12 @@ describe('loading the addon', () => {
     ])
   })
 
+  test('reports a missing library of the addon with the fix', () => {
+    const { code, message } = run('load.addon()', { MACTOK_ADDON: 'absent' })
+    expect(code).toBe('ERR_NATIVE_LOAD')
+    expect(message).toMatch(/absent\.\w+ does not load\n {2}tried: .*absent.*\n {2}fix: .*compiles it for this machine/)
+  })
+
   test('refuses another version of LibTorch and names both', () => {
     const { code, message } = run('load.addon()', { LIBTORCH: fakeLibTorch('2.14.0') })
     expect(code).toBe('ERR_NATIVE_LOAD')

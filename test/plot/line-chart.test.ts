@@ -81,6 +81,35 @@ test('draws names on the axis, a single value, and equal values', () => {
   }
 })
 
+test('skips places, values, ends of spreads and rules that are not finite', () => {
+  const points = [
+    { x: 0, y: 1, low: 0.5, high: 1.5 },
+    { x: Number.NaN, y: 2 },
+    { x: Number.POSITIVE_INFINITY, y: 2 },
+    { x: 1, y: Number.NaN },
+    { x: 2, y: 3, low: Number.NaN, high: 4 },
+    { x: 3, y: 4, low: 3, high: Number.POSITIVE_INFINITY },
+    { x: 4, y: 5, low: 4.5, high: 5.5 }
+  ]
+  const rules = [Number.NaN, Number.POSITIVE_INFINITY, 2].map((y) => ({ y, name: `rule ${y}` }))
+  for (const axes of [{}, { log: true, logX: true }]) {
+    const svg = lineChart(chart({ series: [{ name: 'psnr', points }], rules, ...axes }))
+    expect(svg).not.toMatch(/(?<!rule )(NaN|Infinity)/)
+    // A logarithmic axis has no place for 0.
+    expect(count(svg, /<circle/g)).toBe('log' in axes ? 3 : 4)
+    expect(svg.match(/>rule [^<]*/g)).toEqual(['>rule 2'])
+  }
+  const [, band] =
+    /<path d="M([^"]*)" fill="[^"]*" fill-opacity/.exec(lineChart(chart({ series: [{ name: 'psnr', points }] }))) ?? []
+  // Two points have a spread: its upper ends, then its lower ones.
+  expect(band?.split(/[LZ]/).filter(Boolean)).toHaveLength(4)
+})
+
+test('draws more points than a call takes arguments', () => {
+  const points = Array.from({ length: 200_000 }, (_, x) => ({ x, y: x % 7 }))
+  expect(lineChart(chart({ series: [{ name: 'loss', points }] }))).not.toMatch(/NaN|Infinity/)
+})
+
 test('refuses an empty chart', () => {
   expect(() => lineChart(chart({ series: [{ name: 'none', points: [{ x: 1, y: Number.NaN }] }] }))).toThrow(
     'Expected at least one value that can be drawn in "PSNR" for series'

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import type { ProfileFiles } from '../../lib/profile/recording.js'
+import { type ProfileFiles, Recording } from '../../lib/profile/recording.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
 import { trainGenerator } from '../../lib/training/generator/training.js'
 import type { TrainingConfigInput } from '../../lib/training/tokenizer/schema.js'
@@ -225,6 +226,43 @@ describe('a run that is short', () => {
     expect(notices).toEqual(['Nothing is profiled: A profile is already being recorded'])
     expect(names).toContain('step')
     await expect(native().stopProfile(device)).rejects.toThrow('No profile is being recorded')
+  })
+})
+
+describe('a profile that is lost', () => {
+  test('does not end the training when it cannot be written', async () => {
+    const [notices, tables]: [string[], string[]] = [[], []]
+    const dir = place.path('blocked')
+    const { step } = await training({ steps: 4 })
+      .profile({ steps: 1, after: 1 })
+      .on('start', () => writeFileSync(join(dir, 'profile'), ''))
+      .on('notice', ({ message }) => notices.push(message))
+      .on('profile', ({ table }) => tables.push(table))
+      .run({ dir, device })
+    expect(step).toBe(4)
+    expect(tables).toEqual([])
+    expect(notices.filter((notice) => notice.startsWith('The profile was not written: '))).toHaveLength(1)
+  })
+
+  test('does not hide the error of a step', async () => {
+    const notices: string[] = []
+    const recording = new Recording(
+      { steps: 1, after: 0 },
+      {
+        start: 0,
+        stop: 1,
+        device,
+        dir: place.path('lost'),
+        done: () => {},
+        notice: (message) => notices.push(message)
+      }
+    )
+    const step = recording.step(0, async () => {
+      await native().stopProfile(device)
+      throw new Error('the step failed')
+    })
+    await expect(step.finally(() => recording.end())).rejects.toThrow('the step failed')
+    expect(notices).toEqual(['The profile was not written: No profile is being recorded'])
   })
 })
 

@@ -116,6 +116,16 @@ describe('a comparison of tokenizers', () => {
     expect(readFileSync(out, 'utf8')).toContain('22 ± 2')
   })
 
+  test('reads logs of more lines than a call takes arguments', async () => {
+    const long = place.path('long')
+    cpSync(place.path('few'), long, { recursive: true })
+    const lines = Array.from({ length: 200_000 }, (_, step) => `{"step":${step + 3}}\n`)
+    writeFileSync(join(long, 'metrics.jsonl'), lines.join(''), { flag: 'a' })
+    const out = place.path('long.html')
+    const { runs } = await compareRuns([long, place.path('many')], { out, device, data: null })
+    expect(runs[0]?.step).toBe(200_002)
+  })
+
   test('says which images are missing', async () => {
     const { missing } = await compareRuns([place.path('few'), place.path('many')], {
       out: place.path('none.html'),
@@ -186,6 +196,9 @@ describe('wrong arguments', () => {
     await expect(compareRuns([few, place.path('empty')])).rejects.toThrow(`There is no run in ${place.path('empty')}`)
     await expect(compareRuns([few, place.path('unlogged')])).rejects.toThrow('has no metrics yet')
     await expect(compareRuns([few, few], { ration: 1 } as never)).rejects.toThrow('did you mean ratio?')
+    await expect(compareRuns([few, place.path('many')], { device: 'gpu' })).rejects.toThrow(
+      "Expected auto, cpu, cuda, cuda:<index> or mps for device but received 'gpu'"
+    )
   })
 
   test('are refused on the command line', async () => {

@@ -83,7 +83,7 @@ describe('pushing a model', () => {
     expect(files().get('model.safetensors')).toEqual(await weights())
 
     const pulled = await pullWeights(repo, fast)
-    expect(pulled).toMatchObject({ model: 'tokenizer', files: ['config.json', 'model.safetensors'] })
+    expect(pulled).toMatchObject({ model: 'tokenizer', files: ['model.safetensors', 'config.json'] })
     using original = await Tokenizer.load(place.path('model'), { device })
     using loaded = await Tokenizer.load(repo, { device })
     expect(loaded.config).toEqual(original.config)
@@ -247,7 +247,7 @@ test('the command line pushes and pulls', async () => {
   expect(JSON.parse(pushed.stdout)).toMatchObject({ kind: 'tokenizer', url: expect.stringContaining('/commit/') })
   const pulled = await mactok(['weights', 'pull', repo], { env: process.env })
   expect(pulled.stdout).toContain(
-    `${path.join(place.path('cache'), 'weights', repo)}: config.json, model.safetensors\n`
+    `${path.join(place.path('cache'), 'weights', repo)}: model.safetensors, config.json\n`
   )
   expect(pulled.stdout).toContain('a tokenizer; commands and `load` take it as somebody/tiny')
   const refused = await mactok(args, { env: { ...process.env, HF_TOKEN: 'hf_reader' } })

@@ -14,6 +14,7 @@ import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { removeChecksums } from '../support/checksums.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
+import { tar } from '../support/tars.js'
 
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 let folder: string
@@ -110,8 +111,29 @@ describe('a report', () => {
     expect(told.missing).toEqual([expect.stringContaining('masks: ')])
   })
 
+  test("shows the masks on a run's own tars, and says why they are missing where those are gone", async () => {
+    const run = at('of tars')
+    cpSync(at('run'), run, { recursive: true })
+    const photo = readFileSync(at('my photos', 'a.png'))
+    for (const name of ['0', '1']) writeFileSync(at(`photos-${name}.tar`), await tar([[`${name}.png`, photo]]))
+    const record = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'))
+    record.data.from = at('photos-{0..1}.tar')
+    writeFileSync(join(run, 'run.json'), JSON.stringify(record))
+    await removeChecksums(join(run, 'run.json'))
+    expect((await writeReport(run, { device })).missing).toEqual([])
+    expect(readFileSync(join(run, 'report.html'), 'utf8')).toContain('<h2>Masks</h2>')
+    rmSync(at('photos-1.tar'))
+    expect((await writeReport(run, { device })).missing).toEqual([expect.stringMatching(/^masks: .*photos-1\.tar/)])
+  })
+
   test('refuses wrong arguments by name, on the command line too', async () => {
     await expect(writeReport('')).rejects.toThrow("Expected a path for run but received '' of type string")
+    await expect(writeReport(at('run'), { data: 5 } as never)).rejects.toThrow(
+      new TypeError('Expected a path for data but received 5 of type number')
+    )
+    await expect(writeReport(at('run'), { device: 'gpu' })).rejects.toThrow(
+      new TypeError("Expected auto, cpu, cuda, cuda:<index> or mps for device but received 'gpu' of type string")
+    )
     await expect(writeReport(folder)).rejects.toThrow(`There is no run in ${folder}`)
     await expect(writeReport(at('run'), { out: '' })).rejects.toThrow('Expected a path for out')
     expect((await mactok(['report'])).code).toBe(2)

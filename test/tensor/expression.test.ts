@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import {
   concatenate,
   type DType,
+  type Expression,
   memory,
   scope,
   stack,
@@ -142,6 +143,36 @@ describe('an expression', () => {
     expect([...(await t.add(1n).data())]).toEqual([2n ** 53n + 1n])
   })
 
+  test('compares whole numbers exactly, also those that its dtype does not hold', async () => {
+    using bytes = tensor(Uint8Array.of(0, 100, 255), [3], { device })
+    const read = async (result: Expression<'bool'>) => [...(await result.data())]
+    expect(await read(bytes.lt(256))).toEqual([1, 1, 1])
+    expect(await read(bytes.gt(-1))).toEqual([1, 1, 1])
+    expect(await read(bytes.eq(256))).toEqual([0, 0, 0])
+    expect(await read(bytes.and(256))).toEqual([0, 1, 1])
+    expect(await read(bytes.at(0).le(256n))).toEqual([1])
+    using wide = tensor(BigInt64Array.of(2n ** 60n, 2n ** 60n + 1n), [2], { device })
+    expect(await read(wide.eq(2 ** 60))).toEqual([1, 0])
+    expect(await read(wide.lt(2 ** 80))).toEqual([1, 1])
+  })
+
+  test('computes with whole numbers beyond 2^53, and divides by numbers that its dtype does not hold', async () => {
+    using wide = tensor(BigInt64Array.of(1n), [1], { device })
+    expect([...(await wide.add(2 ** 60).data())]).toEqual([2n ** 60n + 1n])
+    expect([...(await wide.clamp(2 ** 60).data())]).toEqual([2n ** 60n])
+    using bytes = tensor(Uint8Array.of(64), [1], { device })
+    expect([...(await bytes.div(256).data())]).toEqual([0.25])
+    expect([...(await bytes.clamp(0.5, 300).data())]).toEqual([64])
+  })
+
+  test('keeps a shape that its caller changes afterwards', async () => {
+    using a = floats([1, 2], [1, 2])
+    const shape = [3, 2]
+    const expanded = a.expand(shape)
+    shape[0] = 5
+    expect([...(await expanded.data())]).toEqual([1, 2, 1, 2, 1, 2])
+  })
+
   test("passes LibTorch's own refusals on", async () => {
     using t = tensor(Int32Array.of(1, 2), [2], { device })
     await expect(t.pow(-1)).rejects.toMatchObject({ name: 'MactokError', code: 'ERR_LIBTORCH' })
@@ -164,6 +195,7 @@ describe('allClose', () => {
 describe('wrong arguments', () => {
   const a = () => range([2, 3])
   const whole = () => tensor(Int32Array.of(1, 2), [2], { device })
+  const bytes = () => tensor(Uint8Array.of(1, 200), [2], { device })
   test.each<[string, () => unknown, typeof Error, string]>([
     ['no operand', () => a().add('1' as Anything), TypeError, "a tensor or a number for other but received '1'"],
     [
@@ -185,6 +217,29 @@ describe('wrong arguments', () => {
     ['a mean of integers', () => whole().mean(), TypeError, "(see `to`) for mean but received 'int32 [2] on "],
     ['a softmax of integers', () => whole().softmax(0), TypeError, 'for softmax'],
     ['a difference of booleans', () => a().gt(1).sub(a().gt(1)), TypeError, 'a tensor of numbers (see `to`) for sub'],
+    ['a boolean to subtract', () => whole().sub(a().at(0, [0, 2]).gt(1)), TypeError, '(see `to`) for other but'],
+    ['a power of booleans', () => a().gt(1).pow(a().gt(1)), TypeError, 'a tensor of numbers (see `to`) for other'],
+    [
+      'a number that no byte is',
+      () => bytes().add(256),
+      RangeError,
+      'Expected an integer from 0 to 255, which uint8 holds (see `to`), for other but received 256'
+    ],
+    ['the smaller of a byte and a number that none is', () => bytes().minimum(-1), RangeError, 'for other but'],
+    ['a bound that no byte is', () => bytes().clamp(-1, 150), RangeError, '(see `to`), for min but received -1'],
+    ['an upper bound that no byte is', () => bytes().clamp(0, 300), RangeError, '(see `to`), for max but received 300'],
+    [
+      'a choice that no byte is',
+      () => bytes().gt(0).where(bytes(), 256),
+      RangeError,
+      'which uint8 holds (see `to`), for otherwise'
+    ],
+    [
+      'an integer of more than 64 bits',
+      () => a().add(2n ** 63n),
+      RangeError,
+      'to 9223372036854775807, which int64 holds (see `to`), for other but received 9223372036854775808n'
+    ],
     ['the largest of nothing', () => floats([]).max(), RangeError, 'dimensions with elements for dims'],
     ['half an order', () => a().permute([0]), RangeError, 'all 2 dimensions of [2, 3] for order'],
     ['a size', () => a().reshape([4]), RangeError, 'a product of 6, the number of elements for shape'],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { expectTypeOf } from 'expect-type'
 import { scope } from '../../lib/tensor/scope.js'
 import { concatenate, memory, type Tensor, tensor } from '../../lib/tensor/tensor.js'
 import { device } from '../support/native.js'
@@ -27,6 +28,15 @@ describe('a tensor', () => {
     using half = tensor(Uint16Array.of(0x3fc0, 0xc000), [2], { dtype: 'bfloat16', device })
     expect(Array.from(await half.data())).toEqual([0x3fc0, 0xc000])
     expect(Array.from(await half.toFloat32())).toEqual([1.5, -2])
+  })
+
+  test('of bool is true for every byte but 0', async () => {
+    using t = tensor(Uint8Array.of(0, 1, 2, 255), [4], { dtype: 'bool', device })
+    using ones = tensor(Uint8Array.of(0, 1, 1, 1), [4], { dtype: 'bool', device })
+    expect([...(await t.data())]).toEqual([0, 1, 1, 1])
+    expect(await t.eq(ones).all().item()).toBe(true)
+    expect(await t.sum().item()).toBe(3n)
+    expect(await t.at(2).item()).toBe(true)
   })
 
   test('copies its array, which may change afterwards', async () => {
@@ -72,6 +82,12 @@ describe('a tensor', () => {
     ['nothing', () => (tensor as Anything)(), TypeError, /a typed array for data/],
     ['a DataView', () => tensor(new DataView(new ArrayBuffer(2)) as Anything), TypeError, /a typed array for data/],
     ['16 bits without a dtype', () => tensor(new Uint16Array(2)), TypeError, /float16 or bfloat16/],
+    [
+      'an array of no dtype',
+      () => tensor(new Uint32Array(2) as Anything),
+      TypeError,
+      /one of Float32Array, .*, Uint8Array for data but received 'Uint32Array'/
+    ],
     [
       'an unknown dtype',
       () => tensor(new Float32Array(2), [2], { dtype: 'float8' as Anything }),
@@ -161,6 +177,27 @@ describe('scope', () => {
       })
     ).rejects.toThrow('stop')
     expect(made.at(-1)?.disposed).toBe(true)
+  })
+
+  test('gives a promise of what an expression computes, as its type says', async () => {
+    using a = numbers(1, 2)
+    const doubled = scope(() => a.mul(2))
+    expectTypeOf(doubled).toEqualTypeOf<Promise<Tensor<'float32'>>>()
+    expectTypeOf(scope(() => numbers(1))).toEqualTypeOf<Tensor<'float32'>>()
+    expectTypeOf(scope(async () => 'done')).toEqualTypeOf<Promise<string>>()
+    using result = await doubled
+    expect([...(await result.data())]).toEqual([2, 4])
+  })
+
+  test('disposes what its body made after any thenable has settled', async () => {
+    const made: Tensor[] = []
+    const settled = scope(() => {
+      made.push(numbers(1))
+      // biome-ignore lint/suspicious/noThenProperty: a thenable whose `then` returns nothing is the subject
+      return { then: (done: (value: number) => void) => void done(7) } as unknown as PromiseLike<number>
+    })
+    expect(await settled).toBe(7)
+    expect(made.map((t) => t.disposed)).toEqual([true])
   })
 
   test("leaves other callers' tensors alone", async () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { type Tensor, tensor } from '../../lib/tensor/tensor.js'
+import { memory, type Tensor, tensor } from '../../lib/tensor/tensor.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { relativeError } from '../support/golden.js'
 import { device } from '../support/native.js'
@@ -69,6 +69,16 @@ describe('a tokenizer', () => {
       { device }
     )
     await expect(tokenizer.decode(latents)).rejects.toThrow('The images of row 0 are not finite')
+  })
+
+  test('frees results that are not finite', async () => {
+    using wrong = tensor(new Float32Array(3 * 16 * 16).fill(Number.NaN), [1, 3, 16, 16], { device })
+    const before = memory().tensors
+    for (const compute of [() => tokenizer.encode(wrong), () => tokenizer.posterior(wrong)]) {
+      await expect(compute()).rejects.toMatchObject({ code: 'ERR_DIVERGED' })
+      // The garbage collector may free tensors of earlier tests meanwhile.
+      expect(memory().tensors).toBeLessThanOrEqual(before)
+    }
   })
 
   test('accepts uint8 and float images alike', async () => {
