@@ -18,7 +18,7 @@ export async function pythonEnvironment() {
   const python = join(folder, ...(process.platform === 'win32' ? ['Scripts', 'python.exe'] : ['bin', 'python']))
   const complete = join(folder, 'complete')
   if (existsSync(complete)) return python
-  return withLock(join(cacheFolder(), 'bench.lock'), async () => {
+  return withLock(join(cacheFolder(), 'bench.lock'), 'another bench that makes the Python environment', async () => {
     if (existsSync(complete)) return python
     rmSync(folder, { recursive: true, force: true })
     say('creating the Python environment of the peers (about 6 GB, once)')

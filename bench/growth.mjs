@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** npm run bench:growth: step time as the work grows, and encoding of long folders. See README.md. */
 
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
@@ -63,10 +63,16 @@ async function step(changes, python, scratch) {
   return { ours: median(ours), theirs: median(theirs) }
 }
 
+/** The tars to encode. */
+function findTars() {
+  const names = existsSync(options.data) ? readdirSync(options.data) : []
+  const tars = names.filter((name) => /^train-.*\.tar$/.test(name))
+  if (tars.length > 0) return tars
+  throw new Failure(`There is no train-*.tar in ${options.data} for --data`, ['--data <folder> names another'])
+}
+
 /** Encodes `repetitions` copies of the tars: images per second, and the peak memory in bytes. */
-async function encode(repetitions, scratch) {
-  const tars = readdirSync(options.data).filter((name) => /^train-.*\.tar$/.test(name))
-  if (tars.length === 0) throw new Failure(`--data: no train-*.tar in ${options.data}`)
+async function encode(tars, repetitions, scratch) {
   const folder = mkdtempSync(join(scratch, 'growth-'))
   const data = join(folder, 'data')
   mkdirSync(data)
@@ -79,6 +85,7 @@ async function encode(repetitions, scratch) {
 }
 
 await run(async () => {
+  const tars = findTars()
   const python = options.python ?? (await pythonEnvironment())
   const scratch = join(cacheFolder(), 'bench-scratch')
   const out = resolve(options.out)
@@ -109,7 +116,7 @@ await run(async () => {
     )
   }
   for (const repetitions of [1, 2, 3, 5]) {
-    const point = await encode(repetitions, scratch)
+    const point = await encode(tars, repetitions, scratch)
     found.encoding.push(point)
     say(
       `${point.images} images: ${point.rate.toFixed(0)} per second, at most ${(point.memory / 2 ** 20).toFixed(0)} MB`

@@ -219,7 +219,11 @@ await run(async () => {
     ['--weights', options.weights],
     ...(rows.some(({ name }) => name === 'encode') ? [['--data', options.data]] : [])
   ]) {
-    if (!existsSync(folder)) throw new Failure(`${option}: ${folder} is not there`)
+    if (existsSync(folder)) continue
+    throw new Failure(`There is no folder ${folder} for ${option}`, [
+      `${option} <folder> names another`,
+      '--make-inputs makes it: weights of random values, which cost the same, and crops of the example photographs'
+    ])
   }
   const python = options.alone ? '' : (options.python ?? (await pythonEnvironment()))
   started = performance.now()

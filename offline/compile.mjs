@@ -2,7 +2,7 @@
 // interrupted goes on: node offline/compile.mjs <libtorch> <CUDA's headers or ''>
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,8 +21,10 @@ await run(async () => {
   const build = JSON.parse(readFileSync(join(root, 'offline', 'commands.json'), 'utf8'))
   const version = String(libTorchVersion(libtorch))
   const compilerVersion = spawnSync(compiler, ['--version'], { encoding: 'utf8' }).stdout
-  const print = createHash('sha256').update([libtorch, version, cudaInclude, compilerVersion].join('\n')).digest('hex')
-  const tree = join(root, '.build', print.slice(0, 12))
+  const print = createHash('sha256').update([libtorch, version, cudaInclude, compilerVersion].join('\n'))
+  // Another archive may be unpacked over this one.
+  for (const file of sources()) print.update(`\n${file}\n`).update(readFileSync(join(root, file)))
+  const tree = join(root, '.build', print.digest('hex').slice(0, 12))
   const values = {
     ROOT: root,
     TREE: tree,
@@ -57,6 +59,12 @@ await run(async () => {
   mkdirSync(out, { recursive: true })
   for (const name of readdirSync(join(tree, 'Release'))) copyFileSync(join(tree, 'Release', name), join(out, name))
 })
+
+/** What is built, and how. */
+function sources() {
+  const native = readdirSync(join(root, 'native'), { recursive: true, encoding: 'utf8' }).map((name) => join('native', name))
+  return [join('offline', 'commands.json'), ...native.filter((name) => statSync(join(root, name)).isFile()).sort()]
+}
 
 /** @param {string[]} commands @param {string} tree */
 async function all(commands, tree) {

@@ -36,3 +36,18 @@ export function partsOf({ device, suites }) {
  */
 export const select = (parts, wanted) =>
   parts.filter(({ name }) => !wanted || name === wanted || name.startsWith(`${wanted} `))
+
+/**
+ * What is left to run of the chosen parts, in its order. A part that passed runs again only where `wanted` is exactly its name. Parts that
+ * did not pass come after those that never ran, so that one that takes too long every time leaves time for the others.
+ * @param {Part[]} chosen
+ * @param {string} wanted
+ * @param {(name: string) => string | undefined} outcomeOf
+ */
+export function remaining(chosen, wanted, outcomeOf) {
+  /** @param {Part} part */
+  const turn = ({ name, kind }) => (kind === 'build' || outcomeOf(name) === undefined ? 0 : 1)
+  return chosen
+    .filter(({ name }) => name === wanted || outcomeOf(name) !== 'passed')
+    .toSorted((a, b) => turn(a) - turn(b))
+}

@@ -1,4 +1,5 @@
-// sh run.sh [part …]: builds, tests, measures and writes report/gpu-report.md and .json. Parts that passed are not repeated unless named.
+// sh run.sh [part …]: builds, tests, measures and writes report/gpu-report.md and .json. Parts that passed are not repeated, unless one is
+// named in full.
 import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
@@ -9,10 +10,11 @@ import { driverVersion, whyDriverTooOld } from '../lib/native/driver.mjs'
 import { cudaVersion, libTorchVersion, whyNotLibTorch } from '../lib/native/libtorch.mjs'
 import { headersVersion } from '../lib/setup/cuda-headers.mjs'
 import { Failure, run, say } from '../lib/setup/report.mjs'
-import { partsOf, select, SUITES } from './parts.mjs'
+import { partsOf, remaining, select, SUITES } from './parts.mjs'
 import { writeReport } from './report.mjs'
 
 const HELP = `sh run.sh [part]         all parts, or those whose names begin so: build, tests, tests native, launches, bench, bench sit …
+                        Those that passed are not run again, unless one is named in full. Ends with 1 until all of them have passed
   --device <name>       cuda (the default), cuda:1, cpu, stand-in (tests' CUDA device that is a CPU)
   --python <program>    with PyTorch, for the peer and, unless LIBTORCH names one, for its LibTorch (python3)
   --minutes <count>     for one part (8)
@@ -22,6 +24,16 @@ Environment: LIBTORCH=<folder>, CXX=<compiler>
 `
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
 const report = join(root, 'report')
+/** Milliseconds that a part has to end what it started, before it is killed. */
+const grace = 5000
+
+const interruption = new AbortController()
+for (const [signal, code] of /** @type {const} */ ([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]])) {
+  process.on(signal, () => {
+    process.exitCode = code
+    interruption.abort()
+  })
+}
 
 await run(async () => {
   const { values: options, positionals } = parseArgs({
@@ -38,8 +50,10 @@ await run(async () => {
   if (options.help) return void process.stdout.write(HELP)
   const suites = SUITES.filter((suite) => existsSync(join(root, 'test', suite)))
   const parts = partsOf({ device: options.device, suites })
-  const chosen = select(parts, positionals.join(' '))
-  if (chosen.length === 0) throw new Failure(`There is no part ${positionals.join(' ')}`, ['sh run.sh --list'])
+  const wanted = positionals.join(' ')
+  const chosen = select(parts, wanted)
+  if (chosen.length === 0) throw new Failure(`There is no part ${wanted}`, ['sh run.sh --list'])
+  removeOtherResults()
   for (const folder of ['parts', 'logs']) mkdirSync(join(report, folder), { recursive: true })
   if (options.list) {
     for (const { name } of chosen) process.stdout.write(`${name.padEnd(32)} ${resultOf(name)?.outcome ?? ''}\n`)
@@ -48,25 +62,41 @@ await run(async () => {
   const libtorch = findLibTorch(options.python)
   const machine = describe(libtorch, options)
   const started = performance.now()
-  const named = positionals.length > 0
-  for (const part of chosen) {
-    const before = resultOf(part.name)
-    if (!named && before?.outcome === 'passed') continue
+  const outcomeOf = (/** @type {string} */ name) => resultOf(name)?.outcome
+  const write = () =>
+    writeReport({ folder: report, machine, parts: parts.map(({ name }) => ({ name, ...resultOf(name) })) })
+  for (const part of remaining(chosen, wanted, outcomeOf)) {
     const minutes = Math.min(Number(options.minutes), Number(options.total) - (performance.now() - started) / 60_000)
     if (minutes < 1) {
       say(`${part.name} is left for the next call`)
       break
     }
-    if (part.kind !== 'build' && resultOf('build')?.outcome !== 'passed') {
+    if (part.kind !== 'build' && outcomeOf('build') !== 'passed') {
       say(`${part.name} is skipped, because nothing is built`)
       continue
     }
     await perform(part, { libtorch, minutes, options })
-    writeReport({ folder: report, machine, parts: parts.map(({ name }) => ({ name, ...resultOf(name) })) })
+    if (interruption.signal.aborted) return say(`${part.name} was interrupted; the next call runs it again`)
+    write()
   }
-  writeReport({ folder: report, machine, parts: parts.map(({ name }) => ({ name, ...resultOf(name) })) })
+  write()
   say(`the report is ${join(report, 'gpu-report.md')}`)
+  if (chosen.some(({ name }) => outcomeOf(name) !== 'passed')) process.exitCode = 1
 })
+
+/** The commit that was packed. */
+function packedCommit() {
+  return readFileSync(join(root, 'offline', 'commit'), 'utf8').trim()
+}
+
+/** Removes what another commit left, whose archive lay here before: it says nothing about this one. */
+function removeOtherResults() {
+  const file = join(report, 'commit')
+  if (existsSync(file) && readFileSync(file, 'utf8') === packedCommit()) return
+  rmSync(report, { recursive: true, force: true })
+  mkdirSync(report)
+  writeFileSync(file, packedCommit())
+}
 
 /** @param {string} name */
 function fileOf(name) {
@@ -91,14 +121,33 @@ async function perform(part, { libtorch, minutes, options }) {
     stdio: ['ignore', output, output],
     detached: true
   })
+  const kill = (/** @type {NodeJS.Signals} */ signal) => {
+    try {
+      process.kill(-Number(child.pid), signal)
+    } catch {
+      // All of its processes have ended.
+    }
+  }
+  /** @type {NodeJS.Timeout | undefined} */
+  let killing
+  // A bench ends its programs, which are in groups of their own, when it is asked to end.
+  const end = () => {
+    kill('SIGTERM')
+    killing ??= setTimeout(kill, grace, 'SIGKILL')
+  }
   let isOver = false
   const timer = setTimeout(() => {
     isOver = true
-    process.kill(-Number(child.pid), 'SIGKILL')
+    end()
   }, minutes * 60_000)
+  interruption.signal.addEventListener('abort', end)
   const code = await new Promise((done) => child.on('close', done).on('error', () => done(1)))
+  interruption.signal.removeEventListener('abort', end)
   clearTimeout(timer)
+  clearTimeout(killing)
+  kill('SIGKILL')
   closeSync(output)
+  if (interruption.signal.aborted) return
   const result = {
     outcome: isOver ? 'time is over' : code === 0 ? 'passed' : 'failed',
     seconds: Math.round((performance.now() - started) / 1000),
@@ -212,6 +261,6 @@ function describe(libtorch, { device }) {
     cores: availableParallelism(),
     memory: totalmem(),
     node: process.versions.node,
-    commit: readFileSync(join(root, 'offline', 'commit'), 'utf8').trim()
+    commit: packedCommit()
   }
 }

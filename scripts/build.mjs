@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const [out] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 
 run(() =>
-  withLock(join(root, '.build', 'setup.lock'), async () => {
+  withLock(join(root, '.build', 'setup.lock'), 'another set-up', async () => {
     if (!isBuilt(root, out)) requireBuildTools()
     const libtorch = await findLibTorch()
     const prebuilt = 'PREBUILD_ARCH' in process.env && process.platform === 'linux'

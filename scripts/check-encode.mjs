@@ -11,7 +11,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { run } from '../lib/setup/report.mjs'
+import { Failure, run } from '../lib/setup/report.mjs'
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 const shardSize = 250
@@ -56,7 +56,7 @@ function startRank(args, rank, worldSize) {
 
 run(async () => {
   const [data] = process.argv.slice(2)
-  if (!data) throw new Error('Expected the path of images')
+  if (!data) throw new Failure('Expected the path of images')
   const root = mkdtempSync(join(tmpdir(), 'mactok-encode-'))
   try {
     const { Tokenizer } = await import('../dist/index.js')
@@ -81,24 +81,29 @@ run(async () => {
       const started = performance.now()
       const ranks = Array.from({ length: worldSize }, (_, rank) => startRank(argsOf(name), rank, worldSize))
       if (worldSize === 3) {
+        const { child } = ranks[1]
+        const hasEnded = () => child.exitCode !== null || child.signalCode !== null
         // In the middle of its second shard.
-        while (!readdirSync(join(root, name)).some((file) => /shard001.*\.json$/.test(file))) await sleep(10)
+        while (!hasEnded() && !readdirSync(join(root, name)).some((file) => /shard001.*\.json$/.test(file)))
+          await sleep(10)
         await sleep(300)
-        ranks[1]?.child.kill('SIGKILL')
+        child.kill('SIGKILL')
       }
       const codes = await Promise.all(ranks.map(({ ended }) => ended))
       const seconds = ((performance.now() - started) / 1000).toFixed(1)
       process.stdout.write(`${worldSize} rank(s): ended with ${codes.join(', ')} after ${seconds} s\n`)
+      const expected = worldSize === 3 ? [0, 'SIGKILL', 0] : codes.map(() => 0)
+      if (codes.join() !== expected.join()) throw new Failure(`Expected the ranks to end with ${expected.join(', ')}`)
       if (worldSize === 3) {
         const left = readdirSync(join(root, name)).filter((file) => file.endsWith('.safetensors')).length
         process.stdout.write(`${left} shards after one was killed; that rank again:\n`)
-        if ((await startRank(argsOf(name), 1, 3).ended) !== 0) throw new Error('the second run failed')
+        if ((await startRank(argsOf(name), 1, 3).ended) !== 0) throw new Failure('The second run failed')
       }
       sums[name] = checksums(join(root, name))
     }
     process.stdout.write(`${sums['by-1']}\n`)
     for (const name of ['by-2', 'by-3']) {
-      if (sums[name] !== sums['by-1']) throw new Error(`${name} differs from by-1:\n${sums[name]}`)
+      if (sums[name] !== sums['by-1']) throw new Failure(`${name} differs from by-1:\n${sums[name]}`)
     }
     process.stdout.write('1, 2 and 3 ranks: all files are identical\n')
   } finally {

@@ -10,7 +10,8 @@ export function installDependencies(root) {
   say('installing npm dependencies')
   // Not `npm ci`: it refuses a lock file without other platforms' binaries, which some registry mirrors lack. The lock file's
   // versions apply all the same. Install scripts are not needed: native packages ship binaries, and the set-up builds the addon.
-  const options = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error']
+  // With NODE_ENV=production npm would leave out what compiles and tests.
+  const options = ['--include=dev', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error']
   const done = spawnSync('npm', ['install', ...options], {
     cwd: root,
     stdio: ['ignore', 2, 2],

@@ -14,7 +14,7 @@ import { compileTypeScript } from './typescript.mjs'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 run(() =>
-  withLock(join(root, '.build', 'setup.lock'), async () => {
+  withLock(join(root, '.build', 'setup.lock'), 'another set-up', async () => {
     requireNode()
     if (!isBuilt(root)) requireBuildTools()
     installDependencies(root)

@@ -23,6 +23,8 @@ async function draw(file) {
   const side = Math.min(bitmap.width, bitmap.height)
   const [x, y] = [(bitmap.width - side) / 2, (bitmap.height - side) / 2]
   original.imageSmoothingQuality = 'high'
+  // Transparent pixels would show the image before.
+  original.clearRect(0, 0, size, size)
   original.drawImage(bitmap, x, y, side, side, 0, 0, size, size)
 }
 

@@ -42,10 +42,16 @@ async function start() {
     if (!window.isDestroyed()) window.webContents.send('reply', reply)
   }
   worker.on('message', send)
-  worker.on('exit', (code) => send({ ended: code }))
+  /** The worker's end, with which later calls are answered too. @type {Reply | null} */
+  let end = null
+  worker.on('exit', (code) => {
+    end = { ended: code }
+    send(end)
+  })
 
   ipcMain.on('call', async ({ senderFrame }, /** @type {Call} */ call) => {
     if (senderFrame?.origin !== origin) return
+    if (end) return send(end)
     if ('cancel' in call || call.request !== 'open') return worker.postMessage(call)
     const { filePaths } = await dialog.showOpenDialog(window, { properties: ['openDirectory'] })
     const [folder] = filePaths

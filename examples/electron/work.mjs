@@ -69,8 +69,9 @@ const keeping = (/** @type {number} */ steps) => ({
  */
 export async function trainTokenizer(place, { preset, steps }, report, signal) {
   const resume = await canResume(place.tokenizer, { preset, steps })
-  // Latents and generators of another tokenizer are of no use.
-  if (!resume) await removeAll(place.tokenizer, place.latents, place.generator)
+  if (!resume) await removeAll(place.tokenizer)
+  // A tokenizer that was trained on encodes differently.
+  await removeAll(place.latents, place.generator)
   await mactok
     // A name, whatever the page sends: settings could name files.
     .trainTokenizer(String(preset))
@@ -86,6 +87,7 @@ export async function trainTokenizer(place, { preset, steps }, report, signal) {
 }
 
 /**
+ * Latents that no longer fit, because images were added or removed, are replaced; the generator that was trained on them goes with them.
  * @param {Place} place
  * @param {(progress: Requests['encode']['progress']) => void} report
  * @param {AbortSignal} signal
@@ -95,7 +97,13 @@ export async function encode(place, report, signal) {
   const tokenizer = await mactok.Tokenizer.load(place.tokenizer)
   try {
     const onProgress = (/** @type {number} */ done, /** @type {number} */ total) => report({ done, total })
-    await mactok.encodeImages(tokenizer, place.folder, place.latents, { batch: 16, shardSize: 256, onProgress, signal })
+    const options = { batch: 16, shardSize: 256, onProgress, signal }
+    const encodeAll = () => mactok.encodeImages(tokenizer, place.folder, place.latents, options)
+    await encodeAll().catch(async (error) => {
+      if (error.code !== 'ERR_FORMAT') throw error
+      await removeAll(place.latents, place.generator)
+      return encodeAll()
+    })
     return describeProject(place)
   } finally {
     tokenizer.dispose()

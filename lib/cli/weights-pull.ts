@@ -35,6 +35,7 @@ export function define(command: Command): void {
         files,
         attempts,
         signal,
+        onNotice: (message) => line.note(message),
         onProgress: ({ file, received, size }) => {
           const count = counts.get(file) ?? line.counting(file)
           counts.set(file, count)

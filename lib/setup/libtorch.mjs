@@ -6,7 +6,7 @@ import { cacheFolder } from '../files/cache.mjs'
 import { cachedLibTorch, libTorchCandidates, PINNED_VERSION, whyNotLibTorch } from '../native/libtorch.mjs'
 import { hasCuda, requireDriver, wantsCuda } from './cuda.mjs'
 import { download, sha256Of } from './download.mjs'
-import { withLock } from './lock.mjs'
+import { withFetchLock } from './lock.mjs'
 import { downloadByPip, findPip, resolveWheels } from './pip.mjs'
 import { Failure, say } from './report.mjs'
 import { unzip } from './unzip.mjs'
@@ -43,7 +43,7 @@ export async function findLibTorch() {
   if (complete()) return candidate.folder
   // Before gigabytes are downloaded that would not run.
   if (wantsCuda()) requireDriver(pinnedCuda())
-  return withLock(join(cacheFolder(), 'fetch.lock'), async () => {
+  return withFetchLock(async () => {
     if (!complete()) {
       await fetchLibTorch(PINNED_VERSION, wantedWheels(), wantsCuda() ? DISK.base + DISK.cuda : DISK.base)
     }
@@ -68,7 +68,7 @@ export const OLDER_VERSIONS = Object.keys(pins.older)
 export async function findOlderLibTorch(version) {
   const { base } = forPlatform(pins.older[version])
   const folder = cachedLibTorch(version)
-  await withLock(join(cacheFolder(), 'fetch.lock'), async () => {
+  await withFetchLock(async () => {
     if (whyNotLibTorch(folder)) await fetchLibTorch(version, base, DISK.base)
   })
   return folder
@@ -81,7 +81,7 @@ export async function findOlderLibTorch(version) {
  */
 export async function findForeignLibTorch(target) {
   const folder = join(cacheFolder(), `libtorch-${PINNED_VERSION}-${target}`)
-  await withLock(join(cacheFolder(), 'fetch.lock'), async () => {
+  await withFetchLock(async () => {
     if (existsSync(folder)) return
     await requireDisk(cacheFolder(), DISK.base)
     await unpackInto(folder, forPlatform(pins.platforms, target).base, isWanted, target)
@@ -103,13 +103,14 @@ export async function fetchCudaHeaders() {
   const folder = join(cacheFolder(), `cuda-headers-${PINNED_VERSION}`)
   const include = join(folder, 'nvidia', 'cu13', 'include')
   // An earlier version fetched no headers of NCCL.
-  if (!existsSync(include) || !existsSync(join(folder, 'nvidia', 'nccl', 'include'))) {
-    await withLock(join(cacheFolder(), 'fetch.lock'), () => {
-      rmSync(folder, { recursive: true, force: true })
-      return unpackInto(folder, forPlatform(pins.platforms).headers, (name) => name.includes('/include/'))
-    })
-  }
-  return include
+  const complete = () => existsSync(include) && existsSync(join(folder, 'nvidia', 'nccl', 'include'))
+  if (complete()) return include
+  return withFetchLock(async () => {
+    if (!complete()) {
+      await unpackInto(folder, forPlatform(pins.platforms).headers, (name) => name.includes('/include/'))
+    }
+    return include
+  })
 }
 
 /**
@@ -152,29 +153,33 @@ async function unpackInto(folder, wheels, keep, target = platform()) {
 }
 
 /**
+ * Downloads the wheels that are missing in a folder: by Node, which resumes; once that failed by pip, because behind proxies and private
+ * certificates only pip may get through.
  * @param {Wheel[]} wheels
  * @param {string} folder
  * @param {string} target
  */
-async function getWheels(wheels, folder, target) {
+export async function getWheels(wheels, folder, target) {
   const missing = wheels.filter(({ file }) => !existsSync(join(folder, file)))
   if (missing.length === 0) return
   const pip = findPip()
   const addresses = resolveWheels(pip, knownPlatform(target), requirementsOf(missing))
+  let nodeGetsThrough = true
   for (const wheel of missing) {
     const path = join(folder, wheel.file)
     const url = addresses?.find(({ sha256 }) => sha256 === wheel.sha256)?.url
-    if (!url?.startsWith('http') || !(await downloaded(url, path, wheel))) await getByPip(pip, wheel, folder, target)
+    if (nodeGetsThrough && url?.startsWith('http')) nodeGetsThrough = await downloadByNode(url, path, wheel)
+    if (!existsSync(path)) await getByPip(pip, wheel, folder, target)
   }
 }
 
 /**
- * Whether Node's own download, which resumes, worked. Behind proxies and private certificates only pip may get through.
  * @param {string} url
  * @param {string} path
  * @param {Wheel} wheel
+ * @returns {Promise<boolean>} whether it worked
  */
-async function downloaded(url, path, { file, sha256 }) {
+async function downloadByNode(url, path, { file, sha256 }) {
   try {
     await download({ url, path, sha256 })
     return true

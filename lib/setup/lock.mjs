@@ -1,57 +1,31 @@
-// Allows one set-up at a time, by a lock file with its holder's process id.
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { isAlive } from '../files/alive.mjs'
+// Allows one set-up at a time, and one download of LibTorch.
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { cacheFolder } from '../files/cache.mjs'
+import { waitForLock } from '../files/lock.mjs'
 import { say } from './report.mjs'
 
 /**
- * Runs the body while no other process holds `path`; waits for one that does. A dead holder's lock is taken over.
+ * Runs the body while no other process has the lock at `path`; waits for one that has.
  * @template T
  * @param {string} path
+ * @param {string} what it is that others do with the lock, such as `another set-up`
  * @param {() => T | Promise<T>} body
  * @returns {Promise<T>}
  */
-export async function withLock(path, body) {
+export async function withLock(path, what, body) {
   mkdirSync(dirname(path), { recursive: true })
-  for (let waited = false; !take(path); waited = true) {
-    if (!waited) say(`waiting for another set-up (process ${holder(path)}; ${path})`)
-    await sleep(200)
-  }
+  const lock = await waitForLock(path, what, { onWait: say })
   try {
     return await body()
   } finally {
-    rmSync(path, { force: true })
+    lock.release()
   }
 }
 
-/** @param {string} path */
-function take(path) {
-  // Linked, so that the lock appears with its content.
-  const own = `${path}.${process.pid}`
-  writeFileSync(own, String(process.pid))
-  try {
-    linkSync(own, path)
-    return true
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
-  } finally {
-    rmSync(own)
-  }
-  const pid = holder(path)
-  if (pid === undefined || isAlive(pid)) return false
-  rmSync(path, { force: true })
-  return take(path)
-}
-
-/** @param {string} path */
-function holder(path) {
-  try {
-    return Number(readFileSync(path, 'utf8')) || undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** @param {unknown} error */
-const codeOf = (error) => /** @type {NodeJS.ErrnoException} */ (error).code
+/**
+ * Runs the body while no other process fetches or unpacks a LibTorch into the cache.
+ * @template T
+ * @param {() => T | Promise<T>} body
+ */
+export const withFetchLock = (body) => withLock(join(cacheFolder(), 'fetch.lock'), 'another download of LibTorch', body)

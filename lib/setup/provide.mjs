@@ -5,7 +5,7 @@ import { cacheFolder } from '../files/cache.mjs'
 import { cachedLibTorch, libTorchVersion, PINNED_VERSION, whyNotLibTorch } from '../native/libtorch.mjs'
 import { sha256Of } from './download.mjs'
 import { isWanted, platform, requireDisk, requirementsOf, wantedWheels } from './libtorch.mjs'
-import { withLock } from './lock.mjs'
+import { withFetchLock } from './lock.mjs'
 import { downloadCommand } from './pip.mjs'
 import { Failure, say } from './report.mjs'
 import { unzip } from './unzip.mjs'
@@ -48,7 +48,7 @@ export async function unpackLibTorch(paths) {
   const archive = files.find((file) => /^libtorch-.*\.zip$/.test(basename(file)))
   const selected = archive ? [archive] : await selectWheels(files)
   const place = cachedLibTorch(PINNED_VERSION)
-  return withLock(join(cacheFolder(), 'fetch.lock'), async () => {
+  return withFetchLock(async () => {
     await requireDisk(cacheFolder(), selected.reduce((sum, file) => sum + statSync(file).size, 0) * UNPACKED)
     const partial = `${dirname(place)}.partial`
     rmSync(partial, { recursive: true, force: true })

@@ -74,9 +74,14 @@ function requireVersion(program, pattern, name, [major, minor], remedies) {
   throw new Failure(problem, remedies)
 }
 
-/** What `--version` prints; undefined for a program that does not run. @param {string} program */
+/**
+ * What `--version` prints; undefined for a program that does not run, or fails, as macOS's stand-ins for tools that are not installed do.
+ * @param {string} program
+ */
 function outputOf(program) {
   // The environment is named, because tests change it.
-  const { error, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8', env: process.env })
-  return error ? undefined : stdout
+  const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8', env: process.env })
+  // Windows's cl knows no such option.
+  const runs = status === 0 || (program === 'cl' && status !== null)
+  return runs ? stdout : undefined
 }

@@ -22,10 +22,16 @@ export const isRepositoryPath = (file: string): boolean => file.split('/').every
 
 /**
  * The server: the given one, else `HF_ENDPOINT`, else Hugging Face's.
- * @throws {RangeError} when it is no URL, or one without TLS on another machine, which could read the token
+ * @throws {RangeError} when it is no URL, one with a user or a password, which `fetch` refuses, or one without TLS on another machine, which
+ *   could read the token
  */
 export function hubEndpoint(given: string | undefined): string {
   const endpoint = (given ?? process.env.HF_ENDPOINT ?? 'https://huggingface.co').replace(/\/+$/, '')
+  if (endpoint.includes('@')) {
+    // Everything that may belong to the password stays out of the message.
+    const shown = endpoint.replace(/^.*@/s, '…@')
+    throw outOfRange('endpoint', 'an address without user and password (HF_TOKEN holds the access token)', shown)
+  }
   if (!URL.canParse(endpoint)) throw outOfRange('endpoint', 'a URL', endpoint)
   const { protocol, hostname } = new URL(endpoint)
   const isHere = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)

@@ -15,6 +15,13 @@ interface Retried {
   code: MactokErrorCode
 }
 
+/** What to do where a proxy is named that Node does not use. */
+function adviseOnProxy(): string {
+  const { HTTPS_PROXY, https_proxy = HTTPS_PROXY, NODE_USE_ENV_PROXY } = process.env
+  if (!https_proxy || NODE_USE_ENV_PROXY === '1') return ''
+  return '; HTTPS_PROXY is set, but Node uses it only with NODE_USE_ENV_PROXY=1 (Node 22.21, or 24 and newer)'
+}
+
 /**
  * Retries until success, a `MactokError`, or `attempts` failures in a row without progress.
  * @throws {MactokError} `ERR_ABORTED`, or with the code given
@@ -36,7 +43,8 @@ export async function retry<T>(
       if (failures >= attempts) {
         // fetch reports only `fetch failed`; the reason is its cause.
         const { message: reason, cause } = error as Error & { cause?: { message?: string } }
-        const message = `${action} failed ${failures} times in a row, last with: ${cause?.message ?? reason}`
+        const advice = cause === undefined ? '' : adviseOnProxy()
+        const message = `${action} failed ${failures} times in a row, last with: ${cause?.message ?? reason}${advice}`
         throw new MactokError(code, message, { cause: error })
       }
       // An abort while waiting is reported by the next round.

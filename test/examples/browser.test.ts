@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
+import sharp from 'sharp'
 import { exportOnnx } from '../../lib/interchange/onnx/export.js'
 import { tensor } from '../../lib/tensor/tensor.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
@@ -64,8 +66,39 @@ describeInBrowser('examples/browser', () => {
     expect(problems).toEqual([])
   })
 
+  test('shows nothing of an earlier image where the next is transparent', async () => {
+    const buffer = await sharp({ create: { width: 32, height: 32, channels: 4, background: '#0000' } })
+      .png()
+      .toBuffer()
+    await page.setInputFiles('#file', { name: 'transparent.png', mimeType: 'image/png', buffer })
+    await page.waitForSelector('#status:text("Encoded in")')
+    expect([...new Set(await levels('original'))]).toEqual([0])
+  })
+
   test('says what is wrong with a file that is no image', async () => {
     await page.setInputFiles('#file', { name: 'a.png', mimeType: 'image/png', buffer: Buffer.from('none') })
     await page.waitForSelector('#status:text("This image cannot be shown")')
+  })
+})
+
+describe('the server of examples/browser', () => {
+  const place = new Workplace()
+
+  test('answers wrong addresses, and goes on', async () => {
+    await place.write('graphs/encoder.onnx', 'a graph')
+    await place.write('graphs/folder/a.onnx', '')
+    const server = spawn(process.execPath, [script, place.path('graphs'), '0'], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    try {
+      const [line] = await once(server.stdout, 'data')
+      const statuses: number[] = []
+      for (const path of ['//', '/graphs/folder', '/..%2fserve.mjs', '/', '/graphs/encoder.onnx?again']) {
+        statuses.push((await fetch(String(line).trim().slice(0, -1) + path)).status)
+      }
+      expect(statuses).toEqual([404, 404, 404, 200, 200])
+    } finally {
+      server.kill()
+    }
   })
 })

@@ -89,6 +89,10 @@ test('the main process isolates the page, relays its messages, and alone names f
   worker.emit('message', { id: 1, progress: { done: 1, total: 2 } })
   worker.emit('exit', 11)
   expect(done.toPage).toEqual([{ id: 2, result: null }, { id: 1, progress: { done: 1, total: 2 } }, { ended: 11 }])
+  // Nobody would answer later calls.
+  await call({ id: 4, request: 'open', parameters: {} })
+  expect(done.toPage.slice(3)).toEqual([{ ended: 11 }])
+  expect(done.toWorker).toHaveLength(3)
 })
 
 test('only files of the page are served, under a strict policy', async () => {

@@ -162,6 +162,23 @@ describe('the worker', () => {
       generator: { step: 4, steps: 4, preset: 'sit-tiny' }
     })
   })
+
+  test('replaces latents when images were added, and removes the generator that was trained on them', async () => {
+    await place.write('photos/40.png', await png(gradient(40, 32, 7)))
+    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 41, generator: null })
+  })
+
+  test('removes latents when the training of their tokenizer goes on', async () => {
+    const parameters = { preset: 'tiny-32', steps: 12 } as const
+    const training = bridge.request('trainTokenizer', parameters, ({ kind }) => {
+      if (kind === 'step') training.cancel()
+    })
+    expect(await training.result).toMatchObject({ tokenizer: { steps: 12 }, latents: null })
+    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 41 })
+    const resumed = await bridge.request('trainTokenizer', parameters).result
+    expect(resumed).toMatchObject({ tokenizer: { step: 12 }, latents: null, generator: null })
+    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 41 })
+  })
 })
 
 describeInBrowser('the page', () => {

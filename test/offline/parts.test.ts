@@ -18,3 +18,15 @@ test('packages are found as Node finds them: nested ones first, then those above
   ])
   expect(() => packagesFor(lock, ['e'])).toThrow('no e')
 })
+
+test('parts that passed run again only when named in full, and those that never ran come first', async () => {
+  // By its address: the bench, which it imports, has no types.
+  const { remaining, select } = await import(new URL('../../offline/parts.mjs', import.meta.url).href)
+  const parts = ['build', 'tests a', 'tests b', 'tests c'].map((name) => ({ name, kind: name.slice(0, 5) }))
+  const outcomes: Record<string, string> = { build: 'failed', 'tests a': 'time is over', 'tests b': 'passed' }
+  const names = (wanted: string) =>
+    remaining(select(parts, wanted), wanted, (name: string) => outcomes[name]).map(({ name }: { name: string }) => name)
+  expect(names('')).toEqual(['build', 'tests c', 'tests a'])
+  expect(names('tests')).toEqual(['tests c', 'tests a'])
+  expect(names('tests b')).toEqual(['tests b'])
+})

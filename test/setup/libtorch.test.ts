@@ -1,9 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
-import { libTorchVersion, whyNotLibTorch } from '../../lib/native/libtorch.mjs'
-import { findLibTorch, isWanted, requireDisk } from '../../lib/setup/libtorch.mjs'
+import { libTorchVersion, PINNED_VERSION, whyNotLibTorch } from '../../lib/native/libtorch.mjs'
+import { fetchCudaHeaders, findLibTorch, isWanted, requireDisk } from '../../lib/setup/libtorch.mjs'
+import { withFetchLock } from '../../lib/setup/lock.mjs'
 import { freshFolder } from './fresh-folder.js'
+import { serve } from './server.js'
 
 let folder: string
 
@@ -24,6 +29,47 @@ describe('LibTorch', () => {
     await expect(requireDisk(folder, 1e18)).rejects.toThrow(
       /LibTorch needs 1000000000.0 GB of disk, but .* has [\d.]+ GB\n {2}- free some, or set MACTOK_CACHE/
     )
+  })
+
+  test('once a wheel could not be downloaded by Node, as behind a proxy, pip downloads all', async () => {
+    await using server = await serve((_, response) => response.writeHead(403).end())
+    // Wheels whose content is their name.
+    const wheels = ['one', 'two'].map((name) => {
+      const sha256 = createHash('sha256').update(name).digest('hex')
+      return { name, version: '1', file: `${name}.whl`, sha256 }
+    })
+    const install = wheels.map(({ name, version, sha256 }) => ({
+      metadata: { name, version },
+      download_info: { url: server.url, archive_info: { hashes: { sha256 } } }
+    }))
+    writeFileSync(join(folder, 'report.json'), JSON.stringify({ install }))
+    const pip = `#!/bin/sh
+      case "$*" in
+        *--version) echo 'pip 24.0 from here' ;;
+        *' install '*) cat '${folder}/report.json' ;;
+        *one==1) printf one >'${folder}/one.whl' ;;
+        *two==1) printf two >'${folder}/two.whl' ;;
+      esac`
+    writeFileSync(join(folder, 'python3'), pip, { mode: 0o755 })
+    const script = `
+      import { getWheels } from '${new URL('../../lib/setup/libtorch.mjs', import.meta.url)}'
+      await getWheels(${JSON.stringify(wheels)}, ${JSON.stringify(folder)}, 'linux-x64')`
+    const env = { ...process.env, PATH: folder + delimiter + process.env.PATH }
+    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { env })
+    expect(wheels.map(({ file }) => readFileSync(join(folder, file), 'utf8'))).toEqual(['one', 'two'])
+    expect(server.ranges).toHaveLength(1)
+  })
+
+  test("CUDA's headers that another process fetched meanwhile are not fetched again", async () => {
+    process.env.MACTOK_CACHE = folder
+    let headers: Promise<string> | undefined
+    const nvidia = join(folder, `cuda-headers-${PINNED_VERSION}`, 'nvidia')
+    await withFetchLock(async () => {
+      headers = fetchCudaHeaders()
+      for (const name of ['cu13', 'nccl']) mkdirSync(join(nvidia, name, 'include'), { recursive: true })
+      writeFileSync(join(nvidia, 'cu13', 'include', 'cuda.h'), 'of the other')
+    })
+    expect(readFileSync(join((await headers) as string, 'cuda.h'), 'utf8')).toBe('of the other')
   })
 
   test('versions are read from headers, from Python, and from a plain LibTorch', () => {

@@ -43,6 +43,14 @@ test('no compiler at all is named with packages', () => {
   expect(requireBuildTools).toThrow(/^No C\+\+ compiler was found\n {2}- Debian, Ubuntu: apt-get install g\+\+/)
 })
 
+test('a compiler that only says how to install one, as on macOS, is none', () => {
+  writeFileSync(join(folder, 'c++'), '#!/bin/sh\nexit 1\n')
+  expect(requireBuildTools).toThrow('No C++ compiler was found')
+  // Windows's cl, which knows no --version.
+  writeFileSync(join(folder, 'cl'), '#!/bin/sh\nexit 2\n', { mode: 0o755 })
+  requireBuildTools()
+})
+
 test('an old or missing CMake is named', () => {
   fake('cmake', 'cmake version 3.16.3')
   expect(requireBuildTools).toThrow(/^CMake 3.16 is too old: 3.18 is needed\n.*apt-get install cmake/)

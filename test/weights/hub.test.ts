@@ -133,7 +133,7 @@ describe('pulling weights', () => {
     const pulled = await pullWeights(repo, fast)
     expect(pulled).toEqual({
       folder: folder(),
-      files: ['config.json', 'model.safetensors'],
+      files: ['model.safetensors', 'config.json'],
       model: null,
       commit: 'c0ffee'
     })
@@ -191,6 +191,73 @@ describe('pulling weights', () => {
     await pullWeights(repo, { ...fast, files })
     expect(gets().map(({ range }) => range)).toEqual([undefined, 'bytes=50000-', undefined])
     expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+  })
+
+  test('of two that pull one repository at once, the second finds all of it', async () => {
+    const notices: string[] = []
+    const pull = () => pullWeights(repo, { ...fast, onNotice: (notice) => notices.push(notice) })
+    const pulled = await Promise.all([pull(), pull()])
+    expect(pulled[1]).toEqual(pulled[0])
+    expect(gets()).toHaveLength(1)
+    expect(notices).toEqual([expect.stringMatching(`^waiting for another pull of ${repo}: process ${process.pid} on `)])
+    expect(await readdir(path.join(cache, 'weights'))).toEqual(['somebody'])
+  })
+
+  test('stops waiting for another pull on abort', async () => {
+    storage = [() => {}]
+    const first = new AbortController()
+    const second = new AbortController()
+    const pulling = pullWeights(repo, { ...fast, files, signal: first.signal })
+    const waiting = pullWeights(repo, { ...fast, files, signal: second.signal, onNotice: () => second.abort() })
+    await expect(waiting).rejects.toMatchObject({ code: 'ERR_ABORTED', message: `Pulling ${repo} was aborted` })
+    first.abort()
+    await expect(pulling).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    expect((await readdir(path.join(cache, 'weights'))).filter((name) => name.endsWith('.lock'))).toEqual([])
+  })
+
+  test('keeps the configuration of an earlier pull until its weights are replaced', async () => {
+    await pullWeights(repo, fast)
+    linked['x-linked-etag'] = '"another-version"'
+    storage = [status(503)]
+    log = []
+    await expect(pullWeights(repo, fast)).rejects.toMatchObject({ code: 'ERR_DOWNLOAD' })
+    expect(log.filter(({ url }) => url.includes('config.json'))).toEqual([])
+  })
+
+  test('removes the configuration of another revision where this one has none', async () => {
+    await pullWeights(repo, fast)
+    hubHandler = ({ url }, response) => {
+      if (url?.endsWith('config.json')) return status(404)({} as IncomingMessage, response)
+      response.writeHead(200, { 'content-length': model.length, etag: `"${sha256}"` })
+      response.end(model)
+    }
+    expect((await pullWeights(repo, { ...fast, revision: 'bare' })).files).toEqual(['model.safetensors'])
+    expect((await readdir(folder())).sort()).toEqual(['model.safetensors', 'pulled.json'])
+    const record = JSON.parse(await readFile(path.join(folder(), 'pulled.json'), 'utf8'))
+    expect(Object.keys(record.files)).toEqual(['model.safetensors'])
+  })
+
+  test('says how Node uses a proxy, where one is named and no server is reached', async () => {
+    process.env.HTTPS_PROXY = 'http://proxy.example:3128'
+    const advice = /; HTTPS_PROXY is set, but Node uses it only with NODE_USE_ENV_PROXY=1/
+    // Nothing listens there.
+    const pull = () => pullWeights(repo, { ...fast, attempts: 1, endpoint: 'http://127.0.0.1:9' })
+    await expect(pull()).rejects.toThrow(advice)
+    process.env.NODE_USE_ENV_PROXY = '1'
+    await expect(pull()).rejects.not.toThrow(advice)
+    delete process.env.NODE_USE_ENV_PROXY
+    storage = [status(503)]
+    await expect(pullWeights(repo, { ...fast, files })).rejects.not.toThrow(advice)
+  })
+
+  test('refuses an address with a password, and does not show it', async () => {
+    process.env.HF_ENDPOINT = 'https://user:sec/r@t@hub.example/api'
+    const refused = pullWeights(repo, fast)
+    await expect(refused).rejects.toThrow(RangeError)
+    await expect(refused).rejects.toThrow(
+      "Expected an address without user and password (HF_TOKEN holds the access token) for endpoint but received '…@hub.example/api'"
+    )
+    expect(log).toEqual([])
   })
 
   test('gives up after attempts without progress, and says why', async () => {
