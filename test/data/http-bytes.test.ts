@@ -14,6 +14,8 @@ import { tar } from '../support/tars.js'
 const place = new Workplace()
 const content = Buffer.from(Uint8Array.from({ length: 2.5 * blockBytes }, (_, i) => (i * 31 + (i >> 12)) % 251))
 const fast = { stallSeconds: 0.2, attempts: 3, retryDelay: 1 }
+/** For servers that do not stall, on a machine that may. */
+const patient = { ...fast, stallSeconds: 30 }
 
 beforeEach(() => {
   rmSync(place.path('cache'), { recursive: true, force: true })
@@ -33,7 +35,7 @@ const block = (index: number, from = 0) =>
 describe('a file of a server', () => {
   test('is read by ranges, each block once, and later from the cache', async () => {
     await using server = await serveFiles({ 'data.bin': content })
-    const open = () => openHttpBytes(server.url('data.bin'), cacheOf(), fast)
+    const open = () => openHttpBytes(server.url('data.bin'), cacheOf(), patient)
     const bytes = await open()
     expect(bytes.size).toBe(content.length)
     const at = blockBytes - 10
@@ -97,11 +99,11 @@ describe('a file of a server', () => {
 
   test('that changes while it is read is an error, and another version is fetched again', async () => {
     await using server = await serveFiles({ 'data.bin': content })
-    const bytes = await openHttpBytes(server.url('data.bin'), cacheOf(), fast)
+    const bytes = await openHttpBytes(server.url('data.bin'), cacheOf(), patient)
     await bytes.read(0, 10)
     server.etag = '"2"'
     await expect(bytes.read(blockBytes, 10)).rejects.toThrow('was changed while it was read: start again')
-    const now = await openHttpBytes(server.url('data.bin'), cacheOf(), fast)
+    const now = await openHttpBytes(server.url('data.bin'), cacheOf(), patient)
     expect(now.stamp).not.toBe(bytes.stamp)
     server.requests.length = 0
     await now.read(0, 10)
@@ -119,23 +121,23 @@ describe('a file of a server', () => {
   test('a damaged block is fetched again', async () => {
     await using server = await serveFiles({ 'data.bin': content })
     const cache = cacheOf()
-    await (await openHttpBytes(server.url('data.bin'), cache, fast)).read(0, 10)
+    await (await openHttpBytes(server.url('data.bin'), cache, patient)).read(0, 10)
     const [file] = readdirSync(place.path('cache'), { recursive: true, encoding: 'utf8' }).filter((name) =>
       /[\\/]0$/.test(name)
     )
     await place.write(`cache/${file}`, 'cut')
-    const bytes = await openHttpBytes(server.url('data.bin'), cache, fast)
+    const bytes = await openHttpBytes(server.url('data.bin'), cache, patient)
     expect((await bytes.read(0, 10)).equals(content.subarray(0, 10))).toBe(true)
   })
 
   test('keeps user, password and query out of messages', async () => {
     await using server = await serveFiles({})
     const url = server.url('secret.bin?token=abc')
-    const failure = await openHttpBytes(url, cacheOf(), fast).catch((error) => error)
+    const failure = await openHttpBytes(url, cacheOf(), patient).catch((error) => error)
     expect(failure.message).toMatch(/secret\.bin answered 404/)
     expect(failure.message).not.toContain('abc')
     const { host } = new URL(url)
-    const refused = await openHttpBytes(`http://bob:hidden@${host}/a.bin`, cacheOf(), fast).catch((error) => error)
+    const refused = await openHttpBytes(`http://bob:hidden@${host}/a.bin`, cacheOf(), patient).catch((error) => error)
     expect(refused).toMatchObject({ code: 'ERR_DOWNLOAD', message: expect.stringContaining('are not supported') })
     expect(refused.message).not.toMatch(/bob|hidden/)
   })
@@ -151,7 +153,7 @@ describe('a file of a server', () => {
     const packed = async (name: string) => gzipSync(await tar([[`${name}.png`, name]]), { level: 0 })
     await using server = await serveFiles({ 'a.tar.gz': await packed('one') })
     server.etag = undefined
-    const opener = new BytesOpener({ ...fast, cacheBytes: 1e9 })
+    const opener = new BytesOpener({ ...patient, cacheBytes: 1e9 })
     const read = async () => {
       const bytes = await opener.open(server.url('a.tar.gz'))
       const text = (await bytes.read(0, bytes.size)).toString('latin1')
