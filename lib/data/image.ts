@@ -1,5 +1,6 @@
 import { positive } from '../checks.js'
 import { outOfRange } from '../errors.js'
+import { escapeXml } from '../escape.js'
 import { writeAtomically, writeFully } from '../files/atomic.js'
 import type { Image } from './decode.js'
 import { loadSharp } from './sharp.js'
@@ -86,6 +87,3 @@ async function addCaptions(sheet: Image, captions: readonly string[], gap: numbe
     .toBuffer({ resolveWithObject: true })
   return { ...sheet, data }
 }
-
-const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
-const escapeXml = (text: string) => text.replace(/[&<>]/g, (character) => entities[character] as string)

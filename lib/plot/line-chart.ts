@@ -4,7 +4,7 @@ import { scaleLinear, scaleLog, scalePoint } from 'd3-scale'
 import { area, line } from 'd3-shape'
 import { isRecord, natural, objects, positive } from '../checks.js'
 import { invalidParameter, outOfRange } from '../errors.js'
-import { escapeXml } from './escape.js'
+import { escapeXml } from '../escape.js'
 import { extent } from './extent.js'
 import { strokeOf } from './palette.js'
 

@@ -2,7 +2,7 @@
 
 import { scaleLinear } from 'd3-scale'
 import { outOfRange } from '../errors.js'
-import { escapeXml } from './escape.js'
+import { escapeXml } from '../escape.js'
 import { extent } from './extent.js'
 
 export interface ScatterPoint {

@@ -1,4 +1,4 @@
-import { escapeXml } from '../plot/escape.js'
+import { escapeXml } from '../escape.js'
 
 /** Text that is HTML and needs no escaping. */
 export class Html {
