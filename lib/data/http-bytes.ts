@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MactokError } from '../errors.js'
+import { printable } from '../files/address.js'
 import { BlockCache, blockBytes } from './block-cache.js'
 import type { Bytes } from './bytes.js'
 
@@ -32,12 +33,6 @@ class TransientFailure extends Error {
   }
 }
 
-/** An address without what must not appear in messages: user, password and query. */
-export function printableUrl(url: string): string {
-  const { origin, pathname } = new URL(url)
-  return origin + pathname
-}
-
 /** What a server says about a file. */
 interface Description {
   size: number
@@ -48,11 +43,12 @@ interface Description {
 /**
  * A file of an HTTP(S) server, read by ranges in blocks that are kept in the cache. Connections that fail, stall or are cut, and
  * answers 408, 429 and 5xx, are tried again from the byte reached.
- * @throws {MactokError} `ERR_DOWNLOAD` for other answers, too many failures, a server without ranges, and an address with a user or a
- *   password, which `fetch` refuses
+ * @throws {MactokError} `ERR_DOWNLOAD` for other answers, too many failures, a server without ranges, and an address that is not valid or has a
+ *   user or a password, which `fetch` refuses
  */
 export async function openHttpBytes(url: string, cache: BlockCache, options: RetryOptions): Promise<Bytes> {
-  const name = printableUrl(url)
+  const name = printable(url)
+  if (!URL.canParse(url)) throw new MactokError('ERR_DOWNLOAD', `${name} is not a valid address`)
   const { username, password } = new URL(url)
   if (username || password) {
     const problem = 'addresses with a user or a password are not supported'

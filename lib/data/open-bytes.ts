@@ -1,12 +1,13 @@
 import { natural, positive } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { invalidParameter, outOfRange } from '../errors.js'
+import { isUrl } from '../files/address.js'
 import { BlockCache, cacheBytesFromEnvironment } from './block-cache.js'
 import type { Bytes } from './bytes.js'
 import { openFileBytes } from './file-bytes.js'
 import { unpackGzip } from './gunzip.js'
 import { openHttpBytes } from './http-bytes.js'
-import { isGzip, isUrl } from './locations.js'
+import { isGzip } from './locations.js'
 
 /** How files of servers and compressed tars are read. */
 export interface RemoteOptions {

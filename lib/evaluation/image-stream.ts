@@ -146,7 +146,7 @@ export async function imageKey(path: string, orientation?: Orientation): Promise
     const names = createHash('sha256')
     for (let index = 0; index < set.size; index++) names.update(`${set.sample(index).name}\0`)
     return JSON.stringify([
-      path,
+      set.name,
       orientation,
       names.digest('hex'),
       await hashStamps(set, { first: 0, end: set.size }, '')

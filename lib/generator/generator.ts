@@ -256,8 +256,13 @@ export class Generator implements Disposable {
     precision: Precision
   ): Promise<Samples> {
     const latents = await requireFinite('samples', await this.denormalise(sampler.latents()))
-    const images = tokenizer ? await tokenizer.decode(latents, { precision }) : null
-    return { latents, labels, images, evaluations }
+    try {
+      const images = tokenizer ? await tokenizer.decode(latents, { precision }) : null
+      return { latents, labels, images, evaluations }
+    } catch (error) {
+      latents.dispose()
+      throw error
+    }
   }
 
   private async denormalise(promise: Promise<NativeTensor>): Promise<Tensor<'float32'>> {

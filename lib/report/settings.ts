@@ -1,6 +1,7 @@
 /** A run's settings compared with its preset's, and the commands that repeat and use it. */
 
 import { configFields, flagName } from '../config.js'
+import { printable } from '../files/address.js'
 import { generatorTrainingSchema, resolveGeneratorTraining } from '../training/generator/schema.js'
 import { decoderTraining, fixedOfDecoder, resolveConfig } from '../training/tokenizer/presets.js'
 import { trainingSchema } from '../training/tokenizer/schema.js'
@@ -77,8 +78,8 @@ export function commandsOf(record: AnyRunRecord, folder: string): { what: string
   }
   const { from, heldOutFrom } = record.data
   const start = decoding ? `decoder ${quoted(record.config.init as string)}` : `tokenizer ${preset ?? ''}`.trim()
-  const heldOut = heldOutFrom !== null && `--held-out ${quoted(heldOutFrom)}`
-  const data = `--data ${quoted(from)}`
+  const heldOut = heldOutFrom !== null && `--held-out ${quoted(printable(heldOutFrom))}`
+  const data = `--data ${quoted(printable(from))}`
   const resumed = decoding ? start : 'tokenizer'
   return [
     { what: 'train the same again', command: line('mactok train', start, data, heldOut, '--out', again, ...flags) },

@@ -23,9 +23,12 @@ beforeEach(() => {
 const cacheOf = (limit = 1e9) => new BlockCache(limit, place.path('cache'))
 
 /** Reads the whole file from a server with faults. */
-async function readAll(fault: (n: number) => Fault, { limit = 1e9, attempts = fast.attempts } = {}) {
+async function readAll(
+  fault: (n: number) => Fault,
+  { limit = 1e9, ...options }: { limit?: number } & Partial<typeof fast> = {}
+) {
   await using server = await serveFiles({ 'data.bin': content }, fault)
-  const bytes = await openHttpBytes(server.url('data.bin'), cacheOf(limit), { ...fast, attempts })
+  const bytes = await openHttpBytes(server.url('data.bin'), cacheOf(limit), { ...patient, ...options })
   return { read: await bytes.read(0, bytes.size), requests: server.requests }
 }
 
@@ -69,7 +72,7 @@ describe('a file of a server', () => {
     await using server = await serveFiles({ 'data.bin': content.subarray(0, 600_000) }, (n) =>
       n === 0 ? undefined : wrong
     )
-    const bytes = await openHttpBytes(server.url('data.bin'), cacheOf(), fast)
+    const bytes = await openHttpBytes(server.url('data.bin'), cacheOf(), { ...fast, attempts: 8 })
     expect((await bytes.read(0, 600_000)).equals(content.subarray(0, 600_000))).toBe(true)
     const starts = server.requests.slice(1).map((request) => Number(/=(\d+)-/.exec(request)?.[1]))
     expect(starts.length).toBeGreaterThanOrEqual(6)
@@ -83,11 +86,6 @@ describe('a file of a server', () => {
       () => ({ status: 503 }),
       'failed 3 times in a row, last with: http://127.0.0.1:PORT/data.bin answered 503'
     ],
-    [
-      'stalls for good',
-      (n) => (n === 0 ? undefined : { stallAfter: 0 }),
-      'failed 3 times in a row, last with: no byte came for 0.2 s'
-    ],
     ['refuses', () => ({ status: 403 }), 'data.bin answered 403 (Forbidden)'],
     ['has no ranges', () => 'no ranges', 'data.bin does not serve ranges of its files: download it'],
     ['sends another range', (n) => (n === 0 ? undefined : 'wrong range'), 'answered with another range than requested']
@@ -95,6 +93,12 @@ describe('a file of a server', () => {
     const failure = await readAll(fault).catch((error) => error)
     expect(failure).toMatchObject({ code: 'ERR_DOWNLOAD' })
     expect(failure.message.replace(/:\d{4,5}\//g, ':PORT/')).toContain(message)
+  })
+
+  test('of a server that stalls for good is an error', async () => {
+    const failure = await readAll((n) => (n === 0 ? undefined : { stallAfter: 0 }), fast).catch((error) => error)
+    expect(failure).toMatchObject({ code: 'ERR_DOWNLOAD' })
+    expect(failure.message).toContain('failed 3 times in a row, last with: no byte came for 0.2 s')
   })
 
   test('that changes while it is read is an error, and another version is fetched again', async () => {
@@ -203,5 +207,22 @@ describe('tars of a server', () => {
       if (env === undefined) delete process.env.MACTOK_CACHE
       else process.env.MACTOK_CACHE = env
     }
+  })
+
+  test('give no name signatures of their addresses', async () => {
+    const files = { 'a/x.tar': await tar([['0.png', 'zero']]), 'b/x.tar': await tar([['0.png', 'one']]) }
+    await using server = await serveFiles(files)
+    const set = await webDataset(`${server.url('{a,b}/x.tar')}?X-Signature=c2VjcmV0/cw`, { retryDelay: 1 }).open()
+    expect(set.name).toBe(server.url('{a,b}/x.tar'))
+    expect([0, 1].map((i) => set.sample(i).name)).toEqual(['a/x.tar/0.png', 'b/x.tar/0.png'])
+    await set.close()
+  })
+
+  test.each([
+    ['of a name that is no percent-encoding', 'http://127.0.0.1:1/{a%zz,b}.tar', 'http://127.0.0.1:1/a%zz.tar'],
+    ['that is none', 'http://[::1/a.tar?key=secret', 'http://[::1/a.tar is not a valid address']
+  ])('an address %s is refused', async (_, address, message) => {
+    const opened = webDataset(address, { attempts: 1 }).open()
+    await expect(opened).rejects.toMatchObject({ code: 'ERR_DOWNLOAD', message: expect.stringContaining(message) })
   })
 })

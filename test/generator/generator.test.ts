@@ -3,6 +3,7 @@ import { Generator } from '../../lib/generator/generator.js'
 import { hashModels } from '../../lib/generator/hash-models.js'
 import { generatorPresets } from '../../lib/generator/presets.js'
 import { LatentStatistics } from '../../lib/latents/index.js'
+import type { Tensor } from '../../lib/tensor/tensor.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { Workplace } from '../support/images.js'
 import { device } from '../support/native.js'
@@ -132,6 +133,18 @@ describe('a generator', () => {
     await expect(generator.sample({ steps: 1, tokenizer: small })).rejects.toThrow(
       /makes latents \[32,16\], but the tokenizer decodes \[4,32\]/
     )
+  })
+
+  test('frees samples that cannot be decoded', async () => {
+    using generator = await Generator.create(config, { device })
+    using tokenizer = await Tokenizer.create('tiny-32', { device })
+    let drawn: Tensor | undefined
+    tokenizer.decode = async (latents) => {
+      drawn = latents
+      throw new Error('no memory')
+    }
+    await expect(generator.sample({ steps: 1, tokenizer })).rejects.toThrow('no memory')
+    await expect((async () => drawn?.toFloat32())()).rejects.toThrow('disposed')
   })
 
   test.each<[string, object, string]>([

@@ -198,7 +198,11 @@ describe('exhaustion', () => {
     await until(() => closed() >= 744, 10_000)
     expect(closed()).toBeGreaterThanOrEqual(744)
     await end()
-    expect(statusOf(await ask(`${root}/`))).toBe(200)
+    // A connection's end reaches the server later than its client; until then the server is full and drops new ones.
+    const deadline = performance.now() + 10_000
+    let status = 0
+    while (status !== 200 && performance.now() < deadline) status = statusOf(await ask(`${root}/`))
+    expect(status).toBe(200)
   })
 
   test('headers that do not end within seconds end the connection', async () => {
