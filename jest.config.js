@@ -22,5 +22,5 @@ export default {
   },
   // One more than the cores of a small machine, because many tests wait for programs that they start.
   maxWorkers: 3,
-  testTimeout: 120_000
+  testTimeout: 300_000
 }

@@ -54,8 +54,7 @@ async function run(options: Options & Record<string, unknown>): Promise<void> {
   const line = new ProgressLine({ unit: 'steps', quiet: json })
   const account = new ImageAccount(line)
   const onProgress = json
-    ? ({ arm, seed, step, done, total }: AblationProgress) =>
-        writeJson({ event: 'progress', arm, seed, step: step?.step ?? 0, done, total })
+    ? ({ step, ...progress }: AblationProgress) => writeJson({ event: 'progress', ...progress, step: step?.step ?? 0 })
     : showProgress(line)
   const result = await usage(() =>
     runAblation(table, config, {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -52,6 +53,9 @@ const timeouts = { headersTimeout: 10_000, requestTimeout: 120_000, connectionsC
 /** Milliseconds between polls of the run folder, while a page is open. */
 const interval = 500
 
+/** Milliseconds that clients have for the last answers, at most. */
+const farewell = 5_000
+
 /**
  * Serves the live page of a run folder: curves, grids, a playground, and with a `control` buttons to pause, save and stop. The folder
  * may still be empty.
@@ -86,6 +90,11 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
 
   const server = serve({ fetch: app.fetch, hostname: host, port, serverOptions: timeouts })
   server.maxConnections = mostConnections
+  const answers = new Set<ServerResponse>()
+  server.on('request', (_: unknown, answer: ServerResponse) => {
+    answers.add(answer)
+    answer.once('close', () => answers.delete(answer))
+  })
   const { port: chosen } = await new Promise<AddressInfo>((listening, failed) => {
     server.once('listening', () => listening(server.address() as AddressInfo))
     // Later errors of the server concern its clients, not the run.
@@ -99,8 +108,9 @@ export async function serveRun(run: string, options: ServeRunOptions = {}): Prom
     close: async () => {
       closing.abort()
       const closed = new Promise((done) => server.close(done))
-      // Open pages receive the final state before their connections are closed.
-      await Promise.race([closed, sleep(interval)])
+      // Open pages receive the final state before their connections, which they would keep, are closed.
+      const answered = Promise.all(Array.from(answers, (answer) => new Promise((done) => answer.once('close', done))))
+      await Promise.race([answered, sleep(farewell, undefined, { ref: false })])
       if ('closeAllConnections' in server) server.closeAllConnections()
       await closed
       await playground.dispose()

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from '@jest/globals'
 import { openLatents } from '../../lib/latents/index.js'
@@ -59,23 +59,19 @@ test('1, 2 and 3 ranks write the same files, and so do 3 of which one was killed
   expect(two.map(({ stdout }) => stdout).join('')).toContain('rank 1 of 2: ')
   expect(checksums('two')).toEqual(checksums('one'))
 
-  mkdirSync(place.path('three'))
-  const kill = { onStart: (child: { kill(signal: 'SIGKILL'): void }) => killAfterShard(child, 'three', 1) }
-  const three = await Promise.all([0, 1, 2].map((each) => encode('three', rank(each, 3), [], each === 1 ? kill : {})))
+  const killed = { node: ['--import', `data:text/javascript,${encodeURIComponent(killAfterShard('three', 1))}`] }
+  const three = await Promise.all([0, 1, 2].map((each) => encode('three', rank(each, 3), [], each === 1 ? killed : {})))
   expect(three.map(({ code }) => code)).toEqual([0, null, 0])
   await expect(openLatents(place.path('three'))).rejects.toThrow('is incomplete')
   expect((await encode('three', rank(1, 3))).code).toBe(0)
   expect(checksums('three')).toEqual(checksums('one'))
 })
 
-/** Kills a process when it has recorded a shard. */
-function killAfterShard(child: { kill(signal: 'SIGKILL'): void }, out: string, shard: number): void {
-  const timer = setInterval(() => {
-    if (!readdirSync(place.path(out)).some((file) => file.includes(`shard00${shard}.safetensors.json`))) return
-    clearInterval(timer)
-    child.kill('SIGKILL')
-  }, 1)
-}
+/** JavaScript by which a process kills itself when it has recorded a shard: a signal from here could come after its end. */
+const killAfterShard = (out: string, shard: number) => `
+  import { existsSync } from 'node:fs'
+  const record = ${JSON.stringify(place.path(`${out}/latents_rank00_shard00${shard}.safetensors.json`))}
+  setInterval(() => existsSync(record) && process.kill(process.pid, 'SIGKILL'), 1).unref()`
 
 test('the tasks of a Slurm array and the pods of an indexed Kubernetes job share a folder', async () => {
   const array = { SLURM_ARRAY_TASK_COUNT: '2', SLURM_ARRAY_TASK_MIN: '5' }

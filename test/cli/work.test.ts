@@ -114,17 +114,20 @@ describe('train tokenizer', () => {
   }
 
   test('writes a checkpoint and exits 130 on SIGINT, and resumes bit-exactly', async () => {
-    const { code, stderr } = await interrupt('cut', (child) => child.kill('SIGINT'))
-    expect(stderr).toMatch(/Stopped at step \d+ of 40; resume with: mactok train tokenizer --out .+cut --resume\n/)
+    // Long enough to be stopped before its end.
+    const long = ['--steps', '400', '--checkpoint.every', '200']
+    const { code, stderr } = await interrupt('cut', (child) => child.kill('SIGINT'), ...long)
+    expect(stderr).toMatch(/Stopped at step \d+ of 400; resume with: mactok train tokenizer --out .+cut --resume\n/)
     expect(code).toBe(130)
     const step = Number(/Stopped at step (\d+)/.exec(stderr)?.[1])
-    expect(step).toBeLessThan(40)
+    expect(step).toBeLessThan(400)
     expect(existsSync(at('cut', 'checkpoints', `step-${String(step).padStart(7, '0')}`, 'state.json'))).toBe(true)
 
     const resumed = await mactok(['train', 'tokenizer', '--out', at('cut'), '--resume', '--device', device])
-    expect(resumed.stdout).toBe(`${at('cut')}: step 40 of 40\n`)
-    const weights = (run: string) => readFileSync(at(run, 'checkpoints', 'step-0000040', 'ema.safetensors'))
-    expect(weights('cut').equals(weights('run'))).toBe(true)
+    expect(resumed.stdout).toBe(`${at('cut')}: step 400 of 400\n`)
+    expect((await train('whole', ...long)).code).toBe(0)
+    const weights = (run: string) => readFileSync(at(run, 'checkpoints', 'step-0000400', 'ema.safetensors'))
+    expect(weights('cut').equals(weights('whole'))).toBe(true)
   })
 
   test('writes a checkpoint and exits 129 on SIGHUP, however often it is sent', async () => {
@@ -139,12 +142,12 @@ describe('train tokenizer', () => {
   })
 
   test('trains on when the reader of its output is gone, and says so once', async () => {
-    const { code, stderr } = await interrupt('head', (child) => child.stdout?.destroy())
+    const { code, stderr } = await interrupt('head', (child) => child.stdout?.destroy(), '--steps', '400')
     expect(stderr).toBe(
       'Cannot write to standard output any more (its reader closed it); the work goes on without it.\n'
     )
     expect(code).toBe(0)
-    expect(existsSync(at('head', 'checkpoints', 'step-0000040', 'state.json'))).toBe(true)
+    expect(existsSync(at('head', 'checkpoints', 'step-0000400', 'state.json'))).toBe(true)
   })
 
   test.each(['stdout', 'stderr'] as const)('trains on when %s is on a full disk', async (stream) => {

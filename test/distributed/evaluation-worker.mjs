@@ -17,7 +17,10 @@ const heldOut = {
       ignored: set.ignored,
       sample: (/** @type {number} */ index) => set.sample(index),
       read: async (/** @type {number} */ index) => {
-        if (process.env.RANK === '1' && index >= 7) process.kill(process.pid, 'SIGKILL')
+        if (process.env.RANK === '1' && index >= 7) {
+          console.log('killed')
+          process.kill(process.pid, 'SIGKILL')
+        }
         return set.read(index)
       },
       close: () => set.close()
@@ -36,7 +39,7 @@ try {
     evaluation: { every: 1, batch: 1 }
   })
     .data(photos, { heldOut })
-    .distributed({ timeout: 5 })
+    .distributed({ timeout: 30 })
     .run({ dir, device: 'cpu' })
 } catch (error) {
   console.error(`error: ${/** @type {Error} */ (error).message}`)

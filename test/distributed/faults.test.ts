@@ -8,11 +8,15 @@ import { runJob } from './support.js'
 const place = new Workplace()
 const worker = fileURLToPath(new URL('faulty-worker.mjs', import.meta.url))
 
+/** Faults whose tests wait for the timeout, and then for the launcher to end the rank. */
+const silent = ['stop', 'hang', 'missing', 'delay']
+
 /** Runs ranks of which one has a fault. */
 function runFaulty(fault: string, faulty: number, ranks = 2, options: Parameters<typeof runJob>[2] = {}) {
   process.env.FAULT = fault
   process.env.FAULTY = String(faulty)
-  return runJob([worker], ranks, { patience: 3000, ...options })
+  process.env.TIMEOUT = silent.includes(fault) ? '10' : '60'
+  return runJob([worker], ranks, { patience: silent.includes(fault) ? 3000 : 60_000, ...options })
 }
 
 describe('a job ends with an error that names the rank', () => {
@@ -39,19 +43,20 @@ describe('a job ends with an error that names the rank', () => {
 
   test('that the others wait for in vain', async () => {
     const { lines } = await runFaulty('hang', 1)
-    expect(lines[0]?.at(-1)).toMatch(/rank 1 \(.+\) is stuck: the others have waited for it for 2 s/)
+    expect(lines[0]?.at(-1)).toMatch(/rank 1 \(.+\) is stuck: the others have waited for it for 10 s/)
   })
 
   test('that never comes', async () => {
     const { lines } = await runFaulty('missing', 1)
-    expect(lines[0]?.at(-1)).toMatch(/error: Rank 1 of 2 did not join within 2 s at the store of rank 0/)
+    expect(lines[0]?.at(-1)).toMatch(/error: Rank 1 of 2 did not join within 10 s at the store of rank 0/)
   })
 
   test('whose port is in use', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await new Promise((listening) => server.once('listening', listening))
     const { port } = server.address() as { port: number }
-    const { failed } = await runFaulty('none', 0, 2, { rdzv: `127.0.0.1:${port}` })
+    // Rank 1 keeps looking for the store.
+    const { failed } = await runFaulty('none', 0, 2, { rdzv: `127.0.0.1:${port}`, patience: 3000 })
     server.close()
     expect(failed?.rank).toBe(0)
     expect(failed?.lines.at(-1)).toMatch(new RegExp(`Rank 0 cannot listen on 127.0.0.1:${port}`))

@@ -1,14 +1,16 @@
-// One rank of a job that meets fifty times; the rank named by FAULTY does what FAULT says at the tenth, unless the job has restarted.
+// One rank of a job that meets fifty times, with a timeout of TIMEOUT seconds; the rank named by FAULTY does what FAULT says at the
+// tenth, unless the job has restarted.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RankGroup } from '../../dist/distributed/rank-group.js'
 import { ranksFromEnvironment } from '../../dist/distributed/ranks.js'
 
 // What ships, not what the tests load.
 delete process.env.MACTOK_ADDON
-const { FAULT = '', FAULTY, TORCHELASTIC_RESTART_COUNT } = process.env
+const { FAULT = '', FAULTY, TIMEOUT, TORCHELASTIC_RESTART_COUNT } = process.env
 const ranks = ranksFromEnvironment()
 const isFaulty = ranks.rank === Number(FAULTY) && TORCHELASTIC_RESTART_COUNT === '0'
-const timeout = 2
+const isCut = FAULT === 'cut'
+const timeout = Number(TIMEOUT)
 
 /** @type {Record<string, (group: RankGroup) => unknown>} */
 const faults = {
@@ -25,7 +27,7 @@ const faults = {
     await group.busy(() => sleep(1500 * timeout))
     await sleep(500)
   },
-  // The test cuts the network when it reads this.
+  // The test cuts the network when it reads this, however late: from here on the others wait for this rank at each meeting.
   cut: async () => {
     console.log('cut')
     await sleep(500)
@@ -39,8 +41,8 @@ if (isFaulty && FAULT === 'missing') {
   try {
     const group = await RankGroup.join(ranks, { timeout, sharded: false }, 'cpu')
     await group.run(async () => {
-      for (let i = 0; i < 50; i++) {
-        if (isFaulty && i === 10) await faults[FAULT]?.(group)
+      for (let i = 0; i < (isCut ? 200 : 50); i++) {
+        if (isFaulty && (i === 10 || (isCut && i > 10))) await faults[FAULT]?.(group)
         const [largest] = await group.agree([ranks.rank])
         if (largest !== ranks.worldSize - 1) throw new Error(`agreed on ${largest}`)
       }

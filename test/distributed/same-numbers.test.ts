@@ -28,7 +28,7 @@ function train(ranks: number, more: string[] = []): Promise<Record<string, Train
 
 async function runTraining(ranks: number, more: string[]): Promise<Record<string, Trained>> {
   const file = join(folder, `${[ranks, ...more].join('')}.json`)
-  const { code, failed } = await runJob([worker, file, ...more], ranks)
+  const { code, failed } = await runJob([worker, file, ...more], ranks, { rdzv: `file://${file}.meeting` })
   expect({ code, lines: failed?.lines }).toEqual({ code: 0, lines: undefined })
   return JSON.parse(readFileSync(file, 'utf8'))
 }

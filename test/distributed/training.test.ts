@@ -43,8 +43,13 @@ const args = (out: string, more: string[] = []) => [
   ...['--rank-timeout', '20'],
   ...more
 ]
-const launched = (ranks: number, words: string[], options: Parameters<typeof mactok>[1] = {}) =>
-  mactok(['launch', '--nproc', String(ranks), '--', ...words], options)
+let meetings = 0
+const launched = (ranks: number, words: string[], options: Parameters<typeof mactok>[1] = {}) => {
+  const meeting = `file://${at(`meeting-${meetings++}`)}`
+  return mactok(['launch', '--nproc', String(ranks), '--rdzv', meeting, '--', ...words], options)
+}
+/** What a rank does at its first checkpoint. */
+const atCheckpoint = new URL('at-checkpoint.mjs', import.meta.url).href
 
 async function weightsOf(run: string, step = 10): Promise<Record<string, Float32Array>> {
   await using file = await readSafetensors(
@@ -87,14 +92,8 @@ describe('mactok launch', () => {
   })
 
   test('writes a checkpoint at SIGTERM, which another number of ranks resumes', async () => {
-    let isSent = false
     const stopped = await launched(2, args('resumed', ['--checkpoint.every', '1', '--json']), {
-      onOutput: (text, child) => {
-        if (!isSent && text.includes('"event":"checkpoint"')) {
-          isSent = true
-          child.kill('SIGTERM')
-        }
-      }
+      env: { NODE_OPTIONS: `--import ${atCheckpoint}`, SIGNALLED: at('signalled') }
     })
     expect(stopped.code).toBe(130)
     expect(stopped.stdout.trim().split('\n').at(-1)).toMatch(/^\{"event":"end".*"interrupted":true|"error"/)
@@ -119,17 +118,9 @@ describe('mactok launch', () => {
 })
 
 test('a rank that is killed ends the others, and the job resumes from its newest checkpoint', async () => {
-  let isSent = false
   const { code, stderr } = await mactok(
     ['launch', '--nproc', '2', '--restarts', '1', '--', ...args('killed', ['--checkpoint.every', '2', '--json'])],
-    {
-      onOutput: (text) => {
-        if (isSent || !text.includes('"event":"checkpoint"')) return
-        isSent = true
-        // The lock is rank 0's.
-        process.kill(JSON.parse(readFileSync(at('killed', 'train.lock'), 'utf8')).pid, 'SIGKILL')
-      }
-    }
+    { env: { NODE_OPTIONS: `--import ${atCheckpoint}` } }
   )
   expect({ code, stderr }).toMatchObject({ code: 0 })
   expect(stderr).toMatch(/^rank 0 failed \(ended by SIGKILL\); restart 1 of 1$/m)

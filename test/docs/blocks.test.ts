@@ -216,4 +216,4 @@ test('every block that no comment excludes runs, on a few photographs for two st
       process.stderr.write(`${seconds?.toFixed(2)} s ${place} ${words?.join(' ')}\n`)
   const failed = done.filter(({ error }) => error !== undefined)
   expect(failed.map(({ place, words, error }) => `${place}: ${words?.join(' ') ?? 'module'}: ${error}`)).toEqual([])
-})
+}, 600_000)

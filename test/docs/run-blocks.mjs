@@ -31,7 +31,7 @@ async function run({ words, module }) {
   }
   if (words === undefined) return
   removeEarlier(words)
-  if (words[0] === 'ui') setTimeout(() => process.emit('SIGINT'), 500)
+  if (words[0] === 'ui') process.on('newListener', interrupt)
   process.exitCode = 0
   await createProgram()
     .parseAsync(kebabFlags(words), { from: 'user' })
@@ -39,6 +39,16 @@ async function run({ words, module }) {
       if (error.constructor.name !== 'Interrupted') throw error
     })
   if (process.exitCode !== 0) throw new Error(`exit code ${process.exitCode}`)
+}
+
+/**
+ * Ends a command that serves a page, as soon as it listens to Ctrl-C.
+ * @param {string | symbol} name
+ */
+function interrupt(name) {
+  if (name !== 'SIGINT') return
+  process.off('newListener', interrupt)
+  setImmediate(() => process.emit('SIGINT'))
 }
 
 /**

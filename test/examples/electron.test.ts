@@ -66,7 +66,7 @@ describe('the worker', () => {
   const place = new Workplace()
 
   beforeAll(async () => {
-    for (let i = 0; i < 40; i++) await place.write(`photos/${i}.png`, await png(gradient(40, 32, i * 6)))
+    for (let i = 0; i < 400; i++) await place.write(`photos/${i}.png`, await png(gradient(40, 32, (i * 6) % 256)))
     worker = startWorker(place.path('electron'), env)
     bridge = connect(worker, place.path('photos'))
   })
@@ -79,7 +79,7 @@ describe('the worker', () => {
 
   test('opens a folder and shows images and masks before there is a tokenizer', async () => {
     const project = await bridge.request('open', {}).result
-    expect(project).toEqual({ name: 'photos', images: 40, tokenizer: null, latents: null, generator: null })
+    expect(project).toEqual({ name: 'photos', images: 400, tokenizer: null, latents: null, generator: null })
     const gallery = await bridge.request('look', { count: 3, ratio: 0.25, seed: 1 }).result
     expect(gallery).toMatchObject({ size: 64, reconstructions: null, psnr: null })
     expect(gallery.masks.map((mask) => mask.reduce((sum, one) => sum + one, 0))).toEqual([16, 16, 16])
@@ -92,7 +92,7 @@ describe('the worker', () => {
 
   test('trains a tokenizer with metrics, stops when it is cancelled, and resumes', async () => {
     const events: TrainingProgress[] = []
-    const parameters = { preset: 'tiny-32', steps: 8 } as const
+    const parameters = { preset: 'tiny-32', steps: 40 } as const
     const training = bridge.request('trainTokenizer', parameters, (progress) => {
       events.push(progress)
       if (progress.kind === 'step' && progress.step >= 3) training.cancel()
@@ -101,15 +101,15 @@ describe('the worker', () => {
     await expect(other).rejects.toThrow("Wait for the end of the tokenizer's training, or cancel it")
     const stopped = (await training.result) as Project
     expect(stopped.tokenizer?.step).toBeGreaterThanOrEqual(3)
-    expect(stopped.tokenizer?.step).toBeLessThan(8)
+    expect(stopped.tokenizer?.step).toBeLessThan(40)
     const steps = () => events.flatMap((event) => (event.kind === 'step' ? [event] : []))
-    expect(steps()[0]).toMatchObject({ steps: 8, metrics: { loss: expect.any(Number), psnr: expect.any(Number) } })
+    expect(steps()[0]).toMatchObject({ steps: 40, metrics: { loss: expect.any(Number), psnr: expect.any(Number) } })
 
     const resumed = await bridge.request('trainTokenizer', parameters, (progress) => events.push(progress)).result
-    expect(resumed.tokenizer).toEqual({ step: 8, steps: 8, preset: 'tiny-32' })
+    expect(resumed.tokenizer).toEqual({ step: 40, steps: 40, preset: 'tiny-32' })
     const numbers = steps().map(({ step }) => step)
     expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b))
-    expect(numbers.at(-1)).toBe(8)
+    expect(numbers.at(-1)).toBe(40)
     expect(steps().at(-1)?.metrics.loss).toBeLessThan(steps()[0]?.metrics.loss as number)
   })
 
@@ -128,10 +128,10 @@ describe('the worker', () => {
       if (progress.done > 0) encoding.cancel()
     })
     expect((await encoding.result).latents).toBeNull()
-    expect(reports.at(-1)?.done).toBeLessThan(40)
+    expect(reports.at(-1)?.done).toBeLessThan(400)
     const { latents } = await bridge.request('encode', {}, (progress) => reports.push(progress)).result
-    expect(latents).toBe(40)
-    expect(reports.at(-1)).toEqual({ done: 40, total: 40 })
+    expect(latents).toBe(400)
+    expect(reports.at(-1)).toEqual({ done: 400, total: 400 })
     const [project] = readdirSync(place.path('electron/projects')) as [string]
     expect(existsSync(join(place.path('electron/projects'), project, 'latents', 'manifest.json'))).toBe(true)
   })
@@ -156,16 +156,16 @@ describe('the worker', () => {
   test('knows what was made when the folder is opened again', async () => {
     expect(await bridge.request('open', {}).result).toEqual({
       name: 'photos',
-      images: 40,
-      tokenizer: { step: 8, steps: 8, preset: 'tiny-32' },
-      latents: 40,
+      images: 400,
+      tokenizer: { step: 40, steps: 40, preset: 'tiny-32' },
+      latents: 400,
       generator: { step: 4, steps: 4, preset: 'sit-tiny' }
     })
   })
 
   test('replaces latents when images were added, and removes the generator that was trained on them', async () => {
-    await place.write('photos/40.png', await png(gradient(40, 32, 7)))
-    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 41, generator: null })
+    await place.write('photos/400.png', await png(gradient(40, 32, 7)))
+    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 401, generator: null })
   })
 
   test('removes latents when the training of their tokenizer goes on', async () => {
@@ -174,10 +174,10 @@ describe('the worker', () => {
       if (kind === 'step') training.cancel()
     })
     expect(await training.result).toMatchObject({ tokenizer: { steps: 12 }, latents: null })
-    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 41 })
+    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 401 })
     const resumed = await bridge.request('trainTokenizer', parameters).result
     expect(resumed).toMatchObject({ tokenizer: { step: 12 }, latents: null, generator: null })
-    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 41 })
+    expect(await bridge.request('encode', {}).result).toMatchObject({ latents: 401 })
   })
 })
 
@@ -204,7 +204,7 @@ describeInBrowser('the page', () => {
     server = served.server
     browser = await launch()
     page = await browser.newPage({ viewport: { width: 420, height: 800 } })
-    page.setDefaultTimeout(20_000)
+    page.setDefaultTimeout(60_000)
     page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) problems.push(message.text())
     })
@@ -243,7 +243,6 @@ describeInBrowser('the page', () => {
     await page.selectOption('#trainTokenizer select', 'tiny-32')
     await page.fill('#trainTokenizer [name=steps]', '4')
     await page.press('#trainTokenizer [name=steps]', 'Enter')
-    await page.waitForSelector('#trainTokenizer [name=cancel]')
     await status('trainTokenizer', 'Trained for 4 steps.')
     await page.waitForSelector('#loss polyline')
     expect(await page.textContent('#psnr figcaption')).toMatch(/^PSNR in dB: \d/)
@@ -264,6 +263,7 @@ describeInBrowser('the page', () => {
     await page.fill('#trainTokenizer [name=steps]', '5000')
     await page.focus('#trainTokenizer button')
     await page.keyboard.press('Enter')
+    await page.waitForSelector('#trainTokenizer [name=cancel]')
     await status('trainTokenizer', 'Step')
     expect(await hasFocus('#trainTokenizer [name=cancel]')).toBe(true)
     expect(await page.isDisabled('#trainTokenizer [type=submit]')).toBe(true)

@@ -10,22 +10,31 @@ describe('the engine', () => {
     const wide = { encoder: vit({ width: 192, depth: 6 }), decoder: vit({ width: 192, depth: 1, cls: false }) }
     const model = await native().createTokenizer(tokenizerConfig({ imageSize: 64, ...wide }), device, 0)
     const images = randomImages(0, 32, 64)
-    let ticks = 0
-    let longest = 0
-    let last = performance.now()
-    const timer = setInterval(() => {
-      const now = performance.now()
-      longest = Math.max(longest, now - last)
-      last = now
-      ticks++
-    }, 1)
-    const start = performance.now()
-    await model.encode(images, null, encoding)
-    const took = performance.now() - start
-    clearInterval(timer)
-    expect(took).toBeGreaterThan(50) // else the test shows nothing
-    expect(ticks).toBeGreaterThan(10)
-    expect(longest).toBeLessThan(took / 2)
+    const encode = async () => {
+      let ticks = 0
+      let longest = 0
+      let last = performance.now()
+      const endPause = () => {
+        const now = performance.now()
+        longest = Math.max(longest, now - last)
+        last = now
+      }
+      const timer = setInterval(() => {
+        endPause()
+        ticks++
+      }, 1)
+      const start = performance.now()
+      await model.encode(images, null, encoding)
+      endPause()
+      clearInterval(timer)
+      return { ticks, longest, took: last - start }
+    }
+    let run = await encode()
+    // The system may pause this process meanwhile; what blocks the event loop does so each time.
+    for (let i = 1; i < 5 && (run.ticks <= 10 || run.longest >= run.took / 2); i++) run = await encode()
+    expect(run.took).toBeGreaterThan(50) // else the test shows nothing
+    expect(run.ticks).toBeGreaterThan(10)
+    expect(run.longest).toBeLessThan(run.took / 2)
   })
 
   test('runs jobs first in, first out', async () => {

@@ -49,13 +49,22 @@ const uses = {
     return { before, used, after: megabytes() }
   },
   async idle() {
-    native.releaseWhenIdle(300)
+    // Long enough for the memory to be measured before it goes back.
+    const idle = 2000
+    native.releaseWhenIdle(idle)
     const model = await createModel()
-    await setTimeout(1500)
-    const before = megabytes()
+    let [before, since] = [megabytes(), performance.now()]
+    while (performance.now() - since < 2 * idle) {
+      await setTimeout(100)
+      if (megabytes() < before - 1) [before, since] = [megabytes(), performance.now()]
+    }
     const used = await encode(model)
-    await setTimeout(1500)
-    return { before, used, after: megabytes() }
+    let after = megabytes()
+    for (let tries = 0; tries < 600 && after - before >= (used - before) / 4; tries++) {
+      await setTimeout(100)
+      after = megabytes()
+    }
+    return { before, used, after }
   },
   async disposed() {
     native.releaseWhenIdle(600_000)

@@ -69,13 +69,14 @@ describe('worker threads', () => {
   })
 
   test('may be terminated while they queue without awaiting', async () => {
+    // To run them all would take minutes.
     const flood = start(`${program(1, '')}
-      for (let i = 0; i < 500; i++) void trainer.gradients([images], { step: i, lr: 0, weights: { reconstruction: 1, kl: 0, alignment: 0 } })
+      for (let i = 0; i < 20_000; i++) void trainer.gradients([images], { step: i, lr: 0, weights: { reconstruction: 1, kl: 0, alignment: 0 } })
       require('node:worker_threads').parentPort.postMessage(0)`)
     await new Promise((resolve) => flood.once('message', resolve))
     const before = performance.now()
     await flood.terminate()
-    expect(performance.now() - before).toBeLessThan(5_000)
+    expect(performance.now() - before).toBeLessThan(30_000)
   })
 
   test('load the addon again after all others have ended', async () => {

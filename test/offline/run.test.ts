@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { isAlive } from '../../lib/files/alive.mjs'
 import { libraries } from '../../lib/native/libtorch.mjs'
 import { describeWhere } from '../support/paths.js'
+import { until } from '../support/until.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** An unpacked archive, whose commands the tests write. */
@@ -80,6 +81,8 @@ describeWhere(process.platform === 'linux', 'the archive is for Linux', 'run.sh'
     child.kill('SIGINT')
     expect(await once(child, 'close')).toEqual([130, null])
     const pids = readFileSync(file, 'utf8').split(' ').map(Number)
+    // What is killed ends when it is next scheduled.
+    await until(() => !pids.some(isAlive))
     expect(pids.filter(isAlive)).toEqual([])
     expect(await list()).toBe('build')
   })

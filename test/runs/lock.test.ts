@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from '@jest/globals'
 import { readStatus } from '../../lib/files/alive.mjs'
 import { notWritable } from '../../lib/files/make-folder.js'
 import { lockRun } from '../../lib/runs/lock.js'
 import { Workplace } from '../support/images.js'
 import { testWhere } from '../support/paths.js'
+import { until } from '../support/until.js'
 
 const place = new Workplace()
 const lockOf = (dir: string) => join(place.path(dir), 'train.lock')
@@ -26,11 +26,12 @@ async function endedPid(): Promise<number> {
 
 /** The id of a process that has ended, and whose parent, another program now, does not notice. */
 async function zombiePid(): Promise<number> {
-  const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'])
+  const parent = spawn('sh', ['-c', 'sleep 3 & echo $!; exec sleep 60'])
   parents.push(parent)
   const [text] = await once(parent.stdout, 'data')
   const pid = Number(text)
-  while (readStatus(pid)?.[0] !== 'Z') await sleep(10)
+  await until(() => readStatus(pid)?.[0] === 'Z')
+  expect(readStatus(pid)?.[0]).toBe('Z')
   return pid
 }
 const parents: ChildProcess[] = []

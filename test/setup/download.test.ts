@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { download } from '../../lib/setup/download.mjs'
+import { until } from '../support/until.js'
 import { freshFolder } from './fresh-folder.js'
 import { sendFrom, serve } from './server.js'
 
@@ -16,6 +18,14 @@ freshFolder((fresh) => {
   path = join(folder, 'wheel')
 })
 
+/** Sends the beginning of the content, and cuts the connection when the client has written it. */
+async function cutAfter(count: number, response: ServerResponse): Promise<void> {
+  response.writeHead(200, { 'content-length': content.length })
+  response.write(content.subarray(0, count))
+  await until(() => statSync(`${path}.part`, { throwIfNoEntry: false })?.size === count)
+  response.destroy()
+}
+
 describe('download', () => {
   test('fetches a file', async () => {
     await using server = await serve((request, response) => sendFrom(request, response, content))
@@ -26,11 +36,9 @@ describe('download', () => {
   })
 
   test('goes on where the connection was cut', async () => {
-    await using server = await serve((request, response, n) => {
-      if (n > 0) return sendFrom(request, response, content)
-      response.writeHead(200, { 'content-length': content.length })
-      response.write(content.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 50))
-    })
+    await using server = await serve((request, response, n) =>
+      n > 0 ? sendFrom(request, response, content) : cutAfter(100_000, response)
+    )
     await download({ url: server.url, path, sha256, pause: 1 })
     expect(readFileSync(path).equals(content)).toBe(true)
     expect(server.ranges).toEqual([undefined, 'bytes=100000-'])
@@ -87,10 +95,7 @@ describe('download', () => {
   })
 
   test('keeps what it has when it gives up, and says that the next attempt goes on', async () => {
-    await using server = await serve((_, response) => {
-      response.writeHead(200, { 'content-length': content.length })
-      response.write(content.subarray(0, 5000), () => setTimeout(() => response.destroy(), 50))
-    })
+    await using server = await serve((_, response) => cutAfter(5000, response))
     await expect(download({ url: server.url, path, sha256, retries: 0 })).rejects.toThrow('it resumes where it stopped')
     expect(readFileSync(`${path}.part`).equals(content.subarray(0, 5000))).toBe(true)
   })

@@ -10,6 +10,7 @@ import { describeInBrowser, launch } from '../support/browser.js'
 import { mactok } from '../support/cli.js'
 import { device } from '../support/native.js'
 import { type Served, serve } from '../support/served.js'
+import { until } from '../support/until.js'
 
 const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
 const tokenizer = { imageSize: 16, patchSize: 4, latentTokens: 4, latentChannels: 4, encoder: vit, decoder: vit }
@@ -104,7 +105,7 @@ describeInBrowser('in a browser', () => {
   const read = (expression: string) => page.evaluate(expression)
   /** What reaches over the right edge, but for what scrolls in a box of its own. */
   const overflowing = () =>
-    read(`[...document.querySelectorAll('body *')]
+    page.evaluate<string[]>(`[...document.querySelectorAll('body *')]
       .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.table, pre, .grid'))
       .map((one) => one.outerHTML.slice(0, 100))`)
   const badge = (state: string) => page.waitForSelector(`#badge[data-state=${state}]`)
@@ -125,8 +126,9 @@ describeInBrowser('in a browser', () => {
 
     await page.click('#pause')
     await badge('paused')
-    await page.waitForTimeout(600)
-    const held = await step()
+    const logged = readFileSync(at('run', 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1) as string
+    const held: number = JSON.parse(logged).step
+    await until(async () => (await step()) === held)
     await page.waitForTimeout(1200)
     expect(await step()).toBe(held)
 
@@ -235,7 +237,8 @@ describeInBrowser('in a browser', () => {
       expect(requests.filter((url) => !url.startsWith('data:'))).toEqual([pathToFileURL(file).href])
       page.removeAllListeners('request')
       await page.setViewportSize({ width: 360, height: 740 })
-      await page.waitForTimeout(300)
+      // The charts follow the width.
+      await until(async () => (await overflowing()).length === 0)
       expect(await overflowing()).toEqual([])
     }
   })

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { readdirSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,6 +7,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { type DownloadProgress, pullWeights } from '../../lib/weights/index.js'
+import { until } from '../support/until.js'
 
 const repo = 'somebody/dinov2-tiny'
 const model = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 31 + (i >> 8)) & 255))
@@ -47,14 +49,17 @@ const whole: Handler = ({ headers: { range } }, response) => {
   response.end(model.subarray(from))
 }
 
-/** Cuts the connection some time after some bytes, which the client has read by then. */
+/** Cuts the connection after some bytes, when the client has written them. */
 const cutAfter =
   (bytes: number): Handler =>
-  ({ headers: { range } }, response) => {
+  async ({ headers: { range } }, response) => {
     const from = start(range)
     const ranged = { 'content-range': `bytes ${from}-${model.length - 1}/${model.length}` }
     response.writeHead(range ? 206 : 200, { 'content-length': model.length - from, ...(range ? ranged : {}) })
-    response.write(model.subarray(from, from + bytes), () => setTimeout(() => response.destroy(), 100))
+    response.write(model.subarray(from, from + bytes))
+    const [part] = readdirSync(folder()).filter((name) => name.endsWith('.part'))
+    await until(() => statSync(path.join(folder(), part as string)).size === from + bytes)
+    response.destroy()
   }
 
 const ignoringRanges: Handler = (_, response) => {
@@ -204,10 +209,13 @@ describe('pulling weights', () => {
   })
 
   test('stops waiting for another pull on abort', async () => {
-    storage = [() => {}]
     const first = new AbortController()
     const second = new AbortController()
+    const requested = new Promise<void>((resolve) => {
+      storage = [() => resolve()]
+    })
     const pulling = pullWeights(repo, { ...fast, files, signal: first.signal })
+    await requested
     const waiting = pullWeights(repo, { ...fast, files, signal: second.signal, onNotice: () => second.abort() })
     await expect(waiting).rejects.toMatchObject({ code: 'ERR_ABORTED', message: `Pulling ${repo} was aborted` })
     first.abort()
