@@ -142,7 +142,7 @@ describe('pulling weights', () => {
       model: null,
       commit: 'c0ffee'
     })
-    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect((await readFile(path.join(folder(), 'model.safetensors'))).equals(model)).toBe(true)
     expect(await readFile(path.join(folder(), 'config.json'))).toEqual(config)
     expect((await readdir(folder())).sort()).toEqual(['config.json', 'model.safetensors', 'pulled.json'])
     const record = JSON.parse(await readFile(path.join(folder(), 'pulled.json'), 'utf8'))
@@ -171,7 +171,7 @@ describe('pulling weights', () => {
     storage = [cutAfter(50_000), cutAfter(70_000), whole]
     await pullWeights(repo, { ...fast, files })
     expect(gets().map(({ range }) => range)).toEqual([undefined, 'bytes=50000-', 'bytes=120000-'])
-    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect((await readFile(path.join(folder(), 'model.safetensors'))).equals(model)).toBe(true)
   })
 
   test('resumes what an earlier call left unfinished', async () => {
@@ -182,20 +182,20 @@ describe('pulling weights', () => {
     log = []
     await pullWeights(repo, { ...fast, files })
     expect(gets().map(({ range }) => range)).toEqual(['bytes=90000-'])
-    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect((await readFile(path.join(folder(), 'model.safetensors'))).equals(model)).toBe(true)
   })
 
   test('starts over when the server ignores ranges', async () => {
     storage = [cutAfter(50_000), ignoringRanges]
     await pullWeights(repo, { ...fast, files })
-    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect((await readFile(path.join(folder(), 'model.safetensors'))).equals(model)).toBe(true)
   })
 
   test('starts over when the server has nothing beyond the part', async () => {
     storage = [cutAfter(50_000), status(416), whole]
     await pullWeights(repo, { ...fast, files })
     expect(gets().map(({ range }) => range)).toEqual([undefined, 'bytes=50000-', undefined])
-    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect((await readFile(path.join(folder(), 'model.safetensors'))).equals(model)).toBe(true)
   })
 
   test('of two that pull one repository at once, the second finds all of it', async () => {
@@ -340,7 +340,7 @@ describe('pulling weights', () => {
     expect(gets()).toHaveLength(1)
     expect(log.filter(({ method, url }) => method === 'GET' && url.includes('config.json'))).toEqual([])
     expect(await readFile(path.join(folder(), 'config.json'))).toEqual(config)
-    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect((await readFile(path.join(folder(), 'model.safetensors'))).equals(model)).toBe(true)
 
     await rm(folder(), { recursive: true })
     await writeFile(path.join(blobs, sha256), model)
@@ -348,7 +348,7 @@ describe('pulling weights', () => {
     process.env.HF_HOME = path.join(cache, 'elsewhere')
     await pullWeights(repo, fast)
     expect(gets()).toHaveLength(1)
-    expect(await readFile(path.join(folder(), 'model.safetensors'))).toEqual(model)
+    expect((await readFile(path.join(folder(), 'model.safetensors'))).equals(model)).toBe(true)
     expect((await readdir(folder())).sort()).toEqual(['config.json', 'model.safetensors', 'pulled.json'])
   })
 
