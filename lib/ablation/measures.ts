@@ -76,6 +76,7 @@ export const columns: readonly Column[] = [
     scale: 1
   },
   { name: 'psnr', label: 'PSNR (dB)', show: fixed(2), unit: 'dB', scale: 1 },
+  { name: 'samplePsnr', label: 'PSNR of samples (dB)', show: fixed(2), unit: 'dB', scale: 1 },
   { name: 'ssim', label: 'SSIM', show: fixed(3), unit: 'SSIM', scale: 1 },
   { name: 'lpips', label: 'LPIPS', show: fixed(3), unit: 'LPIPS', scale: 1 },
   ...(['fid', 'kid', 'fdDinov2', 'kdDinov2'] as const).map((name) => compared('r', name)),

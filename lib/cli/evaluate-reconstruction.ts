@@ -62,10 +62,12 @@ async function run(model: string, options: Options & Record<string, unknown>): P
 }
 
 function rows(result: ReconstructionReport): [string, unknown][] {
-  const { images, psnr, ssim, lpips, lpipsWeights, dinov2Weights, rfid, rkid, rfdDinov2, rkdDinov2 } = result
+  const { images, psnr, samplePsnr, ssim, lpips, lpipsWeights, dinov2Weights, rfid, rkid, rfdDinov2, rkdDinov2 } =
+    result
   const { activeUnits, activeTokens, informativeTokens, kl, mutualInformation } = result
   const all: [string, number | undefined, (value: number) => string][] = [
     ['PSNR', psnr, (value) => `${fixed(value, 3)} dB`],
+    ['PSNR of samples', samplePsnr, (value) => `${fixed(value, 3)} dB`],
     ['SSIM', ssim, (value) => fixed(value, 4)],
     ['LPIPS', lpips, (value) => `${fixed(value, 4)} (${lpipsWeights})`],
     ['rFID', rfid, (value) => fixed(value, 3)],

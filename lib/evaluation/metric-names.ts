@@ -3,10 +3,11 @@
 import { MactokError } from '../errors.js'
 
 /**
- * Metrics of reconstructions besides PSNR and those of the posterior, which cost little. Those that begin with r compare the
- * distributions of images and reconstructions, as the generation metric of the same name does.
+ * Metrics of reconstructions besides PSNR and those of the posterior, which cost little. `samplePsnr`: the PSNR of reconstructions from
+ * samples of the posterior instead of its means. Those that begin with r compare the distributions of images and reconstructions, as the
+ * generation metric of the same name does.
  */
-export const reconstructionMetrics = ['ssim', 'lpips', 'rfid', 'rkid', 'rfdDinov2', 'rkdDinov2'] as const
+export const reconstructionMetrics = ['samplePsnr', 'ssim', 'lpips', 'rfid', 'rkid', 'rfdDinov2', 'rkdDinov2'] as const
 export type ReconstructionMetric = (typeof reconstructionMetrics)[number]
 
 /** Metrics of generated images by ADM's evaluator; `is`: the Inception score. */

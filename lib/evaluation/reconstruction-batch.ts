@@ -18,6 +18,7 @@ export interface ReconstructionMeasures {
   labels: Int32Array
   /** [B] each. */
   psnr: number[]
+  samplePsnr: number[] | null
   ssim: number[] | null
   lpips: Float32Array | null
   /** Posterior means and log-variances [B, L, Z]; no log-variances without a posterior. */
@@ -39,7 +40,7 @@ export interface MeasuringOptions {
   latents: boolean
 }
 
-/** Measures the reconstructions of a batch from posterior means; null of a batch without images. */
+/** Measures the reconstructions of a batch from posterior means, and samples where requested; null of a batch without images. */
 export async function measureReconstructions(
   { tokenizer, perceptual, inception, dinov2 }: MeasuringNetworks,
   { images, indices, labels }: EvaluationBatch,
@@ -60,12 +61,19 @@ export async function measureReconstructions(
   return {
     labels,
     psnr: levelsPsnr(images, levels, count),
+    samplePsnr: logvar && metrics.includes('samplePsnr') ? await samplePsnr() : null,
     ssim: metrics.includes('ssim') && size >= SSIM_WINDOW ? await ssim(original, decoded) : null,
     lpips: perceptual && (await distances(perceptual, decoded, original)),
     means: logvar || needsLatents ? await latents.toFloat32() : null,
     logvars: logvar && (await logvar.toFloat32()),
     original: hasNetworks ? await extractFeatures({ inception, dinov2 }, original) : null,
     decoded: hasNetworks ? await extractFeatures({ inception, dinov2 }, decoded) : null
+  }
+
+  async function samplePsnr(): Promise<number[]> {
+    using samples = await tokenizer.encode(original, { sample: true, indices: Array.from(indices), precision })
+    using output = await tokenizer.decode(samples, { precision })
+    return levelsPsnr(images, toLevels(await output.toFloat32(), count), count)
   }
 }
 

@@ -13,6 +13,8 @@ export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
   images: number
   /** dB, mean over the images, on 256 levels. */
   psnr: number
+  /** The same from samples of the posterior (seed 0) instead of its means: what the decoder was trained on, and generators are. */
+  samplePsnr?: number
   ssim?: number
   /** The learned distance, mean over the images. */
   lpips?: number
@@ -41,7 +43,7 @@ export class ReconstructionTotals implements Disposable {
   readonly #metrics: readonly ReconstructionMetric[]
   readonly #posterior: PosteriorStatistics
   /** By image. */
-  readonly #values = { psnr: [] as number[], ssim: [] as number[], lpips: [] as number[] }
+  readonly #values = { psnr: [] as number[], samplePsnr: [] as number[], ssim: [] as number[], lpips: [] as number[] }
   /** Null where no metric compares distributions. */
   readonly #statistics: { original: ImageStatistics; decoded: ImageStatistics } | null
 
@@ -76,8 +78,18 @@ export class ReconstructionTotals implements Disposable {
     return this.#values.psnr.length
   }
 
-  async add({ psnr, ssim, lpips, means, logvars, original, decoded }: ReconstructionMeasures): Promise<void> {
+  async add({
+    psnr,
+    samplePsnr,
+    ssim,
+    lpips,
+    means,
+    logvars,
+    original,
+    decoded
+  }: ReconstructionMeasures): Promise<void> {
     this.#values.psnr.push(...psnr)
+    this.#values.samplePsnr.push(...(samplePsnr ?? []))
     this.#values.ssim.push(...(ssim ?? []))
     this.#values.lpips.push(...(lpips ?? []))
     if (means && logvars) this.#posterior.add(means, logvars)
@@ -87,11 +99,12 @@ export class ReconstructionTotals implements Disposable {
 
   /** @throws {MactokError} ERR_FORMAT without images */
   async result(): Promise<ReconstructionEvaluation> {
-    const { psnr, ssim, lpips } = this.#values
+    const { psnr, samplePsnr, ssim, lpips } = this.#values
     if (psnr.length === 0) throw new MactokError('ERR_FORMAT', 'There are no images to evaluate')
     return {
       images: psnr.length,
       psnr: mean(psnr),
+      ...(samplePsnr.length > 0 && { samplePsnr: mean(samplePsnr) }),
       ...(ssim.length > 0 && { ssim: mean(ssim) }),
       ...(lpips.length > 0 && { lpips: mean(lpips) }),
       ...(await this.#distances()),

@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
 import { imageFolder } from '../../lib/data/image-folder.js'
+import { openImages } from '../../lib/evaluation/image-stream.js'
 import { encodeSamples } from '../../lib/evaluation/latent-samples.js'
 import { describeLatents } from '../../lib/evaluation/latent-space.js'
+import { psnr } from '../../lib/evaluation/psnr.js'
 import { evaluateReconstruction } from '../../lib/evaluation/reconstruction.js'
 import { reconstruct } from '../../lib/pipeline/reconstruct.js'
+import { tensor } from '../../lib/tensor/tensor.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { mactok, withoutWeights } from '../support/cli.js'
 import { gradient, Workplace } from '../support/images.js'
@@ -47,6 +50,22 @@ describe('the metrics of reconstructions', () => {
     expect(one.psnr).toBeCloseTo(grid.psnr, 2)
   })
 
+  test('include the PSNR of reconstructions from samples of the posterior', async () => {
+    const settings = { metrics: ['samplePsnr'] as const, batch: 12 }
+    const result = await evaluateReconstruction(tokenizer, imageFolder(photos), settings)
+    await using stream = await openImages(photos, { size: 32 })
+    const values: number[] = []
+    for await (const { images, count } of stream.batches(0, 12)) {
+      using batch = tensor(images, [count, 32, 32, 3], { dtype: 'uint8' })
+      using latents = await tokenizer.encode(batch, { sample: true })
+      using decoded = await tokenizer.decode(latents)
+      values.push(...psnr(images, await decoded.toFloat32(), count))
+    }
+    expect(values).toHaveLength(12)
+    expect(result.samplePsnr).toBeCloseTo(values.reduce((sum, value) => sum + value, 0) / 12, 9)
+    expect(Math.abs(result.psnr - (result.samplePsnr as number))).toBeGreaterThan(1e-4)
+  })
+
   test('take images spread over the listing, and stop by signal', async () => {
     const progress: number[] = []
     const options = { metrics: [], count: 4, batch: 2, onProgress: (done: number) => progress.push(done) }
@@ -58,7 +77,9 @@ describe('the metrics of reconstructions', () => {
 
   test('refuse an unknown metric', async () => {
     const wrong = evaluateReconstruction(tokenizer, imageFolder(photos), { metrics: ['fid' as never] })
-    await expect(wrong).rejects.toThrow('Expected some of ssim, lpips, rfid, rkid, rfdDinov2, rkdDinov2 for metrics')
+    await expect(wrong).rejects.toThrow(
+      'Expected some of samplePsnr, ssim, lpips, rfid, rkid, rfdDinov2, rkdDinov2 for metrics'
+    )
   })
 
   test('without weights report what is missing; a requested metric is an error', async () => {

@@ -20,6 +20,7 @@ const groupTitles = {
 /** Titles of metrics whose names do not read as words. */
 const words = {
   psnr: 'PSNR (dB)',
+  samplePsnr: 'PSNR of samples (dB)',
   lr: 'learning rate',
   kl: 'KL',
   ssim: 'SSIM',

@@ -158,7 +158,7 @@ export const evaluationSchema = z.strictObject({
     .array(z.enum(reconstructionMetrics))
     .default([])
     .describe(
-      'besides PSNR, active units, KL and mutual information: any of ssim, lpips, rfid, rkid, rfdDinov2 and rkdDinov2, comma-separated'
+      'besides PSNR, active units, KL and mutual information: any of samplePsnr, ssim, lpips, rfid, rkid, rfdDinov2 and rkdDinov2, comma-separated'
     ),
   dinov2: dinov2Setting,
   probe: z
