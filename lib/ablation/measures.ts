@@ -1,4 +1,4 @@
-/** What is measured of finished runs, and the columns that show it. A new metric needs nothing but its place here. */
+/** What is measured of finished runs, and the columns that show it. */
 
 import { isRecord } from '../checks.js'
 import {

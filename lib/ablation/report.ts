@@ -9,7 +9,7 @@ import { lineChart, type PlotPoint, type PlotSeries } from '../plot/line-chart.j
 import { type Summary, summarise } from '../plot/summary.js'
 import type { MetricsRecord } from '../runs/metrics.js'
 import { type Column, columns, isCollapsed, valueInLog } from './measures.js'
-import type { AblationConfig } from './schema.js'
+import { type AblationConfig, withoutSecretsOf } from './schema.js'
 import type { Arm } from './tables.js'
 
 /** One finished run of a row. */
@@ -185,7 +185,13 @@ export async function writeResults(dir: string, results: AblationResults): Promi
     runs: runs.map(({ seed, dir: run, values }) => ({ seed, dir: run, ...values }))
   }))
   const { table, config, meanImage } = results
-  await writeJson(join(dir, 'table.json'), { formatVersion: 1, table, meanImage, config, rows })
+  await writeJson(join(dir, 'table.json'), {
+    formatVersion: 1,
+    table,
+    meanImage,
+    config: withoutSecretsOf(config),
+    rows
+  })
   for (const column of columns) {
     const chart = drawColumn(results, column)
     if (chart) await writeText(join(dir, `${column.name}.svg`), chart)

@@ -23,7 +23,7 @@ import { type TokenizerTraining, trainDecoder, trainTokenizer } from '../trainin
 import { checkGeneration, readGenerationCurve } from './generation.js'
 import { measurements } from './measures.js'
 import { type AblationResults, type AblationRow, writeResults } from './report.js'
-import { type AblationConfig, type AblationConfigInput, ablationSchema } from './schema.js'
+import { type AblationConfig, type AblationConfigInput, ablationSchema, withoutSecretsOf } from './schema.js'
 import { type Arm, armsOf, sweepArms } from './tables.js'
 
 export interface AblationOptions {
@@ -224,7 +224,7 @@ async function claimFolder(out: string, table: string, config: AblationConfig): 
   const file = join(out, 'ablation.json')
   const { seeds: _, sweep, ...fixed } = config
   // Seeds and values may be added later.
-  const given = { formatVersion: 1, table, ...fixed, ...(sweep && { sweep: sweep.setting }) }
+  const given = { formatVersion: 1, table, ...withoutSecretsOf(fixed), ...(sweep && { sweep: sweep.setting }) }
   const text = await readText(file)
   if (text === null) {
     await makeFolder(out)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { natural, positive } from '../config.js'
 import { generationMetrics } from '../evaluation/metric-names.js'
 import { dinov2Setting, probeSchema } from '../evaluation/schema.js'
+import { withoutSecrets } from '../files/address.js'
 import { samplingSchema } from '../generator/sampling.js'
 import { precisionSetting } from '../tensor/settings.js'
 import { inceptionName } from '../weights/inception.js'
@@ -67,4 +68,12 @@ export const ablationSchema = z.strictObject({
 })
 
 export type AblationConfig = z.output<typeof ablationSchema>
+
+/** The settings as the ablation's files show them. */
+export const withoutSecretsOf = <T extends Pick<AblationConfig, 'data' | 'heldOut'>>(config: T): T => ({
+  ...config,
+  data: withoutSecrets(config.data),
+  heldOut: withoutSecrets(config.heldOut)
+})
+
 export type AblationConfigInput = z.input<typeof ablationSchema>

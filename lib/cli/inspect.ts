@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { printable } from '../files/address.js'
+import { withoutSecrets } from '../files/address.js'
 import { type Inspected, inspect } from '../report/inspect.js'
 import type { GeneratorRunRecord } from '../training/generator/record.js'
 import type { TokenizerRunRecord } from '../training/tokenizer/record.js'
@@ -32,7 +32,7 @@ function tokenizerRows({ settled, data }: TokenizerRunRecord): [string, unknown]
   const { imageSize, latentTokens, latentChannels } = tokenizer
   const aligned = [align.local && 'local', align.global && 'global'].filter(Boolean).join(' and ')
   return [
-    ['images', `${data.images} from ${printable(data.from)}, ${data.heldOut} held out`],
+    ['images', `${data.images} from ${withoutSecrets(data.from)}, ${data.heldOut} held out`],
     ['tokenizer', `${imageSize} px to ${latentTokens} tokens of ${latentChannels} channels`],
     [
       'settings',

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MactokError } from '../errors.js'
-import { printable } from '../files/address.js'
+import { withoutSecrets } from '../files/address.js'
 import { BlockCache, blockBytes } from './block-cache.js'
 import type { Bytes } from './bytes.js'
 
@@ -47,7 +47,7 @@ interface Description {
  *   user or a password, which `fetch` refuses
  */
 export async function openHttpBytes(url: string, cache: BlockCache, options: RetryOptions): Promise<Bytes> {
-  const name = printable(url)
+  const name = withoutSecrets(url)
   if (!URL.canParse(url)) throw new MactokError('ERR_DOWNLOAD', `${name} is not a valid address`)
   const { username, password } = new URL(url)
   if (username || password) {

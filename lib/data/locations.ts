@@ -4,18 +4,18 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
 import querystring from 'node:querystring'
 import { MactokError } from '../errors.js'
-import { isUrl, printable } from '../files/address.js'
+import { isUrl, withoutSecrets } from '../files/address.js'
 import { ifPresent } from '../files/stat.js'
 import { expandBraces } from './braces.js'
 import { byCodePoint, isHidden } from './formats.js'
 
 /** The name of a location's file. */
 const fileNameOf = (location: string): string =>
-  isUrl(location) ? querystring.unescape(basename(printable(location))) : basename(location)
+  isUrl(location) ? querystring.unescape(basename(withoutSecrets(location))) : basename(location)
 
-export const isTar = (location: string): boolean => /\.(tar|tar\.gz|tgz)$/i.test(printable(location))
-export const isGzip = (location: string): boolean => /\.(gz|tgz)$/i.test(printable(location))
-export const isParquet = (location: string): boolean => /\.parquet$/i.test(printable(location))
+export const isTar = (location: string): boolean => /\.(tar|tar\.gz|tgz)$/i.test(withoutSecrets(location))
+export const isGzip = (location: string): boolean => /\.(gz|tgz)$/i.test(withoutSecrets(location))
+export const isParquet = (location: string): boolean => /\.parquet$/i.test(withoutSecrets(location))
 
 /** Whether a path means several files, or files elsewhere. */
 export const isPattern = (path: string): boolean => isUrl(path) || expandBraces(path).length > 1 || /[*?]/.test(path)
@@ -75,10 +75,15 @@ export function prefixesOf(files: readonly string[]): string[] {
   if (files.length === 1) return ['']
   const names = files.map(fileNameOf)
   if (new Set(names).size === names.length) return names.map((name) => `${name}/`)
-  const absolute = files.map((file) => (isUrl(file) ? printable(file) : resolve(file)))
+  const absolute = files.map((file) => (isUrl(file) ? withoutSecrets(file) : resolve(file)))
   const seen = new Set<string>()
   for (const [index, file] of absolute.entries()) {
-    if (seen.has(file)) throw new MactokError('ERR_FORMAT', `${printable(files[index] as string)} is listed twice`)
+    const given = files[index] as string
+    if (seen.has(file)) {
+      const problem =
+        files.indexOf(given) === index && isUrl(given) ? 'with another query, which no name shows' : 'twice'
+      throw new MactokError('ERR_FORMAT', `${withoutSecrets(given)} is listed ${problem}`)
+    }
     seen.add(file)
   }
   const paths = absolute.map((file) => file.split(isUrl(file) ? '/' : sep))

@@ -1,7 +1,7 @@
 import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet'
 import { text } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { printable } from '../files/address.js'
+import { withoutSecrets } from '../files/address.js'
 import type { Bytes } from './bytes.js'
 import { maxImageBytes } from './image-file.js'
 import type { ImageSet, ImageSource, Sample } from './image-set.js'
@@ -241,12 +241,12 @@ async function openParquet(path: string, opener: BytesOpener): Promise<ImageSet>
     }
     files.push(file)
   }
-  if (samples.length === 0) throw new MactokError('ERR_FORMAT', `${printable(path)} holds no rows`)
+  if (samples.length === 0) throw new MactokError('ERR_FORMAT', `${withoutSecrets(path)} holds no rows`)
   const most = samples.reduce((highest, { label }) => Math.max(highest, label), -1)
   const classes = files[0]?.classes ?? null
   const cache = new GroupCache()
   return {
-    name: printable(path),
+    name: withoutSecrets(path),
     size: samples.length,
     classes: classes && classes.length > most ? classes : null,
     ignored: [],

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import { text } from '../checks.js'
 import { MactokError } from '../errors.js'
-import { isUrl, printable } from '../files/address.js'
+import { isUrl, withoutSecrets } from '../files/address.js'
 import { readText } from '../files/read.js'
 import { type Bytes, readImage } from './bytes.js'
 import { imageFormats, isHidden, isImageExtension } from './formats.js'
@@ -80,11 +80,11 @@ async function openTars(path: string, opener: BytesOpener): Promise<ImageSet> {
     }
     if (samples.length === 0) {
       const others = ignored.length === 0 ? '' : `, and ${ignored.length} members are ignored: ${describe(ignored[0])}`
-      throw new MactokError('ERR_FORMAT', `${printable(path)} holds no images (${imageFormats})${others}`)
+      throw new MactokError('ERR_FORMAT', `${withoutSecrets(path)} holds no images (${imageFormats})${others}`)
     }
     const classes = await readClasses(opener, tars[0] as string, samples, ignored)
     return {
-      name: printable(path),
+      name: withoutSecrets(path),
       size: samples.length,
       classes,
       ignored,

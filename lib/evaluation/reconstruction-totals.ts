@@ -13,7 +13,7 @@ export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
   images: number
   /** dB, mean over the images, on 256 levels. */
   psnr: number
-  /** The same from samples of the posterior (seed 0) instead of its means: what the decoder was trained on, and generators are. */
+  /** The same from samples of the posterior (seed 0) instead of its means: on samples the decoder was trained. */
   samplePsnr?: number
   ssim?: number
   /** The learned distance, mean over the images. */

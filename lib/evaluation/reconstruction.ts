@@ -10,6 +10,7 @@ import { computeByRanks } from '../distributed/deal.js'
 import type { RankGroup } from '../distributed/rank-group.js'
 import { MactokError, outOfRange } from '../errors.js'
 import type { NativePerceptual, Precision } from '../native/addon.js'
+import type { TokenizerConfig } from '../tokenizer/schema.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { inceptionName } from '../weights/inception.js'
 import { locateWeights } from '../weights/index.js'
@@ -148,7 +149,7 @@ export async function evaluateReconstruction(
   const { metrics, inception, dinov2, count, orientation, batch, precision } = settings
   // The lpips package measures with AlexNet and trains with VGG.
   const lpips = settings.lpips ?? ((await locateWeights('lpips-alex')) ? 'lpips-alex' : 'lpips-vgg')
-  const { chosen, notices } = await chooseMetrics(metrics, { lpips, inception, size: tokenizer.config.imageSize })
+  const { chosen, notices } = await chooseMetrics(metrics, { lpips, inception, config: tokenizer.config })
   const { device } = tokenizer
   using evaluator = await ReconstructionEvaluator.load({ metrics: chosen, lpips, inception, dinov2, device })
   const set = await asSource('source', source).open()
@@ -180,12 +181,16 @@ const defaultMetrics = ['ssim', 'lpips', 'rfid'] as const
 /** The requested metrics; or the default ones that can be computed here, with why others cannot. */
 async function chooseMetrics(
   metrics: readonly ReconstructionMetric[] | undefined,
-  { lpips, inception, size }: { lpips: string; inception: string; size: number }
+  { lpips, inception, config }: { lpips: string; inception: string; config: TokenizerConfig }
 ): Promise<{ chosen: readonly ReconstructionMetric[]; notices: string[] }> {
+  const { imageSize: size, bottleneck } = config
   if (metrics?.includes('ssim') && size < SSIM_WINDOW) {
     throw outOfRange('metrics', `no ssim below ${SSIM_WINDOW} pixels`, `${size} pixels`)
   }
-  if (metrics) return { chosen: metrics, notices: [] }
+  if (metrics) {
+    const missing = metrics.includes('samplePsnr') && bottleneck !== 'kl'
+    return { chosen: metrics, notices: missing ? ['no samplePsnr: the tokenizer has no posterior'] : [] }
+  }
   const chosen: ReconstructionMetric[] = []
   const notices: string[] = []
   for (const metric of defaultMetrics) {

@@ -6,5 +6,9 @@ export const isUrl = (location: string): boolean => /^https?:\/\//i.test(locatio
  * A path as it is, or an address without what must not appear in names, messages and pages: user, password, and the query, in which
  * storage servers have signatures.
  */
-export const printable = (location: string): string =>
-  isUrl(location) ? location.replace(/[?#].*$/s, '').replace(/(?<=^\w+:\/\/)[^/]*@/, '') : location
+export function withoutSecrets(location: string): string {
+  if (!isUrl(location)) return location
+  // A password may hold what ends the host of an address that is valid.
+  if (!URL.canParse(location)) return location.replace(/^(\w+:\/\/).*@/s, '$1').replace(/[?#].*$/s, '')
+  return location.replace(/[?#].*$/s, '').replace(/(?<=^\w+:\/\/+)[^/]*@/, '')
+}

@@ -5,7 +5,7 @@ import { callbacks, object, pathTo } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { invalidParameter, MactokError } from '../errors.js'
 import type { LatentSummary } from '../evaluation/latent-space.js'
-import { printable } from '../files/address.js'
+import { withoutSecrets } from '../files/address.js'
 import { writeText } from '../files/atomic.js'
 import { findGenerator } from '../generator/folder.js'
 import { checkDevice } from '../native/device.js'
@@ -90,7 +90,10 @@ export async function compareRuns(runs: readonly string[], options: CompareOptio
     curves: compareCurves(entries),
     missing
   }
-  const page = await renderComparison(comparison, entries, outcomes, { ...config, from: from ? printable(from) : null })
+  const page = await renderComparison(comparison, entries, outcomes, {
+    ...config,
+    from: from ? withoutSecrets(from) : null
+  })
   await writeText(out, page)
   return { file: out, bytes: Buffer.byteLength(page), ...comparison }
 }

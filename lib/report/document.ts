@@ -65,6 +65,7 @@ const titles: Record<string, string> = {
   activeUnits: 'active units',
   kl: 'KL',
   psnr: 'PSNR',
+  samplePsnr: 'PSNR of samples',
   ssim: 'SSIM',
   lpips: 'LPIPS',
   // Of reconstructions and of generated images.

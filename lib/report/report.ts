@@ -3,7 +3,7 @@ import { basename, join, resolve } from 'node:path'
 import { isRecord, pathTo } from '../checks.js'
 import { checkOptions } from '../config.js'
 import { MactokError } from '../errors.js'
-import { printable } from '../files/address.js'
+import { withoutSecrets } from '../files/address.js'
 import { writeText } from '../files/atomic.js'
 import { checkDevice } from '../native/device.js'
 import { newestCheckpoint } from '../runs/checkpoint.js'
@@ -207,7 +207,7 @@ function environmentSection(record: AnyRunRecord): Html {
   const [cpu] = cpus()
   const rows = [
     ...Object.entries(record.versions),
-    ['data', printable(record.data.from)],
+    ['data', withoutSecrets(record.data.from)],
     [
       'report written on',
       `${type()} ${release()}, ${arch()}, ${cpus().length} × ${cpu?.model ?? 'CPU'}, ${(totalmem() / 1e9).toFixed(0)} GB`

@@ -1,7 +1,7 @@
 /** A run's settings compared with its preset's, and the commands that repeat and use it. */
 
 import { configFields, flagName } from '../config.js'
-import { printable } from '../files/address.js'
+import { withoutSecrets } from '../files/address.js'
 import { generatorTrainingSchema, resolveGeneratorTraining } from '../training/generator/schema.js'
 import { decoderTraining, fixedOfDecoder, resolveConfig } from '../training/tokenizer/presets.js'
 import { trainingSchema } from '../training/tokenizer/schema.js'
@@ -78,8 +78,8 @@ export function commandsOf(record: AnyRunRecord, folder: string): { what: string
   }
   const { from, heldOutFrom } = record.data
   const start = decoding ? `decoder ${quoted(record.config.init as string)}` : `tokenizer ${preset ?? ''}`.trim()
-  const heldOut = heldOutFrom !== null && `--held-out ${quoted(printable(heldOutFrom))}`
-  const data = `--data ${quoted(printable(from))}`
+  const heldOut = heldOutFrom !== null && `--held-out ${quoted(withoutSecrets(heldOutFrom))}`
+  const data = `--data ${quoted(withoutSecrets(from))}`
   const resumed = decoding ? start : 'tokenizer'
   return [
     { what: 'train the same again', command: line('mactok train', start, data, heldOut, '--out', again, ...flags) },
@@ -108,7 +108,7 @@ export function differingSettings(runs: readonly { name: string; record: AnyRunR
     const settings = settingsOf(record).map(({ name, value, description }) => [name, { value, description }])
     const all: Record<string, { value: string; description: string }> = Object.fromEntries([
       ...settings,
-      ['data', { value: from, description: 'what it was trained on' }],
+      ['data', { value: withoutSecrets(from), description: 'what it was trained on' }],
       ...versions
     ])
     return { name, all }

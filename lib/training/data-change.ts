@@ -1,6 +1,7 @@
 /** Whether a resumed run still sees the data that it began with. */
 
 import { createHash } from 'node:crypto'
+import { withoutSecrets } from '../files/address.js'
 
 /** A hash of the names of all samples in their order: the same wherever the samples lie. */
 export function hashNames(names: Iterable<string>): string {
@@ -22,7 +23,7 @@ function describe(data: Data): string {
     ([name, value]) => isPlace(name) && name !== 'tokenizerFrom' && value !== null
   )
   const list = counts.map(([name, value]) => `${name} ${value}`).join(', ')
-  return `from ${places.map(([, place]) => place).join(' and ')} (${list})`
+  return `from ${places.map(([, place]) => withoutSecrets(place as string)).join(' and ')} (${list})`
 }
 
 /**

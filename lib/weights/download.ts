@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { MactokError } from '../errors.js'
-import { printable } from '../files/address.js'
+import { withoutSecrets } from '../files/address.js'
 import { syncFile, syncFolder, writeFully } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
 import { type RetryOptions, retry } from './retry.js'
@@ -74,7 +74,7 @@ function checkStatus(response: Response, url: string): void {
 /** Refuses to leave TLS where a server redirects. */
 function requireTls(from: string, to: string): void {
   if (!from.startsWith('https:') || to.startsWith('https:')) return
-  throw new PermanentFailure(310, `${printable(from)} redirects to ${printable(to)}, which has no TLS`)
+  throw new PermanentFailure(310, `${withoutSecrets(from)} redirects to ${withoutSecrets(to)}, which has no TLS`)
 }
 
 /** Requests size, checksum and commit; like huggingface_hub, it does not query the storage server of large files. */

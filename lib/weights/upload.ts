@@ -2,7 +2,7 @@
 
 import type { CommitOutput, HubApiError } from '@huggingface/hub'
 import { MactokError } from '../errors.js'
-import { printable } from '../files/address.js'
+import { withoutSecrets } from '../files/address.js'
 import { hubToken } from './hub-settings.js'
 import { type RetryOptions, retry } from './retry.js'
 
@@ -90,7 +90,7 @@ function uploadingFetch(files: readonly UploadFile[], { onProgress, ...options }
     }
     // Nobody knows whether a commit whose answer was lost has been made.
     const attempts = url.includes('/commit/') ? 1 : options.attempts
-    return retry({ action: `Sending to ${printable(url)}`, code: 'ERR_UPLOAD' }, { ...options, attempts }, send)
+    return retry({ action: `Sending to ${withoutSecrets(url)}`, code: 'ERR_UPLOAD' }, { ...options, attempts }, send)
   }
 }
 
@@ -100,7 +100,7 @@ function explain(error: unknown, repo: string): unknown {
   if (error instanceof MactokError || statusCode === undefined) return error
   const given = data?.error ?? data?.message
   const reason = given ? ` (${String(given).slice(0, 200)})` : ''
-  const answer = `${printable(url ?? 'the server')} answered ${statusCode}${reason}`
+  const answer = `${withoutSecrets(url ?? 'the server')} answered ${statusCode}${reason}`
   const advice: Record<number, string> = {
     401: 'the access token is wrong or has expired; set HF_TOKEN to one with the right to write',
     403: `the access token has no right to write to ${repo}`,

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { BlockCache, blockBytes } from '../../lib/data/block-cache.js'
 import { openHttpBytes } from '../../lib/data/http-bytes.js'
 import { imageSource } from '../../lib/data/image-source.js'
@@ -171,6 +171,15 @@ describe('a file of a server', () => {
 })
 
 describe('tars of a server', () => {
+  const env = process.env.MACTOK_CACHE
+  beforeAll(() => {
+    process.env.MACTOK_CACHE = place.path('tars')
+  })
+  afterAll(() => {
+    if (env === undefined) delete process.env.MACTOK_CACHE
+    else process.env.MACTOK_CACHE = env
+  })
+
   test('are images with labels and classes, as those of a folder', async () => {
     const files = {
       'train-00.tar': await tar([
@@ -187,26 +196,19 @@ describe('tars of a server', () => {
     }
     await using server = await serveFiles(files, (n) => (n % 3 === 0 ? { status: 503 } : undefined))
     const path = server.url('train-{00..01}.tar')
-    const env = process.env.MACTOK_CACHE
-    process.env.MACTOK_CACHE = place.path('tars')
-    try {
-      const set = await webDataset(path, { retryDelay: 1 }).open()
-      expect(Array.from({ length: set.size }, (_, i) => set.sample(i))).toEqual([
-        { name: 'train-00.tar/0.png', label: 1 },
-        { name: 'train-00.tar/1.png', label: 0 },
-        { name: 'train-01.tar/0.png', label: 1 }
-      ])
-      expect(set.classes).toEqual(['cat', 'dog'])
-      expect(await Promise.all([2, 0].map(async (i) => String(await set.read(i))))).toEqual(['two', 'zero'])
-      await set.close()
-      delete (server.files as Record<string, Buffer>)['classes.json']
-      const without = await imageSource(server.url('train-01.tar')).open()
-      expect([without.size, without.classes, without.sample(0).name]).toEqual([1, null, '0.png'])
-      await without.close()
-    } finally {
-      if (env === undefined) delete process.env.MACTOK_CACHE
-      else process.env.MACTOK_CACHE = env
-    }
+    const set = await webDataset(path, { retryDelay: 1 }).open()
+    expect(Array.from({ length: set.size }, (_, i) => set.sample(i))).toEqual([
+      { name: 'train-00.tar/0.png', label: 1 },
+      { name: 'train-00.tar/1.png', label: 0 },
+      { name: 'train-01.tar/0.png', label: 1 }
+    ])
+    expect(set.classes).toEqual(['cat', 'dog'])
+    expect(await Promise.all([2, 0].map(async (i) => String(await set.read(i))))).toEqual(['two', 'zero'])
+    await set.close()
+    delete (server.files as Record<string, Buffer>)['classes.json']
+    const without = await imageSource(server.url('train-01.tar')).open()
+    expect([without.size, without.classes, without.sample(0).name]).toEqual([1, null, '0.png'])
+    await without.close()
   })
 
   test('give no name signatures of their addresses', async () => {
@@ -219,7 +221,11 @@ describe('tars of a server', () => {
   })
 
   test.each([
-    ['of a name that is no percent-encoding', 'http://127.0.0.1:1/{a%zz,b}.tar', 'http://127.0.0.1:1/a%zz.tar'],
+    [
+      'that cannot be requested, by a name that is no percent-encoding',
+      'http://127.0.0.1:1/{a%zz,b}.tar',
+      'http://127.0.0.1:1/a%zz.tar'
+    ],
     ['that is none', 'http://[::1/a.tar?key=secret', 'http://[::1/a.tar is not a valid address']
   ])('an address %s is refused', async (_, address, message) => {
     const opened = webDataset(address, { attempts: 1 }).open()

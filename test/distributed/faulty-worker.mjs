@@ -1,5 +1,5 @@
 // One rank of a job that meets fifty times, with a timeout of TIMEOUT seconds; the rank named by FAULTY does what FAULT says at the
-// tenth, unless the job has restarted.
+// tenth, unless the job has restarted. `cut` meets 200 times, and is done at each from the tenth on.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RankGroup } from '../../dist/distributed/rank-group.js'
 import { ranksFromEnvironment } from '../../dist/distributed/ranks.js'

@@ -66,6 +66,12 @@ describe('the metrics of reconstructions', () => {
     expect(Math.abs(result.psnr - (result.samplePsnr as number))).toBeGreaterThan(1e-4)
   })
 
+  test('are none of samples where there is no posterior, which is said', async () => {
+    using plain = await Tokenizer.create({ ...config, bottleneck: 'ae' }, { device })
+    const result = await evaluateReconstruction(plain, imageFolder(photos), { metrics: ['samplePsnr'] })
+    expect([result.samplePsnr, result.notices]).toEqual([undefined, ['no samplePsnr: the tokenizer has no posterior']])
+  })
+
   test('take images spread over the listing, and stop by signal', async () => {
     const progress: number[] = []
     const options = { metrics: [], count: 4, batch: 2, onProgress: (done: number) => progress.push(done) }

@@ -63,7 +63,7 @@ test('the flag takes names with commas, and refuses others', async () => {
   const train = (metrics: string) =>
     mactok(['train', 'tokenizer', 'tiny-32', '--data', 'x', '--out', place.path('x'), '--evaluation.metrics', metrics])
   const wrong = await train('ssim,fid')
-  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('some of ssim, lpips, rfid')])
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('some of samplePsnr, ssim, lpips, rfid')])
   // Beyond the flags it gets as far as the images, which are not there.
   expect((await train('ssim,rfid')).stderr).toContain('There is neither a folder nor a tar at x')
 })
