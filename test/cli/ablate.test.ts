@@ -38,6 +38,12 @@ describe('mactok ablate', () => {
   test('trains the rows, writes table and plots, and skips finished runs; probe reads its runs', async () => {
     const out = workplace.path('out')
     const args = [...collapse, '--config', config, '--out', out, '--arms', 'plain,latent-masking']
+    const alone = await mactok([...args.slice(0, -1), 'plain', '--json'])
+    const events = alone.stdout.trim().split('\n')
+    const shown = { event: 'progress', arm: 'plain', seed: 0, features: null, total: 4 }
+    expect(events.slice(0, -1).map((line) => JSON.parse(line))).toEqual(
+      [0, 2, 4].map((step) => ({ ...shown, step, done: step }))
+    )
     const first = await mactok(args)
     expect(first).toMatchObject({ code: 0 })
     expect(first.stdout).toMatch(/\| plain KL \| .+ \| 1 \|/)
@@ -55,8 +61,8 @@ describe('mactok ablate', () => {
     const probe = await mactok(['probe', run, '--data', photos, '--features', 'flatten', '--json', '--threads', '1'])
     expect(probe.code).toBe(0)
     expect(JSON.parse(probe.stdout)).toMatchObject({ features: 'flatten', dimensions: 12, training: 10, validation: 2 })
-    const shown = await mactok(['probe', run, '--data', photos, '--val', photos, '--threads', '1'])
-    expect(shown.stdout).toMatch(/^features {4}mean, 3 numbers\n/)
+    const probed = await mactok(['probe', run, '--data', photos, '--val', photos, '--threads', '1'])
+    expect(probed.stdout).toMatch(/^features {4}mean, 3 numbers\n/)
   })
 
   test('ends with what its runs skipped and ignored, each once', async () => {
