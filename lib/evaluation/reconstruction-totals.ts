@@ -13,7 +13,7 @@ export interface ReconstructionEvaluation extends Partial<PosteriorSummary> {
   images: number
   /** dB, mean over the images, on 256 levels. */
   psnr: number
-  /** The same from samples of the posterior (seed 0) instead of its means: on samples the decoder was trained. */
+  /** The same from samples of the posterior (seed 0) instead of its means; the decoder was trained on samples. */
   samplePsnr?: number
   ssim?: number
   /** The learned distance, mean over the images. */

@@ -8,7 +8,7 @@ export const isUrl = (location: string): boolean => /^https?:\/\//i.test(locatio
  */
 export function withoutSecrets(location: string): string {
   if (!isUrl(location)) return location
-  // A password may hold what ends the host of an address that is valid.
+  // A password may hold characters that end the host of a valid address.
   if (!URL.canParse(location)) return location.replace(/^(\w+:\/\/).*@/s, '$1').replace(/[?#].*$/s, '')
   return location.replace(/[?#].*$/s, '').replace(/(?<=^\w+:\/\/+)[^/]*@/, '')
 }
