@@ -43,8 +43,8 @@ interface Description {
 /**
  * A file of an HTTP(S) server, read by ranges in blocks that are kept in the cache. Connections that fail, stall or are cut, and
  * answers 408, 429 and 5xx, are tried again from the byte reached.
- * @throws {MactokError} `ERR_DOWNLOAD` for other answers, too many failures, a server without ranges, and an address that is not valid or has a
- *   user or a password, which `fetch` refuses
+ * @throws {MactokError} `ERR_DOWNLOAD` for other answers, too many failures, a server without ranges, and an address that is not valid
+ *   or has a user or a password, which `fetch` refuses
  */
 export async function openHttpBytes(url: string, cache: BlockCache, options: RetryOptions): Promise<Bytes> {
   const name = withoutSecrets(url)

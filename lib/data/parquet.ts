@@ -224,6 +224,7 @@ class GroupCache {
 }
 
 async function openParquet(path: string, opener: BytesOpener): Promise<ImageSet> {
+  const name = withoutSecrets(path)
   const files: ParquetFile[] = []
   const locations = await listLocations(path, isParquet, '.parquet')
   const prefixes = prefixesOf(locations)
@@ -241,12 +242,12 @@ async function openParquet(path: string, opener: BytesOpener): Promise<ImageSet>
     }
     files.push(file)
   }
-  if (samples.length === 0) throw new MactokError('ERR_FORMAT', `${withoutSecrets(path)} holds no rows`)
+  if (samples.length === 0) throw new MactokError('ERR_FORMAT', `${name} holds no rows`)
   const most = samples.reduce((highest, { label }) => Math.max(highest, label), -1)
   const classes = files[0]?.classes ?? null
   const cache = new GroupCache()
   return {
-    name: withoutSecrets(path),
+    name,
     size: samples.length,
     classes: classes && classes.length > most ? classes : null,
     ignored: [],

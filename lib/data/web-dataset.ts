@@ -51,6 +51,7 @@ async function readTar(opener: BytesOpener, path: string): Promise<Tar> {
 }
 
 async function openTars(path: string, opener: BytesOpener): Promise<ImageSet> {
+  const name = withoutSecrets(path)
   const files: Bytes[] = []
   const close = async () => {
     await Promise.all(files.splice(0).map((file) => file.close()))
@@ -71,7 +72,7 @@ async function openTars(path: string, opener: BytesOpener): Promise<ImageSet> {
     )) {
       files.push(file)
       const prefix = prefixes[position++] as string
-      for (const { name, reason } of others) ignored.push({ name: prefix + name, reason })
+      for (const other of others) ignored.push({ ...other, name: prefix + other.name })
       for (const { image, label } of groups.values()) {
         if (!image) continue
         samples.push({ name: prefix + image.name, label: label ? parseLabel(label, file.name) : -1 })
@@ -80,11 +81,11 @@ async function openTars(path: string, opener: BytesOpener): Promise<ImageSet> {
     }
     if (samples.length === 0) {
       const others = ignored.length === 0 ? '' : `, and ${ignored.length} members are ignored: ${describe(ignored[0])}`
-      throw new MactokError('ERR_FORMAT', `${withoutSecrets(path)} holds no images (${imageFormats})${others}`)
+      throw new MactokError('ERR_FORMAT', `${name} holds no images (${imageFormats})${others}`)
     }
     const classes = await readClasses(opener, tars[0] as string, samples, ignored)
     return {
-      name: withoutSecrets(path),
+      name,
       size: samples.length,
       classes,
       ignored,
