@@ -3,7 +3,7 @@
 import { join, relative } from 'node:path'
 import { callbacks, pathTo } from '../checks.js'
 import { checkOptions, mergeConfig, nestSetting, parseConfig } from '../config.js'
-import type { Ignored, ImageSource } from '../data/image-set.js'
+import { type Ignored, type ImageSet, type ImageSource, renamedClass } from '../data/image-set.js'
 import { imageSource, reportIgnored } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
@@ -16,6 +16,7 @@ import { parseJson, readJson, readText } from '../files/read.js'
 import { readMetrics } from '../runs/metrics.js'
 import { findConflict } from '../runs/record.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Resources } from '../training/resources.js'
 import { TrainingData } from '../training/tokenizer/data.js'
 import type { StepEvent } from '../training/tokenizer/events.js'
 import type { TrainingConfigInput } from '../training/tokenizer/schema.js'
@@ -175,8 +176,17 @@ function openInputs({ data, heldOut }: AblationConfig, { onBroken, onIgnored = (
 
 /** Checks in advance what the probe, and the encoding for a generator, would refuse after the first run. */
 async function checkLabels({ probe, generation }: AblationConfig, { source, heldOut }: Inputs): Promise<void> {
-  const [training, others] = [await readLabels(source), await readLabels(heldOut)]
+  await using opened = new Resources()
+  const open = async (images: ImageSource) => {
+    const set = await images.open()
+    opened.defer(() => set.close())
+    return set
+  }
+  const sets = { source: await open(source), heldOut: await open(heldOut) }
+  const [training, others] = [labelsOf(sets.source), labelsOf(sets.heldOut)]
   if (probe) {
+    const renamed = renamedClass(sets.source, sets.heldOut)
+    if (renamed) throw new RangeError(`Expected the same classes in data and heldOut (or probe: null), but ${renamed}`)
     for (const [name, labels] of Object.entries({ data: training, heldOut: others })) {
       if (labels.has(-1)) throw outOfRange(name, 'images with classes (or probe: null)', 'images without a class')
     }
@@ -188,14 +198,8 @@ async function checkLabels({ probe, generation }: AblationConfig, { source, held
   }
 }
 
-async function readLabels(source: ImageSource): Promise<Set<number>> {
-  const set = await source.open()
-  try {
-    return new Set(Array.from({ length: set.size }, (_, index) => set.sample(index).label))
-  } finally {
-    await set.close()
-  }
-}
+const labelsOf = (set: ImageSet): Set<number> =>
+  new Set(Array.from({ length: set.size }, (_, index) => set.sample(index).label))
 
 const withSweep = (arms: Arm[], { sweep }: AblationConfig): Arm[] => (sweep ? sweepArms(arms, sweep) : arms)
 const runFolder = (out: string, { name }: Pick<Arm, 'name'>, seed: number) => join(out, 'runs', name, `seed-${seed}`)

@@ -36,6 +36,16 @@ export interface ImageSource {
   open(): Promise<ImageSet>
 }
 
+/**
+ * Where two sets name a class differently, as "label 1 is 'cat' and 'dog'"; null where every label means the same class in both, as
+ * far as they have names.
+ */
+export function renamedClass(one: ImageSet, other: ImageSet): string | null {
+  const [names, others] = [one.classes ?? [], other.classes ?? []]
+  const label = names.findIndex((name, i) => i < others.length && others[i] !== name)
+  return label < 0 ? null : `label ${label} is '${names[label]}' in ${one.name} and '${others[label]}' in ${other.name}`
+}
+
 /** The images at some positions of a set. Closing it does not close the set. */
 export function subset(set: ImageSet, indices: ArrayLike<number>, name = set.name): ImageSet {
   const chosen: ImageSet = {

@@ -99,29 +99,44 @@ export async function openReference(
   const { metrics, size, count, orientation, batch } = parseConfig(referenceSchema, settings)
   checkNetworks(networks, metrics)
   const wanted = statisticsFor(metrics)
-  const gathering = { batch, onProgress, signal }
+  let known: Gaussians | null = null
   if (path.endsWith('.npz')) {
     await using file = await NpzFile.open(path)
-    const gaussians = await readStatistics(file)
-    const isComplete = (!networks.dinov2 || gaussians?.dinov2) && wanted.features.length === 0
-    if (gaussians && (isComplete || !file.has('arr_0'))) return createReference(path, gaussians)
-    if (gaussians) {
-      await using images = await openImages(path)
-      using statistics = await gather(networks, images, { ...gathering, ...wanted, spatial: false })
-      const gathered = await statistics.gaussians()
-      const { pool, dinov2 } = gathered
-      const merged = { ...gaussians, pool: gaussians.pool ?? pool, dinov2: gaussians.dinov2 ?? dinov2 }
-      return createReference(path, merged, await featuresOf(statistics), statistics.images)
-    }
+    known = await readStatistics(file)
+    const isComplete = (!networks.dinov2 || known?.dinov2) && wanted.features.length === 0
+    if (known && (isComplete || !file.has('arr_0'))) return createReference(path, known)
   }
-  await using images = await openImages(path, { size, count, orientation, onBroken, onIgnored })
-  const key = partial === undefined ? '' : await gatherKey(networks, images, await imageKey(path, orientation))
-  using statistics = await gather(networks, images, {
-    ...gathering,
-    ...wanted,
-    partial: partial === undefined ? null : { file: partial, key, keep }
-  })
-  return createReference(path, await statistics.gaussians(), await featuresOf(statistics), statistics.images)
+  try {
+    await using images = await openImages(path, { size, count, orientation, onBroken, onIgnored })
+    const key = partial === undefined ? '' : await gatherKey(networks, images, await imageKey(path, orientation))
+    using statistics = await gather(networks, images, {
+      batch,
+      onProgress,
+      signal,
+      features: wanted.features,
+      spatial: !known && wanted.spatial,
+      partial: partial === undefined ? null : { file: partial, key, keep }
+    })
+    const gathered = await statistics.gaussians()
+    const gaussians = known ? fillGaussians(known, gathered) : gathered
+    return createReference(path, gaussians, await featuresOf(statistics), statistics.images)
+  } catch (error) {
+    if (known) disposeGaussians(known)
+    throw error
+  }
+}
+
+/** The known statistics, and those gathered ones that they lack; frees the others. */
+function fillGaussians(known: Gaussians, gathered: Gaussians): Gaussians {
+  const spare = { ...gathered }
+  const filled = { ...known }
+  for (const part of ['pool', 'spatial', 'dinov2'] as const) {
+    if (known[part]) continue
+    filled[part] = gathered[part]
+    spare[part] = null
+  }
+  disposeGaussians(spare)
+  return filled
 }
 
 const featuresOf = async (statistics: ImageStatistics): Promise<Features> => ({

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { callbacks } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
-import type { ImageSource } from '../data/image-set.js'
+import { type ImageSet, type ImageSource, renamedClass } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { permutation } from '../data/shuffle.js'
@@ -164,20 +164,30 @@ export async function probe(
   const settings = parseConfig(probeSchema, given)
   const { features: kind = kinds[0] as ProbeKind, fold, l2, iterations } = settings
   if (!kinds.includes(kind)) throw outOfRange('features', `one of ${kinds.join(', ')}`, kind)
-  const gathering = { ...settings, onProgress, onBroken }
-  const all = await gatherFeatures(model, kind, source, gathering)
-  const { training, heldOut } = validation
-    ? { training: all, heldOut: await gatherFeatures(model, kind, validation, gathering) }
-    : split(all, fold)
-  const fitted = await fitProbe(training, heldOut, { l2, iterations })
-  return {
-    features: kind,
-    dimensions: all.features.length / all.labels.length,
-    classes: new Set(all.labels).size,
-    training: training.labels.length,
-    validation: heldOut.labels.length,
-    trainingAccuracy: fitted.trainingAccuracy,
-    validationAccuracy: fitted.validationAccuracy
+  const set = await asSource('source', source).open()
+  let others: ImageSet | null = null
+  try {
+    others = validation ? await asSource('validation', validation).open() : null
+    const renamed = others && renamedClass(set, others)
+    if (renamed) throw new RangeError(`Expected the same classes in source and validation, but ${renamed}`)
+    const gathering = { ...settings, onProgress, onBroken }
+    const all = await gatherFeatures(model, kind, set, gathering)
+    const { training, heldOut } = others
+      ? { training: all, heldOut: await gatherFeatures(model, kind, others, gathering) }
+      : split(all, fold)
+    const fitted = await fitProbe(training, heldOut, { l2, iterations })
+    return {
+      features: kind,
+      dimensions: all.features.length / all.labels.length,
+      classes: new Set(all.labels).size,
+      training: training.labels.length,
+      validation: heldOut.labels.length,
+      trainingAccuracy: fitted.trainingAccuracy,
+      validationAccuracy: fitted.validationAccuracy
+    }
+  } finally {
+    await others?.close()
+    await set.close()
   }
 }
 
@@ -198,7 +208,7 @@ function select({ features, labels }: LabelledFeatures, rows: Uint32Array): Labe
 async function gatherFeatures(
   model: Tokenizer | Teacher,
   kind: ProbeKind,
-  source: ImageSource,
+  opened: ImageSet,
   {
     images: most,
     batch,
@@ -208,33 +218,28 @@ async function gatherFeatures(
     onBroken
   }: z.output<typeof probeSchema> & Pick<ProbeOptions, 'onProgress' | 'onBroken'>
 ): Promise<LabelledFeatures> {
-  const opened = await asSource('source', source).open()
-  try {
-    const set = spread(opened, most ?? opened.size)
-    const size = model instanceof Tokenizer ? model.config.imageSize : model.config.grid * model.config.patchSize
-    const rows: Float32Array[] = []
-    const classes: number[] = []
-    for await (const { images, indices, labels } of evaluationBatches(set, {
-      size,
-      batch,
-      onBroken
-    })) {
-      using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
-      rows.push(await featuresOf(model, kind, input, { precision, sample, seed: 0, firstIndex: classes.length }))
-      classes.push(...labels)
-      onProgress?.((indices.at(-1) as number) + 1, set.size)
-    }
-    if (classes.includes(-1)) throw outOfRange('source', 'images with classes', opened.name)
-    const features = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0))
-    let at = 0
-    for (const row of rows) {
-      features.set(row, at)
-      at += row.length
-    }
-    return { features, labels: Int32Array.from(classes) }
-  } finally {
-    await opened.close()
+  const set = spread(opened, most ?? opened.size)
+  const size = model instanceof Tokenizer ? model.config.imageSize : model.config.grid * model.config.patchSize
+  const rows: Float32Array[] = []
+  const classes: number[] = []
+  for await (const { images, indices, labels } of evaluationBatches(set, {
+    size,
+    batch,
+    onBroken
+  })) {
+    using input = tensor(images, [indices.length, size, size, 3], { dtype: 'uint8' })
+    rows.push(await featuresOf(model, kind, input, { precision, sample, seed: 0, firstIndex: classes.length }))
+    classes.push(...labels)
+    onProgress?.((indices.at(-1) as number) + 1, set.size)
   }
+  if (classes.includes(-1)) throw outOfRange('source', 'images with classes', opened.name)
+  const features = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const row of rows) {
+    features.set(row, at)
+    at += row.length
+  }
+  return { features, labels: Int32Array.from(classes) }
 }
 
 /** [B, D], one row after another. */

@@ -66,10 +66,13 @@ function zipEnd(entries: number, start: number, size: number): Buffer {
 }
 
 /** The arrays that `writeNpz` takes. */
-export type NpzData = Float64Array | Float32Array | Int32Array
+export type NpzData = Float64Array | Float32Array | Int32Array | Uint8Array
 
-const dtypeOf = (data: NpzData): string =>
-  data instanceof Float64Array ? '<f8' : data instanceof Float32Array ? '<f4' : '<i4'
+function dtypeOf(data: NpzData): string {
+  if (data instanceof Float64Array) return '<f8'
+  if (data instanceof Float32Array) return '<f4'
+  return data instanceof Int32Array ? '<i4' : '|u1'
+}
 
 /** Writes what `numpy.savez(file, **arrays)` would, atomically. */
 export async function writeNpz(

@@ -160,7 +160,14 @@ async function unpackInto(folder, wheels, keep, target = platform()) {
  * @param {string} target
  */
 export async function getWheels(wheels, folder, target) {
-  const missing = wheels.filter(({ file }) => !existsSync(join(folder, file)))
+  const missing = []
+  for (const wheel of wheels) {
+    const path = join(folder, wheel.file)
+    if (existsSync(path) && (await sha256Of(path)) === wheel.sha256) continue
+    // Cut off: an interrupted pip may leave one.
+    rmSync(path, { force: true })
+    missing.push(wheel)
+  }
   if (missing.length === 0) return
   const pip = findPip()
   const addresses = resolveWheels(pip, knownPlatform(target), requirementsOf(missing))

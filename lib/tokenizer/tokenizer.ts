@@ -106,7 +106,12 @@ export class Tokenizer implements Disposable {
     natural('seed', seed)
     const device = resolveDevice(options.device)
     const network = await createNetwork(complete, { device, seed, checkpointing })
-    if (encoderInit !== null) await initialiseEncoder(network, complete, encoderInit)
+    try {
+      if (encoderInit !== null) await initialiseEncoder(network, complete, encoderInit)
+    } catch (error) {
+      network.dispose()
+      throw error
+    }
     return new Tokenizer(network, complete)
   }
 

@@ -218,6 +218,11 @@ describe('an ablation', () => {
     await expect(
       runAblation('collapse', { ...config, data: single, heldOut: single }, { out, device })
     ).rejects.toThrow('Expected images of two or more classes')
+    const others = workplace.path('others')
+    for (const name of ['0', 'another']) cpSync(flat, join(others, name), { recursive: true })
+    await expect(runAblation('collapse', { ...config, heldOut: others }, { out, device })).rejects.toThrow(
+      `label 1 is '1' in ${config.data} and 'another' in ${others}`
+    )
     expect(existsSync(out)).toBe(false)
   })
 

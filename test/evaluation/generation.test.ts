@@ -14,6 +14,7 @@ import {
 import { openImages } from '../../lib/evaluation/image-stream.js'
 import { Inception } from '../../lib/evaluation/inception.js'
 import { NpzFile } from '../../lib/files/npz-reader.js'
+import { writeNpz } from '../../lib/files/npz-writer.js'
 import { Generator } from '../../lib/generator/generator.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
 import { mactok, withoutWeights } from '../support/cli.js'
@@ -133,6 +134,26 @@ describeWith(weights, 'the metrics of generated images', () => {
     const a = await evaluateGeneration({ inception }, stream, statistics, { metrics: ['precision'] })
     expect(a.precision).toBeNull()
     expect(a.notices[0]).toContain('has statistics alone')
+  })
+
+  test('against statistics with images beside them take features of as many images as requested, and keep them', async () => {
+    const file = place.path('both.npz')
+    const count = 5
+    await writeNpz(file, {
+      mu: { shape: [2048], data: new Float64Array(2048) },
+      sigma: { shape: [2048, 2048], data: new Float64Array(2048 * 2048) },
+      arr_0: { shape: [count, 24, 24, 3], data: Uint8Array.from({ length: count * 24 * 24 * 3 }, (_, i) => i % 251) }
+    })
+    for (const expected of [[0, 3], [3]]) {
+      const seen: number[] = []
+      const onProgress = (done: number) => seen.push(done)
+      const options = { count: 3, partial: place.path('both-kept.npz'), keep: true, onProgress }
+      using reference = await openReference({ inception }, file, { ...options, metrics: ['precision'] })
+      expect(seen).toEqual(expected)
+      expect(reference.images).toBe(3)
+      expect(reference.features.inception?.shape).toEqual([3, 2048])
+      expect(await reference.gaussians.pool?.mean.data()).toEqual(new Float64Array(2048))
+    }
   })
 
   test('resume after an interruption with the same result', async () => {

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
 import { imageFolder } from '../../lib/data/image-folder.js'
@@ -64,6 +64,13 @@ describe('a fitted probe', () => {
   })
 })
 
+/** Writes noise around a brightness. */
+async function photo(file: string, level: number, seed: number): Promise<void> {
+  mkdirSync(dirname(file), { recursive: true })
+  const noise = addon().uniform(seed, 'test', level, 0, 1, 16 * 16 * 3)
+  await writePng(file, { data: Uint8Array.from(noise, (value) => level + value * 40), width: 16, height: 16 })
+}
+
 test('latents are averaged over their tokens, or flattened', () => {
   const shape = { latentTokens: 2, latentChannels: 3 }
   const latents = Float32Array.from({ length: 12 }, (_, i) => i)
@@ -89,12 +96,7 @@ describe('probing a tokenizer', () => {
   beforeAll(async () => {
     photos = workplace.path('photos')
     for (const [label, level] of [40, 200].entries()) {
-      mkdirSync(join(photos, `${label}`), { recursive: true })
-      for (let i = 0; i < 10; i++) {
-        const noise = addon().uniform(i, 'test', label, 0, 1, 16 * 16 * 3)
-        const data = Uint8Array.from(noise, (value) => level + value * 40)
-        await writePng(join(photos, `${label}`, `${i}.png`), { data, width: 16, height: 16 })
-      }
+      for (let i = 0; i < 10; i++) await photo(join(photos, `${label}`, `${i}.png`), level, i)
     }
   })
   const vit = { width: 16, depth: 1, heads: 2, layerScale: 1 }
@@ -118,6 +120,20 @@ describe('probing a tokenizer', () => {
     const drawn = await probe(tokenizer, imageFolder(photos), { features: 'mean', sample: true, fold: 2 })
     expect(drawn.validationAccuracy).toBeLessThan(0.9)
     expect(await probe(tokenizer, imageFolder(photos), { features: 'mean', sample: true, fold: 2 })).toEqual(drawn)
+  })
+
+  test('refuses validation images whose labels mean other classes', async () => {
+    using tokenizer = await Tokenizer.create(config, { device })
+    const others = workplace.path('others')
+    for (const name of ['0', '2']) await photo(join(others, name, 'a.png'), 40, 0)
+    await expect(probe(tokenizer, imageFolder(photos), { validation: imageFolder(others) })).rejects.toThrow(
+      `label 1 is '1' in ${photos} and '2' in ${others}`
+    )
+    // Only the first of the classes: labels mean the same.
+    const fewer = workplace.path('fewer')
+    await photo(join(fewer, '0', 'a.png'), 40, 0)
+    const result = await probe(tokenizer, imageFolder(photos), { validation: imageFolder(fewer) })
+    expect(result).toMatchObject({ classes: 2, validation: 1 })
   })
 
   test('refuses images without classes, and features that the model does not have', async () => {

@@ -31,7 +31,7 @@ describe('LibTorch', () => {
     )
   })
 
-  test('once a wheel could not be downloaded by Node, as behind a proxy, pip downloads all', async () => {
+  test('once a wheel could not be downloaded by Node, as behind a proxy, pip downloads all, and again what it left cut off', async () => {
     await using server = await serve((_, response) => response.writeHead(403).end())
     // Wheels whose content is their name.
     const wheels = ['one', 'two'].map((name) => {
@@ -43,6 +43,7 @@ describe('LibTorch', () => {
       download_info: { url: server.url, archive_info: { hashes: { sha256 } } }
     }))
     writeFileSync(join(folder, 'report.json'), JSON.stringify({ install }))
+    writeFileSync(join(folder, 'two.whl'), 'tw')
     const pip = `#!/bin/sh
       case "$*" in
         *--version) echo 'pip 24.0 from here' ;;
