@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { MactokError } from '../errors.js'
 import { generatedImages } from '../evaluation/generated-images.js'
 import { evaluateGeneration, generationNumbers, openReference } from '../evaluation/generation.js'
-import { networkOf } from '../evaluation/metric-names.js'
 import { loadNetworks } from '../evaluation/networks.js'
+import { requireImages, requireWeights } from '../evaluation/prerequisites.js'
 import { writeJson } from '../files/atomic.js'
 import { Generator } from '../generator/generator.js'
 import { encodeImages } from '../pipeline/encode.js'
@@ -13,8 +13,6 @@ import { checkpointFolder } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetricsList } from '../runs/metrics.js'
 import type { GeneratorTrainingInput } from '../training/generator/schema.js'
 import { type GeneratorTraining, trainGenerator } from '../training/generator/training.js'
-import { openInception } from '../weights/inception.js'
-import { findWeights } from '../weights/locate.js'
 import type { Measurement } from './measurement.js'
 import type { AblationConfig } from './schema.js'
 
@@ -40,16 +38,15 @@ const configureGenerator = (config: Generation, seed: number): GeneratorTraining
 
 /**
  * Checks in advance what would otherwise fail after hours.
- * @throws {TypeError | RangeError} wrong settings
+ * @throws {TypeError | RangeError} wrong settings, too few samples for the metrics
  * @throws {MactokError} ERR_FORMAT without the weights that the metrics need
  */
 export async function checkGeneration(config: AblationConfig): Promise<void> {
   if (!config.generation) return
   configureGenerator(config.generation, 0)
-  const { metrics, inception, dinov2 } = config.generation
-  const needed = new Set(metrics.map(networkOf))
-  if (needed.has('inception')) await (await openInception(inception)).close()
-  if (needed.has('dinov2')) await findWeights(dinov2)
+  const { metrics, samples, inception, dinov2 } = config.generation
+  requireImages('generation.samples', metrics, samples)
+  await requireWeights('generation.metrics', metrics, { inception, dinov2 })
 }
 
 /**

@@ -111,13 +111,18 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
   const { json = false, tokenizer, out } = options
   const given = givenSettings(options, schema)
   const settings = usage(() => parseConfig(schema, given))
-  const { sweep } = settings
+  const { sweep, metrics, by } = settings
   if (sweep && tokenizer === undefined) throw new UsageError('Expected --tokenizer <folder> with --sweep')
   if (sweep && out === undefined) throw new UsageError('Expected --out <folder> with --sweep')
+  if (sweep) {
+    const { decidingMetric } = await import('../evaluation/sweep.js')
+    usage(() => decidingMetric(by, metrics))
+  }
   const ranks = ranksOfJob()
   if (ranks.worldSize > 1) checkShared(tokenizer, out, sweep !== undefined)
   const device = await prepareRank(options, ranks)
   const { writeJson: saveJson } = await import('../files/atomic.js')
+  const { writeSweepPlots: saveSweepPlots } = await import('../evaluation/sweep-plot.js')
   const line = new ProgressLine({ unit: 'images', quiet: json })
   const account = new ImageAccount(line)
   const evaluate = tokenizer === undefined ? evaluateImages : evaluateGenerator
@@ -130,15 +135,17 @@ async function run(path: string, options: Options & Record<string, unknown>): Pr
     process.stdout.write(`${rankPrefix(ranks)}${out}: drawn; ${rest}\n`)
     return
   }
-  if (out !== undefined && !sweep) await saveJson(`${out}/evaluation.json`, result)
-  if (json) return writeJson({ ...result, unread: account.unread })
-  if ('best' in result) {
-    writeSweep(result)
+  if (json) {
+    writeJson({ ...result, unread: account.unread })
   } else {
-    for (const notice of result.notices) process.stderr.write(`${notice}\n`)
-    writeTable([['images', result.images], ...metricRows(result)])
+    if ('best' in result) writeSweep(result)
+    else writeEvaluation(result)
+    account.report()
   }
-  account.report()
+  // Saved last: a folder that cannot be written to is an error, but loses no numbers.
+  if (out === undefined) return
+  if ('best' in result) await saveSweepPlots(out, result)
+  else await saveJson(`${out}/evaluation.json`, result)
 }
 
 /** Several ranks draw a generator's samples together; everything else is the work of one process. */
@@ -224,7 +231,6 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   const { imageKey } = await import('../evaluation/image-stream.js')
   const { hashModels } = await import('../generator/hash-models.js')
   const { sweepGuidance } = await import('../evaluation/sweep.js')
-  const { writeSweepPlots } = await import('../evaluation/sweep-plot.js')
   const { metrics, batch, signal, line, out, device, precision, seed, count, force, raw = false } = call
   const sampling = pickSettings(samplingSchema, call)
   using generator = await Generator.load(path, { device, raw, precision })
@@ -260,17 +266,16 @@ async function evaluateGenerator(path: string, call: Call): Promise<GenerationEv
   }
   if (!call.sweep) return await evaluate({}, 'samples')
   const { scale, low, high } = sampling.guidance
-  const sweep = await sweepGuidance((guidance) => evaluate(guidance, describe(guidance)), {
+  return await sweepGuidance((guidance) => evaluate(guidance, describe(guidance)), {
     axes: call.sweep,
     scales: call.scales,
     intervals: call.intervals,
     by: call.by,
+    metrics,
     start: { scale, low, high },
     folder: out,
     key
   })
-  if (out) await writeSweepPlots(out, sweep)
-  return sweep
 }
 
 /** Draws this rank's samples; the last rank evaluates all of them. */
@@ -313,6 +318,11 @@ const metricRows = (metrics: GenerationEvaluation): [string, string][] =>
     const value = metrics[name]
     return typeof value === 'number' ? [[metricTitles[name], fixed(value, digits[name] ?? 4)]] : []
   })
+
+function writeEvaluation(result: GenerationEvaluation): void {
+  for (const notice of result.notices) process.stderr.write(`${notice}\n`)
+  writeTable([['images', result.images], ...metricRows(result)])
+}
 
 function writeSweep({ points, best, by }: Sweep): void {
   for (const notice of best.metrics.notices) process.stderr.write(`${notice}\n`)

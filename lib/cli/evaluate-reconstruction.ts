@@ -53,12 +53,15 @@ async function run(model: string, options: Options & Record<string, unknown>): P
       })
     )
   ).finally(() => line.stop())
-  // The run's report shows it.
+  if (json) {
+    writeJson({ ...result, unread: account.unread })
+  } else {
+    for (const notice of result.notices) process.stderr.write(`${notice}\n`)
+    writeTable(rows(result))
+    account.report()
+  }
+  // The run's report shows it. Saved last: a run that cannot be written to is an error, but loses no numbers.
   if (await readTokenizerRun(model)) await saveJson(join(model, 'evaluation-reconstruction.json'), result)
-  if (json) return writeJson({ ...result, unread: account.unread })
-  for (const notice of result.notices) process.stderr.write(`${notice}\n`)
-  writeTable(rows(result))
-  account.report()
 }
 
 function rows(result: ReconstructionReport): [string, unknown][] {

@@ -119,8 +119,10 @@ export const sweepSchema = z.strictObject({
     .describe('guidance intervals to try'),
   by: z
     .enum(generationMetrics)
-    .default('fid')
-    .describe('metric that decides: the lowest distance, the highest of others')
+    .optional()
+    .describe(
+      'metric that decides: the lowest distance, the highest of others (default: fid, or the first of the metrics where fid is not among them)'
+    )
 })
 
 /** Settings of `fitProbe`. */

@@ -7,7 +7,7 @@ import { writeJson } from '../files/atomic.js'
 import { makeFolder } from '../files/make-folder.js'
 import { parseJsonObject, readText } from '../files/read.js'
 import type { GenerationEvaluation } from './generation.js'
-import type { GenerationMetric } from './metric-names.js'
+import { type GenerationMetric, generationMetrics } from './metric-names.js'
 import { sweepSchema } from './schema.js'
 
 /** A guidance scale and the times between which it applies, 0 noise and 1 data. */
@@ -30,6 +30,8 @@ export interface Sweep {
 }
 
 export interface SweepOptions extends z.input<typeof sweepSchema> {
+  /** What `evaluate` computes, so that another `by` is refused before anything is evaluated. Default: all. */
+  metrics?: readonly GenerationMetric[]
   /** Where the first axis starts. Default: no guidance, at all times. */
   start?: Guidance
   /** Keeps `sweep.json` here, from which an interrupted sweep resumes. */
@@ -46,6 +48,19 @@ const same = (a: Guidance, b: Guidance) =>
   a.scale === b.scale && (a.scale === 1 || (a.low === b.low && a.high === b.high))
 
 /**
+ * The metric that decides a sweep: `by`; by default FID if it is among the metrics, else the first of them.
+ * @throws {RangeError} a metric that is not among them
+ */
+export function decidingMetric(
+  by: GenerationMetric | undefined,
+  metrics: readonly GenerationMetric[]
+): GenerationMetric {
+  const metric = by ?? (metrics.includes('fid') ? 'fid' : metrics[0])
+  if (metric !== undefined && metrics.includes(metric)) return metric
+  throw outOfRange('by', `one of the metrics (${metrics.join(', ')})`, by)
+}
+
+/**
  * Searches the best guidance (the paper's "optimal CFG"): scales, then intervals at the best scale, or in the order of `axes`.
  * @param evaluate - computes the metrics of images drawn with a guidance
  * @throws {TypeError | RangeError} wrong options
@@ -56,23 +71,33 @@ export async function sweepGuidance(
 ): Promise<Sweep> {
   callback('evaluate', evaluate)
   object('options', 'an object', options)
-  const { start = { scale: 1, low: 0, high: 1 }, folder, key = '', onPoint, ...settings } = options
+  const {
+    start = { scale: 1, low: 0, high: 1 },
+    folder,
+    key = '',
+    metrics = generationMetrics,
+    onPoint,
+    ...settings
+  } = options
   callbacks({ onPoint })
-  const { axes, scales, intervals, by } = parseConfig(sweepSchema, settings)
+  const { axes, scales, intervals, by: wanted } = parseConfig(sweepSchema, settings)
+  const by = decidingMetric(wanted, metrics)
   const file = folder === undefined ? null : join(folder, 'sweep.json')
   if (folder !== undefined) await makeFolder(folder)
   const points: SweepPoint[] = file ? await readPoints(file, key) : []
   const visited: SweepPoint[] = []
   const visit = async (guidance: Guidance): Promise<void> => {
     if (visited.some((point) => same(point, guidance))) return
-    let point = points.find((one) => same(one, guidance))
-    if (!point) {
-      onPoint?.(guidance, visited.length)
-      point = { ...guidance, metrics: await evaluate(guidance) }
+    const saved = points.find((one) => same(one, guidance))
+    if (!saved) onPoint?.(guidance, visited.length)
+    const point = saved ?? { ...guidance, metrics: await evaluate(guidance) }
+    visited.push(point)
+    if (!saved) {
       points.push(point)
       if (file) await writeJson(file, { formatVersion: 1, key, by, points })
     }
-    visited.push(point)
+    // Where the metric could not be computed, no other setting is drawn in vain.
+    bestOf(visited, by)
   }
   let best: Guidance = start
   for (const axis of axes) {

@@ -89,7 +89,12 @@ function withoutFolders<T>(value: T): T {
 function withoutPaths(record: AnyRunRecord): AnyRunRecord {
   if (record.kind === 'generator') {
     const { config, data } = record
-    const places = { from: 'latents/', tokenizerFrom: data.tokenizerFrom && 'tokenizer/' }
+    const reference = data.referenceFrom?.endsWith('.npz') ? 'reference.npz' : 'reference/'
+    const places = {
+      from: 'latents/',
+      tokenizerFrom: data.tokenizerFrom && 'tokenizer/',
+      referenceFrom: data.referenceFrom ? reference : null
+    }
     return { ...record, config: withoutFolders(config), data: { ...data, ...places } }
   }
   const { config, data } = record

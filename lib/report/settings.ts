@@ -20,7 +20,8 @@ const valueAt = (config: unknown, name: string): unknown =>
   name.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], config)
 
 /** A value as the command line takes it. */
-const format = (value: unknown): string => (value === null || value === undefined ? 'none' : String(value))
+const format = (value: unknown): string =>
+  value === null || value === undefined ? 'none' : withoutSecrets(String(value))
 
 /** The settings that the run's preset and kind of training start from; plain defaults where the preset is no longer known. */
 function baseSettings(record: AnyRunRecord): unknown {
@@ -48,8 +49,11 @@ export function settingsOf(record: AnyRunRecord): Setting[] {
 
 const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
+/** A path, or an address without its secrets, as a word of a command. */
+const place = (location: string) => quoted(withoutSecrets(location))
+
 /** Settings that the arguments give. */
-const implied = ['preset', 'part', 'init', 'flow.time']
+const implied = ['preset', 'flow.time']
 
 /** The commands that repeat a run in another folder, resume it and use it. */
 export function commandsOf(record: AnyRunRecord, folder: string): { what: string; command: string }[] {
@@ -57,29 +61,33 @@ export function commandsOf(record: AnyRunRecord, folder: string): { what: string
   const given = decoding ? fixedOfDecoder : implied
   const isGiven = (name: string) => given.some((one) => name === one || name.startsWith(`${one}.`))
   const changed = settingsOf(record).filter(({ name, preset }) => preset !== null && !isGiven(name))
+  // Only the training of a whole tokenizer has a flag of its own for it.
+  const isStrict = (name: string) => name === 'data.strict' && !decoding
   const flags = changed.flatMap(({ name, value }) =>
-    name === 'data.strict' ? (value === 'true' ? ['--strict'] : []) : [`--${flagName(name)}`, quoted(value)]
+    isStrict(name) ? (value === 'true' ? ['--strict'] : []) : [`--${flagName(name)}`, quoted(value)]
   )
   const line = (...words: (string | false | null | undefined)[]) => words.filter(Boolean).join(' ')
   const [run, again] = [quoted(folder), quoted(`${folder.replace(/[/\\]+$/, '')}-again`)]
   const { preset } = record.config
   if (record.kind === 'generator') {
-    const { from, tokenizerFrom } = record.data
-    const tokenizer = tokenizerFrom === null ? '<tokenizer>' : quoted(tokenizerFrom)
+    const { from, tokenizerFrom, referenceFrom } = record.data
+    const tokenizer = tokenizerFrom === null ? '<tokenizer>' : place(tokenizerFrom)
     const decoder = tokenizerFrom !== null && `--tokenizer ${tokenizer}`
+    const reference = referenceFrom && `--reference ${place(referenceFrom)}`
+    const sources = line('--latents', place(from), decoder, reference)
     return [
       {
         what: 'train the same again',
-        command: line('mactok train generator', preset, '--latents', quoted(from), decoder, '--out', again, ...flags)
+        command: line('mactok train generator', preset, sources, '--out', again, ...flags)
       },
       { what: 'resume it', command: `mactok train generator --out ${run} --resume` },
       { what: 'draw samples', command: `mactok sample ${run} --tokenizer ${tokenizer} --grid samples.png --count 32` }
     ]
   }
   const { from, heldOutFrom } = record.data
-  const start = decoding ? `decoder ${quoted(record.config.init as string)}` : `tokenizer ${preset ?? ''}`.trim()
-  const heldOut = heldOutFrom !== null && `--held-out ${quoted(withoutSecrets(heldOutFrom))}`
-  const data = `--data ${quoted(withoutSecrets(from))}`
+  const start = decoding ? `decoder ${place(record.config.init as string)}` : `tokenizer ${preset ?? ''}`.trim()
+  const heldOut = heldOutFrom !== null && `--held-out ${place(heldOutFrom)}`
+  const data = `--data ${place(from)}`
   const resumed = decoding ? start : 'tokenizer'
   return [
     { what: 'train the same again', command: line('mactok train', start, data, heldOut, '--out', again, ...flags) },

@@ -35,6 +35,8 @@ export interface LoopPlan<Batch> {
   // These are called with the number of steps done, never while a step runs; their time does not count as training.
   log(done: number, metrics: Metrics, interval: Interval): Promise<void>
   evaluate?(done: number): Promise<void>
+  /** Whether the evaluation of step `start` is missing: it follows the checkpoint, after which the earlier run ended. */
+  lacksEvaluation?: boolean
   grid?(done: number): Promise<void>
   checkpoint(done: number): Promise<void>
   /** Acts between steps: the running step ends, a checkpoint is written, the loop returns. */
@@ -86,6 +88,7 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
     saved = done
     control.reportCheckpoint()
   }
+  const evaluate = () => watch.without(async () => plan.evaluate?.(done))
   const hold = async () => {
     await running
     while (requests().hold && !requests().stop) {
@@ -103,6 +106,7 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
   control.begin()
   try {
     await consult()
+    if (plan.lacksEvaluation && !requests().stop) await evaluate()
     while (done < stop && !requests().stop) {
       const { value: batch, done: ended } = await plan.batches.next()
       if (ended) throw new Error(`The data ended at step ${done}`)
@@ -119,9 +123,10 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
       const draws = isDue(every.grid, done)
       if (logs || evaluates || draws) await running
       if (logs) await log()
-      if (evaluates) await watch.without(async () => plan.evaluate?.(done))
       if (draws) await watch.without(async () => plan.grid?.(done))
       if (saves) await save()
+      // After the checkpoint: an evaluation that fails must not cost the steps before it.
+      if (evaluates) await evaluate()
       if (requests().hold && done < stop) await hold()
       if (done < stop) await consult()
     }

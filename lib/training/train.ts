@@ -7,7 +7,7 @@ import { makeFolder } from '../files/make-folder.js'
 import { native } from '../native/errors.js'
 import type { Recording } from '../profile/recording.js'
 import { checkpointFolder, checkpointName, removeOlder, writeCheckpoint } from '../runs/checkpoint.js'
-import { MetricsLog } from '../runs/metrics.js'
+import { MetricsLog, readMetrics } from '../runs/metrics.js'
 import type { TrainingControl } from './control.js'
 import { DivergenceGuard } from './divergence.js'
 import type { Emitter } from './emitter.js'
@@ -44,6 +44,7 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
   const isFirst = group?.isFirst ?? true
   // A crash may have prevented it.
   if (isFirst) await removeOlder(dir, start, config.checkpoint)
+  const lacksEvaluation = await isEvaluationMissing(training)
   const log = isFirst ? new MetricsLog(dir, start) : null
   /** What all ranks do with the averaged weights. */
   const onAll = async (work: () => Promise<void>) => {
@@ -80,6 +81,7 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
         guard.check(done, steps, metrics)
       },
       evaluate: (done) => onAll(async () => session.evaluate?.(done, (line) => log?.write(line))),
+      lacksEvaluation,
       grid: (done) =>
         onFirst(async () => {
           const file = join(dir, 'grids', `${checkpointName(done)}.png`)
@@ -110,6 +112,17 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
     log?.close()
     await recording.end()
   }
+}
+
+/** Whether the run ended between the checkpoint that it resumes from and that step's evaluation, which was due; the same on all ranks. */
+async function isEvaluationMissing<Batch>({ session, group, dir, start }: Training<Batch>): Promise<boolean> {
+  const { evaluation } = session.every
+  if (start === 0 || !evaluation || start % evaluation !== 0) return false
+  const isMissing = () => !readMetrics(dir).some((line) => line.step === start && 'evaluation' in line)
+  if (!group) return isMissing()
+  // Only the first rank writes the log, and it may be alone in seeing it.
+  const [missing] = (await group.agree([group.isFirst && isMissing() ? 1 : 0])) as [number]
+  return missing > 0
 }
 
 /** What any rank requests happens on all of them. */

@@ -114,6 +114,14 @@ describe('wrong usage ends with code 2', () => {
     ['an unknown preset', ['train', 'tokenizer', 'tiny-33', '--data', 'x', '--out', 'y'], 'did you mean tiny-32?'],
     ['no data', ['train', 'tokenizer', 'tiny-32', '--out', 'y'], 'Expected --data <path>'],
     [
+      'a sweep by a metric that is not computed',
+      [
+        ...['evaluate', 'generation', 'gone', '--tokenizer', 'gone', '--reference', 'gone', '--metrics', 'kid,is'],
+        ...['--sweep', 'guidance', '--by', 'fid', '--out', 'y']
+      ],
+      "Expected one of the metrics (kid, is) for by but received 'fid'"
+    ],
+    [
       'no run folder',
       ['train', 'tokenizer', 'tiny-32', '--data', 'x'],
       "required option '--out <folder>' not specified"

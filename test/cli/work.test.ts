@@ -277,6 +277,26 @@ describe('encode, decode, reconstruct, inspect', () => {
     expect(strict.code).toBe(1)
   })
 
+  test('evaluate reconstruction prints its numbers where the run cannot keep them', async () => {
+    cpSync(at('run'), at('kept'), { recursive: true })
+    const call = ['evaluate', 'reconstruction', at('kept'), '--data', at('photos'), '--device', device]
+    const args = [...call, '--metrics', 'ssim']
+    mkdirSync(at('kept', 'evaluation-reconstruction.json', 'in the way'), { recursive: true })
+    const table = await mactok(args)
+    expect(table.stdout).toMatch(/^PSNR .* dB$/m)
+    expect(table.stderr).toMatch(/error: .*evaluation-reconstruction\.json/)
+    expect(table.code).toBe(1)
+    rmSync(at('kept', 'evaluation-reconstruction.json'), { recursive: true })
+    const record = readFileSync(at('kept', 'run.json'), 'utf8')
+    writeFileSync(at('kept', 'run.json'), record.replace('"batch": 4', '"batch": 5'))
+    const json = await mactok([...args, '--json'])
+    expect(json.code).toBe(1)
+    expect(lines(json.stdout)).toEqual([
+      expect.objectContaining({ images: 8, psnr: expect.any(Number) }),
+      { error: expect.objectContaining({ message: expect.stringContaining('run.json') }) }
+    ])
+  })
+
   test('commands that read images end with what they skipped and ignored, and --json lists it', async () => {
     cpSync(at('photos'), at('mixed'), { recursive: true })
     writeFileSync(at('mixed', 'cats', '1.png'), 'no image')

@@ -6,6 +6,7 @@ import { stringify } from 'yaml'
 import { writePng } from '../../lib/data/image.js'
 import { readMetrics } from '../../lib/runs/metrics.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import { writeSafetensors } from '../../lib/weights/index.js'
 import { mactok } from '../support/cli.js'
 import { gradient, Workplace } from '../support/images.js'
 import { twoClassShards } from '../support/latents.js'
@@ -75,6 +76,43 @@ describe('an evaluation during training, shared by the ranks', () => {
     expect(await evaluations(2, 'tokenizer', settings, data())).toEqual(alone)
     expect(await evaluations(3, 'tokenizer', settings, data())).toEqual(alone)
     expect(await evaluations(2, 'tokenizer', settings, [...data(), '--sharded'])).toEqual(alone)
+  })
+
+  test('is refused before the first step where all ranks lack its weights', async () => {
+    const config = place.path('lacking.yaml')
+    const evaluation = { every: 1, metrics: ['rfdDinov2'], dinov2: '/nowhere/dinov2' }
+    writeFileSync(config, stringify({ ...tokenizer, steps: 2, evaluation }))
+    const [out, ranks] = [place.path('lacking'), ['launch', '--nproc', '2', '--rdzv', meeting(), '--']]
+    const train = ['train', 'tokenizer', '--config', config, '--out', out, '--device', 'cpu', ...data()]
+    const { code, stderr } = await mactok([...ranks, ...train], { env: { OMP_NUM_THREADS: '1' } })
+    expect(code).not.toBe(0)
+    expect(stderr).toContain('rfdDinov2, which evaluation.metrics requests, cannot be computed: The weights /nowhere')
+    expect(readMetrics(out)).toEqual([])
+  })
+
+  test('is refused on all ranks where the first one finds no reference', async () => {
+    using decoder = await Tokenizer.create('tiny-32', { device: 'cpu' })
+    await decoder.save(place.path('small'))
+    const identity = { tokenizer: await decoder.identity() }
+    const latents = await twoClassShards(place.path('few'), { tokens: 32, channels: 16, ...identity })
+    // Enough to be taken for the weights, which are not loaded before they are needed.
+    mkdirSync(place.path('inception'))
+    await writeSafetensors(place.path('inception/model.safetensors'), [
+      { name: 'Mixed_7c.branch3x3dbl_3b.bn.running_var', dtype: 'float32', shape: [1], data: new Float32Array(1) }
+    ])
+    const config = place.path('typo.yaml')
+    const evaluation = { every: 1, inception: place.path('inception') }
+    writeFileSync(
+      config,
+      stringify({ ...training, generator: { width: 32, depth: 2, heads: 2 }, steps: 2, evaluation })
+    )
+    const [out, ranks] = [place.path('typo'), ['launch', '--nproc', '2', '--rdzv', meeting(), '--']]
+    const args = ['--latents', latents, '--tokenizer', place.path('small'), '--reference', place.path('vall')]
+    const train = ['train', 'generator', '--config', config, '--out', out, '--device', 'cpu', ...args]
+    const { code, stderr } = await mactok([...ranks, ...train], { env: { OMP_NUM_THREADS: '1' } })
+    expect(code).not.toBe(0)
+    expect(stderr).toContain(`for reference: There is neither a folder nor a tar at ${place.path('vall')}`)
+    expect(readMetrics(out)).toEqual([])
   })
 
   const weights = ['inception-fid', 'dinov2-small', 'lpips-vgg'].map((name) => join(WEIGHTS, name))

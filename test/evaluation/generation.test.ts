@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -192,6 +192,11 @@ describeWith(weights, 'the metrics of generated images', () => {
     const { code, stdout } = await mactok([...args, '--json'], { env })
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ images: 6, kid: expect.any(Number) })
+    const out = place.path('unsaved')
+    mkdirSync(join(out, 'evaluation.json', 'in the way'), { recursive: true })
+    const unsaved = await mactok([...args, '--out', out], { env })
+    expect([unsaved.code, unsaved.stdout]).toEqual([1, expect.stringContaining('KID')])
+    expect(unsaved.stderr).toMatch(/error: .*evaluation\.json/)
     const wrong = await mactok([...args.slice(0, -2), '--metrics', 'fod'], { env })
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('some of fid, sfid, is, precision, recall')])
     const sweep = await mactok([...args, '--sweep', 'guidance'], { env })

@@ -64,6 +64,36 @@ describe('the sweep of guidance', () => {
     expect(sweepChart(sweep, 'recall')).toBeNull()
   })
 
+  test('decides by the first metric where FID is not computed', async () => {
+    const evaluate = async ({ scale }: Guidance) => ({ images: 10, kid: (scale - 2) ** 2, is: scale, notices: [] })
+    const sweep = { axes: ['guidance'] as const, ...options }
+    const named = await sweepGuidance(evaluate, { ...sweep, metrics: ['kid', 'is'] })
+    expect([named.by, named.best.scale]).toEqual(['kid', 2])
+    const highest = await sweepGuidance(evaluate, { ...sweep, metrics: ['is', 'kid'] })
+    expect([highest.by, highest.best.scale]).toEqual(['is', 3])
+    expect((await sweepGuidance(landscape().evaluate, { ...sweep, metrics: ['is', 'fid'] })).by).toBe('fid')
+  })
+
+  test('refuses a metric that is not requested before it evaluates anything', async () => {
+    const { asked, evaluate } = landscape()
+    const sweep = { axes: ['guidance'] as const, ...options }
+    await expect(sweepGuidance(evaluate, { ...sweep, metrics: ['kid', 'is'], by: 'fid' })).rejects.toThrow(
+      new RangeError("Expected one of the metrics (kid, is) for by but received 'fid' of type string")
+    )
+    expect(asked).toEqual([])
+  })
+
+  test('ends after the first setting where its metric could not be computed, and keeps it for another', async () => {
+    const { asked, evaluate } = landscape()
+    const sweep = { axes: ['guidance'] as const, ...options, folder: place.path('undecided'), key: 'a' }
+    await expect(sweepGuidance(evaluate, { ...sweep, by: 'precision' })).rejects.toThrow(
+      'a metric that could be computed for by'
+    )
+    expect(asked).toHaveLength(1)
+    await sweepGuidance(evaluate, sweep)
+    expect(asked).toHaveLength(4)
+  })
+
   test('refuses empty axes, and a metric that was not computed', async () => {
     await expect(sweepGuidance(landscape().evaluate, { axes: [] })).rejects.toThrow('axes')
     await expect(sweepGuidance(landscape().evaluate, { axes: ['guidance'], by: 'sfid' })).rejects.toThrow(RangeError)

@@ -3,9 +3,13 @@ import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { writePng } from '../../lib/data/image.js'
 import { Generator } from '../../lib/generator/generator.js'
+import type { GeneratorConfig } from '../../lib/generator/schema.js'
+import { writeModelCard } from '../../lib/report/model-card.js'
 import { type PushOptions, pushModel } from '../../lib/report/push.js'
 import { tensor } from '../../lib/tensor/tensor.js'
 import { Tokenizer } from '../../lib/tokenizer/tokenizer.js'
+import type { GeneratorRunRecord } from '../../lib/training/generator/record.js'
+import { resolveGeneratorTraining } from '../../lib/training/generator/schema.js'
 import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { pullWeights } from '../../lib/weights/index.js'
 import { removeChecksums } from '../support/checksums.js'
@@ -220,6 +224,23 @@ describe('the model card', () => {
     const pushed = await pushModel(place.path('described'), repo, { ...fast, grid: false })
     expect(files().get('README.md')?.toString()).toBe('# Mine\n')
     expect(pushed.files).not.toContain('grid.png')
+  })
+
+  test("of a generator's run has its reference, without the machine's paths", () => {
+    const config = resolveGeneratorTraining('sit-tiny')
+    const recipe = (referenceFrom: string | null) => {
+      const data = { from: '/me/latents', latents: 8, tokenizer: 'abc', tokenizerFrom: '/me/tiny', referenceFrom }
+      const record = { formatVersion: 1, kind: 'generator', config, settled: config, data, versions: {} }
+      const run = { record: record as unknown as GeneratorRunRecord, step: 2, evaluations: [] }
+      const shape = { ...config.generator, latentShape: [4, 4], classes: 3 } as unknown as GeneratorConfig
+      const model = { kind: 'generator', config: shape, tokenizer: 'abc' } as const
+      const card = writeModelCard({ repo: 'somebody/sit', model, parameters: 10, run, grid: null, license: null })
+      expect(card).not.toContain('/me')
+      return card
+    }
+    expect(recipe('/me/photos')).toContain('--tokenizer tokenizer/ --reference reference/ --out runs/sit')
+    expect(recipe('/me/statistics.npz')).toContain(' --reference reference.npz ')
+    expect(recipe(null)).not.toContain('--reference')
   })
 
   test('of a generator names its tokenizer and samples', async () => {

@@ -2,6 +2,10 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { Command } from 'commander'
+import type { z } from 'zod'
+import { createCompleteProgram } from '../../lib/cli/program.js'
+import { givenSettings } from '../../lib/cli/settings.js'
 import { writePng } from '../../lib/data/image.js'
 import { embedJson, html, table } from '../../lib/report/html.js'
 import { inspect } from '../../lib/report/inspect.js'
@@ -10,6 +14,10 @@ import { listGrids, readAnyRun } from '../../lib/report/run-folder.js'
 import { commandsOf, settingsOf } from '../../lib/report/settings.js'
 import { thin } from '../../lib/report/thin.js'
 import type { MetricsRecord } from '../../lib/runs/metrics.js'
+import type { GeneratorRunRecord } from '../../lib/training/generator/record.js'
+import { generatorTrainingSchema, resolveGeneratorTraining } from '../../lib/training/generator/schema.js'
+import { decoderTraining, resolveConfig } from '../../lib/training/tokenizer/presets.js'
+import { type TrainingConfigInput, trainingSchema } from '../../lib/training/tokenizer/schema.js'
 import { trainTokenizer } from '../../lib/training/tokenizer/training.js'
 import { removeChecksums } from '../support/checksums.js'
 import { mactok } from '../support/cli.js'
@@ -141,7 +149,79 @@ describe('a report', () => {
   })
 })
 
+/** Reads a line that calls mactok by the command line's own program, which refuses unknown flags. */
+async function parse<S extends z.core.$ZodType>(line: string, schema: S) {
+  const words = [...line.matchAll(/'([^']*)'|\S+/g)].map(([word, inner]) => inner ?? word)
+  const program = await createCompleteProgram()
+  let called: { args: string[]; options: Record<string, unknown>; settings: Partial<z.input<S>> } | undefined
+  const listen = (command: Command): void => {
+    command.exitOverride().configureOutput({ writeErr: () => {} })
+    command.action(() => {
+      called = { args: command.args, options: command.opts(), settings: givenSettings(command.opts(), schema) }
+    })
+    command.commands.forEach(listen)
+  }
+  program.commands.forEach(listen)
+  await program.parseAsync(words.slice(1), { from: 'user' })
+  if (!called) throw new Error('no command')
+  return called
+}
+
 describe('the command that repeats a run', () => {
+  const versions = { mactok: '1.0.0' }
+  const againOf = (record: Parameters<typeof commandsOf>[0]) => commandsOf(record, 'runs/x')[0]?.command ?? ''
+  const tokenizerRun = async (input: TrainingConfigInput) => {
+    const record = await readAnyRun(at('run'))
+    if (record?.kind !== 'tokenizer') throw new Error('no run')
+    return { ...record, config: resolveConfig(input) }
+  }
+
+  test('starts from the same weights, and is read as the same settings', async () => {
+    const input = { preset: 'tiny-64', init: 'runs/my base', data: { strict: true }, batch: 8, optimizer: { lr: null } }
+    const record = await tokenizerRun(input)
+    const line = againOf(record)
+    expect(line).toContain(" --init 'runs/my base'")
+    const { args, options, settings } = await parse(line, trainingSchema)
+    expect(args).toEqual(['tiny-64'])
+    expect(options).toMatchObject({ data: at('my photos'), out: 'runs/x-again', strict: true })
+    const given = { ...settings, data: { ...settings.data, strict: options.strict === true } }
+    expect(resolveConfig({ preset: 'tiny-64', ...given })).toEqual(record.config)
+  })
+
+  test("repeats a decoder's training that stops at unreadable images", async () => {
+    const trained = { preset: 'tiny-64' }
+    const config = decoderTraining({ ...trained, data: { strict: true }, epochs: 3 }, 'runs/first')
+    const record = await tokenizerRun(config)
+    const { args, settings } = await parse(againOf(record), trainingSchema)
+    expect(args).toEqual(['runs/first'])
+    expect(settings.data).toEqual({ strict: true })
+    expect(resolveConfig({ ...decoderTraining(trained, 'runs/first'), ...settings })).toEqual(record.config)
+  })
+
+  test("keeps a generator's reference, without the secrets of an address", async () => {
+    const config = resolveGeneratorTraining({ preset: 'sit-tiny', batch: 16, evaluation: { metrics: ['kid', 'fid'] } })
+    const data = {
+      from: 'my latents/',
+      latents: 8,
+      tokenizer: null,
+      tokenizerFrom: 'runs/tiny',
+      referenceFrom: 'https://me:secret@host/photos.tar?signature=secret'
+    }
+    const record = { formatVersion: 1, kind: 'generator', config, settled: config, data, versions }
+    const line = againOf(record as unknown as GeneratorRunRecord)
+    expect(line).not.toContain('secret')
+    const { args, options, settings } = await parse(line, generatorTrainingSchema)
+    expect(args).toEqual(['sit-tiny'])
+    expect(options).toMatchObject({
+      latents: 'my latents/',
+      tokenizer: 'runs/tiny',
+      reference: 'https://host/photos.tar'
+    })
+    expect(resolveGeneratorTraining({ preset: 'sit-tiny', ...settings })).toEqual(config)
+    const plain = { ...record, data: { ...data, referenceFrom: null } }
+    expect(againOf(plain as unknown as GeneratorRunRecord)).not.toContain('--reference')
+  })
+
   test('has a flag for every change from the preset, quoted for a shell', async () => {
     const record = await readAnyRun(at('run'))
     if (!record) throw new Error('no run')

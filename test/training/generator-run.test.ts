@@ -125,6 +125,54 @@ describe('a generator run', () => {
     await expect(refused).rejects.toMatchObject({ code: 'ERR_FORMAT' })
   })
 
+  test('checks what evaluations need before the first step', async () => {
+    using tokenizer = await Tokenizer.create('tiny-32', { device })
+    await tokenizer.save(place.path('checking'))
+    const identity = { tokenizer: await tokenizer.identity() }
+    const latents = await twoClassShards(place.path('checked'), { tokens: 32, channels: 16, ...identity })
+    const [inception, photos] = [place.path('inception'), place.path('few')]
+    for (const folder of [inception, photos]) await mkdir(folder)
+    await writePng(`${photos}/0.png`, { data: new Uint8Array(32 * 32 * 3), width: 32, height: 32 })
+    // Enough to be taken for the weights, which are not loaded before they are needed.
+    await writeSafetensors(`${inception}/model.safetensors`, [
+      { name: 'Mixed_7c.branch3x3dbl_3b.bn.running_var', dtype: 'float32', shape: [1], data: new Float32Array(1) }
+    ])
+    const dir = place.path('unevaluated')
+    const start = (reference: string, evaluation: object = {}, options: object = {}) =>
+      trainGenerator({ ...settings, evaluation: { every: 6, inception, ...evaluation } })
+        .latents(latents, { tokenizer: place.path('checking'), reference })
+        .run({ dir, device, ...options })
+    await expect(start(photos, { metrics: ['kid'], inception: '/nowhere/inception' })).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringMatching(
+        /^kid, which evaluation.metrics requests, cannot be computed: The weights \/nowhere\/inception of FID/
+      )
+    })
+    for (const [path, problem] of [
+      [place.path('typo'), `There is neither a folder nor a tar at ${place.path('typo')}`],
+      [place.path('typo.npz'), `${place.path('typo.npz')} is not an .npz archive`]
+    ] as const) {
+      await expect(start(path)).rejects.toMatchObject({
+        code: 'ERR_FORMAT',
+        message: expect.stringContaining(
+          `Expected images (a folder, tars, .npz) or statistics (.npz) for reference: ${problem}`
+        )
+      })
+    }
+    await expect(start(photos)).rejects.toThrow(
+      `Expected 2 or more images, which fid needs for reference (${photos}) but received 1`
+    )
+    await expect(start(photos, { references: 1 })).rejects.toThrow(
+      'Expected 2 or more images, which fid needs for evaluation.references but received 1'
+    )
+    await expect(start(photos, { metrics: ['fid', 'recall'], samples: 3 })).rejects.toThrow(
+      'Expected 4 or more images, which recall needs for evaluation.samples but received 3'
+    )
+    expect(existsSync(join(dir, 'metrics.jsonl'))).toBe(false)
+    // The steps end before the first evaluation.
+    expect(await start(photos, { every: 13 })).toMatchObject({ step: 12 })
+  })
+
   describeWith(join(WEIGHTS, 'dinov2-small'), 'with a reference', () => {
     test('evaluates samples over its steps, always of the same noise, and keeps the statistics of the reference', async () => {
       using tokenizer = await Tokenizer.create('tiny-32', { device })

@@ -44,8 +44,27 @@ describe('runLoop', () => {
     expect(calls).toEqual([
       ...['step 0', 'step 1', 'log 2', 'evaluate 2'],
       ...['step 2', 'log 3', 'checkpoint 3'],
-      ...['step 3', 'log 4', 'evaluate 4', 'checkpoint 4']
+      ...['step 3', 'log 4', 'checkpoint 4', 'evaluate 4']
     ])
+  })
+
+  test('has written the checkpoint of a step whose evaluation fails', async () => {
+    const { plan, calls } = recorded({
+      every: { log: 2, checkpoint: 2, evaluation: 2 },
+      evaluate: () => Promise.reject(new Error('no reference'))
+    })
+    await expect(runLoop(plan)).rejects.toThrow('no reference')
+    expect(calls).toEqual(['step 0', 'step 1', 'log 2', 'checkpoint 2'])
+  })
+
+  test('evaluates the step that it resumes from where that is missing, also at the end', async () => {
+    const missing = { start: 2, lacksEvaluation: true, every: { ...never, evaluation: 2 } }
+    const { plan, calls } = recorded(missing)
+    expect(await runLoop(plan)).toBe(4)
+    expect(calls).toEqual(['evaluate 2', 'step 2', 'step 3', 'log 4', 'checkpoint 4', 'evaluate 4'])
+    const ended = recorded({ ...missing, stop: 2 })
+    expect(await runLoop(ended.plan)).toBe(2)
+    expect(ended.calls).toEqual(['evaluate 2'])
   })
 
   test('resumes from a step', async () => {

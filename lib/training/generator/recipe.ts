@@ -18,7 +18,7 @@ import { attentionOn } from '../work/fit.js'
 import type { GeneratorEvents } from './events.js'
 import type { LatentBatch } from './latent-batches.js'
 import { type GeneratorRunRecord, readGeneratorRun } from './record.js'
-import { SampleEvaluation } from './sample-evaluation.js'
+import { checkSampleEvaluation, SampleEvaluation } from './sample-evaluation.js'
 import { GeneratorSession } from './session.js'
 import { type SettledGeneratorConfig, settle, trainerConfig } from './settle.js'
 import { generatorWork } from './work.js'
@@ -45,6 +45,9 @@ async function openSession(
 ): Promise<GeneratorSession> {
   const shards = resources.use(await LatentShards.open(inputs.shards, addon()))
   const settled = earlier ? resumeSettings(earlier.settled, config, config.steps) : settle(config, device)
+  const { reference, events } = inputs
+  const isEvaluated = reference !== null && settled.evaluation.every <= settled.steps
+  if (isEvaluated) await checkSampleEvaluation(settled.evaluation, reference, group)
   const identity = await identify(settled, shards)
   const { precision } = settled
   const { latentShape, classes } = identity.config
@@ -57,7 +60,6 @@ async function openSession(
       message: `normalising with ${file} of ${shards.folder}; remove it to compute statistics`
     })
   }
-  const { reference, events } = inputs
   const decodes = inputs.tokenizer !== null && (config.grid.every !== null || reference !== null)
   const tokenizer = decodes ? resources.use(await Tokenizer.load(inputs.tokenizer as string, { device })) : null
   // A wrong tokenizer is refused before the training starts.

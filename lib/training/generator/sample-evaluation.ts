@@ -10,6 +10,7 @@ import {
   type Reference
 } from '../../evaluation/generation.js'
 import { loadNetworks, type Networks } from '../../evaluation/networks.js'
+import { countReference, requireImages, requireWeights } from '../../evaluation/prerequisites.js'
 import type { Generator } from '../../generator/generator.js'
 import type { Tokenizer } from '../../tokenizer/tokenizer.js'
 import type { SettledGeneratorConfig } from './settle.js'
@@ -25,6 +26,28 @@ interface Parts {
   device: string
   /** Ranks that share the samples, which the first one compares with the reference; null: this process alone. */
   group: RankGroup | null
+}
+
+/**
+ * Checks what evaluations need, which would otherwise fail at the first one.
+ * @param group - ranks that all call this; only the first one reads the reference
+ * @throws {RangeError} fewer samples or reference images than a metric needs
+ * @throws {MactokError} ERR_FORMAT without the reference, or the weights that the metrics need
+ */
+export async function checkSampleEvaluation(
+  { metrics, samples, references, inception, dinov2 }: SettledGeneratorConfig['evaluation'],
+  reference: string,
+  group: RankGroup | null
+): Promise<void> {
+  requireImages('evaluation.samples', metrics, samples)
+  await requireWeights('evaluation.metrics', metrics, { inception, dinov2 })
+  const checkReference = async () => {
+    const images = await countReference('reference', reference)
+    if (images === null) return
+    requireImages('evaluation.references', metrics, references)
+    requireImages(`reference (${reference})`, metrics, images)
+  }
+  await (group ? group.onlyFirst(checkReference) : checkReference())
 }
 
 /** Networks and reference are loaded at the first evaluation. */

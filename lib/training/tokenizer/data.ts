@@ -6,6 +6,7 @@ import { spread } from '../../data/spread.js'
 import { type TrainBatch, trainBatches } from '../../data/train-batches.js'
 import { dealOf } from '../../distributed/deal.js'
 import type { RankGroup } from '../../distributed/rank-group.js'
+import { requireImages, requireWeights } from '../../evaluation/prerequisites.js'
 import { ProbeFeatures } from '../../evaluation/probe.js'
 import {
   type ReconstructionEvaluation,
@@ -92,6 +93,19 @@ export class TrainingData implements AsyncDisposable {
   get listings(): { listing: string; heldOutListing: string | null } {
     const [listing, heldOutListing = null] = this.#opened.map((set) => hashNames(namesOf(set)))
     return { listing: listing as string, heldOutListing }
+  }
+
+  /**
+   * Checks what evaluations need, which would otherwise fail at the first one.
+   * @throws {RangeError} fewer held-out images than a metric needs
+   * @throws {MactokError} ERR_FORMAT without the weights that the metrics need
+   */
+  async checkEvaluation(): Promise<void> {
+    const { config, heldOut } = this.#request
+    const { metrics, images, dinov2 } = config.evaluation
+    const given = heldOut ? `heldOut (${heldOut.name})` : 'data.heldOut'
+    requireImages(images < this.heldOut ? 'evaluation.images' : given, metrics, this.evaluated.size)
+    await requireWeights('evaluation.metrics', metrics, { ...reconstructionWeights, dinov2 })
   }
 
   /** The held-out images of an evaluation, spread over the listing, so that those of a sorted folder are not all of one class. */

@@ -70,16 +70,22 @@ export interface Networks extends AsyncDisposable {
 export async function loadNetworks({ loss, discriminator, seed }: TrainingConfig, device: string): Promise<Networks> {
   const { weights } = loss.perceptual
   const wanted = loss.weights.perceptual > 0 ? weights : null
-  const networks: Networks = {
-    perceptual: wanted === null ? null : await loadPerceptual(wanted, device),
-    discriminator: null,
+  const perceptual = wanted === null ? null : await loadPerceptual(wanted, device)
+  let loaded: NativeDiscriminator | null = null
+  try {
+    if (discriminator.weights !== null) {
+      loaded = await loadDiscriminator(discriminator.weights, discriminator, device, seed)
+    }
+  } catch (error) {
+    perceptual?.dispose()
+    throw error
+  }
+  return {
+    perceptual,
+    discriminator: loaded,
     [Symbol.asyncDispose]: async () => {
-      networks.perceptual?.dispose()
-      networks.discriminator?.dispose()
+      perceptual?.dispose()
+      loaded?.dispose()
     }
   }
-  if (discriminator.weights !== null) {
-    networks.discriminator = await loadDiscriminator(discriminator.weights, discriminator, device, seed)
-  }
-  return networks
 }

@@ -43,6 +43,8 @@ async function openSession(
   const backbone = earlier ? earlier.settled.discriminator.weights : await findBackbone(config)
   const onBroken = once((broken) => events.emit('broken', broken))
   const data = resources.use(await TrainingData.open({ config, source, heldOut, onBroken }))
+  const { every } = config.evaluation
+  if (data.heldOut > 0 && every <= totalSteps(config, data.images)) await data.checkEvaluation()
   const teacher = resources.use(await loadTeacher(earlier ? requireTeacher(earlier.settled) : config, device, events))
   const settled: SettledConfig = earlier
     ? resumeSettings(earlier.settled, config, totalSteps(config, data.images))
