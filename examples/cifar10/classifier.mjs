@@ -3,6 +3,7 @@
 import { evaluationBatches } from '../../dist/data/evaluation-batches.js'
 import { fitProbe } from '../../dist/evaluation/probe.js'
 import { Generator, Teacher, tensor, webDataset } from '../../dist/index.js'
+import { bestPrecision } from '../../dist/native/device.js'
 
 export const classes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 const size = 32
@@ -91,7 +92,7 @@ export class Classifier {
 
   /** One row per image: `cls`, and the mean of the patches. */
   async #features(images) {
-    const { cls, patches } = await this.#teacher.features(images, { precision: 'bf16' })
+    const { cls, patches } = await this.#teacher.features(images, { precision: bestPrecision(this.#teacher.device) })
     const [whole, local] = [await cls.data(), await patches.data()]
     const [count, width] = cls.shape
     for (const one of [cls, patches]) one.dispose()
@@ -160,7 +161,7 @@ export async function scoreSamples(classifier, folder, tokenizer, { count, guida
       tokenizer,
       steps: 20,
       guidance,
-      precision: 'bf16'
+      precision: bestPrecision(generator.device)
     })
     score.add(drawn.labels, await classifier.classify(drawn.images))
     for (const one of [drawn.latents, drawn.images]) one.dispose()

@@ -8,11 +8,13 @@ import { loadNetworks } from '../evaluation/networks.js'
 import { requireImages, requireWeights } from '../evaluation/prerequisites.js'
 import { writeJson } from '../files/atomic.js'
 import { Generator } from '../generator/generator.js'
+import { resolveDevice } from '../native/device.js'
 import { encodeImages } from '../pipeline/encode.js'
 import { checkpointFolder } from '../runs/checkpoint.js'
 import { type MetricsRecord, readMetricsList } from '../runs/metrics.js'
 import type { GeneratorTrainingInput } from '../training/generator/schema.js'
 import { type GeneratorTraining, trainGenerator } from '../training/generator/training.js'
+import { settlePrecision } from '../training/settle.js'
 import type { Measurement } from './measurement.js'
 import type { AblationConfig } from './schema.js'
 
@@ -76,7 +78,8 @@ export const measureGeneration: Measurement = async ({
         .run({ dir: run, steps, resume: true, signal, device })
   if (trained.interrupted) throw new MactokError('ERR_ABORTED', `Stopped before ${run} was trained`)
 
-  using networks = await loadNetworks(metrics, { inception, dinov2, precision, device })
+  const measuring = { precision: settlePrecision(precision, resolveDevice(device)), device }
+  using networks = await loadNetworks(metrics, { inception, dinov2, ...measuring })
   const partial = join(out, 'reference.npz')
   const size = tokenizer.config.imageSize
   const gathering = { metrics, size, partial, keep: true, signal, onBroken }

@@ -4,7 +4,8 @@ import { generationMetrics } from '../evaluation/metric-names.js'
 import { dinov2Setting, probeSchema } from '../evaluation/schema.js'
 import { withoutSecrets } from '../files/address.js'
 import { samplingSchema } from '../generator/sampling.js'
-import { precisionSetting } from '../tensor/settings.js'
+import { defaultPrecision } from '../tensor/settings.js'
+import { computing } from '../training/schema.js'
 import { inceptionName } from '../weights/inception.js'
 
 /** Settings of an ablation: everything that its rows have in common. */
@@ -46,7 +47,10 @@ export const ablationSchema = z.strictObject({
         .describe('metrics of the samples, against the training images'),
       inception: z.string().default(inceptionName).describe("FID's Inception: a name or a path"),
       dinov2: dinov2Setting,
-      precision: precisionSetting
+      precision: computing.precision
+        .unwrap()
+        .default(defaultPrecision)
+        .describe('of the networks that measure: fp32, tf32 or bf16; auto: bf16 where the hardware supports it')
     })
     .nullable()
     .default(null)

@@ -243,7 +243,15 @@ describe('an ablation', () => {
   describeWith(inception, 'a generator of a row', () =>
     test("trains a generator on a row's latents, and measures its samples over its steps", async () => {
       const out = workplace.path('generation')
-      const small = { preset: 'sit-tiny', steps: 4, points: 2, samples: 4, sampling: { steps: 2 }, inception }
+      const small = {
+        preset: 'sit-tiny',
+        steps: 4,
+        points: 2,
+        samples: 4,
+        sampling: { steps: 2 },
+        inception,
+        precision: 'auto' as const
+      }
       const settings = { generator: { width: 16, depth: 1, heads: 2 }, batch: 4 }
       const request = { ...config, seeds: [0], generation: { ...small, settings } }
       const options = { out, device, arms: ['plain'] }
