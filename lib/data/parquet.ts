@@ -7,6 +7,7 @@ import { maxImageBytes } from './image-file.js'
 import type { ImageSet, ImageSource, Sample } from './image-set.js'
 import { isParquet, listLocations, prefixesOf } from './locations.js'
 import { BytesOpener, type RemoteOptions } from './open-bytes.js'
+import { OpenFiles } from './open-files.js'
 import { prefetch } from './prefetch.js'
 
 /**
@@ -169,13 +170,18 @@ function readClasses({ key_value_metadata }: FileMetaData): string[] | null {
 
 async function openFile(opener: BytesOpener, path: string): Promise<ParquetFile> {
   const bytes = await opener.open(path)
-  const buffer = toBuffer(bytes)
-  const metadata = await readMetadata(bytes, buffer)
-  const column = findColumn(bytes, metadata)
-  const labels = await readLabels({ bytes, buffer, metadata })
-  const file: ParquetFile = { bytes, buffer, metadata, labels, column, classes: readClasses(metadata), groups: [] }
-  file.groups = listGroups(file)
-  return file
+  try {
+    const buffer = toBuffer(bytes)
+    const metadata = await readMetadata(bytes, buffer)
+    const column = findColumn(bytes, metadata)
+    const labels = await readLabels({ bytes, buffer, metadata })
+    const file: ParquetFile = { bytes, buffer, metadata, labels, column, classes: readClasses(metadata), groups: [] }
+    file.groups = listGroups(file)
+    return file
+  } catch (error) {
+    await bytes.close()
+    throw error
+  }
 }
 
 /** Reads the images of a row group; null for a row without bytes. */
@@ -224,13 +230,24 @@ class GroupCache {
 }
 
 async function openParquet(path: string, opener: BytesOpener): Promise<ImageSet> {
+  const files = new OpenFiles()
+  try {
+    return await listParquet(path, opener, files)
+  } catch (error) {
+    await files.close()
+    throw error
+  }
+}
+
+/** Lists the rows of files, which it adds to `opened`. */
+async function listParquet(path: string, opener: BytesOpener, opened: OpenFiles): Promise<ImageSet> {
   const name = withoutSecrets(path)
   const files: ParquetFile[] = []
   const locations = await listLocations(path, isParquet, '.parquet')
   const prefixes = prefixesOf(locations)
   const samples: Sample[] = []
   const places: { group: Group; row: number }[] = []
-  const read = (index: number) => openFile(opener, locations[index] as string)
+  const read = (index: number) => opened.add(openFile(opener, locations[index] as string), ({ bytes }) => bytes)
   for await (const file of prefetch(0, locations.length, { prefetch: concurrency, concurrency }, read)) {
     const prefix = prefixes[files.length] as string
     const digits = Math.max(6, `${file.labels.length}`.length)
@@ -266,7 +283,7 @@ async function openParquet(path: string, opener: BytesOpener): Promise<ImageSet>
     },
     close: async () => {
       cache.clear()
-      await Promise.all(files.map(({ bytes }) => bytes.close()))
+      await opened.close()
     }
   }
 }

@@ -8,6 +8,7 @@ import { imageFormats, isHidden, isImageExtension } from './formats.js'
 import type { Ignored, ImageSet, ImageSource, Sample } from './image-set.js'
 import { isTar, listLocations, prefixesOf } from './locations.js'
 import { BytesOpener, type RemoteOptions } from './open-bytes.js'
+import { OpenFiles } from './open-files.js'
 import { prefetch } from './prefetch.js'
 import { indexTar, type TarEntry } from './tar.js'
 
@@ -52,17 +53,14 @@ async function readTar(opener: BytesOpener, path: string): Promise<Tar> {
 
 async function openTars(path: string, opener: BytesOpener): Promise<ImageSet> {
   const name = withoutSecrets(path)
-  const files: Bytes[] = []
-  const close = async () => {
-    await Promise.all(files.splice(0).map((file) => file.close()))
-  }
+  const files = new OpenFiles()
   try {
     const samples: Sample[] = []
     const places: Place[] = []
     const ignored: Ignored[] = []
     const tars = await listLocations(path, isTar, '.tar')
     const prefixes = prefixesOf(tars)
-    const read = (position: number) => readTar(opener, tars[position] as string)
+    const read = (index: number) => files.add(readTar(opener, tars[index] as string), ({ file }) => file)
     let position = 0
     for await (const { file, groups, ignored: others } of prefetch(
       0,
@@ -70,7 +68,6 @@ async function openTars(path: string, opener: BytesOpener): Promise<ImageSet> {
       { prefetch: concurrency, concurrency },
       read
     )) {
-      files.push(file)
       const prefix = prefixes[position++] as string
       for (const other of others) ignored.push({ ...other, name: prefix + other.name })
       for (const { image, label } of groups.values()) {
@@ -98,10 +95,10 @@ async function openTars(path: string, opener: BytesOpener): Promise<ImageSet> {
         const { file, entry } = places[index] as Place
         return `${file.stamp} ${entry.offset}`
       },
-      close
+      close: () => files.close()
     }
   } catch (error) {
-    await close()
+    await files.close()
     throw error
   }
 }
@@ -170,7 +167,7 @@ async function readBeside(
     return text === null ? null : { file, text }
   }
   const bytes = await opener.openUrl(new URL(name, tar).href).catch((error) => {
-    if (error instanceof MactokError && / answered (401|403|404)\b/.test(error.message)) return null
+    if (error instanceof MactokError && / answered 4(?!08|25|29)\d\d\b/.test(error.message)) return null
     throw error
   })
   if (bytes === null || bytes.size > maxClassBytes) return null

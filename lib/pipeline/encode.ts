@@ -139,11 +139,21 @@ async function withPlan<T>(
   instance('tokenizer', 'a Tokenizer', Tokenizer, tokenizer)
   pathTo('folder', folder)
   const { settings, ranks } = completeSettings(options)
+  requirePosterior(tokenizer, settings)
   const set = await asSource('source', source).open()
   try {
     return await work({ set, plan: await makePlan(tokenizer, set, settings), settings, ranks })
   } finally {
     await set.close()
+  }
+}
+
+/** Only a tokenizer with a KL bottleneck has a posterior to store, or to draw from. */
+function requirePosterior({ config: { bottleneck } }: Tokenizer, settings: Settings): void {
+  for (const name of ['moments', 'sample'] as const) {
+    if (settings[name] && bottleneck !== 'kl') {
+      throw outOfRange(name, `false with this tokenizer, whose bottleneck (${bottleneck}) has no posterior`, true)
+    }
   }
 }
 

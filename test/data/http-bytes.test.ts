@@ -211,6 +211,14 @@ describe('tars of a server', () => {
     await without.close()
   })
 
+  test.each([401, 403, 404, 409])('have no class names where a server answers %i for them', async (status) => {
+    const files = { 'x.tar': await tar([['0.png', 'zero']]), 'classes.json': Buffer.from('["cat"]') }
+    await using server = await serveFiles(files, (_, name) => (name === 'classes.json' ? { status } : undefined))
+    const set = await webDataset(server.url('x.tar'), { retryDelay: 1 }).open()
+    expect([set.size, set.classes]).toEqual([1, null])
+    await set.close()
+  })
+
   test('give no name signatures of their addresses', async () => {
     const files = { 'a/x.tar': await tar([['0.png', 'zero']]), 'b/x.tar': await tar([['0.png', 'one']]) }
     await using server = await serveFiles(files)

@@ -1,5 +1,5 @@
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, jest, test } from '@jest/globals'
@@ -94,6 +94,16 @@ describe('errors', () => {
       const file = await place.write('cut.parquet', content)
       await expect(parquetImages(file).open()).rejects.toThrow(`${file} is not a parquet file, or was cut short`)
     }
+  })
+
+  test('one that was replaced meanwhile is read anew', async () => {
+    const bytes = readFileSync(join(golden, 'snappy.parquet'))
+    const file = await place.write('replaced.parquet', bytes.subarray(0, -1))
+    await expect(parquetImages(file).open()).rejects.toThrow('was cut short')
+    await rename(await place.write('whole.parquet', bytes), file)
+    const set = await parquetImages(file).open()
+    expect(set.size).toBeGreaterThan(0)
+    await set.close()
   })
 
   test('whatever byte is damaged, images are read or refused as damaged', async () => {

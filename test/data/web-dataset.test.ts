@@ -1,5 +1,5 @@
 import { createWriteStream, readdirSync } from 'node:fs'
-import { appendFile, readFile, truncate } from 'node:fs/promises'
+import { appendFile, readFile, rename, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { gzipSync } from 'node:zlib'
@@ -28,6 +28,16 @@ async function writeTar(
   await pipeline(tar, createWriteStream(path))
   return path
 }
+
+test('tars that were opened beside a broken one are read anew once they are replaced', async () => {
+  const [first, second] = [await work.write('pair/0.tar', 'broken'), await writeTar('pair/1.tar', [['old.png', 'x']])]
+  await expect(webDataset(work.path('pair/*.tar')).open()).rejects.toThrow(first)
+  await rename(await writeTar('new-first.tar', [['first.png', 'x']]), first)
+  await rename(await writeTar('new-second.tar', [['new.png', 'x']]), second)
+  const set = await webDataset(work.path('pair/*.tar')).open()
+  expect(samples(set).map(({ name }) => name)).toEqual(['0.tar/first.png', '1.tar/new.png'])
+  await set.close()
+})
 
 describe('a tar', () => {
   test("gives names, labels and images by random access, in the tar's order", async () => {

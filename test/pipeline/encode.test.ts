@@ -120,3 +120,15 @@ test('encoding refuses samples and moments at once', async () => {
   const both = encodeImages(tokenizer, source, place.path('both'), { sample: true, moments: true })
   await expect(both).rejects.toThrow('Expected false with moments, which store the means that readers sample around')
 })
+
+test('encoding refuses what a tokenizer without a posterior does not have, before it claims the folder', async () => {
+  using autoencoder = await Tokenizer.create({ ...tokenizer.config, bottleneck: 'ae' }, { device })
+  const source = { name: 'memory', open: async () => memorySet([await png(gradient(32, 32))]) }
+  const folder = place.path('no-posterior')
+  for (const name of ['moments', 'sample']) {
+    await expect(encodeImages(autoencoder, source, folder, { [name]: true })).rejects.toThrow(
+      `Expected false with this tokenizer, whose bottleneck (ae) has no posterior for ${name} but received true`
+    )
+  }
+  expect(await encodeImages(autoencoder, source, folder)).toMatchObject({ images: 1, interrupted: false })
+})
