@@ -11,6 +11,8 @@ const mostOpen = 128
 interface Opened {
   handle: Promise<FileHandle>
   users: number
+  /** Closed while in use: its last user closes the handle. */
+  isLeft: boolean
 }
 
 /** Open files, of which the longest unused are closed. */
@@ -18,7 +20,7 @@ class FilePool {
   readonly #opened = new Map<string, Opened>()
 
   async use<T>(path: string, body: (handle: FileHandle) => Promise<T>): Promise<T> {
-    const opened = this.#opened.get(path) ?? { handle: open(path), users: 0 }
+    const opened = this.#opened.get(path) ?? { handle: open(path), users: 0, isLeft: false }
     // The last in the order of use.
     this.#opened.delete(path)
     this.#opened.set(path, opened)
@@ -26,10 +28,11 @@ class FilePool {
     try {
       return await body(await opened.handle)
     } catch (error) {
-      await opened.handle.catch(() => this.#opened.delete(path))
+      await opened.handle.catch(() => this.#forget(path, opened))
       throw error
     } finally {
       opened.users--
+      if (opened.isLeft && opened.users === 0) await this.#close(path, opened)
       await this.#closeUnused()
     }
   }
@@ -41,14 +44,24 @@ class FilePool {
     }
   }
 
+  /** The next use of the path opens it again, as the file may have been replaced. */
   async close(path: string): Promise<void> {
     const opened = this.#opened.get(path)
-    if (opened && opened.users === 0) await this.#close(path, opened)
+    if (!opened) return
+    if (opened.users === 0) return this.#close(path, opened)
+    opened.isLeft = true
+    this.#forget(path, opened)
   }
 
-  async #close(path: string, { handle }: Opened): Promise<void> {
-    this.#opened.delete(path)
-    await (await handle).close()
+  async #close(path: string, opened: Opened): Promise<void> {
+    this.#forget(path, opened)
+    const handle = await opened.handle.catch(() => null)
+    await handle?.close()
+  }
+
+  /** Another may have been opened at the path since. */
+  #forget(path: string, opened: Opened): void {
+    if (this.#opened.get(path) === opened) this.#opened.delete(path)
   }
 }
 
