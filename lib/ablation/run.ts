@@ -3,7 +3,7 @@
 import { join, relative } from 'node:path'
 import { callbacks, pathTo } from '../checks.js'
 import { checkOptions, mergeConfig, nestSetting, parseConfig } from '../config.js'
-import { type Ignored, type ImageSet, type ImageSource, renamedClass } from '../data/image-set.js'
+import { type Ignored, type ImageSet, type ImageSource, relabelledClass } from '../data/image-set.js'
 import { imageSource, reportIgnored } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { spread } from '../data/spread.js'
@@ -185,8 +185,8 @@ async function checkLabels({ probe, generation }: AblationConfig, { source, held
   const sets = { source: await open(source), heldOut: await open(heldOut) }
   const [training, others] = [labelsOf(sets.source), labelsOf(sets.heldOut)]
   if (probe) {
-    const renamed = renamedClass(sets.source, sets.heldOut)
-    if (renamed) throw new RangeError(`Expected the same classes in data and heldOut (or probe: null), but ${renamed}`)
+    const relabelled = relabelledClass(sets.source, sets.heldOut)
+    if (relabelled) throw new RangeError(`Expected the same labels in data and heldOut, but ${relabelled}`)
     for (const [name, labels] of Object.entries({ data: training, heldOut: others })) {
       if (labels.has(-1)) throw outOfRange(name, 'images with classes (or probe: null)', 'images without a class')
     }

@@ -37,13 +37,15 @@ export interface ImageSource {
 }
 
 /**
- * Where two sets name a class differently, as "label 1 is 'cat' and 'dog'"; null where every label means the same class in both, as
- * far as they have names.
+ * A class to which two sets give different labels, in words; null where there is none. Names that only one set has may be other
+ * names of the same classes.
  */
-export function renamedClass(one: ImageSet, other: ImageSet): string | null {
-  const [names, others] = [one.classes ?? [], other.classes ?? []]
-  const label = names.findIndex((name, i) => i < others.length && others[i] !== name)
-  return label < 0 ? null : `label ${label} is '${names[label]}' in ${one.name} and '${others[label]}' in ${other.name}`
+export function relabelledClass(one: ImageSet, other: ImageSet): string | null {
+  for (const [label, name] of (one.classes ?? []).entries()) {
+    const there = other.classes?.indexOf(name) ?? -1
+    if (there >= 0 && there !== label) return `'${name}' is ${label} in ${one.name} and ${there} in ${other.name}`
+  }
+  return null
 }
 
 /** The images at some positions of a set. Closing it does not close the set. */

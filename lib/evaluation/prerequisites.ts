@@ -56,10 +56,12 @@ export async function requireWeights(
   metrics: readonly Metric[],
   weights: Record<FeatureNetwork, string> & { lpips?: string }
 ): Promise<void> {
+  const opened = new Set<string>()
   for (const metric of metrics) {
     const network = metric === 'lpips' ? metric : comparedBy(metric)
     const name = network && weights[network]
-    if (!name) continue
+    if (!name || opened.has(name)) continue
+    opened.add(name)
     const open = async () => (await openers[network](name)).close()
     await explain(`${metric}, which ${setting} requests, cannot be computed`, open)
   }
@@ -88,10 +90,8 @@ export const countReference = (setting: string, path: string): Promise<number | 
     if (path.endsWith('.npz')) {
       await using file = await NpzFile.open(path)
       const known = await readStatistics(file)
-      if (known) {
-        disposeGaussians(known)
-        return null
-      }
+      if (known) disposeGaussians(known)
+      if (known && !file.has('arr_0')) return null
     }
     // The crops' side, which would otherwise be that of the first image, does not matter: none is read.
     await using images = await openImages(path, { size: 1 })

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { callbacks } from '../checks.js'
 import { parseConfig } from '../config.js'
 import { evaluationBatches } from '../data/evaluation-batches.js'
-import { type ImageSet, type ImageSource, renamedClass } from '../data/image-set.js'
+import { type ImageSet, type ImageSource, relabelledClass } from '../data/image-set.js'
 import { asSource } from '../data/image-source.js'
 import type { Broken } from '../data/reader.js'
 import { permutation } from '../data/shuffle.js'
@@ -168,8 +168,8 @@ export async function probe(
   let others: ImageSet | null = null
   try {
     others = validation ? await asSource('validation', validation).open() : null
-    const renamed = others && renamedClass(set, others)
-    if (renamed) throw new RangeError(`Expected the same classes in source and validation, but ${renamed}`)
+    const relabelled = others && relabelledClass(set, others)
+    if (relabelled) throw new RangeError(`Expected the same labels in source and validation, but ${relabelled}`)
     const gathering = { ...settings, onProgress, onBroken }
     const all = await gatherFeatures(model, kind, set, gathering)
     const { training, heldOut } = others

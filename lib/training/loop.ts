@@ -125,7 +125,7 @@ export async function runLoop<Batch>(plan: LoopPlan<Batch>): Promise<number> {
       if (logs) await log()
       if (draws) await watch.without(async () => plan.grid?.(done))
       if (saves) await save()
-      // After the checkpoint: an evaluation that fails must not cost the steps before it.
+      // After a checkpoint of the same step, which an evaluation that fails must not cost.
       if (evaluates) await evaluate()
       if (requests().hold && done < stop) await hold()
       if (done < stop) await consult()

@@ -44,6 +44,10 @@ export interface Opening<R extends TrainingRecord> {
   requireFit(work: Work, settled: R['settled'] & { precision: Precision }): Promise<void>
 }
 
+/** Whether what happens every `interval` steps is still to happen after the checkpoint that is resumed from. */
+export const isAhead = (interval: number, checkpoint: Checkpoint | null, steps: number): boolean =>
+  Math.floor(steps / interval) > Math.floor((checkpoint?.state.step ?? 0) / interval)
+
 /** A native trainer. */
 export interface Trainer extends TrainerState {
   metrics(): Promise<Metrics>

@@ -114,7 +114,7 @@ export async function train<Batch>(training: Training<Batch>): Promise<number> {
   }
 }
 
-/** Whether the run ended between the checkpoint that it resumes from and that step's evaluation, which was due; the same on all ranks. */
+/** Whether the evaluation due at the checkpoint that the run resumes from is not in its log; the same on all ranks. */
 async function isEvaluationMissing<Batch>({ session, group, dir, start }: Training<Batch>): Promise<boolean> {
   const { evaluation } = session.every
   if (start === 0 || !evaluation || start % evaluation !== 0) return false

@@ -219,9 +219,9 @@ describe('an ablation', () => {
       runAblation('collapse', { ...config, data: single, heldOut: single }, { out, device })
     ).rejects.toThrow('Expected images of two or more classes')
     const others = workplace.path('others')
-    for (const name of ['0', 'another']) cpSync(flat, join(others, name), { recursive: true })
+    for (const name of ['1', '2']) cpSync(flat, join(others, name), { recursive: true })
     await expect(runAblation('collapse', { ...config, heldOut: others }, { out, device })).rejects.toThrow(
-      `label 1 is '1' in ${config.data} and 'another' in ${others}`
+      `Expected the same labels in data and heldOut, but '1' is 1 in ${config.data} and 0 in ${others}`
     )
     expect(existsSync(out)).toBe(false)
   })

@@ -11,7 +11,7 @@ import { native } from '../../native/errors.js'
 import { addon } from '../../native/load.js'
 import { Tokenizer } from '../../tokenizer/tokenizer.js'
 import type { Emitter } from '../emitter.js'
-import type { Opening, Recipe } from '../recipe.js'
+import { isAhead, type Opening, type Recipe } from '../recipe.js'
 import { resumeSettings } from '../settle.js'
 import { shareOf } from '../share.js'
 import { attentionOn } from '../work/fit.js'
@@ -41,13 +41,13 @@ export const generatorRecipe = (inputs: Inputs): Recipe<GeneratorRunRecord, Late
 
 async function openSession(
   inputs: Inputs,
-  { config, earlier, dir, device, group, resources, requireFit }: Opening<GeneratorRunRecord>
+  { config, earlier, checkpoint, dir, device, group, resources, requireFit }: Opening<GeneratorRunRecord>
 ): Promise<GeneratorSession> {
   const shards = resources.use(await LatentShards.open(inputs.shards, addon()))
   const settled = earlier ? resumeSettings(earlier.settled, config, config.steps) : settle(config, device)
   const { reference, events } = inputs
-  const isEvaluated = reference !== null && settled.evaluation.every <= settled.steps
-  if (isEvaluated) await checkSampleEvaluation(settled.evaluation, reference, group)
+  const isEvaluated = isAhead(settled.evaluation.every, checkpoint, settled.steps)
+  if (reference !== null && isEvaluated) await checkSampleEvaluation(settled.evaluation, reference, group)
   const identity = await identify(settled, shards)
   const { precision } = settled
   const { latentShape, classes } = identity.config

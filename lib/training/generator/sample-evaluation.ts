@@ -11,6 +11,7 @@ import {
 } from '../../evaluation/generation.js'
 import { loadNetworks, type Networks } from '../../evaluation/networks.js'
 import { countReference, requireImages, requireWeights } from '../../evaluation/prerequisites.js'
+import { withoutSecrets } from '../../files/address.js'
 import type { Generator } from '../../generator/generator.js'
 import type { Tokenizer } from '../../tokenizer/tokenizer.js'
 import type { SettledGeneratorConfig } from './settle.js'
@@ -45,7 +46,7 @@ export async function checkSampleEvaluation(
     const images = await countReference('reference', reference)
     if (images === null) return
     requireImages('evaluation.references', metrics, references)
-    requireImages(`reference (${reference})`, metrics, images)
+    requireImages(`reference (${withoutSecrets(reference)})`, metrics, images)
   }
   await (group ? group.onlyFirst(checkReference) : checkReference())
 }

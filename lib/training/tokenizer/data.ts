@@ -13,6 +13,7 @@ import {
   ReconstructionEvaluator,
   reconstructionWeights
 } from '../../evaluation/reconstruction.js'
+import { withoutSecrets } from '../../files/address.js'
 import type { NativeTokenizer, Precision } from '../../native/addon.js'
 import { addon } from '../../native/load.js'
 import { Tokenizer } from '../../tokenizer/tokenizer.js'
@@ -103,7 +104,7 @@ export class TrainingData implements AsyncDisposable {
   async checkEvaluation(): Promise<void> {
     const { config, heldOut } = this.#request
     const { metrics, images, dinov2 } = config.evaluation
-    const given = heldOut ? `heldOut (${heldOut.name})` : 'data.heldOut'
+    const given = heldOut ? `heldOut (${withoutSecrets(heldOut.name)})` : 'data.heldOut'
     requireImages(images < this.heldOut ? 'evaluation.images' : given, metrics, this.evaluated.size)
     await requireWeights('evaluation.metrics', metrics, { ...reconstructionWeights, dinov2 })
   }

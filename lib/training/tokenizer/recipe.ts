@@ -9,7 +9,7 @@ import { startFrom } from '../../tokenizer/start-from.js'
 import { Tokenizer } from '../../tokenizer/tokenizer.js'
 import { locateWeights } from '../../weights/index.js'
 import type { Emitter } from '../emitter.js'
-import type { Opening, Recipe } from '../recipe.js'
+import { isAhead, type Opening, type Recipe } from '../recipe.js'
 import { resumeSettings } from '../settle.js'
 import { shareOf } from '../share.js'
 import { attentionOn } from '../work/fit.js'
@@ -43,8 +43,8 @@ async function openSession(
   const backbone = earlier ? earlier.settled.discriminator.weights : await findBackbone(config)
   const onBroken = once((broken) => events.emit('broken', broken))
   const data = resources.use(await TrainingData.open({ config, source, heldOut, onBroken }))
-  const { every } = config.evaluation
-  if (data.heldOut > 0 && every <= totalSteps(config, data.images)) await data.checkEvaluation()
+  const isEvaluated = isAhead(config.evaluation.every, checkpoint, totalSteps(config, data.images))
+  if (data.heldOut > 0 && isEvaluated) await data.checkEvaluation()
   const teacher = resources.use(await loadTeacher(earlier ? requireTeacher(earlier.settled) : config, device, events))
   const settled: SettledConfig = earlier
     ? resumeSettings(earlier.settled, config, totalSteps(config, data.images))
